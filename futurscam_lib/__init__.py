@@ -1,0 +1,25 @@
+"""FuturScam ETL: RFPs into MongoDB, every hour, none lost and none doubled.
+
+These are the names that a notebook uses. They are imported when they are asked for: the command line needs none of
+them, and should not wait for the database driver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from futurscam_lib.pipeline import Run, open_run
+    from futurscam_lib.scraps import glue
+
+__all__ = ["Run", "glue", "open_run"]
+
+_HOMES = {"Run": "futurscam_lib.pipeline", "glue": "futurscam_lib.scraps", "open_run": "futurscam_lib.pipeline"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOMES[name]), name)

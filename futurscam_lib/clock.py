@@ -1,0 +1,105 @@
+"""All time handling: now, parse, format. Everything inside is aware and UTC.
+
+An instant that orders versions is kept as text with seven fraction digits, because Pro Unity's `timeStamp` has
+seven and `datetime` cuts the last one.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+BRUSSELS = ZoneInfo("Europe/Brussels")
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# What `datetime.fromisoformat` gets wrong or is too generous with on some Python versions is kept out:
+# a date with an offset but no time, week dates, times without a date.
+_ISO = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})"
+    r"(?:[T ](?P<time>\d{2}:\d{2}(?::\d{2}(?:[.,](?P<fraction>\d{1,9}))?)?)"
+    r" ?(?P<offset>Z|z|[+-]\d{2}(?::?[0-5]\d)?)?)?",
+    re.ASCII,
+)
+
+
+def now() -> datetime:
+    """The present instant, UTC."""
+    return datetime.now(UTC)
+
+
+def parse(text: str, *, naive: ZoneInfo | None = None) -> datetime:
+    """Read an ISO 8601 instant.
+
+    Args:
+        text: `2026-11-23`, `2026-11-23T13:25:01.2230000Z`, `2026-03-12T09:24:00+0100`; at most nine fraction
+            digits, of which six are kept.
+        naive: The zone of an instant that names no offset; UTC when not given.
+
+    Returns:
+        The instant, aware, UTC.
+
+    Raises:
+        ValueError: It is not such an instant; the message quotes it.
+    """
+    return _parse(text, naive)[0]
+
+
+def sortable(text: str, *, naive: ZoneInfo | None = None) -> str:
+    """Read an ISO 8601 instant and give it as text that sorts by time: UTC, seven fraction digits, `Z`.
+
+    Raises:
+        ValueError: See `parse`.
+    """
+    instant, fraction = _parse(text, naive)
+    # Not strftime: it does not pad a year before 1000 on every system.
+    return f"{instant.isoformat()[:19]}.{fraction[:7]:0<7}Z"
+
+
+def to_sortable(instant: datetime) -> str:
+    """The same text for an aware `datetime`."""
+    return f"{to_text(instant)[:26]}0Z"
+
+
+def to_text(instant: datetime) -> str:
+    """ISO 8601, UTC, always with microseconds: `2026-11-23T13:25:01.223000+00:00`."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def to_stamp(instant: datetime) -> str:
+    """For names: `20261123T132501Z`."""
+    return to_text(instant)[:19].replace("-", "").replace(":", "") + "Z"
+
+
+def to_people(instant: datetime) -> str:
+    """For a message: `2026-11-23 13:25:01.223000 UTC`."""
+    return to_text(instant)[:26].replace("T", " ") + " UTC"
+
+
+def from_epoch(seconds: float) -> datetime:
+    """Instant of a file's modification time, clamped to what `datetime` can hold."""
+    try:
+        return EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        return EPOCH if seconds < 0 else datetime.max.replace(tzinfo=UTC)
+
+
+def _parse(text: str, naive: ZoneInfo | None) -> tuple[datetime, str]:
+    found = _ISO.fullmatch(text.strip())
+    if found is None:
+        msg = f"{text[:60]!r} is not an instant like 2026-11-23T13:25:01.223000+00:00"
+        raise ValueError(msg)
+    offset = (found["offset"] or "").upper()
+    time = (found["time"] or "00:00")[:8]
+    clean = f"{found['date']}T{time}{'' if offset == 'Z' else offset}"
+    try:
+        instant = datetime.fromisoformat(clean)
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=naive if naive and offset != "Z" else UTC)
+        fraction = found["fraction"] or ""
+        instant = instant.replace(microsecond=int(f"{fraction[:6]:0<6}")).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        msg = f"{text[:60]!r} is not an instant: {error}"
+        raise ValueError(msg) from error
+    return instant, fraction

@@ -1,0 +1,149 @@
+"""JSON files in a folder: `*.json` (one object or a list) and `*.jsonl`, recursively; never changed.
+
+The cursor is the file's modification time. A file that arrived lately with an older modification time (copied with
+its times kept) lies before the window; it is named in the notes, because no later run would see it either.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from futurscam_lib import clock
+from futurscam_lib.errors import OperatorMustAct, RetryLater
+from futurscam_lib.extract import splitter
+from futurscam_lib.records import MAX_RECORD_BYTES, Flaw, RawRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from futurscam_lib.records import Window
+
+_NAMED_IN_NOTES: Final = 5
+
+
+class FolderSource:
+    """The inbox folder."""
+
+    name = "folder"
+
+    def __init__(self, folder: Path) -> None:
+        """Read from `folder`, which `read` expects to exist."""
+        self._folder = folder
+        self.notes: list[str] = []
+
+    def read(self, window: Window) -> Iterator[RawRecord]:
+        """Stream the items of all files that were modified in the window.
+
+        Raises:
+            OperatorMustAct: The folder is missing or may not be read.
+            RetryLater: Some files could not be read; all others were yielded before.
+        """
+        self.notes = []
+        unreadable: list[str] = []
+        late: list[str] = []
+        for path in self._files(unreadable):
+            try:
+                status = path.stat()
+                instant = clock.from_epoch(status.st_mtime)
+                if instant in window:
+                    yield from self._items(path, instant, status.st_size)
+                elif instant < window.since <= clock.from_epoch(status.st_ctime):
+                    late.append(self._relative(path))
+            except FileNotFoundError:
+                continue  # Moved away since the folder was listed: whoever moved it has it.
+            except OSError as error:
+                unreadable.append(f"{self._relative(path)} ({error.strerror})")
+        if late:
+            self.notes.append(
+                f"{len(late)} file(s) arrived in this window with an older modification time and were not read: "
+                f"{_some(late)}. Load them with `futurscam run --since` an earlier instant, or touch them."
+            )
+        if unreadable:
+            raise RetryLater(f"{len(unreadable)} file(s) of {self._folder} could not be read: {_some(unreadable)}.")
+
+    def _files(self, unreadable: list[str]) -> Iterator[Path]:
+        if not self._folder.is_dir():
+            raise OperatorMustAct(
+                f"The inbox {self._folder} is not a folder. "
+                "Create it, or set FUTURSCAM_INBOX to the folder that receives the files."
+            )
+
+        def failed(error: OSError) -> None:
+            if Path(error.filename) == self._folder:
+                raise OperatorMustAct(f"The inbox {self._folder} may not be read ({error.strerror}).") from error
+            unreadable.append(f"{self._relative(Path(error.filename))} ({error.strerror})")
+
+        inside = self._folder.resolve()
+        outside: list[str] = []
+        for folder, folders, names in os.walk(self._folder, onerror=failed):
+            # os.walk does not descend into symbolic links; a Windows junction looks like a folder to it.
+            folders[:] = [name for name in folders if _leads_inside(Path(folder, name), inside, outside)]
+            for name in names:
+                path = Path(folder, name)
+                if (
+                    path.suffix.lower() in {".json", ".jsonl"}
+                    and _leads_inside(path, inside, outside)
+                    and path.is_file()
+                ):
+                    yield path
+        if outside:
+            self.notes.append(
+                f"{len(outside)} link(s) that lead outside the inbox were not followed: {_some(outside)}."
+            )
+
+    def _items(self, path: Path, instant: datetime, size: int) -> Iterator[RawRecord]:
+        origin = self._relative(path)
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".jsonl":
+                yield from self._split(splitter.lines(file), instant, lambda position: f"{origin}:{position}")
+            elif splitter.begins_list(file):
+                yield from self._split(splitter.elements(file), instant, lambda position: f"{origin}[{position}]")
+            else:
+                yield self._whole(file, origin, instant, size)
+
+    def _whole(self, file: BinaryIO, origin: str, instant: datetime, size: int) -> RawRecord:
+        payload = file.read(MAX_RECORD_BYTES + 1)
+        if len(payload) <= MAX_RECORD_BYTES:
+            return RawRecord.of(payload, source=self.name, origin=origin, instant=instant, line=1, column=1)
+        flaw = Flaw(
+            "too-large", f"The file holds one item of {size:,} bytes; more than {MAX_RECORD_BYTES:,} are not read."
+        )
+        return RawRecord.flawed(flaw, source=self.name, origin=origin, instant=instant, size=size, line=1)
+
+    def _split(
+        self, items: Iterator[splitter.Item], instant: datetime, origin: Callable[[int], str]
+    ) -> Iterator[RawRecord]:
+        for item in items:
+            where = origin(item.position)
+            if item.flaw is None:
+                place = {"line": item.line, "column": item.column}
+                yield RawRecord.of(item.payload, source=self.name, origin=where, instant=instant, **place)
+            else:
+                yield RawRecord.flawed(
+                    item.flaw, source=self.name, origin=where, instant=instant, size=item.size, line=item.line
+                )
+
+    def _relative(self, path: Path) -> str:
+        # Names may hold bytes that are no text; MongoDB and JSON take text only.
+        return path.relative_to(self._folder).as_posix().encode("utf-8", "replace").decode("utf-8")
+
+
+def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
+    """Whether a path is no link, or a link to something inside the inbox."""
+    junction = hasattr(path, "is_junction") and path.is_junction()
+    if not (path.is_symlink() or junction):
+        return True
+    with suppress(OSError, RuntimeError):
+        if path.resolve(strict=True).is_relative_to(inside):
+            return not junction
+    outside.append(path.name.encode("utf-8", "replace").decode("utf-8"))
+    return False
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED_IN_NOTES} more" if len(names) > _NAMED_IN_NOTES else ""
+    return ", ".join(sorted(names)[:_NAMED_IN_NOTES]) + more

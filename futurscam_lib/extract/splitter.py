@@ -1,0 +1,209 @@
+"""Splitting a file that holds many items into their untouched bytes, without holding the file.
+
+A UTF-8 file's bytes come out exactly as they went in, wrong ones too (they travel as surrogate escapes), so that one
+wrong byte costs one item and not the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from futurscam_lib.jsontext import encoding_of
+from futurscam_lib.records import MAX_RECORD_BYTES, Flaw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+PIECE_BYTES: Final = 1 << 20
+_BLANK: Final = " \t\r\n"
+_DECODER: Final = json.JSONDecoder()
+
+
+class Item(NamedTuple):
+    """One item of a file: its position from 1, where it begins, its bytes or what is wrong with it."""
+
+    position: int
+    line: int
+    column: int
+    payload: bytes
+    flaw: Flaw | None = None
+    size: int = 0
+
+
+def lines(file: BinaryIO) -> Iterator[Item]:
+    """The items of a JSON Lines file; blank lines are none. `position` is the line."""
+    codec = encoding_of(file.read(4))
+    file.seek(0)
+    split = _utf16_lines if codec == "utf-16" else _utf8_lines
+    for number, (payload, size) in enumerate(split(file), start=1):
+        if size > MAX_RECORD_BYTES:
+            flaw = Flaw("too-large", f"The line has {size:,} bytes; more than {MAX_RECORD_BYTES:,} are not read.")
+            yield Item(number, number, 1, b"", flaw, size)
+        elif payload.strip():
+            yield Item(number, number, 1, payload)
+
+
+def elements(file: BinaryIO) -> Iterator[Item]:
+    """The elements of a file that holds one JSON list. `position` is the element's number.
+
+    What follows the last element that could be read (broken JSON, a missing bracket) becomes one last item, so that
+    it is rejected with its place.
+    """
+    text = _Text(file)
+    text.skip(1)
+    position = 0
+    while True:
+        position += 1
+        text.skip_blank()
+        if text.head() == "]" and position == 1:
+            break
+        value = text.read_value()
+        if value is None:
+            yield text.rest(position)
+            return
+        yield Item(position, text.line, text.column, value)
+        text.pass_over(value)
+        text.skip_blank()
+        if text.head() != ",":
+            break
+        text.skip(1)
+    if text.head() != "]":
+        yield text.rest(position + 1)
+        return
+    text.skip(1)
+    text.skip_blank()
+    if text.head():
+        yield text.rest(position + 1)
+
+
+def begins_list(file: BinaryIO) -> bool:
+    """Whether the file's first character that is not blank opens a list; leaves the file at its start."""
+    head = file.read(4096)
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder(encoding_of(head))("ignore")
+    return decoder.decode(head).lstrip(_BLANK)[:1] == "["
+
+
+def _utf8_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Each line without its end, and its size; of a line that is too large the size only matters."""
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
+    while line := file.readline(MAX_RECORD_BYTES + 3):
+        size, ended = len(line), line.endswith(b"\n")
+        while not ended and (more := file.readline(PIECE_BYTES)):
+            size, ended = size + len(more), more.endswith(b"\n")
+        line = line.rstrip(b"\r\n")
+        yield line, max(size - 2, len(line))
+
+
+def _utf16_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    text = _Text(file)
+    while text.head():
+        line = text.read_line()
+        yield line, len(line)
+
+
+class _Text:
+    """The text of a file, decoded as it is needed. What stands before `at` has been dealt with."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        codec = encoding_of(file.read(4))
+        file.seek(0)
+        # Surrogates stand for what is wrong in the file; an item that holds one is rejected when it is parsed.
+        self._errors = "surrogatepass" if codec == "utf-16" else "surrogateescape"
+        self._decoder = codecs.getincrementaldecoder(codec)(self._errors)
+        self._file = file
+        self._buffer = ""
+        self._ended = False
+        self._at = 0
+        self.line = 1
+        self.column = 1
+
+    def head(self) -> str:
+        """The next character; empty at the end of the file."""
+        while self._at >= len(self._buffer) and self._more():
+            pass
+        return self._buffer[self._at : self._at + 1]
+
+    def skip(self, count: int) -> None:
+        """Go on by some characters, none of them a line feed."""
+        self.head()
+        self._at += count
+        self.column += count
+
+    def skip_blank(self) -> None:
+        """Go on to the next character that is not blank."""
+        while (head := self.head()) and head in _BLANK:
+            self._pass(head)
+
+    def read_value(self) -> bytes | None:
+        """The bytes of the JSON value that begins here, reading as much as it takes; None where none can be read."""
+        while True:
+            try:
+                end = _DECODER.raw_decode(self._buffer, self._at)[1]
+            except (ValueError, RecursionError):
+                end = -1
+            # A number that ends where the buffer ends may go on.
+            if end >= 0 and (end < len(self._buffer) or self._ended):
+                return self._encode(self._buffer[self._at : end])
+            if len(self._buffer) - self._at > MAX_RECORD_BYTES or not self._more():
+                return None
+
+    def pass_over(self, value: bytes) -> None:
+        """Go on behind a value that `read_value` gave."""
+        self._pass(value.decode("utf-8", self._errors))
+
+    def read_line(self) -> bytes:
+        """Go on behind the next line feed and give what stood before it, without the line's end."""
+        while (end := self._buffer.find("\n", self._at)) < 0 and self._more():
+            pass
+        end = len(self._buffer) if end < 0 else end
+        line = self._encode(self._buffer[self._at : end].rstrip("\r"))
+        self._at = end + 1
+        return line
+
+    def rest(self, position: int) -> Item:
+        """All from here to the end of the file, as an item that will be rejected."""
+        while len(self._buffer) - self._at <= MAX_RECORD_BYTES and self._more():
+            pass
+        rest = self._buffer[self._at :]
+        if len(rest) > MAX_RECORD_BYTES:
+            flaw = Flaw("too-large", f"From here on nothing could be read within {MAX_RECORD_BYTES:,} bytes.")
+        elif not rest.strip():
+            flaw = Flaw("broken-json", "The file ends inside its list: the closing bracket is missing.")
+        elif _is_json(rest):
+            flaw = Flaw("broken-json", "Text where a comma or a closing bracket belongs.")
+        else:
+            return Item(position, self.line, self.column, self._encode(rest))
+        return Item(position, self.line, self.column, b"", flaw, len(rest))
+
+    def _pass(self, text: str) -> None:
+        self._at += len(text)
+        self.line += text.count("\n")
+        self.column = self.column + len(text) if "\n" not in text else len(text) - text.rfind("\n")
+
+    def _more(self) -> bool:
+        if self._ended:
+            return False
+        piece = self._file.read(PIECE_BYTES)
+        self._ended = not piece
+        try:
+            decoded = self._decoder.decode(piece, final=self._ended)
+        except UnicodeDecodeError:
+            decoded = "\udcff"  # half a character at the end of the file
+        self._buffer, self._at = self._buffer[self._at :] + decoded, 0
+        return True
+
+    def _encode(self, text: str) -> bytes:
+        return text.encode("utf-8", self._errors)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

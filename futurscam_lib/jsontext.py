@@ -1,0 +1,66 @@
+"""Bytes to JSON, with the place of what is wrong."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any
+
+import orjson
+
+from futurscam_lib.errors import Rejected
+
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def encoding_of(head: bytes) -> str:
+    """Codec for bytes that begin with `head`: UTF-16 or UTF-8 by byte order mark, UTF-8 without one."""
+    for mark, codec in _BOMS.items():
+        if head.startswith(mark):
+            return codec
+    return "utf-8"
+
+
+def parse(payload: bytes, *, first_line: int = 1, first_column: int = 1) -> Any:
+    """Parse one JSON value.
+
+    Args:
+        payload: UTF-8, or UTF-8/UTF-16 with a byte order mark.
+        first_line: Line of the file on which `payload` begins, from 1.
+        first_column: Column in that line, from 1.
+
+    Raises:
+        Rejected: `encoding` or `broken-json`, with line and column in the file.
+    """
+    try:
+        if payload[:1] in {b"\xef", b"\xff", b"\xfe"}:
+            return orjson.loads(payload.decode(encoding_of(payload)))
+        return orjson.loads(payload)
+    except ValueError as error:
+        raise _rejected(payload, error, (first_line, first_column)) from error
+
+
+def _rejected(payload: bytes, error: ValueError, begins: tuple[int, int]) -> Rejected:
+    codec = encoding_of(payload)
+    try:
+        text = payload.decode(codec)
+    except UnicodeDecodeError as wrong:
+        # What stands before the wrong byte can be read, except perhaps half a character of it.
+        before = payload[: wrong.start].decode(codec, "ignore")
+        line, column = _place(before, len(before), begins)
+        name = "UTF-16" if codec == "utf-16" else "UTF-8"
+        message = f"The text is not {name}: byte 0x{payload[wrong.start]:02x} at line {line}, column {column}."
+        return Rejected(message, code="encoding", line=line, column=column)
+    what, position = str(error), 0
+    if isinstance(error, orjson.JSONDecodeError):
+        what, position = error.msg, error.pos
+    line, column = _place(text, position, begins)
+    return Rejected(
+        f"Broken JSON at line {line}, column {column}: {what}.", code="broken-json", line=line, column=column
+    )
+
+
+def _place(text: str, position: int, begins: tuple[int, int]) -> tuple[int, int]:
+    """Line and column in the file of a position in a text that begins at `begins`; all from 1 but the position."""
+    lines = text.count("\n", 0, position)
+    column = position - text.rfind("\n", 0, position)
+    return begins[0] + lines, column if lines else column + begins[1] - 1

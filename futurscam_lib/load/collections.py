@@ -1,0 +1,75 @@
+"""The collections and their indexes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import OperationFailure
+
+from futurscam_lib.errors import OperatorMustAct
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    Documents = Collection[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collections:
+    """What the software keeps in its database.
+
+    Attributes:
+        rfps: `RFP`, the documents; unique on `job_id`.
+        raw: `RFP_raw`, landed payloads, never changed but for the run that has them in hand; `_id` is their SHA-256.
+        outcomes: `RFP_outcomes`, what became of each payload; `_id` as in `raw`. Beside and not inside `raw`, so that
+            the look-up that spares a re-read does not drag the payloads through the server's cache.
+        rejects: `RFP_rejects`, the quarantine.
+        runs: `RFP_runs`, runs whose landed payloads may not all have an outcome yet; empty when all is well.
+    """
+
+    rfps: Documents
+    raw: Documents
+    outcomes: Documents
+    rejects: Documents
+    runs: Documents
+
+    @classmethod
+    def of(cls, database: Database[dict[str, Any]]) -> Collections:
+        """Name them; nothing is created."""
+        return cls(
+            rfps=database["RFP"],
+            raw=database["RFP_raw"],
+            outcomes=database["RFP_outcomes"],
+            rejects=database["RFP_rejects"],
+            runs=database["RFP_runs"],
+        )
+
+    def ensure_indexes(self) -> None:
+        """Create what is missing.
+
+        Raises:
+            OperatorMustAct: The unique index on `job_id` cannot be made: without it documents could double.
+        """
+        try:
+            self.rfps.create_indexes(
+                [
+                    IndexModel([("job_id", ASCENDING)], name="job_id", unique=True),
+                    IndexModel([("isActive", ASCENDING), ("deadlineAt", ASCENDING)], name="open_until"),
+                ]
+            )
+        except OperationFailure as error:
+            raise OperatorMustAct(
+                f"The unique index on job_id of {self.rfps.full_name} cannot be made: {error.details or error}. "
+                "Nothing was loaded. Remove the doubled documents or the conflicting index, then run again."
+            ) from error
+        self.raw.create_indexes([IndexModel([("hand", ASCENDING)], name="hand")])
+        self.outcomes.create_indexes([IndexModel([("job_id", ASCENDING)], name="job_id")])
+        self.rejects.create_indexes(
+            [
+                IndexModel([("state", ASCENDING), ("job_id", ASCENDING)], name="state_job_id"),
+                IndexModel([("state", ASCENDING), ("origin", ASCENDING)], name="state_origin"),
+            ]
+        )

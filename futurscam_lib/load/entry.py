@@ -1,0 +1,134 @@
+"""What load takes: documents and rejects as they come out of the spool between transform and load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
+from typing import TYPE_CHECKING, Any, Literal
+
+import bson
+from bson.raw_bson import RawBSONDocument
+
+from futurscam_lib.errors import Rejected
+from futurscam_lib.rfp import Rfp, VersionKey
+from futurscam_lib.spool import CODEC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from futurscam_lib.records import RawRecord
+
+Result = Literal["inserted", "updated", "unchanged", "stale", "rejected"]
+
+# MongoDB takes 16 MB; cleaning can lengthen a text, and the database adds fields of its own.
+_MAX_DOCUMENT_BYTES = 15 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document to load.
+
+    Attributes:
+        source: Where it came from.
+        raw_id: The payload it was made from.
+        origin: Where in the source that payload stood.
+        cursor: The instant by which the source ordered it.
+        job_id: The document's key.
+        key: Its version.
+        document: The whole document with `_etl`, encoded.
+    """
+
+    source: str
+    raw_id: str
+    origin: str
+    cursor: datetime
+    job_id: str
+    key: VersionKey
+    document: RawBSONDocument
+
+    @classmethod
+    def of(cls, rfp: Rfp, raw: RawRecord, *, run_id: str, seen_at: datetime) -> Entry:
+        """Complete a document with its provenance and encode it.
+
+        Raises:
+            Rejected: It is larger than MongoDB takes.
+        """
+        provenance = {
+            "source": raw.source,
+            "source_id": rfp.source_id,
+            "version": rfp.key.text,
+            "content_hash": rfp.key.content_hash,
+            "transform_version": rfp.key.transform_version,
+            "raw_id": raw.raw_id,
+            "first_run_id": run_id,
+            "run_id": run_id,
+            "first_seen_at": seen_at,
+            "changed_at": seen_at,
+        }
+        encoded = bson.encode({**rfp.content, "_etl": provenance})
+        if len(encoded) > _MAX_DOCUMENT_BYTES:
+            raise Rejected(f"The document has {len(encoded):,} bytes, more than MongoDB takes.", code="too-large")
+        document = RawBSONDocument(encoded, CODEC)
+        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, rfp.content["job_id"], rfp.key, document)
+
+    def to_spool(self) -> dict[str, Any]:
+        """As a spool keeps it."""
+        return {
+            "source": self.source,
+            "raw_id": self.raw_id,
+            "origin": self.origin,
+            "cursor": self.cursor,
+            "job_id": self.job_id,
+            "key": list(self.key),
+            "document": self.document,
+        }
+
+    @classmethod
+    def from_spool(cls, entry: Mapping[str, Any]) -> Entry:
+        """As it was."""
+        return cls(
+            source=entry["source"],
+            raw_id=entry["raw_id"],
+            origin=entry["origin"],
+            cursor=entry["cursor"],
+            job_id=entry["job_id"],
+            key=VersionKey(*entry["key"]),
+            document=entry["document"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one payload; `item` names its entry in the quarantine where it was rejected."""
+
+    source: str
+    raw_id: str
+    result: Result
+    transform_version: int
+    job_id: str | None
+    version: str | None = None
+    item: str | None = None
+
+    def to_document(self, run_id: str) -> dict[str, Any]:
+        """As `RFP_outcomes` keeps it."""
+        return {
+            "_id": self.raw_id,
+            "run_id": run_id,
+            "result": self.result,
+            "transform_version": self.transform_version,
+            "job_id": self.job_id,
+            "version": self.version,
+            "item": self.item,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of one document that an update changed."""
+
+    job_id: str
+    reference: str
+    title: str
+    field: str
+    before: Any
+    after: Any

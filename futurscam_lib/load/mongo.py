@@ -1,0 +1,150 @@
+"""The client of MongoDB, and its failures told by what happens next."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
+
+from futurscam_lib.errors import FuturscamError, OperatorMustAct, RetryLater
+from futurscam_lib.load import local_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from futurscam_lib.settings import Settings
+
+PATIENCE: Final = 12
+"""One operation may take so many times as long as reaching the server: 2 minutes by default."""
+
+_REFUSED_CODES = {13: "not allowed", 18: "not authenticated", 8000: "refused by Atlas"}
+_REFUSED_WORDS = re.compile(r"\bauth(entication|enticate|orization|orized)?\b", re.IGNORECASE)
+_BAD_CERTIFICATE = "certificate verify failed"
+_SHOWN_CHARACTERS = 300
+_AGAIN = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
+
+
+def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
+    """Connect to the MongoDB of the settings, starting the local server where none is set.
+
+    Returns:
+        A client that has answered. Its writes count as done once a majority has them; that they are on disk before
+        the watermark moves is seen to once, at the end of a load (`durability`), not by waiting at every write.
+
+    Raises:
+        RetryLater: It did not answer.
+        OperatorMustAct: It refused the credentials, or MONGO_URI can't be used.
+        UsageError: There is no MONGO_URI and no `mongod` to start.
+    """
+    uri = settings.mongo_uri.get_secret_value() if settings.mongo_uri else local_server.ensure_running(settings)
+    reach = int(settings.mongo_timeout.total_seconds() * 1000)
+    with mongo_errors():
+        try:
+            client: MongoClient[dict[str, Any]] = MongoClient(
+                uri,
+                appname="futurscam",
+                tz_aware=True,
+                uuidRepresentation="standard",
+                w="majority",
+                wTimeoutMS=reach * PATIENCE,
+                serverSelectionTimeoutMS=reach,
+                connectTimeoutMS=reach,
+                socketTimeoutMS=reach * PATIENCE,
+            )
+        except (ValueError, TypeError, OSError):
+            # Of a mongodb+srv URI; their texts can quote a piece of its password.
+            raise InvalidURI from None
+        try:
+            client.admin.command("ping")
+        except BaseException:
+            client.close()
+            raise
+    return client
+
+
+@contextmanager
+def mongo_errors() -> Iterator[None]:
+    """Turn what MongoDB does wrong into what happens next; other failures of an operation pass as they are.
+
+    Raises:
+        RetryLater: No answer, no primary, too slow.
+        OperatorMustAct: Refused credentials or rights, or a configuration that can't work.
+    """
+    try:
+        yield
+    except InvalidURI:
+        # Its text can quote a piece of the password, and so would a traceback that shows it as the cause.
+        raise OperatorMustAct(
+            "MONGO_URI can't be read.\nCorrect it; : / ? # [ ] @ % must be percent-encoded inside user and password.",
+        ) from None
+    except PyMongoError as error:
+        told = _told(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _told(error: PyMongoError) -> FuturscamError | None:
+    if isinstance(error, ConfigurationError):
+        return _misconfigured(error)
+    if isinstance(error, ConnectionFailure):
+        return _unreachable(error)
+    if isinstance(error, ExecutionTimeout | WTimeoutError) or _only_late(error):
+        return RetryLater(f"MongoDB took too long ({_text(error)}).\n{_AGAIN}")
+    if isinstance(error, OperationFailure) and _is_refusal(error):
+        return OperatorMustAct(
+            f"MongoDB refused the user of MONGO_URI ({_text(error)}).\n"
+            "Check its user and password, its authSource, and that the user may read and write the database.",
+        )
+    return None
+
+
+def _unreachable(error: ConnectionFailure) -> FuturscamError:
+    if _BAD_CERTIFICATE in str(error):
+        return OperatorMustAct(
+            f"MongoDB's certificate is not trusted ({_text(error)}).\n"
+            "Check the host in MONGO_URI, or name the authority that signed it with the option tlsCAFile.",
+        )
+    return RetryLater(f"MongoDB did not answer ({_text(error)}).\n{_AGAIN}")
+
+
+def _misconfigured(error: ConfigurationError) -> FuturscamError:
+    from dns.exception import DNSException  # noqa: PLC0415 - slow to import, needed only here
+    from dns.resolver import NXDOMAIN, NoAnswer  # noqa: PLC0415
+
+    # pymongo calls it a wrong configuration, too, when the DNS does not answer.
+    if isinstance(error.__cause__, DNSException) and not isinstance(error.__cause__, NXDOMAIN | NoAnswer):
+        return RetryLater(f"The host of MONGO_URI could not be looked up ({_text(error)}).\n{_AGAIN}")
+    return OperatorMustAct(f"MONGO_URI can't be used ({_text(error)}).\nCorrect its host or its options.")
+
+
+def _only_late(error: PyMongoError) -> bool:
+    """Whether a bulk was written, but not yet everywhere that it has to be."""
+    if not isinstance(error, BulkWriteError):
+        return False
+    details = error.details or {}
+    return bool(details.get("writeConcernErrors")) and not details.get("writeErrors")
+
+
+def _is_refusal(error: OperationFailure) -> bool:
+    return error.code in _REFUSED_CODES or bool(_REFUSED_WORDS.search(_text(error)))
+
+
+def _text(error: PyMongoError) -> str:
+    """What the server or pymongo says, short: without topology, repeated timeouts and the whole reply."""
+    details = getattr(error, "details", None)
+    text = details.get("errmsg") if isinstance(details, dict) else None
+    short = re.split(r" \(configured timeouts|, Timeout: |, full error: ", text or str(error))[0]
+    return short.rstrip(". ")[:_SHOWN_CHARACTERS]

@@ -1,0 +1,129 @@
+"""Rejects: one entry for each source item, with the reason, until a later version of the item makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from futurscam_lib.load.entry import Outcome
+from futurscam_lib.load.landing import DUPLICATE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from futurscam_lib.load.collections import Collections
+    from futurscam_lib.load.entry import Entry
+    from futurscam_lib.records import Reject
+
+OPEN: Final = "open"
+RESOLVED: Final = "resolved"
+
+
+class Quarantine:
+    """The quarantine as one run uses it."""
+
+    def __init__(self, collections: Collections, *, run_id: str, now: datetime, dry_run: bool) -> None:
+        """Prepare; with `dry_run` nothing is written."""
+        self._rejects, self._rfps = collections.rejects, collections.rfps
+        self._run_id, self._now, self._dry_run = run_id, now, dry_run
+
+    def keep(self, rejects: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Keep a chunk of rejects, as `describe` gives them; an older version of an item never covers a newer one."""
+        outcomes = [
+            Outcome(
+                source=reject["source"],
+                raw_id=reject["raw_id"],
+                result="rejected",
+                transform_version=reject["transform_version"],
+                job_id=reject["job_id"],
+                item=reject["_id"],
+            )
+            for reject in rejects
+        ]
+        if self._dry_run or not rejects:
+            return outcomes
+        overtaken = self._overtaken(rejects)
+        writes = [self._write(reject, RESOLVED if reject["_id"] in overtaken else OPEN) for reject in rejects]
+        try:
+            self._rejects.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            # The guard on the instant did not hold, so the upsert tried to insert: a newer reject is there already.
+            if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
+                raise
+        return outcomes
+
+    def resolve(self, entries: Sequence[Entry]) -> None:
+        """Close the entries of items of which this version, or a later one, has now been loaded."""
+        if self._dry_run or not entries or not self._rejects.estimated_document_count():
+            return
+        instants = {entry.job_id: entry.key.instant for entry in entries}
+        cursors = {entry.origin: entry.cursor for entry in entries}
+        either = [{"job_id": {"$in": list(instants)}}, {"origin": {"$in": list(cursors)}}]
+        made_it = [
+            found["_id"]
+            for found in self._rejects.find({"state": OPEN, "$or": either})
+            if (found["job_id"] in instants and found["instant"] <= instants[found["job_id"]])
+            or (found["origin"] in cursors and found["cursor"] <= cursors[found["origin"]])
+        ]
+        if made_it:
+            resolved = {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
+            self._rejects.update_many({"_id": {"$in": made_it}, "state": OPEN}, {"$set": resolved})
+
+    def _overtaken(self, rejects: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Items whose document is as new as the reject, or newer."""
+        jobs = [reject["job_id"] for reject in rejects if reject["job_id"]]
+        found = self._rfps.find({"job_id": {"$in": jobs}}, {"job_id": 1, "_etl.version": 1}) if jobs else ()
+        instants = {document["job_id"]: document["_etl"]["version"].partition("#")[0] for document in found}
+        return {r["_id"] for r in rejects if r["job_id"] in instants and r["instant"] <= instants[r["job_id"]]}
+
+    def _write(self, reject: Mapping[str, Any], state: str) -> UpdateOne:
+        facts = {name: value for name, value in reject.items() if name not in {"_id", "instant"}}
+        return UpdateOne(
+            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}},
+            {
+                "$set": {
+                    **facts,
+                    "instant": reject["instant"],
+                    "state": state,
+                    "run_id": self._run_id,
+                    "at": self._now,
+                },
+                "$setOnInsert": {"first_run_id": self._run_id, "first_at": self._now},
+                "$unset": {"resolved_run_id": "", "resolved_at": ""},
+                "$inc": {"attempts": 1},
+            },
+            upsert=True,
+        )
+
+
+def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
+    """A reject as the quarantine keeps it; its payload is in `RFP_raw` under `raw_id`."""
+    return {
+        "_id": reject.item,
+        "source": reject.raw.source,
+        "origin": reject.raw.origin,
+        "cursor": reject.raw.instant,
+        "raw_id": reject.raw.raw_id,
+        "size": reject.raw.size,
+        "code": reject.code,
+        "reason": reject.reason,
+        "path": reject.path,
+        "line": reject.line,
+        "column": reject.column,
+        "job_id": reject.job_id,
+        "instant": reject.instant,
+        "transform_version": transform_version,
+    }
+
+
+def open_rejects(
+    collections: Collections, *, sources: Sequence[str], items: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """The entries of these sources that nothing has resolved; only those of `items` where some are given."""
+    asked: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
+    if items:
+        asked["_id"] = {"$in": list(items)}
+    return iter(collections.rejects.find(asked))

@@ -1,0 +1,37 @@
+"""What a run is called, and who started it."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from futurscam_lib import clock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+SUPERVISED: Final = "FUTURSCAM_SUPERVISED_RUN"
+"""Environment variable that the runner sets to its run_id; every other run is one by hand, and labelled so."""
+
+BY_HAND: Final = "interactive-"
+
+
+def new_run_id(now: datetime) -> str:
+    """A name that sorts by time: `20261123T132501Z-3f9a1c`."""
+    return f"{clock.to_stamp(now)}-{secrets.token_hex(3)}"
+
+
+def by_hand(run_id: str, *, now: datetime) -> str:
+    """The name of a run by hand, whatever it was called before."""
+    return f"{BY_HAND}{run_id.removeprefix(BY_HAND) or new_run_id(now)}"
+
+
+def started_by() -> str:
+    """User and machine."""
+    user = "somebody"
+    with suppress(OSError, KeyError, ImportError):
+        user = getpass.getuser()
+    return f"{user} on {platform.node() or 'this machine'}"

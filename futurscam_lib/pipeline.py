@@ -1,0 +1,434 @@
+"""One run as the steps that a notebook calls: extract -> land -> transform -> load -> reconcile.
+
+Records stream from step to step in chunks through spools; no step holds them all.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from bson.binary import Binary
+
+from futurscam_lib import clock, plots, settings
+from futurscam_lib import counts as accounting
+from futurscam_lib.counts import Counts
+from futurscam_lib.errors import FuturscamError, Rejected, UsageError
+from futurscam_lib.extract import open_sources
+from futurscam_lib.load import lifecycle, mongo, quarantine
+from futurscam_lib.load.collections import Collections
+from futurscam_lib.load.durability import Durability
+from futurscam_lib.load.entry import Entry
+from futurscam_lib.load.landing import Landing, payloads
+from futurscam_lib.load.upsert import Upsert
+from futurscam_lib.naming import BY_HAND, SUPERVISED, by_hand, started_by
+from futurscam_lib.records import Flaw, RawRecord, Reject, Window
+from futurscam_lib.reports import Extracted, Failure, LoadReport, SourceReport, Summary, Transformed
+from futurscam_lib.show import Shown, Table
+from futurscam_lib.spool import Spool, chunked
+from futurscam_lib.tally import Tally
+from futurscam_lib.transform import transform, version_for
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from futurscam_lib.extract.source import Source
+    from futurscam_lib.load.entry import Outcome
+    from futurscam_lib.settings import Settings
+    from futurscam_lib.show import Picture
+
+_ROWS: Final = 20
+_CHANGES: Final = 200
+
+
+def open_run(
+    run_id: str = "",
+    *,
+    watermark: str = "",
+    until: str = "",
+    sources: str = "",
+    dry_run: bool = True,
+    overlap_minutes: float = -1,
+) -> Run:
+    """Open a run; nothing is read or written yet but the indexes of the collections.
+
+    Args:
+        run_id: Given by the runner; a run by hand makes its own, which begins with `interactive-`.
+        watermark: ISO 8601; everything before it has been loaded. Empty: what `.last_execution` says.
+        until: ISO 8601, exclusive; empty: open.
+        sources: Names separated by commas; empty: all that are configured.
+        dry_run: Look and compare, write nothing to MongoDB.
+        overlap_minutes: How far behind the watermark to read again; below 0: the setting.
+
+    Raises:
+        UsageError: A setting or an argument is wrong.
+        OperatorMustAct: `.last_execution` cannot be read, MongoDB refuses the credentials.
+        RetryLater: MongoDB does not answer.
+    """
+    configured = settings.load()
+    now = clock.now()
+    since = _instant("watermark", watermark) or _watermark_of(configured, now)
+    overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
+    window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
+    names = tuple(name.strip() for name in sources.split(",") if name.strip()) or configured.sources
+    unknown = sorted(set(names) - set(settings.KNOWN_SOURCES))
+    if unknown:
+        raise UsageError(f"sources names {', '.join(unknown)}; allowed: {', '.join(settings.KNOWN_SOURCES)}.")
+    if not run_id or os.environ.get(SUPERVISED) != run_id:
+        run_id = by_hand(run_id, now=now)
+    return Run(
+        configured,
+        open_sources(configured, names),
+        run_id=run_id,
+        window=window,
+        watermark=since,
+        dry_run=dry_run,
+        now=now,
+    )
+
+
+def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime | None) -> Window:
+    """`[watermark - overlap, until)`.
+
+    Raises:
+        UsageError: It would be empty.
+    """
+    try:
+        since = watermark - timedelta(minutes=overlap_minutes)
+    except OverflowError:
+        since = clock.EARLIEST
+    if until is not None and until <= since:
+        raise UsageError(
+            f"The window is empty: it begins at {clock.to_people(since)} and ends at {clock.to_people(until)}."
+        )
+    return Window(since, until)
+
+
+class Run(Shown):
+    """One run. Displays itself as a table of what it is."""
+
+    def __init__(
+        self,
+        configured: Settings,
+        sources: Sequence[Source],
+        *,
+        run_id: str,
+        window: Window,
+        watermark: datetime,
+        dry_run: bool,
+        now: datetime,
+    ) -> None:
+        """Connect; see `open_run`, which makes the arguments from what a notebook knows."""
+        self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
+        self._settings, self._sources, self._now = configured, sources, now
+        self._client = mongo.connect(configured)
+        self._collections = Collections.of(self._client[configured.database])
+        with mongo.mongo_errors():
+            self._durability = Durability(self._client)
+            if not dry_run:
+                self._collections.ensure_indexes()
+        self._reset()
+
+    def _reset(self) -> None:
+        names = [source.name for source in self._sources]
+        self._landing = Landing(
+            self._collections,
+            run_id=self.run_id,
+            versions={name: version_for(name) for name in names},
+            dry_run=self.dry_run,
+        )
+        self._counts = {name: Counts() for name in names}
+        self._raw, self._rfps, self._rejects = (Spool(self._settings.scratch) for _ in range(3))
+        self._extracted: Extracted | None = None
+        self._transformed: Transformed | None = None
+        self._loaded: LoadReport | None = None
+        self._closed = 0
+        self._tally = Tally()
+
+    def extract(self) -> Extracted:
+        """Read the sources in the window and land every new payload.
+
+        A source that fails does not stop the others: its failure is in the report.
+
+        Raises:
+            RetryLater: MongoDB does not answer.
+        """
+        self._reset()
+        report = Extracted({name: SourceReport() for name in self._counts})
+        with mongo.mongo_errors():
+            for source in self._sources:
+                self._read(source, report)
+            for records in self._landing.leftovers(list(self._counts)):
+                for record in records:
+                    self._pick_up(record, report)
+        self._extracted = report
+        return report
+
+    def extract_rejects(self, items: Sequence[str] = ()) -> Extracted:
+        """Take the landed payloads of open rejects again, instead of asking the sources.
+
+        Args:
+            items: Only these entries of the quarantine; empty: all of the run's sources.
+
+        Raises:
+            UsageError: One of the items is not an open entry.
+        """
+        self._reset()
+        report = Extracted({name: SourceReport() for name in self._counts})
+        with mongo.mongo_errors():
+            asked = quarantine.open_rejects(self._collections, sources=list(self._counts), items=items)
+            raw_ids = [found["raw_id"] for found in asked]
+            if items and len(raw_ids) < len(set(items)):
+                raise UsageError("Not all of these are open entries; `futurscam rejects list` names them.")
+            for raw_id in raw_ids:
+                for record in payloads(self._collections, [raw_id]):
+                    self._pick_up(record, report)
+        self._extracted = report
+        return report
+
+    def transform(self) -> Transformed:
+        """Turn what was landed and not yet dealt with into documents, or into rejects."""
+        if self._extracted is None:
+            raise UsageError("Nothing was extracted yet: call extract() first.")
+        report = Transformed(oddities=self._tally.oddities)
+        for chunk in self._raw.chunks():
+            for found in chunk:
+                self._transform_one(_from_spool(found), report)
+        self._raw.close()
+        self._transformed = report
+        return report
+
+    def load(self) -> LoadReport:
+        """Bring the documents into MongoDB, the last version wins; keep the rejects in the quarantine.
+
+        Raises:
+            RetryLater: MongoDB does not answer.
+        """
+        if self._transformed is None:
+            raise UsageError("Nothing was transformed yet: call transform() first.")
+        report = LoadReport(self.dry_run, self._counts)
+        facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
+        upsert = Upsert(self._collections, **facts)
+        kept = quarantine.Quarantine(self._collections, **facts)
+        with mongo.mongo_errors():
+            for chunk in self._rfps.chunks():
+                entries = [Entry.from_spool(found) for found in chunk]
+                loaded = upsert.load(entries)
+                kept.resolve(entries)
+                self._settle(loaded.outcomes)
+                room = _ROWS - len(report.new)
+                report.new += [_new_row(entry.document) for entry in loaded.inserted[:room]]
+                report.changes += loaded.changes[: _CHANGES - len(report.changes)]
+            for chunk in self._rejects.chunks():
+                self._settle(kept.keep(chunk))
+            if not self.dry_run:
+                self._durability.confirm(self._collections)
+                self._landing.finish(list(self._counts))
+        self._rfps.close()
+        self._rejects.close()
+        self._loaded = report
+        return report
+
+    def close_ended(self) -> Table:
+        """Close missions whose deadline has passed: `isActive` becomes false, nothing is deleted."""
+        with mongo.mongo_errors():
+            self._closed = lifecycle.close_past_deadline(
+                self._collections, run_id=self.run_id, now=self._now, dry_run=self.dry_run
+            )
+        word = "would be closed" if self.dry_run else "closed"
+        return Table(("missions past their deadline", word), [("", self._closed)])
+
+    def reconcile(self) -> Summary:
+        """Check that every record is accounted for.
+
+        Raises:
+            NotReconciled: A sum is off; the run fails.
+        """
+        if self._extracted is None or self._transformed is None or self._loaded is None:
+            raise UsageError("The run is not complete: call extract(), transform() and load() first.")
+        accounting.check(self._counts)
+        reasons: dict[str, int] = {}
+        for (code, path), count in self._transformed.reasons.most_common(_CHANGES):
+            reasons[f"{code} {path}".strip()] = count
+        return Summary(
+            run_id=self.run_id,
+            dry_run=self.dry_run,
+            window={
+                "since": clock.to_text(self.window.since),
+                "until": clock.to_text(self.window.until) if self.window.until else None,
+            },
+            watermark=clock.to_text(self.watermark),
+            counts=self._counts,
+            closed=self._closed,
+            failures={n: one.failure for n, one in self._extracted.sources.items() if one.failure},
+            reject_reasons=reasons,
+            oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
+        )
+
+    def timeline(self) -> Picture:
+        """RFPs of this run per hour or day of their last change."""
+        return plots.timeline(self._tally.hours)
+
+    def rates(self) -> Picture:
+        """RFPs of this run per daily rate."""
+        return plots.rates(self._tally.rates)
+
+    def top_skills(self) -> Picture:
+        """The skills that the RFPs of this run ask for most."""
+        return plots.top_skills(self._tally.skills)
+
+    def table(self) -> Table:
+        """What this run is."""
+        until = clock.to_people(self.window.until) if self.window.until else "open"
+        kind = "by hand" if self.run_id.startswith(BY_HAND) else "headless"
+        rows = [
+            ("run", self.run_id),
+            (
+                "kind",
+                f"{kind}{', dry run: nothing is written' if self.dry_run else ''}",
+            ),
+            ("started", f"{clock.to_people(self._now)} by {started_by()}"),
+            ("watermark", clock.to_people(self.watermark)),
+            ("window", f"{clock.to_people(self.window.since)} until {until}"),
+            ("sources", ", ".join(self._counts)),
+            ("database", f"{self._settings.database} on {self._hosts()}"),
+        ]
+        return Table(("", "this run"), rows)
+
+    def _hosts(self) -> str:
+        return ", ".join(sorted(f"{host}:{port}" for host, port in self._client.nodes))
+
+    def _read(self, source: Source, report: Extracted) -> None:
+        one = report.sources[source.name]
+        chunks = chunked(_until_failure(source, self.window, one), size=lambda record: len(record.payload))
+        for records in chunks:
+            landed = self._landing.land(records, now=self._now)
+            one.found += len(records)
+            one.size += sum(record.size for record in records)
+            known = landed.known[source.name]
+            one.known += known
+            self._counts[source.name].extracted += len(records)
+            self._counts[source.name].unchanged += known
+            for record in landed.pending:
+                self._pass_on(record, report)
+        one.notes = list(source.notes)
+
+    def _pick_up(self, record: RawRecord, report: Extracted) -> None:
+        report.sources[record.source].picked_up += 1
+        self._counts[record.source].extracted += 1
+        self._pass_on(record, report)
+
+    def _pass_on(self, record: RawRecord, report: Extracted) -> None:
+        if len(report.rows) < _ROWS:
+            beginning = record.payload[:80].decode("utf-8", "replace")
+            report.rows.append((record.source, record.origin, record.instant, record.size, beginning))
+        self._raw.append(_to_spool(record))
+
+    def _transform_one(self, raw: RawRecord, report: Transformed) -> None:
+        made = transform(raw, seen_at=self._now)
+        if not isinstance(made, Reject):
+            try:
+                entry = Entry.of(made, raw, run_id=self.run_id, seen_at=self._now)
+            except Rejected as error:
+                made = Reject.of(raw, error, job_id=made.content["job_id"], instant=made.key.instant)
+            else:
+                self._rfps.append(entry.to_spool())
+                self._tally.add(made)
+                report.documents += 1
+                if len(report.rows) < _ROWS:
+                    report.rows.append(_document_row(made.content))
+                return
+        self._rejects.append(quarantine.describe(made, transform_version=version_for(raw.source)))
+        report.reasons[made.code, made.path] += 1
+        if len(report.rejects) < _ROWS:
+            report.rejects.append(
+                (raw.origin, made.line or None, made.column or None, made.path, made.reason, made.job_id)
+            )
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        self._landing.settle(outcomes)
+        for outcome in outcomes:
+            one = self._counts[outcome.source]
+            setattr(one, outcome.result, getattr(one, outcome.result) + 1)
+
+
+def _until_failure(source: Source, window: Window, report: SourceReport) -> Any:
+    """A source's records; its failure ends them, and what came before still counts."""
+    try:
+        yield from source.read(window)
+    except FuturscamError as error:
+        report.failure = Failure(type(error).__name__, str(error))
+
+
+def _watermark_of(configured: Settings, now: datetime) -> datetime:
+    return Watermark(configured.watermark_file).read(now=now) or now - configured.first_run
+
+
+def _instant(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return clock.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}.") from error
+
+
+def _to_spool(record: RawRecord) -> dict[str, Any]:
+    flaw = [record.flaw.code, record.flaw.reason] if record.flaw else None
+    return {
+        "source": record.source,
+        "origin": record.origin,
+        "instant": record.instant,
+        "raw_id": record.raw_id,
+        "size": record.size,
+        "line": record.line,
+        "column": record.column,
+        "flaw": flaw,
+        "payload": Binary(record.payload),
+    }
+
+
+def _from_spool(found: Mapping[str, Any]) -> RawRecord:
+    flaw = found["flaw"]
+    return RawRecord(
+        source=found["source"],
+        origin=found["origin"],
+        instant=found["instant"],
+        payload=bytes(found["payload"]),
+        raw_id=found["raw_id"],
+        size=found["size"],
+        line=found["line"],
+        column=found["column"],
+        flaw=Flaw(*flaw) if flaw else None,
+    )
+
+
+def _document_row(content: Mapping[str, Any]) -> tuple[Any, ...]:
+    company, rate = content["company"], content["conditions"]["dailyRate"]
+    amounts = [f"{amount:g}" for amount in (rate["min"], rate["max"]) if amount is not None]
+    skills = [skill["name"] for skill in content["skills"]]
+    return (
+        content["reference"],
+        content["roleTitle"],
+        company["name"],
+        company["city"],
+        content["seniority"],
+        content["remoteOption"],
+        " - ".join(amounts),
+        content["deadlineAt"],
+        skills,
+    )
+
+
+def _new_row(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        document["job_id"],
+        document["reference"],
+        document["roleTitle"],
+        document["company"]["name"],
+        document["publishedAt"],
+        document["deadlineAt"],
+    )

@@ -1,0 +1,117 @@
+"""Plain frozen data that the stages pass on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from futurscam_lib.errors import Rejected
+
+MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
+"""A larger source item becomes a reject; a real post has some 10 kB. MongoDB holds 16 MB in one document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one run asks its sources for: `[since, until)`; both aware, UTC; `until` None means open."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def __contains__(self, instant: datetime) -> bool:
+        """Whether an item of that instant is asked for."""
+        return self.since <= instant and (self.until is None or instant < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """What a source already knows to be wrong with an item: `code` as in `Reject`, `reason` one sentence."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One untouched source item.
+
+    Attributes:
+        source: Name of the source: `folder`.
+        origin: Where in the source it stood, readable: `archive/2026-11-18.jsonl:17`. Text without lone surrogates.
+        instant: The instant by which the source orders its items (a file's modification time); aware, UTC.
+        payload: The item's bytes; empty where the source could not hand them over: `flaw` tells why.
+        raw_id: SHA-256 of the item's bytes, hex.
+        size: Bytes of the item at its source.
+        line: Line of the file on which the item begins, from 1; 0 where lines have no meaning.
+        column: Column in that line, from 1; 0 where unknown.
+        flaw: Set where the source already knows that this can become no document.
+    """
+
+    source: str
+    origin: str
+    instant: datetime
+    payload: bytes
+    raw_id: str
+    size: int
+    line: int = 0
+    column: int = 0
+    flaw: Flaw | None = None
+
+    @classmethod
+    def of(cls, payload: bytes, *, source: str, origin: str, instant: datetime, line: int = 0, column: int = 0) -> Self:
+        """Make the record of an item whose bytes are at hand."""
+        digest = hashlib.sha256(payload).hexdigest()
+        return cls(source, origin, instant, payload, digest, len(payload), line, column)
+
+    @classmethod
+    def flawed(cls, flaw: Flaw, *, source: str, origin: str, instant: datetime, size: int, line: int = 0) -> Self:
+        """Make the record of an item whose bytes are not kept; its id tells it from every other such item."""
+        digest = hashlib.sha256(repr((source, origin, instant, size, flaw)).encode()).hexdigest()
+        return cls(source, origin, instant, b"", digest, size, line, flaw=flaw)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A raw record that could not become an RFP document.
+
+    Attributes:
+        raw: The record, untouched.
+        code: Short, stable word to count by: `broken-json`, `encoding`, `missing`, `wrong-type`, `too-large`.
+        reason: One sentence for a person.
+        path: The field, dotted; empty where the whole record is meant.
+        line: Line in the source file, from 1; 0 where lines have no meaning.
+        column: Column in that line, from 1; 0 where unknown.
+        job_id: The item's `job_id` where it could still be read.
+        instant: The item's own last-change instant as sortable text, or the source's instant where unreadable.
+    """
+
+    raw: RawRecord
+    code: str
+    reason: str
+    path: str
+    line: int
+    column: int
+    job_id: str | None
+    instant: str
+
+    @classmethod
+    def of(cls, raw: RawRecord, error: Rejected, *, job_id: str | None, instant: str) -> Self:
+        """Make the reject of a record from the error that says why."""
+        return cls(
+            raw=raw,
+            code=error.code,
+            reason=error.message,
+            path=error.path,
+            line=error.line or raw.line,
+            column=error.column,
+            job_id=job_id,
+            instant=instant,
+        )
+
+    @property
+    def item(self) -> str:
+        """What the quarantine keeps one entry for: the job where known, else the place it came from."""
+        return f"{self.raw.source}:{self.job_id or self.raw.origin}"

@@ -1,0 +1,208 @@
+"""What each step of a run reports: data that displays itself as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from futurscam_lib import counts as accounting
+from futurscam_lib.show import Shown, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from futurscam_lib.counts import Counts
+    from futurscam_lib.load.entry import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a source could not deliver everything: the class of the error (it tells what happens next) and its text."""
+
+    error: str
+    message: str
+
+
+@dataclass(slots=True)
+class SourceReport:
+    """What one source gave.
+
+    Attributes:
+        found: Records it gave.
+        known: Of these, payloads that need nothing.
+        picked_up: Records of earlier runs that were landed and not loaded.
+        size: Bytes found.
+        failure: Set where it failed; what it gave before still counts.
+        notes: What a reviewer should know.
+    """
+
+    found: int = 0
+    known: int = 0
+    picked_up: int = 0
+    size: int = 0
+    failure: Failure | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(slots=True, repr=False)
+class Extracted(Shown):
+    """What came in; shows counts per source. `sample` shows where the first records came from."""
+
+    sources: dict[str, SourceReport] = field(default_factory=dict)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def table(self) -> Table:
+        """Counts per source."""
+        rows = [
+            (
+                name,
+                one.found,
+                one.known,
+                one.picked_up,
+                f"{one.size / 1000:,.0f} kB",
+                one.failure.message if one.failure else "",
+            )
+            for name, one in self.sources.items()
+        ]
+        notes = [f"{name}: {note}" for name, one in self.sources.items() for note in one.notes]
+        columns = ("source", "records", "of these known", "picked up from earlier runs", "size", "failed because")
+        return Table(columns, rows, notes=notes)
+
+    @property
+    def sample(self) -> Table:
+        """The first new records."""
+        new = sum(one.found - one.known + one.picked_up for one in self.sources.values())
+        columns = ("source", "where", "instant (UTC)", "bytes", "payload")
+        return Table(columns, self.rows, title="The first new records", total=new)
+
+
+@dataclass(slots=True, repr=False)
+class Transformed(Shown):
+    """What became of the new records on the way to documents."""
+
+    documents: int = 0
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    oddities: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    rejects: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def table(self) -> Table:
+        """Documents and rejects."""
+        rejected = sum(self.reasons.values())
+        notes = [
+            f"{path}: {value!r} is in no vocabulary ({n} times); it is kept as it is."
+            for (path, value), n in self._odd()
+        ]
+        return Table(("became", "records"), [("documents", self.documents), ("rejects", rejected)], notes=notes)
+
+    @property
+    def sample(self) -> Table:
+        """The first documents."""
+        columns = (
+            "reference",
+            "title",
+            "company",
+            "city",
+            "seniority",
+            "remote",
+            "EUR/day",
+            "deadline (UTC)",
+            "skills",
+        )
+        return Table(columns, self.rows, title="The first documents", total=self.documents)
+
+    @property
+    def rejected(self) -> Table:
+        """The first rejects, with reason and place."""
+        columns = ("where", "line", "column", "field", "reason", "job")
+        notes = [f"{code} {path}".strip() + f": {n}" for (code, path), n in self.reasons.most_common(20)]
+        total = sum(self.reasons.values())
+        return Table(columns, self.rejects, title="Rejects, kept in the quarantine", notes=notes, total=total)
+
+    def _odd(self) -> list[tuple[tuple[str, str], int]]:
+        return sorted(self.oddities.items(), key=lambda item: -item[1])[:20]
+
+
+@dataclass(slots=True, repr=False)
+class LoadReport(Shown):
+    """What became of the documents in MongoDB."""
+
+    dry_run: bool
+    counts: dict[str, Counts] = field(default_factory=dict)
+    new: list[tuple[Any, ...]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    updates: int = 0
+
+    def table(self) -> Table:
+        """Counts per source."""
+        names = accounting.COLUMNS[1:]
+        rows = [(source, *(getattr(one, name) for name in names)) for source, one in self.counts.items()]
+        notes = ["Dry run: this is what would have been written; nothing was."] if self.dry_run else []
+        return Table(("source", *names), rows, notes=notes)
+
+    @property
+    def inserted(self) -> Table:
+        """The first new documents."""
+        columns = ("job", "reference", "title", "company", "published (UTC)", "deadline (UTC)")
+        count = sum(one.inserted for one in self.counts.values())
+        return Table(columns, self.new, title="New documents", total=count)
+
+    @property
+    def updated(self) -> Table:
+        """Which fields changed from what to what."""
+        rows = [(c.reference or c.job_id, c.title, c.field, *_before_and_after(c)) for c in self.changes]
+        count = sum(one.updated for one in self.counts.values())
+        notes = [f"{count:,} document(s) were updated."] if count else []
+        return Table(("reference", "title", "field", "from", "to"), rows, title="What updates changed", notes=notes)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Summary(Shown):
+    """The reconciled sum of a run; glued into the notebook, where the runner reads it."""
+
+    run_id: str
+    dry_run: bool
+    window: Mapping[str, str | None]
+    watermark: str
+    counts: Mapping[str, Counts]
+    closed: int
+    failures: Mapping[str, Failure]
+    reject_reasons: Mapping[str, int]
+    oddities: Mapping[str, int]
+
+    @property
+    def total(self) -> Counts:
+        """All sources together."""
+        return accounting.total(self.counts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "run_id": self.run_id,
+            "dry_run": self.dry_run,
+            "window": dict(self.window),
+            "watermark": self.watermark,
+            "counts": self.total.as_dict(),
+            "sources": {name: one.as_dict() for name, one in self.counts.items()},
+            "closed": self.closed,
+            "failures": {name: {"error": f.error, "message": f.message} for name, f in self.failures.items()},
+            "reject_reasons": dict(self.reject_reasons),
+            "oddities": dict(self.oddities),
+        }
+
+    def table(self) -> Table:
+        """The sum per source and in total."""
+        rows = [(name, *one.as_dict().values(), "yes") for name, one in self.counts.items()]
+        rows.append(("total", *self.total.as_dict().values(), "yes"))
+        notes = [f"{self.closed} mission(s) whose deadline has passed were closed."]
+        notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
+        return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)
+
+
+def _before_and_after(change: Change) -> tuple[Any, Any]:
+    """Long texts are told by their length: what changed in them is for a diff, not for a table."""
+    long_text = 300
+    if any(isinstance(value, str) and len(value) > long_text for value in (change.before, change.after)):
+        return f"{len(change.before or ''):,} characters", f"{len(change.after or ''):,} characters"
+    return change.before, change.after

@@ -1,0 +1,167 @@
+"""The RFP document: what transform makes and load keeps.
+
+The field names are those that FuturScam's consumers already read. The document is a plain dictionary, which MongoDB
+takes as it is; pydantic checks it against the types below before anything is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
+from typing import Annotated, Final, NamedTuple
+
+import orjson
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+
+from futurscam_lib.errors import Rejected
+
+_CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+@with_config(_CONFIG)
+class Company(TypedDict):
+    """Who asks, and where the work is."""
+
+    name: str | None
+    department: str | None
+    street: str | None
+    zipcode: str | None
+    city: str | None
+    region: str | None
+    country: str | None
+
+
+@with_config(_CONFIG)
+class DailyRate(TypedDict):
+    """Per day, excl. VAT; `currency` is ISO 4217."""
+
+    currency: str | None
+    min: float | None
+    max: float | None
+
+
+@with_config(_CONFIG)
+class Conditions(TypedDict):
+    """Money and time; `fixedMargin` in percent."""
+
+    dailyRate: DailyRate
+    fixedMargin: float | None
+    fromAt: datetime | None
+    toAt: datetime | None
+    startImmediately: bool | None
+    occupation: str | None
+
+
+@with_config(_CONFIG)
+class Skill(TypedDict):
+    """One skill asked for."""
+
+    name: str
+    seniority: str
+
+
+@with_config(_CONFIG)
+class Language(TypedDict):
+    """One language asked for, by its English name."""
+
+    language: str
+    level: str
+
+
+@with_config(_CONFIG)
+class Contact(TypedDict):
+    """Somebody whom the source names."""
+
+    name: str | None
+    mail: str | None
+    role: str | None
+
+
+@with_config(_CONFIG)
+class RfpContent(TypedDict):
+    """Every field of the document but `_etl`."""
+
+    job_id: Annotated[str, Field(min_length=1, max_length=200)]
+    reference: str
+    roleTitle: str
+    job_desc: str
+    job_url: str
+    seniority: str
+    remoteOption: str
+    isActive: bool
+    RFP_type: str | None
+    company: Company
+    conditions: Conditions
+    skills: list[Skill]
+    languages: list[Language]
+    publishedAt: datetime | None
+    deadlineAt: datetime | None
+    serviceProvider: str | None
+    metadata: list[Contact]
+
+
+_CHECK: Final = TypeAdapter(RfpContent)
+
+
+class VersionKey(NamedTuple):
+    """What decides which of two versions of a job wins: the larger.
+
+    `instant` is the source's own last change. At the same instant a newer mapping wins, so that a mended one takes
+    effect; then the hash decides, so that the outcome does not depend on the order of loading.
+    """
+
+    instant: str
+    transform_version: int
+    content_hash: str
+
+    @property
+    def text(self) -> str:
+        """The `version` field of `_etl`."""
+        return f"{self.instant}#{self.content_hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rfp:
+    """One normalised document on its way to MongoDB.
+
+    Attributes:
+        content: The document without `_etl`, checked.
+        source_id: The item's id at its source.
+        key: Its version.
+        oddities: Vocabulary values that no mapping knows, as (field, value); kept readable in `content`.
+    """
+
+    content: RfpContent
+    source_id: str
+    key: VersionKey
+    oddities: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        content: RfpContent,
+        *,
+        source_id: str,
+        instant: str,
+        transform_version: int,
+        oddities: tuple[tuple[str, str], ...] = (),
+    ) -> Rfp:
+        """Check the content and derive its hash.
+
+        Raises:
+            Rejected: A field has a value that the document cannot hold; `.path` names it.
+        """
+        try:
+            _CHECK.validate_python(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            path = ".".join(str(part) for part in first["loc"])
+            raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
+        return cls(content, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+
+
+def content_hash(content: RfpContent) -> str:
+    """SHA-256, hex, of the content in a canonical encoding: JSON, keys sorted, UTF-8."""
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,1 @@
+"""Drives one headless run of a notebook."""

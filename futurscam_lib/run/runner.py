@@ -1,0 +1,341 @@
+"""One headless run: lock, watermark, papermill, ledger, watermark commit."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from futurscam_lib import clock, scraps, settings
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.counts import COLUMNS
+from futurscam_lib.errors import ExitCode, UsageError, exit_code_of
+from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
+from futurscam_lib.run import engine, facts
+from futurscam_lib.run.lock import RunLock
+from futurscam_lib.watermark import Watermark, after
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.settings import Settings
+
+_log = structlog.get_logger()
+
+NOTEBOOK: Final = "etl"
+_CRASHED: Final = "Crashed: the run was killed, or the machine went down; below is what was saved until then."
+_SAYS: Final = {
+    "ok": "Done",
+    "failed": "Failed",
+    "timed out": "Timed out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a headless run is asked to do.
+
+    Attributes:
+        since: Read from here instead of from the watermark; None: from the watermark.
+        until: Read up to here, exclusive; None: open.
+        sources: Their names; empty: all that are configured.
+        overlap: How far behind to read again; None: the setting.
+        dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    sources: tuple[str, ...] = ()
+    overlap: timedelta | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a headless run ended; the fields are those of `futurscam run --json`.
+
+    Attributes:
+        status: `ok`, `failed` or `timed out`.
+        counts, sources, closed, window: What the notebook's summary says; zeros where it did not get there.
+        watermark: `before` and `after`, as `.last_execution` has it.
+        notebook: The executed notebook.
+        seconds: How long it took.
+        error: Why it did not end well; empty: it did.
+        exit_code: What the process ends with.
+    """
+
+    run_id: str
+    status: str
+    window: Mapping[str, str | None]
+    watermark: Mapping[str, str]
+    counts: Mapping[str, int]
+    sources: Mapping[str, Mapping[str, int]]
+    closed: int
+    notebook: Path
+    seconds: float
+    dry_run: bool
+    error: str
+    exit_code: ExitCode
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**told, "notebook": str(self.notebook), "exit_code": int(self.exit_code)}
+
+
+def run(
+    configured: Settings,
+    request: Request,
+    *,
+    kernel_env: Mapping[str, str] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Do one run.
+
+    Args:
+        configured: The settings of this process; the kernel reads the same from its own environment.
+        request: What to do.
+        kernel_env: Environment of the kernel besides that of this process.
+        progress: Show a bar on stderr.
+
+    Raises:
+        AlreadyRunning: Another run holds the lock.
+        UsageError: The request or the notebook is wrong; nothing has run.
+        OperatorMustAct: `.last_execution` is unreadable or lies in the future, or the ledger was tampered with.
+        OSError: The disk is full, or the home is not writable.
+    """
+    started = clock.now()
+    run_id = new_run_id(started)
+    with RunLock(configured.lock_file).held(run_id=run_id, now=started):
+        supervised = _Supervised(configured, request, run_id=run_id, started=started)
+        return supervised.run(kernel_env or {}, progress=progress)
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What the supervising process concludes from the execution and from what the notebook glued."""
+
+    status: str
+    exit_code: ExitCode
+    error: str
+    error_name: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Supervised:
+    """One run under the lock."""
+
+    def __init__(self, configured: Settings, request: Request, *, run_id: str, started: datetime) -> None:
+        self._settings, self._request, self._run_id, self._started = configured, request, run_id, started
+        self._clock = time.monotonic()
+        self._redact = configured.redactor()
+        self._ledger = Ledger(configured.ledger_file, redact=self._redact)
+        self._watermark = Watermark(configured.watermark_file)
+        self._notebook = configured.notebook(NOTEBOOK)
+        self._output = configured.runs / f"{started:%Y-%m}" / f"{run_id}.ipynb"
+
+    def run(self, kernel_env: Mapping[str, str], *, progress: bool) -> Result:
+        self._check()
+        healed = self._ledger.heal(at=self._started)
+        if healed:
+            _log.warning("ledger healed", reason="a line was cut off, probably by a power cut", seq=healed.seq)
+        before = self._find_watermark()
+        self._bury_crashed()
+        parameters = self._parameters(before)
+        self._append("start", **facts.of_start(parameters, watermark=before, started_by=started_by()))
+        spent = clock.now() - self._started
+        try:
+            execution = engine.execute(
+                self._notebook,
+                output=self._output,
+                parameters=parameters,
+                redact=self._redact,
+                budget=self._settings.run_budget - spent,
+                cwd=self._settings.home,
+                kernel_env={**kernel_env, settings.HOME: str(self._settings.home), SUPERVISED: self._run_id},
+                progress=progress,
+            )
+        except BaseException as error:
+            self._give_up(before, error)
+            raise
+        verdict = self._judge(execution)
+        standing = self._would_commit(before, verdict)
+        result = self._result(verdict, before=before, standing=standing)
+        digest = engine.finish(
+            engine.part_path(self._output), self._output, status=verdict.status, headline=_headline(result)
+        )
+        self._append("end", **_end_facts(result, verdict, notebook=self._relative(self._output), digest=digest))
+        if standing != before:
+            self._watermark.commit(standing)
+        return result
+
+    def _check(self) -> None:
+        """What can be known to be wrong before anything runs."""
+        allowed = set(settings.KNOWN_SOURCES)
+        wrong = [name for name in self._request.sources if name not in allowed]
+        if wrong:
+            raise UsageError(f"--source {wrong[0]} is unknown; allowed: {', '.join(sorted(allowed))}.")
+        if self._request.until and self._request.since and self._request.until <= self._request.since:
+            raise UsageError("--until does not lie after --since: the window would be empty.")
+        unknown = engine.unknown_parameters(self._notebook, self._parameters(self._started))
+        if unknown:
+            raise UsageError(
+                f"{self._notebook} does not declare {', '.join(unknown)} in a cell tagged `parameters`; "
+                "it would run with other values than asked for. Nothing has run."
+            )
+
+    def _find_watermark(self) -> datetime:
+        """The watermark; where there is none, the one of a first run, which is written down at once."""
+        standing = self._watermark.read(now=self._started)
+        if standing is not None:
+            return standing
+        hour_back = self._started - self._settings.first_run
+        known = self._ledger.last_watermark()
+        first = min(hour_back, known) if known else hour_back
+        _log.warning(
+            "no watermark",
+            file=str(self._settings.watermark_file),
+            reading_from=clock.to_people(first),
+            because="the last watermark in the ledger" if first == known else "a first run",
+        )
+        if not self._request.dry_run:
+            self._append("first-run", watermark=clock.to_text(first))
+            self._watermark.reset(first)
+        return first
+
+    def _bury_crashed(self) -> None:
+        """Earlier runs that started and never ended: say so in the ledger, and make an end of their notebooks."""
+        for entry in self._ledger.unfinished():
+            self._ledger.append(
+                "crashed",
+                at=clock.now(),
+                run_id=entry.run_id,
+                facts={"found_by": self._run_id, **self._finish_notebook_of(entry)},
+            )
+            _log.warning("crashed run found", run_id=entry.run_id, started=entry.at)
+
+    def _finish_notebook_of(self, entry: Entry) -> dict[str, str]:
+        final = self._settings.runs / str(entry.facts["notebook"])
+        part = engine.part_path(final)
+        about = {"notebook": str(entry.facts["notebook"])}
+        if final.exists():
+            part.unlink(missing_ok=True)  # killed between giving it its name and taking the old one away
+            return about | {"notebook_sha256": facts.digest(final)}
+        try:
+            return about | {"notebook_sha256": engine.finish(part, final, status="crashed", headline=_CRASHED)}
+        except (OSError, ValueError) as error:
+            return {"notebook_missing": str(error)}
+
+    def _give_up(self, before: datetime, error: BaseException) -> None:
+        """The notebook could not be executed or saved: that is an end, too."""
+        instant = clock.to_text(before)
+        told = {"status": "failed", "error": str(error), "error_name": type(error).__name__}
+        seconds = round(time.monotonic() - self._clock, 3)
+        self._append("end", **told, seconds=seconds, watermark={"before": instant, "after": instant})
+
+    def _parameters(self, watermark: datetime) -> dict[str, str | float | bool]:
+        request = self._request
+        overlap = self._settings.overlap if request.overlap is None else request.overlap
+        return {
+            "run_id": self._run_id,
+            "watermark": clock.to_text(request.since or watermark),
+            "until": clock.to_text(request.until) if request.until else "",
+            "sources": ",".join(request.sources or self._settings.sources),
+            "dry_run": request.dry_run,
+            "overlap_minutes": overlap.total_seconds() / 60,
+        }
+
+    def _judge(self, execution: engine.Execution) -> _Verdict:
+        """Believe the supervision first, the notebook second, and the notebook only where its sums agree."""
+        summary = scraps.read(execution.notebook).get("summary", {})
+        if execution.status != "ok":
+            code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
+            return _Verdict(execution.status, code, execution.error, execution.error_name, summary)
+        problem = _problem_of(summary, run_id=self._run_id)
+        if problem:
+            return _Verdict("failed", ExitCode.FAILED, problem, "UntrueSummary", summary)
+        failures = summary["failures"]
+        if failures:
+            told = " ".join(f"{name}: {failure['message']}" for name, failure in failures.items())
+            code = max(exit_code_of(failure["error"]) for failure in failures.values())
+            return _Verdict("failed", code, self._redact(told), "SourceFailed", summary)
+        return _Verdict("ok", ExitCode.DONE, "", "", summary)
+
+    def _would_commit(self, before: datetime, verdict: _Verdict) -> datetime:
+        """The watermark after this run: moved only where everything up to its start has been loaded."""
+        request = self._request
+        complete = (
+            verdict.status == "ok"
+            and not request.dry_run
+            and request.until is None
+            and (request.since is None or request.since <= before)
+            and (not request.sources or set(request.sources) >= set(self._settings.sources))
+        )
+        return max(before, after(self._started)) if complete else before
+
+    def _result(self, verdict: _Verdict, *, before: datetime, standing: datetime) -> Result:
+        summary = verdict.summary
+        asked = self._parameters(before)
+        return Result(
+            run_id=self._run_id,
+            status=verdict.status,
+            window=summary.get("window") or {"since": str(asked["watermark"]), "until": str(asked["until"]) or None},
+            watermark={"before": clock.to_text(before), "after": clock.to_text(standing)},
+            counts=summary.get("counts") or dict.fromkeys(COLUMNS, 0),
+            sources=summary.get("sources") or {},
+            closed=summary.get("closed", 0),
+            notebook=self._output,
+            seconds=round(time.monotonic() - self._clock, 3),
+            dry_run=self._request.dry_run,
+            error=verdict.error,
+            exit_code=verdict.exit_code,
+        )
+
+    def _append(self, event: str, **what: Any) -> None:
+        self._ledger.append(
+            event, at=clock.now(), run_id=self._run_id, facts={"notebook": self._relative(self._output), **what}
+        )
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._settings.runs).as_posix()
+
+
+def _problem_of(summary: Mapping[str, Any], *, run_id: str) -> str:
+    """Why a notebook that ran through is not believed; empty: it is."""
+    if not summary:
+        return "The notebook ended without gluing its summary, so nothing is known of what it did."
+    if summary.get("run_id") != run_id:
+        return f"The notebook's summary is that of {summary.get('run_id')!r}, not of this run."
+    for name, one in [*summary["sources"].items(), ("total", summary["counts"])]:
+        if one["extracted"] != math.fsum(one[column] for column in COLUMNS[1:]):
+            return f"The notebook's sum for {name} is off: {one}."
+    return ""
+
+
+def _headline(result: Result) -> str:
+    counts = ", ".join(f"{result.counts[name]} {name}" for name in COLUMNS)
+    moved = result.watermark["before"] != result.watermark["after"]
+    watermark = f"The watermark {'moved to' if moved else 'stays at'} {result.watermark['after']}."
+    dry = " Dry run: nothing was written to MongoDB." if result.dry_run else ""
+    error = f" {result.error}" if result.error else ""
+    return (
+        f"{_SAYS[result.status]} in {result.seconds:.1f} s: {counts}; {result.closed} closed.{dry}{error} {watermark}"
+    )
+
+
+def _end_facts(result: Result, verdict: _Verdict, *, notebook: str, digest: str) -> dict[str, Any]:
+    told = {name: value for name, value in result.as_dict().items() if name not in {"run_id", "notebook"}}
+    more = {name: verdict.summary.get(name, {}) for name in ("failures", "reject_reasons", "oddities")}
+    return {
+        **told,
+        **more,
+        "error_name": verdict.error_name,
+        "notebook": notebook,
+        "notebook_sha256": digest,
+    }

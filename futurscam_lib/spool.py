@@ -1,0 +1,81 @@
+"""A queue between two steps that stays in memory while it is small and on disk when it grows.
+
+The file has no name where the system allows it, and goes with the process wherever that ends.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+IN_MEMORY_BYTES: Final = 16 << 20
+CHUNK_ITEMS: Final = 1000
+CHUNK_BYTES: Final = 16 << 20
+CODEC: Final[CodecOptions[RawBSONDocument]] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
+
+
+T = TypeVar("T")
+
+
+def chunked(items: Iterable[T], *, size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of at most `CHUNK_ITEMS` items or some `CHUNK_BYTES`, whichever is reached first."""
+    chunk: list[T] = []
+    held = 0
+    for item in items:
+        chunk.append(item)
+        held += size(item)
+        if len(chunk) == CHUNK_ITEMS or held >= CHUNK_BYTES:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+class Spool:
+    """Append entries, then read them once in the same order.
+
+    Entries are BSON documents: what the database takes needs no second encoding.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder` for what does not fit into memory."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(folder))  # noqa: SIM115 - closed by close()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Entries appended so far."""
+        return self._count
+
+    def __enter__(self) -> Self:
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add one entry."""
+        self._file.write(bson.encode(entry))
+        self._count += 1
+
+    def chunks(self) -> Iterator[list[RawBSONDocument]]:
+        """All entries, a chunk at a time."""
+        self._file.seek(0)
+        return chunked(bson.decode_file_iter(self._file, CODEC), size=lambda entry: len(entry.raw))
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._file.close()

@@ -1,0 +1,152 @@
+"""How things stand: what an operator asks for first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.errors import FuturscamError
+from futurscam_lib.run.lock import RunLock
+from futurscam_lib.show import Table
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from futurscam_lib.settings import Settings
+
+RUNS_SHOWN: Final = 5
+
+
+@dataclass(slots=True)
+class Status:
+    """The answer of `futurscam status`; a part that could not be told is in `problems`.
+
+    Attributes:
+        home: The folder of all that is kept.
+        watermark: ISO 8601; None where there is none yet.
+        watermark_age_seconds: How long ago that is.
+        runs: The last runs, newest first: run_id, status, at, seconds, counts, error.
+        mongodb: Where the database is, or why it does not answer.
+        mongodb_answers: Whether it does.
+        documents, active, rejects_open: How many; None where MongoDB does not answer.
+        running: Who holds the lock; None: nobody.
+        problems: What keeps the next run from working.
+    """
+
+    home: str
+    watermark: str | None = None
+    watermark_age_seconds: float | None = None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    mongodb: str = ""
+    mongodb_answers: bool = False
+    documents: int | None = None
+    active: int | None = None
+    rejects_open: int | None = None
+    running: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table]:
+        """For a terminal."""
+        age = "" if self.watermark_age_seconds is None else f" ({_span(self.watermark_age_seconds)} ago)"
+        yield Table(
+            ("", "now"),
+            [
+                ("home", self.home),
+                ("watermark", f"{self.watermark}{age}" if self.watermark else "none yet: the next run is a first run"),
+                ("running", self.running or "no"),
+                ("MongoDB", self.mongodb),
+                ("documents", "?" if self.documents is None else f"{self.documents:,}, {self.active:,} of them active"),
+                ("rejects open", "?" if self.rejects_open is None else self.rejects_open),
+            ],
+        )
+        columns = ("last runs", "status", "extracted", "inserted", "updated", "rejected", "seconds", "error")
+        rows = [
+            (
+                run["run_id"],
+                run["status"],
+                *(run["counts"].get(name) for name in columns[2:6]),
+                run["seconds"],
+                run["error"],
+            )
+            for run in self.runs
+        ]
+        yield Table(columns, rows)
+        if self.problems:
+            yield Table(("problems",), [(problem,) for problem in self.problems])
+
+
+def find_out(configured: Settings, *, now: datetime) -> Status:
+    """Look at everything; nothing is written, and no local server is started."""
+    status = Status(str(configured.home))
+    try:
+        watermark = Watermark(configured.watermark_file).read(now=now)
+    except FuturscamError as error:
+        status.problems.append(str(error))
+    else:
+        if watermark:
+            status.watermark = clock.to_text(watermark)
+            status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
+    holder = RunLock(configured.lock_file).holder()
+    status.running = str(holder) if holder else None
+    try:
+        status.runs = list(islice(_runs(Ledger(configured.ledger_file)), RUNS_SHOWN))
+    except FuturscamError as error:
+        status.problems.append(str(error))
+    _ask_mongodb(configured, status)
+    return status
+
+
+def _runs(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    over: set[str] = set()
+    for entry in ledger.backwards():
+        if entry.event in {"end", "crashed"} or (entry.event == "start" and entry.run_id not in over):
+            over.add(entry.run_id)
+            unsaid = {"start": "no end yet", "crashed": "crashed"}
+            yield {
+                "run_id": entry.run_id,
+                "status": entry.facts.get("status") or unsaid[entry.event],
+                "at": entry.at,
+                "seconds": entry.facts.get("seconds"),
+                "counts": entry.facts.get("counts") or {},
+                "error": entry.facts.get("error") or "",
+            }
+
+
+def _ask_mongodb(configured: Settings, status: Status) -> None:
+    from futurscam_lib.load import local_server, mongo  # noqa: PLC0415 - the driver is slow to import
+    from futurscam_lib.load.collections import Collections  # noqa: PLC0415
+    from futurscam_lib.load.quarantine import OPEN  # noqa: PLC0415
+
+    if configured.mongo_uri is None and local_server.find(configured) is None:
+        status.mongodb = "local server, stopped; a run starts it, or `futurscam db start`"
+        return
+    try:
+        with mongo.connect(configured) as client, mongo.mongo_errors():
+            collections = Collections.of(client[configured.database])
+            status.documents = collections.rfps.estimated_document_count()
+            status.active = collections.rfps.count_documents({"isActive": True})
+            status.rejects_open = collections.rejects.count_documents({"state": OPEN})
+            status.mongodb_answers = True
+            hosts = ", ".join(sorted(f"{host}:{port}" for host, port in client.nodes))
+            status.mongodb = f"{configured.database} on {hosts}, answers"
+    except FuturscamError as error:
+        status.mongodb = "does not answer"
+        status.problems.append(str(error))
+
+
+def _span(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    if days >= 2:  # noqa: PLR2004
+        return f"{days:.1f} days"
+    if hours >= 2:  # noqa: PLR2004
+        return f"{hours:.1f} hours"
+    return f"{minutes:.1f} minutes"

@@ -1,0 +1,61 @@
+"""Raw records to RFP documents; everything that is said about a source's format is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable  # noqa: TC003 - dataclass fields are read at run time by tools
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock, jsontext
+from futurscam_lib.errors import Rejected
+from futurscam_lib.records import RawRecord, Reject
+from futurscam_lib.rfp import Rfp  # noqa: TC001 - the same
+from futurscam_lib.transform import pro_unity
+from futurscam_lib.transform.fields import Fields
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """How a source's payloads become documents: a mapping, its version, and what tells an item even when it fails."""
+
+    version: int
+    normalise: Callable[..., Rfp]
+    identity: Callable[[Fields], tuple[str, str]]
+
+
+_PRO_UNITY: Final = _Format(pro_unity.TRANSFORM_VERSION, pro_unity.normalise, pro_unity.identity)
+_FORMATS: Final = {"folder": _PRO_UNITY}
+
+
+def version_for(source: str) -> int:
+    """The version of the mapping that a source's records go through."""
+    return _FORMATS[source].version
+
+
+def transform(raw: RawRecord, *, seen_at: datetime) -> Rfp | Reject:
+    """Turn one raw record into a document, or into a reject that says why not.
+
+    Args:
+        raw: One untouched source item.
+        seen_at: When this run read it; aware, UTC.
+    """
+    if raw.flaw:
+        return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None)
+    payload: Any = None
+    try:
+        payload = jsontext.parse(raw.payload, first_line=raw.line or 1, first_column=raw.column or 1)
+        return _FORMATS[raw.source].normalise(payload, seen_at=seen_at)
+    except Rejected as error:
+        return _reject(raw, error, payload)
+
+
+def _reject(raw: RawRecord, error: Rejected, payload: Any) -> Reject:
+    """What can still be read of a rejected item ties it to its document."""
+    job_id, instant = None, clock.to_sortable(raw.instant)
+    with suppress(Rejected):
+        job_id, instant = _FORMATS[raw.source].identity(Fields.of(payload))
+    return Reject.of(raw, error, job_id=job_id, instant=instant)

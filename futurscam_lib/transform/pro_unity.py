@@ -1,0 +1,178 @@
+"""Pro Unity job post -> RFP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock, rfp
+from futurscam_lib.errors import Rejected
+from futurscam_lib.transform import vocabulary
+from futurscam_lib.transform.fields import Fields
+from futurscam_lib.transform.text import clean_html, tidy
+from futurscam_lib.transform.vocabulary import Speller
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+TRANSFORM_VERSION: Final = 1
+"""Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
+
+_CLOCKS_DIFFER_BY: Final = timedelta(days=1)
+
+
+def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
+    """Turn one Pro Unity job post into an RFP document.
+
+    Args:
+        payload: The parsed post.
+        seen_at: When this run read it; aware, UTC.
+
+    Returns:
+        The document. Daily rates are per day, excl. VAT, None where the post gives none.
+
+    Raises:
+        Rejected: The post has no id, title or time stamp, or a field has a type it cannot have; `.path` names it.
+    """
+    post = Fields.of(payload)
+    job_id, instant = identity(post)
+    # A time stamp from the future would shut out every true version until then.
+    if instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
+        raise Rejected(f"timeStamp {instant} lies in the future.", code="wrong-value", path="timeStamp")
+    speller = Speller()
+    publication = post.child("publicationInfo")
+    content: rfp.RfpContent = {
+        "job_id": job_id,
+        "reference": _reference(post),
+        "roleTitle": post.required_text("name"),
+        "job_desc": clean_html(post.raw_text("description") or ""),
+        "job_url": _url(post, speller),
+        "seniority": _seniority(post, speller),
+        "remoteOption": _remote_option(post, speller),
+        "isActive": not publication.flag("isClosed"),
+        "RFP_type": None,
+        "company": _company(post, speller),
+        "conditions": _conditions(post, speller),
+        "skills": _skills(post, speller),
+        "languages": _languages(post, speller),
+        "publishedAt": publication.instant("publishDate"),
+        "deadlineAt": publication.instant("applicationDeadline"),
+        "serviceProvider": post.text("contractingPartyName") or post.text("managedServiceProviderName"),
+        "metadata": [],
+    }
+    return rfp.Rfp.of(
+        content,
+        source_id=job_id,
+        instant=instant,
+        transform_version=TRANSFORM_VERSION,
+        oddities=tuple(speller.unknown),
+    )
+
+
+def identity(post: Fields) -> tuple[str, str]:
+    """The post's `job_id` and its last change as sortable text.
+
+    Raises:
+        Rejected: One of them is missing or wrong.
+    """
+    return post.required_text("id"), post.sortable("timeStamp")
+
+
+def _reference(post: Fields) -> str:
+    number = post.child("number")
+    sequence = number.number("sequenceNumber")
+    return number.text("numberFormatted") or (f"{sequence:.0f}" if sequence is not None else "")
+
+
+def _url(post: Fields, speller: Speller) -> str:
+    url = post.text("jobUrl") or ""
+    if url and not url.lower().startswith(("https://", "http://")):
+        speller.unknown.append(("jobUrl", url[: vocabulary.MAX_READABLE]))
+        return ""
+    return url
+
+
+def _seniority(post: Fields, speller: Speller) -> str:
+    for role in post.child("roleInfo").children("roles"):
+        word = speller(
+            vocabulary.SENIORITY,
+            role.text("seniority"),
+            path="roleInfo.roles.seniority",
+            label=role.text("seniorityLabel"),
+        )
+        if word:
+            return word
+    return vocabulary.NOT_SPECIFIED
+
+
+def _remote_option(post: Fields, speller: Speller) -> str:
+    location = post.child("locationInfo")
+    word = speller(vocabulary.REMOTE_OPTION, location.text("remoteOption"), path="locationInfo.remoteOption")
+    return word or vocabulary.NO_REMOTE_OPTION
+
+
+def _company(post: Fields, speller: Speller) -> rfp.Company:
+    company, location = post.child("companyInfo"), post.child("locationInfo")
+    place = location.child("mainLocation")
+    department = company.text("departmentName")
+    # Some posts want the department shown in the company's place.
+    name = department if department and company.flag("showDepartmentNameAsMain") else company.text("companyName")
+    return {
+        "name": name,
+        "department": department,
+        "street": tidy(f"{place.text('street') or ''} {place.text('number') or ''}") or None,
+        "zipcode": place.text("zipCode"),
+        "city": place.text("city"),
+        "region": speller(vocabulary.REGION, place.text("region"), path="locationInfo.mainLocation.region"),
+        "country": speller(vocabulary.COUNTRY, place.text("country"), path="locationInfo.mainLocation.country"),
+    }
+
+
+def _conditions(post: Fields, speller: Speller) -> rfp.Conditions:
+    budget = post.child("budgetInfo")
+    symbol = budget.child("currencyInfo").text("symbol")
+    margin = budget.number("fixedMargin")
+    return {
+        "dailyRate": {
+            "currency": speller(vocabulary.CURRENCY, symbol, path="budgetInfo.currencyInfo.symbol"),
+            "min": budget.number("minDailyRate"),
+            "max": budget.number("maxDailyRate"),
+        },
+        "fixedMargin": margin if margin is not None else post.number("supplierFixedMargin"),
+        "fromAt": budget.instant("startDate"),
+        "toAt": budget.instant("endDate"),
+        "startImmediately": budget.flag("canStartImmediately"),
+        "occupation": speller(vocabulary.OCCUPATION, budget.text("occupation"), path="budgetInfo.occupation"),
+    }
+
+
+def _skills(post: Fields, speller: Speller) -> list[rfp.Skill]:
+    skills: list[rfp.Skill] = []
+    for skill in post.child("skillInfo").children("skills"):
+        word = speller(
+            vocabulary.SKILL_SENIORITY,
+            skill.text("seniority"),
+            path="skillInfo.skills.seniority",
+            label=skill.text("seniorityLabel"),
+        )
+        name = skill.text("name")
+        if name:
+            skills.append({"name": name, "seniority": word or vocabulary.NOT_SPECIFIED})
+    return skills
+
+
+def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
+    languages: list[rfp.Language] = []
+    for group in post.child("languageInfo").children("languageGroups"):
+        level = speller(
+            vocabulary.LANGUAGE_LEVEL,
+            group.text("languageLevel"),
+            path="languageInfo.languageGroups.languageLevel",
+            label=group.text("languageLevelLabel"),
+        )
+        for path, value in group.items("languages"):
+            name = Fields({"language": value}, path).text("language")
+            language = speller(vocabulary.LANGUAGE, name, path="languageInfo.languageGroups.languages")
+            if language:
+                languages.append({"language": language, "level": level or vocabulary.NOT_SPECIFIED})
+    return languages

@@ -1,0 +1,35 @@
+"""Text as a document may hold it: HTML cleaned, control characters gone, white space tidy."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import nh3
+
+# Control characters other than tab and line feed say nothing to a reader and steer a terminal; the line and
+# paragraph separators and the bidirectional overrides can make text look like other text.
+_UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_SPACES: Final = re.compile(r"\s+")
+_TAGS: Final = {
+    *("a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5"),
+    *("h6", "hr", "i", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody"),
+    *("td", "tfoot", "th", "thead", "tr", "u", "ul"),
+}
+# No images, no styles: a reader's browser asks nobody for anything because of a document.
+_CLEANER: Final = nh3.Cleaner(
+    tags=_TAGS,
+    attributes={"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}},
+    url_schemes={"http", "https", "mailto", "tel"},
+    link_rel="noopener noreferrer nofollow",
+)
+
+
+def tidy(text: str) -> str:
+    """One line: control characters gone, white space (also no-break spaces) folded, ends stripped."""
+    return _SPACES.sub(" ", _UNWANTED.sub("", text)).strip()
+
+
+def clean_html(html: str) -> str:
+    """HTML in which nothing runs, loads or styles: a short list of tags, links to http, https, mailto and tel."""
+    return _CLEANER.clean(_UNWANTED.sub("", html)).strip()

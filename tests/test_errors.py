@@ -1,0 +1,60 @@
+"""Errors: what they end a run with, and that they cross a process border."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from futurscam_lib import errors
+from futurscam_lib.errors import ExitCode, FuturscamError, Rejected
+
+EXIT_CODES = {
+    "FuturscamError": 1,
+    "NotReconciled": 1,
+    "Rejected": 1,
+    "UsageError": 2,
+    "RetryLater": 3,
+    "OperatorMustAct": 4,
+    "AlreadyRunning": 5,
+}
+CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, FuturscamError)]
+
+
+def make(kind: type[FuturscamError]) -> FuturscamError:
+    """One error of this class, every field filled."""
+    if issubclass(kind, Rejected):
+        return kind("no number", code="wrong-type", path="budgetInfo.minDailyRate", line=3, column=9)
+    return kind("The mailbox did not answer.")
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_survives_pickling(kind: type[FuturscamError]) -> None:
+    """Class, text and fields arrive as they left."""
+    error = make(kind)
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own bytes
+
+    assert type(copy) is kind
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+
+
+def test_each_error_has_the_exit_code_that_the_scheduler_expects() -> None:
+    """By class and by class name; an error without a code of its own would show here."""
+    assert {kind.__name__: int(kind.exit_code) for kind in CLASSES} == EXIT_CODES
+    assert {name: int(errors.exit_code_of(name)) for name in EXIT_CODES} == EXIT_CODES
+
+
+@pytest.mark.parametrize("name", ["KeyError", "", "ExitCode", "exit_code_of", "__name__", "annotations"])
+def test_an_unknown_name_is_a_failed_run(name: str) -> None:
+    """What a notebook raised that is none of ours ends with 1."""
+    assert errors.exit_code_of(name) is ExitCode.FAILED
+
+
+def test_a_reject_says_where() -> None:
+    """A reject's text is its message, its place stands in fields."""
+    error = make(Rejected)
+
+    assert isinstance(error, Rejected)
+    assert str(error) == error.message == "no number"
+    assert (error.code, error.path, error.line, error.column) == ("wrong-type", "budgetInfo.minDailyRate", 3, 9)

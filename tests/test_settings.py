@@ -1,0 +1,484 @@
+"""Settings: where they come from, what is allowed, and that no secret shows."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import subprocess
+import sys
+import textwrap
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keyring
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+from futurscam_lib import settings
+from futurscam_lib.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PASSWORD = "s3cr3t-Pa55"  # noqa: S105 - of nobody
+ELSEWHERE = Path(Path.cwd().anchor, "data", "RFPs")
+URI = f"mongodb://loader:{PASSWORD}@db.example.com:27017/?authSource=admin"
+
+
+class MemoryKeyring(KeyringBackend):
+    """A keyring that keeps its passwords in memory, and counts how often it is asked."""
+
+    priority = 1.0
+
+    def __init__(self, *, locked: bool = False) -> None:
+        """`locked` makes it fail as one does that nobody unlocked."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.kept: dict[tuple[str, str], str] = {}
+        self.asked = 0
+        self.locked = locked
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """What was set, if anything."""
+        self.asked += 1
+        if self.locked:
+            raise KeyringLocked
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Keep it."""
+        self.kept[service, username] = password
+
+
+@pytest.fixture
+def ring() -> Iterator[MemoryKeyring]:
+    """The keyring that is asked during the test."""
+    before = keyring.get_keyring()
+    ring = MemoryKeyring()
+    keyring.set_keyring(ring)
+    yield ring
+    keyring.set_keyring(before)
+
+
+def environ(folder: Path, **more: str) -> dict[str, str]:
+    """An environment with this home and no keyring."""
+    return {"FUTURSCAM_HOME": str(folder), "FUTURSCAM_KEYRING": "false", **more}
+
+
+def row(rows: list[settings.SettingRow], name: str) -> settings.SettingRow:
+    """The only row of that name."""
+    (found,) = [row for row in rows if row.name == name]
+    return found
+
+
+def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
+    """With nothing set but the home, a run has what it needs."""
+    loaded = settings.load(environ(tmp_path))
+
+    assert loaded.mongo_uri is None
+    assert (loaded.database, loaded.sources, loaded.inbox) == ("FuturScam", ("folder",), tmp_path / "inbox")
+    assert loaded.overlap == timedelta(minutes=10)
+    assert loaded.first_run == timedelta(hours=1)
+    assert loaded.run_budget == timedelta(minutes=55)
+    assert loaded.mongo_timeout == timedelta(seconds=10)
+
+
+def test_without_a_home_it_is_the_project() -> None:
+    """The default home is the folder that holds the package."""
+    assert settings.load({"FUTURSCAM_KEYRING": "false"}).home == settings.PROJECT
+    assert (settings.PROJECT / "futurscam_lib" / "settings.py").is_file()
+
+
+def test_all_that_is_kept_lives_under_the_home(tmp_path: Path) -> None:
+    """No path that the software writes to lies outside the home."""
+    loaded = settings.load(environ(tmp_path))
+
+    assert loaded.watermark_file == tmp_path / ".last_execution"
+    assert loaded.runs == tmp_path / "runs"
+    assert loaded.ledger_file == tmp_path / "runs" / "ledger.jsonl"
+    assert loaded.logs == tmp_path / "logs"
+    assert loaded.lock_file == tmp_path / ".futurscam.lock"
+    assert loaded.local_server_folder == tmp_path / "mongodb"
+    assert loaded.scratch == tmp_path / "tmp"
+
+
+def test_a_relative_home_becomes_absolute_and_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later change of folder does not move the home."""
+    monkeypatch.chdir(tmp_path)
+
+    loaded = settings.load(environ(Path("new/home")))
+
+    assert loaded.home == tmp_path / "new" / "home"
+    assert loaded.home.is_dir()
+
+
+def test_notebooks_are_the_projects_unless_the_home_has_its_own(tmp_path: Path) -> None:
+    """A folder `notebooks` in the home takes the place of the project's."""
+    loaded = settings.load(environ(tmp_path))
+    assert loaded.notebook("etl") == settings.PROJECT / "notebooks" / "etl.ipynb"
+
+    (tmp_path / "notebooks").mkdir()
+    assert loaded.notebook("etl") == tmp_path / "notebooks" / "etl.ipynb"
+
+
+def test_the_environment_comes_before_the_file_and_that_before_the_default(tmp_path: Path) -> None:
+    """Each setting comes from the first place that sets it; an empty value sets nothing."""
+    (tmp_path / ".env").write_text("FUTURSCAM_DB=FromFile\nFUTURSCAM_OVERLAP_MINUTES=5\nFUTURSCAM_INBOX=\n")
+    places = environ(tmp_path, FUTURSCAM_DB="FromEnvironment", FUTURSCAM_OVERLAP_MINUTES="  ")
+
+    loaded = settings.load(places)
+    rows = settings.explain(places)
+
+    assert loaded.database == "FromEnvironment"
+    assert loaded.overlap == timedelta(minutes=5)
+    assert row(rows, "FUTURSCAM_DB").origin == "environment"
+    assert row(rows, "FUTURSCAM_OVERLAP_MINUTES").origin == ".env"
+    assert row(rows, "FUTURSCAM_INBOX").origin == "default"
+    assert row(rows, "FUTURSCAM_INBOX").value == str(tmp_path / "inbox")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("FUTURSCAM_DB", f"a{character}b") for character in '/\\."$*<>:|? \n'),
+        ("FUTURSCAM_DB", "é" * 32),
+        ("FUTURSCAM_DB", "admin"),
+        ("FUTURSCAM_DB", "Local"),
+        ("FUTURSCAM_DB", "bad\udcff"),
+        ("FUTURSCAM_SOURCES", "folder,foldr"),
+        ("FUTURSCAM_SOURCES", ","),
+        ("FUTURSCAM_INBOX", "~nobody-of-that-name/inbox"),
+        ("FUTURSCAM_OVERLAP_MINUTES", "-1"),
+        ("FUTURSCAM_OVERLAP_MINUTES", "1441"),
+        ("FUTURSCAM_OVERLAP_MINUTES", "0,5"),
+        ("FUTURSCAM_OVERLAP_MINUTES", "nan"),
+        ("FUTURSCAM_OVERLAP_MINUTES", "ten"),
+        ("FUTURSCAM_FIRST_RUN_MINUTES", "0.9"),
+        ("FUTURSCAM_FIRST_RUN_MINUTES", "525601"),
+        ("FUTURSCAM_RUN_BUDGET_MINUTES", "0"),
+        ("FUTURSCAM_RUN_BUDGET_MINUTES", "1e9"),
+        ("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.05"),
+        ("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "301"),
+        ("FUTURSCAM_KEYRING", "maybe"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, name: str, value: str) -> None:
+    """The error names the variable, the value, where it stands and what is allowed."""
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path) | {name: value})
+
+    allowed = next(variable.kind.allowed for variable in settings.TABLE.values() if variable.name == name)
+    text = str(raised.value)
+    assert f"{name} is {value!r} (environment)" in text
+    assert text.endswith(f"allowed: {allowed}.")
+    assert row(settings.explain(environ(tmp_path) | {name: value}), name).problem in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("FUTURSCAM_DB", "é" * 31, "é" * 31),
+        ("FUTURSCAM_SOURCES", " folder , folder,", ("folder",)),
+        ("FUTURSCAM_INBOX", str(ELSEWHERE), ELSEWHERE),
+        ("FUTURSCAM_OVERLAP_MINUTES", "0", timedelta(0)),
+        ("FUTURSCAM_OVERLAP_MINUTES", "0.5", timedelta(seconds=30)),
+        ("FUTURSCAM_RUN_BUDGET_MINUTES", "0.01", timedelta(seconds=0.6)),
+        ("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.1", timedelta(seconds=0.1)),
+        ("FUTURSCAM_KEYRING", "No", False),
+        ("FUTURSCAM_KEYRING", "1", True),
+    ],
+)
+def test_values_at_the_edge_of_what_is_allowed(tmp_path: Path, name: str, value: str, expected: object) -> None:
+    """What is allowed is taken as it is meant."""
+    field = next(field for field, variable in settings.TABLE.items() if variable.name == name)
+    places = environ(tmp_path, MONGO_URI="mongodb://db.example.com") | {name: value}
+
+    assert getattr(settings.load(places), field) == expected
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    """Nobody has to start three times to hear of three mistakes."""
+    (tmp_path / ".env").write_text("FUTURSCAM_OVERLAP=5\nno name here!\n")
+
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path, FUTURSCAM_DB="a b", FUTURSCAM_SOURCES="mail"))
+
+    for said in ("FUTURSCAM_DB", "FUTURSCAM_SOURCES", "FUTURSCAM_OVERLAP ", "line 2"):
+        assert said in str(raised.value)
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    """A file where the home, or a folder above it, should be."""
+    (tmp_path / "file").write_text("")
+
+    for place in (tmp_path / "file", tmp_path / "file" / "home"):
+        with pytest.raises(UsageError, match=r"FUTURSCAM_HOME is .* is a file; allowed: a folder"):
+            settings.load(environ(place))
+
+
+def test_explaining_makes_no_folder(tmp_path: Path) -> None:
+    """To look at the settings changes nothing."""
+    settings.explain(environ(tmp_path / "home"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelt_name_in_the_file_is_a_problem(tmp_path: Path) -> None:
+    """A setting that would silently not hold names the one that was meant, and not its value."""
+    (tmp_path / ".env").write_text(f"# ours\n\nFUTURSCAM_OVERLAP_MINUTE=5\nMONGODB_URI={URI}\nOTHER_TOOL=1\n")
+
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path))
+
+    text = str(raised.value)
+    assert "FUTURSCAM_OVERLAP_MINUTE" in text
+    assert "line 3) is not a setting; the nearest one is FUTURSCAM_OVERLAP_MINUTES." in text
+    assert "the nearest one is MONGO_URI." in text
+    assert "OTHER_TOOL" not in text
+    assert PASSWORD not in text
+
+
+def test_a_misspelt_name_in_the_environment_is_only_noted(tmp_path: Path) -> None:
+    """The environment belongs to others too."""
+    places = environ(tmp_path, FUTURSCAM_OVERLAPS="5", FUTURSCAM_SUPERVISED_RUN="1")
+
+    settings.load(places)
+    rows = settings.explain(places)
+
+    noted = row(rows, "FUTURSCAM_OVERLAPS")
+    assert (noted.value, noted.problem) == (settings.MASK, "")
+    assert "FUTURSCAM_OVERLAP_MINUTES" in noted.note
+    assert "FUTURSCAM_SUPERVISED_RUN" not in [row.name for row in rows]
+
+
+def test_the_home_cannot_be_set_inside_the_home(tmp_path: Path) -> None:
+    """`.env` lies in the home, so it cannot say where the home is."""
+    (tmp_path / ".env").write_text("FUTURSCAM_HOME=/elsewhere\n")
+
+    with pytest.raises(UsageError, match=r"FUTURSCAM_HOME stands in .*\.env, line 1; .* environment"):
+        settings.load(environ(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "FUTURSCAM_DB=Été\r\n".encode(),
+        codecs.BOM_UTF8 + "FUTURSCAM_DB=Été\n".encode(),
+        codecs.BOM_UTF16_LE + "FUTURSCAM_DB=Été\r\n".encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + "FUTURSCAM_DB=Été".encode("utf-16-be"),
+        "export FUTURSCAM_DB='Été'  # the one of this summer\n".encode(),
+    ],
+)
+def test_the_file_is_read_as_windows_and_others_write_it(tmp_path: Path, data: bytes) -> None:
+    """UTF-8 with or without BOM, UTF-16 with one, either line end."""
+    (tmp_path / ".env").write_bytes(data)
+
+    assert settings.load(environ(tmp_path)).database == "Été"
+
+
+def test_nothing_in_the_file_is_interpolated(tmp_path: Path) -> None:
+    """A `$` in a password is a `$`."""
+    (tmp_path / ".env").write_text("MONGO_URI=mongodb://u:a${HOME}b$c@db.example.com/\n")
+
+    loaded = settings.load(environ(tmp_path))
+
+    assert loaded.mongo_uri is not None
+    assert loaded.mongo_uri.get_secret_value() == "mongodb://u:a${HOME}b$c@db.example.com/"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (f"A=1\nMONGO_URI={URI}é\n".encode("cp1252"), "line 2 is not UTF-8, save it as UTF-8"),
+        ("FUTURSCAM_DB=x\n".encode("utf-16-le"), "NUL"),
+        (codecs.BOM_UTF16_LE + b"x", "line 1 is not UTF-16"),
+    ],
+)
+def test_a_file_in_another_encoding_is_refused_with_the_place(tmp_path: Path, data: bytes, said: str) -> None:
+    """The error says which file and where, and quotes nothing of it, not even in its cause."""
+    (tmp_path / ".env").write_bytes(data)
+
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path))
+
+    assert str(tmp_path / ".env") in str(raised.value)
+    assert said in str(raised.value)
+    assert PASSWORD not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    """What cannot be read is not taken for absent."""
+    (tmp_path / ".env").mkdir()
+
+    with pytest.raises(UsageError, match=r"\.env can't be read: "):
+        settings.load(environ(tmp_path))
+
+
+def test_a_secret_comes_from_the_keyring_last(tmp_path: Path, ring: MemoryKeyring) -> None:
+    """The keyring is asked when neither environment nor file hold the secret."""
+    ring.set_password("futurscam", "MONGO_URI", URI)
+    places = {"FUTURSCAM_HOME": str(tmp_path)}
+
+    loaded = settings.load(places)
+    assert loaded.mongo_uri is not None
+    assert loaded.mongo_uri.get_secret_value() == URI
+    assert row(settings.explain(places), "MONGO_URI").origin == "keyring"
+
+    ring.asked = 0
+    settings.load(places | {"MONGO_URI": "mongodb://db.example.com"})
+    settings.load(environ(tmp_path))
+    assert ring.asked == 0
+
+
+def test_a_keyring_that_fails_holds_nothing(tmp_path: Path, ring: MemoryKeyring) -> None:
+    """A locked keyring does not stop a run; its row says what happened."""
+    ring.locked = True
+
+    assert settings.load({"FUTURSCAM_HOME": str(tmp_path)}).mongo_uri is None
+    found = row(settings.explain({"FUTURSCAM_HOME": str(tmp_path)}), "MONGO_URI")
+    assert (found.value, found.origin, found.problem) == ("", "default", "")
+    assert "KeyringLocked" in found.note
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        (URI, "mongodb://loader:***@db.example.com:27017/?authSource=admin"),
+        ("mongodb://a.example.com,b.example.com:2/x", "mongodb://a.example.com,b.example.com:2/x"),
+        ("mongodb+srv://u:p@c.example.com", "mongodb+srv://u:***@c.example.com"),
+        ("mongodb+srv://u:p/q@c.example.com", "***"),
+        ("mongodb+srv://u:p", "***"),
+        (
+            "mongodb+srv://u@c.example.com/?authMechanism=MONGODB-AWS&authMechanismProperties=AWS_SESSION_TOKEN:abcdef",
+            "mongodb+srv://u@c.example.com/?authMechanism=MONGODB-AWS&authMechanismProperties=***",
+        ),
+    ],
+)
+def test_a_uri_is_shown_without_its_secrets(tmp_path: Path, uri: str, shown: str) -> None:
+    """Host and options help the operator, the rest is masked; where it is not clear what is what, all is."""
+    assert row(settings.explain(environ(tmp_path, MONGO_URI=uri)), "MONGO_URI").value == shown
+
+
+WRONG_URIS = [
+    f"mongodb://loader:{PASSWORD}@@db.example.com",
+    f"mongodb://loader:/{PASSWORD}@db.example.com",
+    f"mongodb://loader:{PASSWORD}/x.{PASSWORD}@db.example.com",
+    f"mongodb://loader:12?{PASSWORD}={PASSWORD}@db.example.com",
+    f"mongodb://loader:12?{PASSWORD}@db.example.com",
+    f"mongodb://loader:{PASSWORD}",
+    f"mongodb://loader:{PASSWORD}@db.example.com:port",
+    f"mongodb://loader:%zz{PASSWORD}@db.example.com/?{PASSWORD}",
+    f"postgres://loader:{PASSWORD}@db.example.com",
+    f"mongodb://loader:{PASSWORD}@db.example.com/?retryWrites=maybe",
+    f"mongodb://loader:{PASSWORD}@db.example.com/?tlsCAFile=/no/such/file",
+]
+
+
+@pytest.mark.parametrize("uri", WRONG_URIS)
+def test_a_wrong_uri_is_refused_without_its_password(tmp_path: Path, uri: str) -> None:
+    """Whatever is wrong with it: neither the error, nor its causes, nor the row tell a piece of the password."""
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path, MONGO_URI=uri))
+
+    assert "MONGO_URI is '***' (environment)" in str(raised.value)
+    assert PASSWORD not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+    assert PASSWORD not in str(settings.explain(environ(tmp_path, MONGO_URI=uri)))
+
+
+def test_a_wrong_option_of_the_uri_is_named(tmp_path: Path) -> None:
+    """A misspelt option would not hold, so it is refused by name."""
+    with pytest.raises(UsageError, match="its options are wrong: retryWirtes;"):
+        settings.load(environ(tmp_path, MONGO_URI="mongodb://db.example.com/?w=1&retryWirtes=true"))
+
+
+@given(
+    scheme=st.sampled_from(["mongodb://", "mongodb+srv://"]),
+    before=st.text("a1:/?#@%.=&,[]", max_size=6),
+    behind=st.text("a1:/?#@%.=&,[]", max_size=6),
+    end=st.sampled_from(["@db.example.com", "@db.example.com/?authSource=admin"]),
+)
+@example(scheme="mongodb://", before="1/", behind="", end="@db.example.com")
+@example(scheme="mongodb://", before="1/?appName=", behind="", end="@db.example.com")
+def test_no_piece_of_a_password_shows_however_it_is_written(scheme: str, before: str, behind: str, end: str) -> None:
+    """Characters that should have been percent-encoded move pieces of it about; none of them shows."""
+    uri = f"{scheme}loader:{before}hunter22{behind}{end}"
+
+    assert "hunter22" not in str(settings.explain({"MONGO_URI": uri, "FUTURSCAM_KEYRING": "false"}))
+
+
+def test_the_redactor_knows_every_secret_of_the_uri(tmp_path: Path) -> None:
+    """The password as it stands and decoded, the session token, the key's password: all are taken out."""
+    (tmp_path / "key.pem").write_text("")
+    uri = (
+        "mongodb://u:p%40ss+w%2Ford@db.example.com/?authMechanismProperties=AWS_SESSION_TOKEN:tok%2Fen-1234"
+        f"&tlsCertificateKeyFilePassword=key-pass-1&tlsCertificateKeyFile={tmp_path}/key.pem&tls=true"
+        "&authMechanism=MONGODB-AWS"
+    )
+    redact = settings.load(environ(tmp_path, MONGO_URI=uri)).redactor()
+
+    for secret in (uri, "p%40ss+w%2Ford", "p@ss w/ord", "p@ss+w/ord", "tok/en-1234", "key-pass-1"):
+        assert redact(f"it said {secret}.") == "it said ***."
+    assert redact("db.example.com") == "db.example.com"
+
+
+def test_a_representation_of_the_settings_holds_no_secret(tmp_path: Path) -> None:
+    """They may be logged or shown in a traceback."""
+    loaded = settings.load(environ(tmp_path, MONGO_URI=URI))
+
+    assert PASSWORD not in f"{loaded!r} {loaded} {loaded.model_dump_json()}"
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    """What was checked stays as it was."""
+    with pytest.raises(ValueError, match="frozen"):
+        settings.load(environ(tmp_path)).database = "other"  # type: ignore[misc]
+
+
+def test_the_example_documents_every_setting() -> None:
+    """`.env.example` says for each variable what the table says, and names no other."""
+    text = (settings.PROJECT / ".env.example").read_text("utf-8")
+    variables = settings.TABLE.values()
+
+    assert re.findall(r"^# ([A-Z_]+)=", text, re.MULTILINE) == [variable.name for variable in variables]
+    for variable in variables:
+        default = "" if variable.name == "FUTURSCAM_HOME" else variable.default
+        block = rf"# {re.escape(variable.help)}\n# Allowed: {re.escape(variable.kind.allowed)}\.\n"
+        assert re.search(rf"{block}(# Only in .*\n)?# {variable.name}={re.escape(default)}\n", f"{text}\n")
+
+
+def test_the_example_with_everything_taken_in_is_the_default(tmp_path: Path) -> None:
+    """Taking the `#` away from every line changes no setting."""
+    text = (settings.PROJECT / ".env.example").read_text("utf-8")
+    (tmp_path / ".env").write_text(re.sub(r"^# ([A-Z_]+=)", r"\1", text, flags=re.MULTILINE), "utf-8")
+    (tmp_path / "bare").mkdir()
+
+    with_file = settings.load(environ(tmp_path)).model_dump(exclude={"home", "inbox"})
+    assert with_file == settings.load(environ(tmp_path / "bare")).model_dump(exclude={"home", "inbox"})
+
+
+def test_loading_imports_neither_pymongo_nor_keyring_without_need(tmp_path: Path) -> None:
+    """Both are slow to import; whoever only asks for the settings does not wait for them."""
+    program = """
+        import sys, types
+        # The package's own names are another matter.
+        package = sys.modules["futurscam_lib"] = types.ModuleType("futurscam_lib")
+        package.__path__ = [sys.argv[1]]
+        from futurscam_lib import settings
+        settings.load()
+        print({"pymongo", "bson", "keyring"} & set(sys.modules))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), settings.PROJECT / "futurscam_lib"],
+        env=environ(tmp_path),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "set()"
