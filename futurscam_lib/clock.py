@@ -90,15 +90,15 @@ def _parse(text: str, naive: ZoneInfo | None) -> tuple[datetime, str]:
     if found is None:
         msg = f"{text[:60]!r} is not an instant like 2026-11-23T13:25:01.223000+00:00"
         raise ValueError(msg)
-    offset = (found["offset"] or "").upper()
-    time = (found["time"] or "00:00")[:8]
-    clean = f"{found['date']}T{time}{'' if offset == 'Z' else offset}"
+    date, time, fraction, offset = found.groups(default="")
+    if offset in {"Z", "z"} or not (offset or naive):
+        offset = "+00:00"
+    micro = f".{fraction[:6]:0<6}" if fraction else ""
     try:
-        instant = datetime.fromisoformat(clean)
+        instant = datetime.fromisoformat(f"{date}T{time[:8] or '00:00'}{micro}{offset}")
         if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=naive if naive and offset != "Z" else UTC)
-        fraction = found["fraction"] or ""
-        instant = instant.replace(microsecond=int(f"{fraction[:6]:0<6}")).astimezone(UTC)
+            instant = instant.replace(tzinfo=naive)
+        instant = instant.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         msg = f"{text[:60]!r} is not an instant: {error}"
         raise ValueError(msg) from error

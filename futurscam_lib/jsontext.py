@@ -44,11 +44,12 @@ def _rejected(payload: bytes, error: ValueError, begins: tuple[int, int]) -> Rej
     try:
         text = payload.decode(codec)
     except UnicodeDecodeError as wrong:
-        # What stands before the wrong byte can be read, except perhaps half a character of it.
-        before = payload[: wrong.start].decode(codec, "ignore")
+        # What stands before the wrong byte can be read, except perhaps half a character of it. Python counts from
+        # behind a byte order mark of UTF-8.
+        before = wrong.object[: wrong.start].decode(codec, "ignore")
         line, column = _place(before, len(before), begins)
         name = "UTF-16" if codec == "utf-16" else "UTF-8"
-        message = f"The text is not {name}: byte 0x{payload[wrong.start]:02x} at line {line}, column {column}."
+        message = f"The text is not {name}: byte 0x{wrong.object[wrong.start]:02x} at line {line}, column {column}."
         return Rejected(message, code="encoding", line=line, column=column)
     what, position = str(error), 0
     if isinstance(error, orjson.JSONDecodeError):

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from futurscam_lib.show import Picture
 
 _ROWS: Final = 20
+_RAW_ROWS: Final = 8
 _CHANGES: Final = 200
 
 
@@ -238,8 +239,9 @@ class Run(Shown):
             self._closed = lifecycle.close_past_deadline(
                 self._collections, run_id=self.run_id, now=self._now, dry_run=self.dry_run
             )
-        word = "would be closed" if self.dry_run else "closed"
-        return Table(("missions past their deadline", word), [("", self._closed)])
+            active = self._collections.rfps.count_documents({"isActive": True})
+        word = "to be closed, their deadline has passed" if self.dry_run else "closed now, their deadline has passed"
+        return Table(("missions", "number"), [(word, self._closed), ("active", active)])
 
     def reconcile(self) -> Summary:
         """Check that every record is accounted for.
@@ -322,8 +324,8 @@ class Run(Shown):
         self._pass_on(record, report)
 
     def _pass_on(self, record: RawRecord, report: Extracted) -> None:
-        if len(report.rows) < _ROWS:
-            beginning = record.payload[:80].decode("utf-8", "replace")
+        if len(report.rows) < _RAW_ROWS:
+            beginning = record.payload[:60].decode("utf-8", "replace")
             report.rows.append((record.source, record.origin, record.instant, record.size, beginning))
         self._raw.append(_to_spool(record))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +36,7 @@ def timeline(hours: Mapping[str, int]) -> Picture:
 def rates(steps: Mapping[float, int]) -> Picture:
     """RFPs per daily rate."""
     lows = sorted(steps)[:_BARS_SHOWN]
-    labels = [f"{low:.0f}-{low + RATE_STEP:.0f}" for low in lows]
+    labels = [f"{low:.7g}-{low + RATE_STEP:.7g}" for low in lows]
     return _bars(labels, [steps[low] for low in lows], title="RFPs per daily rate, upper end, EUR excl. VAT")
 
 
@@ -67,11 +68,13 @@ def _bars(labels: Sequence[str], counts: Sequence[int], *, title: str, lying: bo
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     png = io.BytesIO()
-    figure.savefig(png, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # Drawn as a box; the description has the name.
+        figure.savefig(png, format="png")
     listed = ", ".join(f"{label}: {count}" for label, count in zip(labels, counts, strict=True))
     return Picture(f"{title}. {listed}", png.getvalue())
 
 
 def _label(set_ticks: Any, places: Sequence[int], labels: Sequence[str], **look: Any) -> None:
-    # A name may hold dollar signs, which would be typeset as mathematics, and fail.
-    set_ticks(places, [label.replace("$", r"\$") for label in labels], fontsize=8, parse_math=False, **look)
+    # What stands between two dollar signs of a name would be typeset as mathematics, or fail.
+    set_ticks(places, labels, fontsize=8, parse_math=False, **look)

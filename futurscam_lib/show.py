@@ -17,7 +17,7 @@ MAX_ROWS: Final = 50
 MAX_TEXT: Final = 160
 
 _STYLE: Final = (
-    "text-align:left;white-space:normal;overflow-wrap:anywhere;max-width:32em;"
+    "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:28em;"
     "vertical-align:top;padding:.3em .8em .3em 0"
 )
 
@@ -54,7 +54,8 @@ class Table:
         if self.rows:
             head = "".join(_cell("th", name) for name in self.columns)
             body = "".join(f"<tr>{''.join(_cell('td', value) for value in row)}</tr>" for row in self.rows[:MAX_ROWS])
-            parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+            table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            parts.append(f'<div style="overflow-x:auto">{table}</div>')
         parts += [f"<p>{html.escape(line)}</p>" for line in self._lines_below()]
         return "".join([*parts, "</div>"])
 

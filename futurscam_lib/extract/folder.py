@@ -81,8 +81,8 @@ class FolderSource:
         outside: list[str] = []
         for folder, folders, names in os.walk(self._folder, onerror=failed):
             # os.walk does not descend into symbolic links; a Windows junction looks like a folder to it.
-            folders[:] = [name for name in folders if _leads_inside(Path(folder, name), inside, outside)]
-            for name in names:
+            folders[:] = [name for name in sorted(folders) if _leads_inside(Path(folder, name), inside, outside)]
+            for name in sorted(names):
                 path = Path(folder, name)
                 if (
                     path.suffix.lower() in {".json", ".jsonl"}
@@ -128,8 +128,7 @@ class FolderSource:
                 )
 
     def _relative(self, path: Path) -> str:
-        # Names may hold bytes that are no text; MongoDB and JSON take text only.
-        return path.relative_to(self._folder).as_posix().encode("utf-8", "replace").decode("utf-8")
+        return _as_text(path.relative_to(self._folder).as_posix())
 
 
 def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
@@ -140,8 +139,13 @@ def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
     with suppress(OSError, RuntimeError):
         if path.resolve(strict=True).is_relative_to(inside):
             return not junction
-    outside.append(path.name.encode("utf-8", "replace").decode("utf-8"))
+    outside.append(_as_text(path.name))
     return False
+
+
+def _as_text(name: str) -> str:
+    r"""A name as MongoDB and JSON take it: a byte that is no text becomes `\udcff`, so that two names stay two."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _some(names: list[str]) -> str:

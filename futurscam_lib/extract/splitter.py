@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from futurscam_lib.jsontext import encoding_of
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 PIECE_BYTES: Final = 1 << 20
-_BLANK: Final = " \t\r\n"
-_DECODER: Final = json.JSONDecoder()
+_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+# Only looks for where a value ends. More generous than JSON where the end is plain all the same, so that a control
+# character in a text, or a number of too many digits, costs one element and not the rest of the list.
+_DECODER: Final = json.JSONDecoder(parse_int=float, strict=False)
 
 
 class Item(NamedTuple):
@@ -53,6 +56,7 @@ def elements(file: BinaryIO) -> Iterator[Item]:
     it is rejected with its place.
     """
     text = _Text(file)
+    text.skip_blank()
     text.skip(1)
     position = 0
     while True:
@@ -64,7 +68,7 @@ def elements(file: BinaryIO) -> Iterator[Item]:
         if value is None:
             yield text.rest(position)
             return
-        yield Item(position, text.line, text.column, value)
+        yield text.element(position, value)
         text.pass_over(value)
         text.skip_blank()
         if text.head() != ",":
@@ -81,10 +85,11 @@ def elements(file: BinaryIO) -> Iterator[Item]:
 
 def begins_list(file: BinaryIO) -> bool:
     """Whether the file's first character that is not blank opens a list; leaves the file at its start."""
-    head = file.read(4096)
+    text = _Text(file)
+    text.skip_blank()
+    opens = text.head() == "["
     file.seek(0)
-    decoder = codecs.getincrementaldecoder(encoding_of(head))("ignore")
-    return decoder.decode(head).lstrip(_BLANK)[:1] == "["
+    return opens
 
 
 def _utf8_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -102,8 +107,7 @@ def _utf8_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 def _utf16_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     text = _Text(file)
     while text.head():
-        line = text.read_line()
-        yield line, len(line)
+        yield text.read_line()
 
 
 class _Text:
@@ -136,8 +140,11 @@ class _Text:
 
     def skip_blank(self) -> None:
         """Go on to the next character that is not blank."""
-        while (head := self.head()) and head in _BLANK:
-            self._pass(head)
+        while self.head():
+            blanks = _BLANKS.match(self._buffer, self._at)
+            self._pass(blanks[0] if blanks else "")
+            if self._at < len(self._buffer):
+                return
 
     def read_value(self) -> bytes | None:
         """The bytes of the JSON value that begins here, reading as much as it takes; None where none can be read."""
@@ -146,8 +153,8 @@ class _Text:
                 end = _DECODER.raw_decode(self._buffer, self._at)[1]
             except (ValueError, RecursionError):
                 end = -1
-            # A number that ends where the buffer ends may go on.
-            if end >= 0 and (end < len(self._buffer) or self._ended):
+            # A number that ends near the buffer's end may go on: what is there of `1e+5` may be `1`, `1e` or `1e+`.
+            if end >= 0 and (end + 2 < len(self._buffer) or self._ended):
                 return self._encode(self._buffer[self._at : end])
             if len(self._buffer) - self._at > MAX_RECORD_BYTES or not self._more():
                 return None
@@ -156,29 +163,45 @@ class _Text:
         """Go on behind a value that `read_value` gave."""
         self._pass(value.decode("utf-8", self._errors))
 
-    def read_line(self) -> bytes:
-        """Go on behind the next line feed and give what stood before it, without the line's end."""
-        while (end := self._buffer.find("\n", self._at)) < 0 and self._more():
-            pass
+    def element(self, position: int, value: bytes) -> Item:
+        """The value that begins here, as an item."""
+        if len(value) <= MAX_RECORD_BYTES:
+            return Item(position, self.line, self.column, value)
+        flaw = Flaw("too-large", f"The element has {len(value):,} bytes; more than {MAX_RECORD_BYTES:,} are not read.")
+        return Item(position, self.line, self.column, b"", flaw, len(value))
+
+    def read_line(self) -> tuple[bytes, int]:
+        """Go on behind the next line feed; give what stood before it, without the line's end, and its size.
+
+        Of a line that is too large the size only matters.
+        """
+        dropped = 0
+        while (end := self._buffer.find("\n", self._at)) < 0:
+            if len(self._buffer) - self._at > MAX_RECORD_BYTES:
+                dropped += len(self._encode(self._buffer[self._at :]))
+                self._at = len(self._buffer)
+            if not self._more():
+                break
         end = len(self._buffer) if end < 0 else end
         line = self._encode(self._buffer[self._at : end].rstrip("\r"))
         self._at = end + 1
-        return line
+        return line, dropped + len(line)
 
     def rest(self, position: int) -> Item:
         """All from here to the end of the file, as an item that will be rejected."""
         while len(self._buffer) - self._at <= MAX_RECORD_BYTES and self._more():
             pass
         rest = self._buffer[self._at :]
-        if len(rest) > MAX_RECORD_BYTES:
+        encoded = self._encode(rest)
+        if len(encoded) > MAX_RECORD_BYTES:
             flaw = Flaw("too-large", f"From here on nothing could be read within {MAX_RECORD_BYTES:,} bytes.")
         elif not rest.strip():
             flaw = Flaw("broken-json", "The file ends inside its list: the closing bracket is missing.")
         elif _is_json(rest):
             flaw = Flaw("broken-json", "Text where a comma or a closing bracket belongs.")
         else:
-            return Item(position, self.line, self.column, self._encode(rest))
-        return Item(position, self.line, self.column, b"", flaw, len(rest))
+            return Item(position, self.line, self.column, encoded)
+        return Item(position, self.line, self.column, b"", flaw, len(encoded))
 
     def _pass(self, text: str) -> None:
         self._at += len(text)

@@ -45,8 +45,11 @@ class Quarantine:
         ]
         if self._dry_run or not rejects:
             return outcomes
-        overtaken = self._overtaken(rejects)
-        writes = [self._write(reject, RESOLVED if reject["_id"] in overtaken else OPEN) for reject in rejects]
+        there = self._instants({reject["job_id"] for reject in rejects if reject["job_id"]})
+        writes = [
+            self._write(reject, RESOLVED if reject["instant"] <= there.get(reject["job_id"], "") else OPEN)
+            for reject in rejects
+        ]
         try:
             self._rejects.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
@@ -59,25 +62,30 @@ class Quarantine:
         """Close the entries of items of which this version, or a later one, has now been loaded."""
         if self._dry_run or not entries or not self._rejects.estimated_document_count():
             return
-        instants = {entry.job_id: entry.key.instant for entry in entries}
-        cursors = {entry.origin: entry.cursor for entry in entries}
-        either = [{"job_id": {"$in": list(instants)}}, {"origin": {"$in": list(cursors)}}]
+        instants = _latest((entry.job_id, entry.key.instant) for entry in entries)
+        # Where nothing tells which job it was, its place has to. A place alone says little: another job may stand
+        # there by now.
+        cursors = _latest(((entry.source, entry.origin), entry.cursor) for entry in entries)
+        origins = [origin for _, origin in cursors]
+        either = [{"job_id": {"$in": list(instants)}}, {"job_id": None, "origin": {"$in": origins}}]
         made_it = [
             found["_id"]
             for found in self._rejects.find({"state": OPEN, "$or": either})
             if (found["job_id"] in instants and found["instant"] <= instants[found["job_id"]])
-            or (found["origin"] in cursors and found["cursor"] <= cursors[found["origin"]])
+            or (
+                found["job_id"] is None
+                and (place := (found["source"], found["origin"])) in cursors
+                and found["cursor"] <= cursors[place]
+            )
         ]
         if made_it:
             resolved = {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
             self._rejects.update_many({"_id": {"$in": made_it}, "state": OPEN}, {"$set": resolved})
 
-    def _overtaken(self, rejects: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Items whose document is as new as the reject, or newer."""
-        jobs = [reject["job_id"] for reject in rejects if reject["job_id"]]
-        found = self._rfps.find({"job_id": {"$in": jobs}}, {"job_id": 1, "_etl.version": 1}) if jobs else ()
-        instants = {document["job_id"]: document["_etl"]["version"].partition("#")[0] for document in found}
-        return {r["_id"] for r in rejects if r["job_id"] in instants and r["instant"] <= instants[r["job_id"]]}
+    def _instants(self, jobs: set[str]) -> dict[str, str]:
+        """The instants of the versions that are there; a reject that is no newer was overtaken."""
+        found = self._rfps.find({"job_id": {"$in": list(jobs)}}, {"job_id": 1, "_etl.version": 1}) if jobs else ()
+        return {document["job_id"]: document["_etl"]["version"].partition("#")[0] for document in found}
 
     def _write(self, reject: Mapping[str, Any], state: str) -> UpdateOne:
         facts = {name: value for name, value in reject.items() if name not in {"_id", "instant"}}
@@ -117,6 +125,14 @@ def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
         "instant": reject.instant,
         "transform_version": transform_version,
     }
+
+
+def _latest(pairs: Iterable[tuple[K, V]]) -> dict[K, V]:
+    """The largest value of each key."""
+    latest: dict[K, V] = {}
+    for key, value in pairs:
+        latest[key] = max(value, latest.get(key, value))
+    return latest
 
 
 def open_rejects(

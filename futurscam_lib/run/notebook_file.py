@@ -31,6 +31,9 @@ def part_path(final: Path) -> Path:
     return final.with_name(f"{final.name}.part")
 
 
+_STYLE = ' style="white-space:pre-wrap;padding:.6em 1em;border-left:.4em solid #3b6ea5"'
+
+
 def plain(text: str) -> str:
     """The text without terminal colours and other escape sequences."""
     return _ANSI.sub("", text)
@@ -49,7 +52,7 @@ def status_cell(headline: str) -> NotebookNode:
     text = "\n".join(filter(None, lines))
     # Markdown leaves the inside of <pre> alone, MathJax too; entities keep it so in viewers that are less careful.
     escaped = "".join(char if char.isalnum() or char in " \n.,;()=+-/" else f"&#{ord(char)};" for char in text)
-    cell: NotebookNode = load("nbformat.v4").new_markdown_cell(f"<pre>{escaped}</pre>", id=STATUS_TAG)
+    cell: NotebookNode = load("nbformat.v4").new_markdown_cell(f"<pre{_STYLE}>{escaped}</pre>", id=STATUS_TAG)
     cell.metadata["tags"] = [STATUS_TAG]
     return cell
 

@@ -72,6 +72,14 @@ class Fields:
         value = self.raw_text(name)
         return tidy(value) or None if value else None
 
+    def texts(self, name: str) -> Iterator[str]:
+        """Each text of a list in one tidy line, without those that are null or blank."""
+        for path, value in self.items(name):
+            if value is not None and not isinstance(value, str):
+                raise _wrong(path, value, "text")
+            if text := tidy(value or ""):
+                yield text
+
     def required_text(self, name: str) -> str:
         """Text in one tidy line.
 

@@ -170,8 +170,7 @@ def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
             path="languageInfo.languageGroups.languageLevel",
             label=group.text("languageLevelLabel"),
         )
-        for path, value in group.items("languages"):
-            name = Fields({"language": value}, path).text("language")
+        for name in group.texts("languages"):
             language = speller(vocabulary.LANGUAGE, name, path="languageInfo.languageGroups.languages")
             if language:
                 languages.append({"language": language, "level": level or vocabulary.NOT_SPECIFIED})

@@ -10,7 +10,6 @@ import nh3
 # Control characters other than tab and line feed say nothing to a reader and steer a terminal; the line and
 # paragraph separators and the bidirectional overrides can make text look like other text.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-_SPACES: Final = re.compile(r"\s+")
 _TAGS: Final = {
     *("a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5"),
     *("h6", "hr", "i", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody"),
@@ -27,7 +26,11 @@ _CLEANER: Final = nh3.Cleaner(
 
 def tidy(text: str) -> str:
     """One line: control characters gone, white space (also no-break spaces) folded, ends stripped."""
-    return _SPACES.sub(" ", _UNWANTED.sub("", text)).strip()
+    # Most texts are tidy: all that is to be done away with is unprintable, but for spaces side by side.
+    if "  " not in text and text.isprintable():
+        return text.strip()
+    # White space first: a carriage return or a line separator stands between two words.
+    return " ".join(_UNWANTED.sub("", " ".join(text.split())).split())
 
 
 def clean_html(html: str) -> str:

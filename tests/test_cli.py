@@ -1,0 +1,253 @@
+"""The command line as its users call it: real processes, real kernels, a real mongod."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib import clock, demo, settings
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pymongo.database import Database
+
+    from futurscam_lib.settings import Settings
+
+COUNTS = {"extracted", "inserted", "updated", "unchanged", "stale", "rejected"}
+
+
+def futurscam(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-X", "utf8", "-m", "futurscam_lib", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **(env or {})},
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def filled(home: Settings) -> Settings:
+    """A home whose inbox holds one good post and one broken file."""
+    home.inbox.mkdir()
+    shutil.copy(demo.INBOX / "jobpost_JobPostModelToSupplierV1_60001.json", home.inbox)
+    shutil.copy(demo.INBOX / "jobpost_JobPostModelToSupplierV1_60098.json", home.inbox / "broken.json")
+    return home
+
+
+def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[str, Any]]) -> None:
+    """With --json stdout holds one object with all that was promised; the run after it finds everything known."""
+    done = futurscam("run", "--since", "2020-01-01", "--json")
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["status"] == "ok"
+    assert told["counts"] == {
+        "extracted": 2,
+        "inserted": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "stale": 0,
+        "rejected": 1,
+    }
+    assert told["sources"] == {"folder": told["counts"]}
+    assert told["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
+    assert set(told["watermark"]) == {"before", "after"}
+    assert told["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
+    assert told["closed"] == 0
+    assert told["seconds"] > 0
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", told["run_id"])
+    month = told["run_id"][:4] + "-" + told["run_id"][4:6]
+    assert told["notebook"] == str(filled.runs / month / f"{told['run_id']}.ipynb")
+    assert database["RFP"].count_documents({}) == 1
+
+    again = json.loads(futurscam("run", "--since", "2020-01-01", "--json").stdout)
+    assert again["counts"]["unchanged"] == again["counts"]["extracted"] == 2
+
+
+def test_rejects_from_the_command_line(filled: Settings, database: Database[dict[str, Any]]) -> None:
+    """The quarantine is listed and shown; a mended item stays rejected until its payload is one that can be read."""
+    futurscam("run", "--since", "2020-01-01")
+
+    (entry,) = json.loads(futurscam("rejects", "list", "--json").stdout)
+    assert entry["_id"] == "folder:broken.json"
+    assert entry["code"] == "broken-json"
+    assert entry["line"] > 1
+    assert "broken.json" in futurscam("rejects").stdout
+
+    shown = futurscam("rejects", "show", "folder:broken.json")
+    assert shown.returncode == 0
+    assert '"timeStamp"' in shown.stdout
+    unknown = futurscam("rejects", "show", "folder:nothing.json")
+    assert unknown.returncode == 2
+    assert "folder:nothing.json" in unknown.stderr
+
+    retried = json.loads(futurscam("rejects", "retry", "--json").stdout)
+    assert retried["counts"]["rejected"] == 1
+    assert retried["run_id"].startswith("interactive-")
+    assert database["RFP_rejects"].find_one({"_id": "folder:broken.json"})["attempts"] == 2  # type: ignore[index]
+
+    # What a mended mapping would do: the landed payload can be read now.
+    good = (demo.INBOX / "jobpost_JobPostModelToSupplierV1_60002.json").read_bytes()
+    database["RFP_raw"].update_one({"_id": entry["raw_id"]}, {"$set": {"payload": good}})
+    (filled.inbox / "broken.json").unlink()
+    mended = json.loads(futurscam("rejects", "retry", "folder:broken.json", "--json").stdout)
+    assert mended["counts"]["inserted"] == 1
+    assert json.loads(futurscam("rejects", "list", "--json").stdout) == []
+    (resolved,) = json.loads(futurscam("rejects", "list", "--all", "--json").stdout)
+    assert resolved["state"] == "resolved"
+
+
+def test_a_wrong_setting_stops_before_anything_runs(home: Settings) -> None:
+    """Exit 2; the variable, its value and what is allowed are named; nothing is written."""
+    done = futurscam("run", env={"FUTURSCAM_OVERLAP_MINUTES": "ten"})
+
+    assert done.returncode == 2
+    assert "FUTURSCAM_OVERLAP_MINUTES" in done.stderr
+    assert "'ten'" in done.stderr
+    assert "0 to 1440" in done.stderr
+    assert not home.watermark_file.exists()
+    assert not home.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--since", "yesterday"), "yesterday"),
+        (("run", "--overlap", "-1"), "--overlap"),
+        (("run", "--source", "nowhere"), "nowhere"),
+        (("run", "--since", "2026-01-02", "--until", "2026-01-01"), "--until"),
+        (("reset",), "--everything"),
+        (("reset", "--to", "2026-01-01", "--everything"), "--everything"),
+        (("reset", "--to", "2999-01-01"), "future"),
+        (("fly",), "fly"),
+    ],
+)
+def test_wrong_usage(home: Settings, arguments: tuple[str, ...], words: str) -> None:
+    """Exit 2, and the message names what was wrong; nothing is written."""
+    done = futurscam(*arguments)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert not home.watermark_file.exists()
+
+
+def test_status(home: Settings) -> None:
+    """The status names watermark, database and what is missing, as JSON and for people, and writes nothing."""
+    told = json.loads(futurscam("status", "--json").stdout)
+    assert told["watermark"] is None
+    assert told["mongodb_answers"] is True
+    assert told["documents"] == told["rejects_open"] == 0
+    assert told["running"] is None
+    assert told["runs"] == []
+    assert not home.runs.exists()
+
+    Watermark(home.watermark_file).reset(clock.now())
+    assert "minutes ago" in futurscam("status").stdout
+
+
+def test_reset(home: Settings) -> None:
+    """The watermark is set, and the next window is told."""
+    done = futurscam("reset", "--to", "2026-01-02T03:04:05Z")
+
+    assert done.returncode == 0
+    assert "2026-01-02T03:04:05.000000+00:00" in done.stdout
+    assert Watermark(home.watermark_file).read(now=clock.now()) == clock.parse("2026-01-02T03:04:05Z")
+
+    futurscam("reset", "--everything")
+    assert Watermark(home.watermark_file).read(now=clock.now()) == clock.EPOCH
+
+
+def test_config(home: Settings) -> None:
+    """Every setting is shown with its origin, without secrets; a wrong one is told, and checking ends with 2."""
+    secret = "hunter2-hunter2"  # noqa: S105 - the test looks for it
+    env = {"MONGO_URI": f"mongodb://somebody:{secret}@localhost/", "FUTURSCAM_RUN_BUDGET_MINUTES": "0"}
+
+    rows = {row["name"]: row for row in json.loads(futurscam("config", "show", "--json", env=env).stdout)}
+    assert set(rows) >= {variable.name for variable in settings.TABLE.values()}
+    assert rows["MONGO_URI"]["origin"] == "environment"
+    assert rows["FUTURSCAM_DB"]["value"] == home.database
+    assert rows["FUTURSCAM_RUN_BUDGET_MINUTES"]["problem"]
+    shown = futurscam("config", env=env)
+    checked = futurscam("config", "check", env=env)
+    assert checked.returncode == 2
+    assert "FUTURSCAM_RUN_BUDGET_MINUTES" in checked.stderr
+    assert futurscam("config", "check").returncode == 0
+    assert secret not in shown.stdout + shown.stderr + checked.stdout + checked.stderr + json.dumps(rows)
+
+
+def test_the_local_server(home: Settings) -> None:
+    """Without MONGO_URI the local server is started, named and stopped; asking for it does not start it."""
+    env = {"MONGO_URI": ""}
+
+    assert futurscam("db", "uri", env=env).returncode == 3
+    told = json.loads(futurscam("status", "--json", env=env).stdout)
+    assert told["mongodb_answers"] is False
+    started = futurscam("db", "start", env=env)
+    try:
+        assert started.returncode == 0, started.stderr
+        assert futurscam("db", "uri", env=env).stdout == started.stdout
+        assert started.stdout.startswith("mongodb://127.0.0.1:")
+    finally:
+        stopped = futurscam("db", "stop", env=env)
+    assert stopped.stdout.strip() == "Stopped."
+    assert futurscam("db", "stop", env=env).stdout.strip() == "It was not running."
+    assert (home.home / "mongodb").is_dir()
+
+
+def test_the_demo_touches_nothing_that_is_configured(
+    home: Settings, database: Database[dict[str, Any]], tmp_path: Path
+) -> None:
+    """The demo lives in its own home on its own server: run twice it loads once, and the real ones stay empty."""
+    own = tmp_path / "dé mo {x}"
+
+    first = futurscam("demo", "--home", str(own), "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert told["counts"]["inserted"] >= 30
+    assert told["counts"]["rejected"] == 2
+    assert told["counts"]["stale"] == 2
+
+    again = futurscam("demo", "--home", str(own))
+    assert again.returncode == 0, again.stderr
+    notebook = re.search(r"^Notebook: +(.+)$", again.stdout, re.MULTILINE)
+    assert notebook is not None
+    assert json.loads((own / notebook[1]).read_text("utf-8"))["metadata"]["futurscam"] == {"status": "ok"}
+    assert "jupyter lab" in again.stdout
+    (total,) = [line.split()[1:] for line in again.stdout.splitlines() if line.startswith("total")]
+    assert dict(zip(sorted(COUNTS, key=list(told["counts"]).index), total, strict=True)) == {
+        "extracted": "41",
+        "inserted": "0",
+        "updated": "0",
+        "unchanged": "41",
+        "stale": "0",
+        "rejected": "0",
+    }
+
+    assert database.list_collection_names() == []
+    assert list(home.home.iterdir()) == []
+    assert told["notebook"].startswith(str(own))
+
+
+def test_every_verb_shows_an_example() -> None:
+    """The help of each command says what it is for, and how it is called."""
+    verbs = [("run",), ("demo",), ("status",), ("reset",)]
+    verbs += [("rejects", verb) for verb in ("list", "show", "retry")]
+    verbs += [("db", verb) for verb in ("start", "stop", "uri")] + [("config", verb) for verb in ("show", "check")]
+    for verb in verbs:
+        shown = futurscam(*verb, "--help")
+        assert shown.returncode == 0
+        assert f"Example: futurscam {' '.join(verb)}" in shown.stdout
