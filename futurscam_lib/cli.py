@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import structlog
 import typer
 
-from futurscam_lib import clock, settings
+from futurscam_lib import clock, mongo_uri, settings
 from futurscam_lib.counts import COLUMNS
-from futurscam_lib.errors import ExitCode, FuturscamError, UsageError
+from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
 from futurscam_lib.show import Table
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from futurscam_lib.run.runner import Result
 
 _HELP: Any = {"no_args_is_help": False, "add_completion": False, "rich_markup_mode": None}
-app = typer.Typer(name="futurscam", help=__doc__, pretty_exceptions_enable=False, **(_HELP | {"no_args_is_help": True}))
-rejects = typer.Typer(help="The quarantine: records that could not become a document.", **_HELP)
-database = typer.Typer(help="The local MongoDB of this home, for where MONGO_URI is not set.", **_HELP)
+_ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
+app = typer.Typer(name="futurscam", help=_ABOUT, pretty_exceptions_enable=False, **(_HELP | {"no_args_is_help": True}))
+rejects = typer.Typer(help="The quarantine: what could not become a document.", **_HELP)
+database = typer.Typer(help="The local MongoDB, where MONGO_URI is not set.", **_HELP)
 config = typer.Typer(help="The settings.", **_HELP)
 app.add_typer(rejects, name="rejects")
 app.add_typer(database, name="db")
@@ -64,19 +65,25 @@ def run(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Read new RFPs, load them into MongoDB, keep the executed notebook, move the watermark."""
+    """Read what is new, load it, keep the notebook."""
     from futurscam_lib.run import runner  # noqa: PLC0415 - only what a command needs is loaded
 
-    configured = settings.load()
     request = runner.Request(
         since=since,
         until=until,
-        sources=tuple(source or ()),
+        sources=tuple(dict.fromkeys(source or ())),
         overlap=None if overlap is None else timedelta(minutes=overlap),
         dry_run=dry_run,
     )
     signal.signal(signal.SIGTERM, _interrupt)
-    result = runner.run(configured, request, progress=sys.stderr.isatty() and not as_json)
+    try:
+        result = runner.run(settings.load(), request, progress=sys.stderr.isatty() and not as_json)
+    except FuturscamError as error:
+        if as_json:
+            # A script that reads stdout finds an object there, however the run ended.
+            ran = "not started" if isinstance(error, UsageError | AlreadyRunning) else "failed"
+            _print_json({"status": ran, "error": _redacted(str(error)), "exit_code": int(error.exit_code)})
+        raise
     if as_json:
         _print_json(result.as_dict())
     else:
@@ -89,7 +96,10 @@ def demo(
     home: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the demo lives; default: demo/.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Load a packaged inbox into a local MongoDB; touches nothing that is configured."""
+    """Try it all on a packaged inbox.
+
+    It has a home and a local MongoDB of its own, and touches nothing that is configured.
+    """
     from futurscam_lib import demo as packaged  # noqa: PLC0415
 
     result = packaged.run((home or packaged.HOME).absolute(), progress=sys.stderr.isatty() and not as_json)
@@ -103,7 +113,7 @@ def demo(
 
 @app.command(epilog="Example: futurscam status --json")
 def status(as_json: Json = False) -> None:
-    """Tell how things stand: watermark, last runs, MongoDB, rejects, who is running."""
+    """Tell how things stand, and write nothing."""
     from futurscam_lib import status as standing  # noqa: PLC0415
 
     found = standing.find_out(settings.load(), now=clock.now())
@@ -123,7 +133,10 @@ def reset(
         bool, typer.Option("--everything", help="Have all that the sources hold read again.")
     ] = False,
 ) -> None:
-    """Set the watermark; the next run reads again what was changed since then. Nothing doubles."""
+    """Set the watermark.
+
+    The next run reads again what the sources changed since then. Nothing doubles.
+    """
     from futurscam_lib.run.reset import reset as set_watermark  # noqa: PLC0415
 
     if (to is None) == (not everything):
@@ -209,7 +222,7 @@ def database_uri() -> None:
 
     configured = settings.load()
     if configured.mongo_uri is not None:
-        typer.echo(settings.mask_uri(configured.mongo_uri.get_secret_value()))
+        typer.echo(mongo_uri.mask(configured.mongo_uri.get_secret_value()))
         return
     found = local_server.find(configured)
     if found is None:

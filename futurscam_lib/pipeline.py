@@ -13,6 +13,7 @@ from bson.binary import Binary
 
 from futurscam_lib import clock, plots, settings
 from futurscam_lib import counts as accounting
+from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
 from futurscam_lib.extract import open_sources
@@ -37,9 +38,13 @@ if TYPE_CHECKING:
 
     from futurscam_lib.extract.source import Source
     from futurscam_lib.load.entry import Outcome
+    from futurscam_lib.load.landing import Landed
+    from futurscam_lib.load.upsert import Loaded
+    from futurscam_lib.rfp import Rfp
     from futurscam_lib.settings import Settings
     from futurscam_lib.show import Picture
 
+_SLICE: Final = 100
 _ROWS: Final = 20
 _RAW_ROWS: Final = 8
 _CHANGES: Final = 200
@@ -74,7 +79,8 @@ def open_run(
     since = _instant("watermark", watermark) or _watermark_of(configured, now)
     overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
     window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
-    names = tuple(name.strip() for name in sources.split(",") if name.strip()) or configured.sources
+    asked = (name.strip() for name in sources.split(","))
+    names = tuple(dict.fromkeys(name for name in asked if name)) or configured.sources
     unknown = sorted(set(names) - set(settings.KNOWN_SOURCES))
     if unknown:
         raise UsageError(f"sources names {', '.join(unknown)}; allowed: {', '.join(settings.KNOWN_SOURCES)}.")
@@ -195,9 +201,9 @@ class Run(Shown):
         if self._extracted is None:
             raise UsageError("Nothing was extracted yet: call extract() first.")
         report = Transformed(oddities=self._tally.oddities)
-        for chunk in self._raw.chunks():
-            for found in chunk:
-                self._transform_one(_from_spool(found), report)
+        for made in ahead(self._make, self._raw.chunks(count=_SLICE), threads=2):
+            for raw, one in made:
+                self._keep(raw, one, report)
         self._raw.close()
         self._transformed = report
         return report
@@ -214,17 +220,22 @@ class Run(Shown):
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
         upsert = Upsert(self._collections, **facts)
         kept = quarantine.Quarantine(self._collections, **facts)
+
+        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> Loaded:
+            entries = [Entry.from_spool(found) for found in chunk]
+            loaded = upsert.load(entries)
+            kept.resolve(entries)
+            return loaded
+
         with mongo.mongo_errors():
-            for chunk in self._rfps.chunks():
-                entries = [Entry.from_spool(found) for found in chunk]
-                loaded = upsert.load(entries)
-                kept.resolve(entries)
+            # Before the documents, which resolve those that they overtake.
+            for chunk in self._rejects.chunks():
+                self._settle(kept.keep(chunk))
+            for loaded in ahead(bring_in, self._rfps.chunks()):
                 self._settle(loaded.outcomes)
                 room = _ROWS - len(report.new)
                 report.new += [_new_row(entry.document) for entry in loaded.inserted[:room]]
                 report.changes += loaded.changes[: _CHANGES - len(report.changes)]
-            for chunk in self._rejects.chunks():
-                self._settle(kept.keep(chunk))
             if not self.dry_run:
                 self._durability.confirm(self._collections)
                 self._landing.finish(list(self._counts))
@@ -306,8 +317,11 @@ class Run(Shown):
     def _read(self, source: Source, report: Extracted) -> None:
         one = report.sources[source.name]
         chunks = chunked(_until_failure(source, self.window, one), size=lambda record: len(record.payload))
-        for records in chunks:
-            landed = self._landing.land(records, now=self._now)
+
+        def land(records: list[RawRecord]) -> tuple[list[RawRecord], Landed]:
+            return records, self._landing.land(records, now=self._now)
+
+        for records, landed in ahead(land, chunks):
             one.found += len(records)
             one.size += sum(record.size for record in records)
             known = landed.known[source.name]
@@ -329,8 +343,11 @@ class Run(Shown):
             report.rows.append((record.source, record.origin, record.instant, record.size, beginning))
         self._raw.append(_to_spool(record))
 
-    def _transform_one(self, raw: RawRecord, report: Transformed) -> None:
-        made = transform(raw, seen_at=self._now)
+    def _make(self, chunk: Sequence[Mapping[str, Any]]) -> list[tuple[RawRecord, Rfp | Reject]]:
+        records = [_from_spool(found) for found in chunk]
+        return [(raw, transform(raw, seen_at=self._now)) for raw in records]
+
+    def _keep(self, raw: RawRecord, made: Rfp | Reject, report: Transformed) -> None:
         if not isinstance(made, Reject):
             try:
                 entry = Entry.of(made, raw, run_id=self.run_id, seen_at=self._now)

@@ -17,6 +17,9 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 from futurscam_lib.errors import Rejected
 
+MAX_JOB_ID: Final = 200
+"""A longer id is none: hundreds of ids are looked up with one command, which may hold 16 MB."""
+
 _CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -83,7 +86,7 @@ class Contact(TypedDict):
 class RfpContent(TypedDict):
     """Every field of the document but `_etl`."""
 
-    job_id: Annotated[str, Field(min_length=1, max_length=200)]
+    job_id: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID)]
     reference: str
     roleTitle: str
     job_desc: str

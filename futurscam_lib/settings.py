@@ -6,54 +6,34 @@ The fields of `Settings` are the one table of variables: name, default, what is 
 
 from __future__ import annotations
 
-import codecs
 import difflib
-import io
 import os
-import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta  # noqa: TC003 - pydantic reads the annotations at run time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import unquote, unquote_plus
 
-from dotenv.parser import parse_stream
 from pydantic import BaseModel, SecretStr
 
+from futurscam_lib import env_file, mongo_uri
+from futurscam_lib import setting_kinds as kinds
 from futurscam_lib.errors import UsageError
+from futurscam_lib.mongo_uri import MASK
 from futurscam_lib.redaction import Redactor
+from futurscam_lib.setting_kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 KNOWN_SOURCES: Final = ("folder",)
 KEYRING_SERVICE: Final = "futurscam"
-MASK: Final = "***"
 
 _INTERNAL = {"FUTURSCAM_SUPERVISED_RUN"}
 _PREFIX = "FUTURSCAM_"
 HOME: Final = "FUTURSCAM_HOME"
 _KEYRING, _URI = "FUTURSCAM_KEYRING", "MONGO_URI"
 _SHOWN_CHARACTERS = 80
-_CREDENTIAL_OPTIONS = {"authmechanismproperties", "tlscertificatekeyfilepassword", "proxypassword"}
-_URI_SHAPE = re.compile(
-    r"(?P<scheme>mongodb(?:\+srv)?://)(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
-    r"(?P<hosts>[^@/?#]+)(?P<path>/[^@?#]*)?(?:\?(?P<query>[^@#]*))?",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How the text of a variable becomes a value.
-
-    Attributes:
-        parse: Takes the text; raises `ValueError` where it is not allowed, with a text that is safe to show or none.
-        allowed: What is allowed, to end a sentence with.
-    """
-
-    parse: Callable[[str], Any]
-    allowed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,71 +78,6 @@ class SettingRow:
     note: str = ""
 
 
-def _database_name(text: str) -> str:
-    own_of_mongodb = text.lower() in {"admin", "local", "config"}
-    if own_of_mongodb or not text.isprintable() or set(text) & set('/\\."$*<>:|? ') or len(text.encode()) > 63:  # noqa: PLR2004 - MongoDB's limit
-        raise ValueError
-    return text
-
-
-def _folder(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-
-
-def _home(text: str) -> Path:
-    home = _folder(text).absolute()
-    try:
-        nearest = next((folder for folder in (home, *home.parents) if folder.exists()), None)
-    except OSError as error:
-        raise ValueError(error.strerror) from error
-    if nearest is None or not nearest.is_dir():
-        raise ValueError(f"{str(nearest)!r} is a file" if nearest else "there is no such drive")
-    return home
-
-
-def _sources(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
-    if not names or not set(names) <= set(KNOWN_SOURCES):
-        raise ValueError
-    return names
-
-
-def _switch(text: str) -> bool:
-    word = text.lower()
-    if word not in {"true", "yes", "on", "1", "false", "no", "off", "0"}:
-        raise ValueError
-    return word in {"true", "yes", "on", "1"}
-
-
-def _span(unit: str, low: float, high: float) -> Kind:
-    def parse(text: str) -> timedelta:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not low <= float(text) <= high:
-            raise ValueError
-        return timedelta(**{unit: float(text)})
-
-    return Kind(parse, f"a number of {unit} from {low:g} to {high:g}")
-
-
-def _positive(kind: Kind, allowed: str) -> Kind:
-    def parse(text: str) -> Any:
-        if not (value := kind.parse(text)):
-            raise ValueError
-        return value
-
-    return Kind(parse, allowed)
-
-
-def _mongo_uri(text: str) -> SecretStr:
-    if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError
-    if problem := _uri_problem(text):
-        raise ValueError(problem)
-    return SecretStr(text)
-
-
 class Settings(BaseModel, frozen=True):
     """All settings of one home, checked; made by `load`."""
 
@@ -172,7 +87,7 @@ class Settings(BaseModel, frozen=True):
             _URI,
             "",
             Kind(
-                _mongo_uri,
+                kinds.mongo_uri,
                 "mongodb://[user:password@]host[:port][/?options] or mongodb+srv://..., "
                 "with : / ? # [ ] @ % percent-encoded inside user and password (@ is %40)",
             ),
@@ -186,7 +101,7 @@ class Settings(BaseModel, frozen=True):
             "FUTURSCAM_DB",
             "FuturScam",
             Kind(
-                _database_name,
+                kinds.database_name,
                 'at most 63 bytes without space and / \\ . " $ * < > : | ?; not admin, local or config',
             ),
             "Name of the database.",
@@ -197,7 +112,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             HOME,
             str(PROJECT),
-            Kind(_home, "a folder, or a name for one"),
+            Kind(kinds.home, "a folder, or a name for one"),
             "Folder of all that is kept: .last_execution, .env, inbox, runs, logs, the local database.",
         ),
     ]
@@ -206,7 +121,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             "FUTURSCAM_SOURCES",
             "folder",
-            Kind(_sources, f"one or more of {', '.join(KNOWN_SOURCES)}, separated by commas"),
+            kinds.some_of(KNOWN_SOURCES),
             "Where RFPs are collected from.",
         ),
     ]
@@ -215,7 +130,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             "FUTURSCAM_INBOX",
             "inbox",
-            Kind(_folder, "a folder"),
+            Kind(kinds.folder, "a folder"),
             "Folder that the source `folder` reads; a relative one is under FUTURSCAM_HOME.",
         ),
     ]
@@ -224,7 +139,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             "FUTURSCAM_OVERLAP_MINUTES",
             "10",
-            _span("minutes", 0, 1440),
+            kinds.span("minutes", 0, 1440),
             "How far behind the watermark a run reads again.",
         ),
     ]
@@ -233,7 +148,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             "FUTURSCAM_FIRST_RUN_MINUTES",
             "60",
-            _span("minutes", 1, 525600),
+            kinds.span("minutes", 1, 525600),
             "How far back a first run reads, when there is no .last_execution.",
         ),
     ]
@@ -242,7 +157,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             "FUTURSCAM_RUN_BUDGET_MINUTES",
             "55",
-            _positive(_span("minutes", 0, 1440), "a number of minutes above 0, at most 1440"),
+            kinds.positive(kinds.span("minutes", 0, 1440), "a number of minutes above 0, at most 1440"),
             "How long a run may take before it is ended.",
         ),
     ]
@@ -251,7 +166,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             "FUTURSCAM_MONGO_TIMEOUT_SECONDS",
             "10",
-            _span("seconds", 0.1, 300),
+            kinds.span("seconds", 0.1, 300),
             "How long MongoDB may take to be reached.",
         ),
     ]
@@ -260,7 +175,7 @@ class Settings(BaseModel, frozen=True):
         Variable(
             _KEYRING,
             "true",
-            Kind(_switch, "true or false"),
+            Kind(kinds.switch, "true or false"),
             "Whether secrets that are not set elsewhere are looked up in the OS keyring, service futurscam.",
         ),
     ]
@@ -314,7 +229,7 @@ class Settings(BaseModel, frozen=True):
             if isinstance(value, SecretStr):
                 yield value.get_secret_value()
         if self.mongo_uri is not None:
-            yield from _secrets_inside(self.mongo_uri.get_secret_value())
+            yield from mongo_uri.secrets_inside(self.mongo_uri.get_secret_value())
 
 
 TABLE: Final[dict[str, Variable]] = {
@@ -406,30 +321,26 @@ class _Reading:
             return SettingRow(name, MASK if name != ".env" else "", ".env", "", problem=problem)
 
         try:
-            text = _decode(path.read_bytes())
-        except FileNotFoundError:
-            return
+            lines = list(env_file.read(path))
         except (OSError, ValueError) as error:
             what = error.strerror if isinstance(error, OSError) else error
             yield wrong(".env", f"{path} can't be read: {what}.")
             return
-        for binding in parse_stream(io.StringIO(text)):
-            leading = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
-            line = binding.original.line + binding.original.string[:leading].count("\n")
-            if binding.error:
-                yield wrong(".env", f"{path}, line {line}: not of the form NAME=value.")
-            elif not binding.key or not (value := (binding.value or "").strip()):
+        for line in lines:
+            if not line.name:
+                yield wrong(".env", f"{path}, line {line.number}: not of the form NAME=value.")
+            elif not line.value:
                 continue
-            elif binding.key == HOME:
+            elif line.name == HOME:
                 what = "it says where this file is, so it can only be set in the environment"
-                yield wrong(HOME, f"{HOME} stands in {path}, line {line}; {what}.")
-            elif meant := _meant(binding.key):
+                yield wrong(HOME, f"{HOME} stands in {path}, line {line.number}; {what}.")
+            elif meant := _meant(line.name):
                 yield wrong(
-                    binding.key,
-                    f"{binding.key} ({path}, line {line}) is not a setting; the nearest one is {meant}.",
+                    line.name,
+                    f"{line.name} ({path}, line {line.number}) is not a setting; the nearest one is {meant}.",
                 )
             else:
-                self._file[binding.key] = value
+                self._file[line.name] = line.value
 
     def _unknown(self) -> Iterator[SettingRow]:
         for name in self._environ:
@@ -440,7 +351,7 @@ class _Reading:
 
 def _shown(variable: Variable, value: Any, text: str) -> str:
     if variable.name == _URI and text:
-        return mask_uri(text)
+        return mongo_uri.mask(text)
     if variable.secret:
         return MASK if text else ""
     return str(value) if isinstance(value, Path) else text
@@ -456,20 +367,6 @@ def _meant(name: str) -> str:
     return nearest[0] if nearest else ""
 
 
-def _decode(data: bytes) -> str:
-    """Text of a file as Windows and others write it: UTF-8 with or without BOM, or UTF-16 with one."""
-    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = data.decode("utf-16" if utf_16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        # Not from the error: it carries the bytes of the whole file, secrets too.
-        raise ValueError(f"line {line} is not {'UTF-16' if utf_16 else 'UTF-8'}, save it as UTF-8") from None
-    if "\0" in text:
-        raise ValueError("it holds NUL characters, save it as UTF-8")
-    return text
-
-
 def _from_keyring(name: str) -> tuple[str, str]:
     """The secret and a note; a keyring that is missing or fails holds no secret, which the note explains."""
     try:
@@ -479,69 +376,3 @@ def _from_keyring(name: str) -> tuple[str, str]:
     except Exception as error:  # noqa: BLE001 - each system's keyring fails in its own way
         return "", f"The keyring could not be asked ({type(error).__name__})."
     return text.strip(), "" if text else f"Not in the keyring (service {KEYRING_SERVICE}, user {name}) either."
-
-
-def mask_uri(uri: str) -> str:
-    """A MongoDB URI without its secrets; only `***` where it is not clear what is one."""
-    found = _shape(uri)
-    if found is None:
-        return MASK
-    user = "" if found["user"] is None else f"{found['user']}{'' if found['password'] is None else f':{MASK}'}@"
-    options = [
-        f"{name}={MASK}" if name.lower() in _CREDENTIAL_OPTIONS else f"{name}{equals}{value}"
-        for name, equals, value in _options(found["query"])
-    ]
-    query = f"?{'&'.join(options)}" if options else ""
-    return f"{found['scheme']}{user}{found['hosts']}{found['path'] or ''}{query}"
-
-
-def _shape(uri: str) -> re.Match[str] | None:
-    found = _URI_SHAPE.fullmatch(uri)
-    # Behind +srv there is no port, so what looks like one is a password whose @ is missing.
-    return None if found and "+srv" in found["scheme"] and ":" in found["hosts"] else found
-
-
-def _options(query: str | None) -> list[tuple[str, str, str]]:
-    return [option.partition("=") for option in re.split("[&;]", query or "") if option]
-
-
-def _secrets_inside(uri: str) -> Iterator[str]:
-    """Password and credential options, as they stand in the URI and decoded."""
-    found = _shape(uri)
-    rest = uri.partition("://")[2]
-    raw = [found["password"] or ""] if found else [(rest.rpartition("@")[0] or rest).partition(":")[2]]
-    for name, _, value in _options(found["query"] if found else uri.partition("?")[2]):
-        if name.lower() in _CREDENTIAL_OPTIONS:
-            raw.append(value)
-            raw += [item.partition(":")[2] for item in unquote(value).split(",") if "TOKEN" in item.upper()]
-    for text in filter(None, raw):
-        yield from dict.fromkeys((text, unquote(text), unquote_plus(text)))
-
-
-def _uri_problem(uri: str) -> str:
-    """What is wrong with a URI, without quoting what may be a piece of its password.
-
-    pymongo's own texts do quote such pieces: an unencoded `/` or `?` in a password moves the rest of it to where
-    hosts, database or options stand.
-    """
-    if _shape(uri) is None:
-        return "its user, password, hosts or database can't be read"
-    # What stands behind +srv is only known after asking the DNS, which is for the moment of connecting.
-    if uri.startswith("mongodb+srv:") or _parses(uri):
-        return ""
-    base, _, query = uri.partition("?")
-    if not _parses(base):
-        return "its user, password, hosts or database can't be read"
-    wrong = [name for name, equals, value in _options(query) if not _parses(f"{base}?{name}{equals}{value}")]
-    return f"its options are wrong{': ' if wrong else ''}{', '.join(wrong)}"
-
-
-def _parses(uri: str) -> bool:
-    from pymongo.errors import PyMongoError  # noqa: PLC0415 - slow to import, needed only where MONGO_URI is set
-    from pymongo.uri_parser import parse_uri  # noqa: PLC0415
-
-    try:
-        parse_uri(uri)
-    except (PyMongoError, ValueError, TypeError, OSError):
-        return False
-    return True

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 IN_MEMORY_BYTES: Final = 16 << 20
+_BUFFER_BYTES: Final = 1 << 18
 CHUNK_ITEMS: Final = 1000
 CHUNK_BYTES: Final = 16 << 20
 CODEC: Final[CodecOptions[RawBSONDocument]] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
@@ -26,14 +27,14 @@ CODEC: Final[CodecOptions[RawBSONDocument]] = CodecOptions(document_class=RawBSO
 T = TypeVar("T")
 
 
-def chunked(items: Iterable[T], *, size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Lists of at most `CHUNK_ITEMS` items or some `CHUNK_BYTES`, whichever is reached first."""
+def chunked(items: Iterable[T], *, size: Callable[[T], int], count: int = CHUNK_ITEMS) -> Iterator[list[T]]:
+    """Lists of at most `count` items or some `CHUNK_BYTES`, whichever is reached first."""
     chunk: list[T] = []
     held = 0
     for item in items:
         chunk.append(item)
         held += size(item)
-        if len(chunk) == CHUNK_ITEMS or held >= CHUNK_BYTES:
+        if len(chunk) == count or held >= CHUNK_BYTES:
             yield chunk
             chunk, held = [], 0
     if chunk:
@@ -49,7 +50,9 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         """Use `folder` for what does not fit into memory."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(folder))  # noqa: SIM115 - closed by close()
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
+            max_size=IN_MEMORY_BYTES, buffering=_BUFFER_BYTES, dir=str(folder)
+        )
         self._count = 0
 
     def __len__(self) -> int:
@@ -71,10 +74,10 @@ class Spool:
         self._file.write(bson.encode(entry))
         self._count += 1
 
-    def chunks(self) -> Iterator[list[RawBSONDocument]]:
+    def chunks(self, *, count: int = CHUNK_ITEMS) -> Iterator[list[RawBSONDocument]]:
         """All entries, a chunk at a time."""
         self._file.seek(0)
-        return chunked(bson.decode_file_iter(self._file, CODEC), size=lambda entry: len(entry.raw))
+        return chunked(bson.decode_file_iter(self._file, CODEC), size=lambda entry: len(entry.raw), count=count)
 
     def close(self) -> None:
         """Drop everything."""

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--golden-update` rewrites the golden files from what the mapping makes today."""
+    parser.addoption(
+        "--golden-update",
+        nargs="?",
+        const="raised",
+        choices=("raised", "same-version"),
+        help="Rewrite tests/golden. Where documents changed, TRANSFORM_VERSION must have been raised before; "
+        "`--golden-update=same-version` does without, for a version that no database has seen.",
+    )
+
+
 @pytest.fixture(scope="session")
 def mongod_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URI of a mongod for this worker, stopped at the end."""

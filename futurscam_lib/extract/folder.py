@@ -7,6 +7,7 @@ its times kept) lies before the window; it is named in the notes, because no lat
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from futurscam_lib.records import Window
 
 _NAMED_IN_NOTES: Final = 5
+# The default holds less than one post.
+_BUFFER_BYTES: Final = 1 << 16
 
 
 class FolderSource:
@@ -48,6 +51,8 @@ class FolderSource:
         for path in self._files(unreadable):
             try:
                 status = path.stat()
+                if not stat.S_ISREG(status.st_mode):
+                    continue
                 instant = clock.from_epoch(status.st_mtime)
                 if instant in window:
                     yield from self._items(path, instant, status.st_size)
@@ -65,30 +70,40 @@ class FolderSource:
         if unreadable:
             raise RetryLater(f"{len(unreadable)} file(s) of {self._folder} could not be read: {_some(unreadable)}.")
 
-    def _files(self, unreadable: list[str]) -> Iterator[Path]:
-        if not self._folder.is_dir():
+    def _check(self) -> None:
+        try:
+            present = self._folder.is_dir()
+        except OSError as error:
+            raise OperatorMustAct(f"The inbox {self._folder} may not be read ({error.strerror}).") from error
+        if not present:
             raise OperatorMustAct(
                 f"The inbox {self._folder} is not a folder. "
                 "Create it, or set FUTURSCAM_INBOX to the folder that receives the files."
             )
+
+    def _files(self, unreadable: list[str]) -> Iterator[Path]:
+        self._check()
 
         def failed(error: OSError) -> None:
             if Path(error.filename) == self._folder:
                 raise OperatorMustAct(f"The inbox {self._folder} may not be read ({error.strerror}).") from error
             unreadable.append(f"{self._relative(Path(error.filename))} ({error.strerror})")
 
+        def leads_inside(path: Path) -> bool:
+            try:
+                return _leads_inside(path, inside, outside)
+            except OSError as error:  # A folder that may be listed and not entered, a path that is too long.
+                failed(error)
+                return False
+
         inside = self._folder.resolve()
         outside: list[str] = []
         for folder, folders, names in os.walk(self._folder, onerror=failed):
             # os.walk does not descend into symbolic links; a Windows junction looks like a folder to it.
-            folders[:] = [name for name in sorted(folders) if _leads_inside(Path(folder, name), inside, outside)]
+            folders[:] = [name for name in sorted(folders) if leads_inside(Path(folder, name))]
             for name in sorted(names):
                 path = Path(folder, name)
-                if (
-                    path.suffix.lower() in {".json", ".jsonl"}
-                    and _leads_inside(path, inside, outside)
-                    and path.is_file()
-                ):
+                if path.suffix.lower() in {".json", ".jsonl"} and leads_inside(path):
                     yield path
         if outside:
             self.notes.append(
@@ -97,7 +112,7 @@ class FolderSource:
 
     def _items(self, path: Path, instant: datetime, size: int) -> Iterator[RawRecord]:
         origin = self._relative(path)
-        with path.open("rb") as file:
+        with path.open("rb", buffering=_BUFFER_BYTES) as file:
             if path.suffix.lower() == ".jsonl":
                 yield from self._split(splitter.lines(file), instant, lambda position: f"{origin}:{position}")
             elif splitter.begins_list(file):

@@ -27,7 +27,8 @@ class Collections:
         outcomes: `RFP_outcomes`, what became of each payload; `_id` as in `raw`. Beside and not inside `raw`, so that
             the look-up that spares a re-read does not drag the payloads through the server's cache.
         rejects: `RFP_rejects`, the quarantine.
-        runs: `RFP_runs`, runs whose landed payloads may not all have an outcome yet; empty when all is well.
+        runs: `RFP_runs`, runs whose landed payloads may not all have an outcome yet, and one entry `durable` that the
+            end of each load writes; nothing else when all is well.
     """
 
     rfps: Documents

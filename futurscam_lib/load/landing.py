@@ -83,7 +83,8 @@ class Landing:
         hands = [run["_id"] for run in self._others]
         found = self._collections.raw.find({"hand": {"$in": hands}, "source": {"$in": list(sources)}})
         for records in chunked(map(_from_document, found), size=lambda record: len(record.payload)):
-            done = self._dealt_with({record.raw_id: record for record in records})
+            # A dry run takes nothing in hand: what it has read itself is still among them.
+            done = self._dealt_with({record.raw_id: record for record in records}) | self._seen_dry
             yield [record for record in records if record.raw_id not in done]
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
@@ -102,9 +103,9 @@ class Landing:
         runs.delete_one({"_id": self._hand})
         for run in self._others:
             # Only as it was when its leftovers were read: it may be alive and landing.
-            same = {"_id": run["_id"], "landing_at": run["landing_at"]}
+            same = {"_id": run["_id"], "landings": run["landings"]}
             runs.update_one(same, {"$pullAll": {"sources": list(sources)}})
-            runs.delete_one({**same, "sources": []})
+        runs.delete_many({"sources": []})
 
     def _dealt_with(self, records: Mapping[str, RawRecord]) -> set[str]:
         """Ids of payloads with an outcome under today's mapping whose result is still there."""
@@ -127,7 +128,11 @@ class Landing:
         # Before the payloads: a kill in between leaves a run without leftovers, not leftovers without a run.
         self._collections.runs.update_one(
             {"_id": self._hand},
-            {"$set": {"landing_at": now}, "$addToSet": {"sources": {"$each": sorted(sources)}}},
+            {
+                "$set": {"landing_at": now},
+                "$inc": {"landings": 1},
+                "$addToSet": {"sources": {"$each": sorted(sources)}},
+            },
             upsert=True,
         )
         documents = [self._to_document(record, now) for record in fresh.values()]

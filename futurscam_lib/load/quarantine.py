@@ -62,10 +62,12 @@ class Quarantine:
         """Close the entries of items of which this version, or a later one, has now been loaded."""
         if self._dry_run or not entries or not self._rejects.estimated_document_count():
             return
-        instants = _latest((entry.job_id, entry.key.instant) for entry in entries)
+        # Sorted, so that of several versions the last one stays.
+        instants = {entry.job_id: entry.key.instant for entry in sorted(entries, key=lambda entry: entry.key.instant)}
         # Where nothing tells which job it was, its place has to. A place alone says little: another job may stand
         # there by now.
-        cursors = _latest(((entry.source, entry.origin), entry.cursor) for entry in entries)
+        in_order = sorted(entries, key=lambda entry: entry.cursor)
+        cursors = {(entry.source, entry.origin): entry.cursor for entry in in_order}
         origins = [origin for _, origin in cursors]
         either = [{"job_id": {"$in": list(instants)}}, {"job_id": None, "origin": {"$in": origins}}]
         made_it = [
@@ -125,14 +127,6 @@ def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
         "instant": reject.instant,
         "transform_version": transform_version,
     }
-
-
-def _latest(pairs: Iterable[tuple[K, V]]) -> dict[K, V]:
-    """The largest value of each key."""
-    latest: dict[K, V] = {}
-    for key, value in pairs:
-        latest[key] = max(value, latest.get(key, value))
-    return latest
 
 
 def open_rejects(

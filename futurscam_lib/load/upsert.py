@@ -178,6 +178,7 @@ class Upsert:
         for entry in entries:
             if entry not in again:
                 self._settle(loaded, entry, "unchanged")
+                self._foresee(entry)
         return again
 
     def _written_by_me(self, entries: list[Entry]) -> set[str]:
@@ -190,7 +191,12 @@ class Upsert:
         loaded.outcomes.append(
             Outcome(entry.source, entry.raw_id, result, entry.key.transform_version, entry.job_id, entry.key.text)
         )
-        if self._dry_run and result in {"inserted", "updated"}:
+        if result in {"inserted", "updated"}:
+            self._foresee(entry)
+
+    def _foresee(self, entry: Entry) -> None:
+        """In a dry run, remember what would be there."""
+        if self._dry_run:
             self._would_be[entry.job_id] = entry.key
 
 

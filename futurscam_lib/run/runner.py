@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import structlog
 
@@ -13,13 +14,14 @@ from futurscam_lib import clock, scraps, settings
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, UsageError, exit_code_of
+from futurscam_lib.files import replace
 from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
 from futurscam_lib.run import engine, facts
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -161,15 +163,13 @@ class _Supervised:
                 kernel_env={**kernel_env, settings.HOME: str(self._settings.home), SUPERVISED: self._run_id},
                 progress=progress,
             )
+            verdict = self._judge(execution)
+            standing = self._would_commit(before, verdict)
+            result = self._result(verdict, before=before, standing=standing)
+            digest = self._finish(verdict.status, _headline(result))
         except BaseException as error:
             self._give_up(before, error)
             raise
-        verdict = self._judge(execution)
-        standing = self._would_commit(before, verdict)
-        result = self._result(verdict, before=before, standing=standing)
-        digest = engine.finish(
-            engine.part_path(self._output), self._output, status=verdict.status, headline=_headline(result)
-        )
         self._append("end", **_end_facts(result, verdict, notebook=self._relative(self._output), digest=digest))
         if standing != before:
             self._watermark.commit(standing)
@@ -225,19 +225,26 @@ class _Supervised:
         part = engine.part_path(final)
         about = {"notebook": str(entry.facts["notebook"])}
         if final.exists():
-            part.unlink(missing_ok=True)  # killed between giving it its name and taking the old one away
-            return about | {"notebook_sha256": facts.digest(final)}
+            # Killed after it was closed and before the ledger said so: the end that it tells of never came.
+            part.unlink(missing_ok=True)
+            replace(final, part)
         try:
             return about | {"notebook_sha256": engine.finish(part, final, status="crashed", headline=_CRASHED)}
         except (OSError, ValueError) as error:
             return {"notebook_missing": str(error)}
 
     def _give_up(self, before: datetime, error: BaseException) -> None:
-        """The notebook could not be executed or saved: that is an end, too."""
+        """The notebook could not be executed, read or saved: that is an end, too."""
         instant = clock.to_text(before)
         told = {"status": "failed", "error": str(error), "error_name": type(error).__name__}
         seconds = round(time.monotonic() - self._clock, 3)
+        headline = f"Failed: {self._redact(str(error)) or type(error).__name__}\nThe watermark stays at {instant}."
+        with suppress(OSError, ValueError):  # What keeps the notebook from being closed is the error itself, mostly.
+            told["notebook_sha256"] = self._finish("failed", headline)
         self._append("end", **told, seconds=seconds, watermark={"before": instant, "after": instant})
+
+    def _finish(self, status: str, headline: str) -> str:
+        return engine.finish(engine.part_path(self._output), self._output, status=status, headline=headline)
 
     def _parameters(self, watermark: datetime) -> dict[str, str | float | bool]:
         request = self._request
@@ -253,11 +260,12 @@ class _Supervised:
 
     def _judge(self, execution: engine.Execution) -> _Verdict:
         """Believe the supervision first, the notebook second, and the notebook only where its sums agree."""
-        summary = scraps.read(execution.notebook).get("summary", {})
+        found = scraps.read(execution.notebook).get("summary")
+        summary = found if _is_summary(found) else {}
         if execution.status != "ok":
             code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
             return _Verdict(execution.status, code, execution.error, execution.error_name, summary)
-        problem = _problem_of(summary, run_id=self._run_id)
+        problem = _problem_of(found, run_id=self._run_id)
         if problem:
             return _Verdict("failed", ExitCode.FAILED, problem, "UntrueSummary", summary)
         failures = summary["failures"]
@@ -306,10 +314,25 @@ class _Supervised:
         return path.relative_to(self._settings.runs).as_posix()
 
 
-def _problem_of(summary: Mapping[str, Any], *, run_id: str) -> str:
+def _is_summary(found: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a scrap has those parts of a summary that this module counts with."""
+    match found:
+        case {"counts": dict(counts), "sources": dict(sources), "failures": dict(failures)}:
+            told = all(_has(one, COLUMNS, int) for one in (counts, *sources.values()))
+            return told and all(_has(one, ("error", "message"), str) for one in failures.values())
+    return False
+
+
+def _has(found: Any, names: Iterable[str], kind: type) -> bool:
+    return isinstance(found, dict) and all(isinstance(found.get(name), kind) for name in names)
+
+
+def _problem_of(summary: Any, *, run_id: str) -> str:
     """Why a notebook that ran through is not believed; empty: it is."""
     if not summary:
         return "The notebook ended without gluing its summary, so nothing is known of what it did."
+    if not _is_summary(summary):
+        return "What the notebook glued as its summary is none: counts, sources or failures are missing in it."
     if summary.get("run_id") != run_id:
         return f"The notebook's summary is that of {summary.get('run_id')!r}, not of this run."
     for name, one in [*summary["sources"].items(), ("total", summary["counts"])]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock, jsontext
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import RawRecord, Reject
-from futurscam_lib.rfp import Rfp  # noqa: TC001 - the same
+from futurscam_lib.rfp import MAX_JOB_ID, Rfp
 from futurscam_lib.transform import pro_unity
 from futurscam_lib.transform.fields import Fields
 
@@ -55,7 +55,8 @@ def transform(raw: RawRecord, *, seen_at: datetime) -> Rfp | Reject:
 
 def _reject(raw: RawRecord, error: Rejected, payload: Any) -> Reject:
     """What can still be read of a rejected item ties it to its document."""
-    job_id, instant = None, clock.to_sortable(raw.instant)
     with suppress(Rejected):
         job_id, instant = _FORMATS[raw.source].identity(Fields.of(payload))
-    return Reject.of(raw, error, job_id=job_id, instant=instant)
+        if len(job_id) <= MAX_JOB_ID:
+            return Reject.of(raw, error, job_id=job_id, instant=instant)
+    return Reject.of(raw, error, job_id=None, instant=clock.to_sortable(raw.instant))

@@ -15,11 +15,20 @@ _TAGS: Final = {
     *("h6", "hr", "i", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody"),
     *("td", "tfoot", "th", "thead", "tr", "u", "ul"),
 }
+_ABSOLUTE: Final = re.compile(r"\s*(https?://|mailto:|tel:)", re.IGNORECASE)
+
+
+def _attribute(_tag: str, name: str, value: str) -> str | None:
+    """Leave out a link that would lead to wherever the document is shown, or take its scheme from there."""
+    return None if name == "href" and not _ABSOLUTE.match(value) else value
+
+
 # No images, no styles: a reader's browser asks nobody for anything because of a document.
 _CLEANER: Final = nh3.Cleaner(
     tags=_TAGS,
     attributes={"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}},
     url_schemes={"http", "https", "mailto", "tel"},
+    attribute_filter=_attribute,
     link_rel="noopener noreferrer nofollow",
 )
 

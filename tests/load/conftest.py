@@ -1,0 +1,38 @@
+"""What tests of the load share: one client, and a world that begins anew as often as asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib.load import mongo
+from tests.load.machine import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pymongo import MongoClient
+
+    from futurscam_lib.settings import Settings
+
+
+@pytest.fixture
+def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MongoClient[dict[str, Any]]]:
+    """The project's own client, connected once for all runs of a test: some tests open hundreds."""
+    with mongo.connect(home) as client:
+        monkeypatch.setattr("futurscam_lib.pipeline.mongo.connect", lambda _: client)
+        yield client
+
+
+@pytest.fixture
+def worlds(home: Settings, connected: MongoClient[dict[str, Any]]) -> Callable[..., World]:
+    """Makes fresh worlds, one at a time."""
+    return partial(World, home, connected[home.database])
+
+
+@pytest.fixture
+def world(worlds: Callable[..., World]) -> World:
+    """One fresh world."""
+    return worlds()

@@ -1,0 +1,153 @@
+"""Two loaders at once, past the lock, and one that is killed: promises 2, 3 and 4 hold in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib.load.collections import Collections
+from futurscam_lib.rfp import Rfp
+from futurscam_lib.transform import transform
+from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pymongo.database import Database
+
+LOADER = """
+import json, sys, time
+from datetime import UTC, datetime
+from futurscam_lib import settings, spool
+from futurscam_lib.extract.folder import FolderSource
+from futurscam_lib.load.upsert import Upsert
+from futurscam_lib.pipeline import Run
+from futurscam_lib.records import Window
+
+name, pause, load = sys.argv[1], float(sys.argv[2]), Upsert.load
+
+def slowly(self, entries):
+    time.sleep(pause)
+    return load(self, entries)
+
+Upsert.load = slowly
+for function in (spool.chunked, spool.Spool.chunks):
+    function.__kwdefaults__["count"] = 3
+configured = settings.load()
+long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+run = Run(configured, [FolderSource(configured.inbox)], run_id=name, window=Window(long_ago),
+          watermark=long_ago, dry_run=False, now=datetime.now(UTC))
+print("ready", flush=True)
+sys.stdin.readline()
+run.extract()
+run.transform()
+print("load", flush=True)
+run.load()
+print(json.dumps(run.reconcile().counts["folder"].as_dict()), flush=True)
+"""
+
+JOBS = [f"job-{number}" for number in range(40)]
+COLOURS = ("red", "blue", "short")
+
+
+def start(name: str, posts: list[bytes], folder: Path, *, pause: float = 0) -> subprocess.Popen[str]:
+    """A loader with a home of its own, which waits to be told to go, and `pause` seconds before each chunk."""
+    inbox = folder / name / "inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "posts.jsonl").write_bytes(b"\n".join(posts))
+    environment = {**os.environ, "FUTURSCAM_HOME": str(folder / name)}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", LOADER, name, str(pause)], env=environment, **pipes)
+
+
+def go(*loaders: subprocess.Popen[str]) -> None:
+    """Let them begin, once all are ready."""
+    for loader in loaders:
+        assert loader.stdout is not None
+        assert loader.stdout.readline() == "ready\n"
+    for loader in loaders:
+        assert loader.stdin is not None
+        loader.stdin.write("\n")
+        loader.stdin.flush()
+
+
+def versions(rng: random.Random) -> list[tuple[str, bytes]]:
+    """Some versions of each job, job by job, so that two loaders meet at the same ones; one in ten is no document."""
+    made = []
+    for job in JOBS:
+        for instant in rng.choices(INSTANTS, k=5):
+            more = {"name": None} if rng.random() < 0.1 else {}
+            made.append((job, post(job, instant, rng.choice(COLOURS), **more)))
+    return made
+
+
+def last_titles(payloads: list[bytes]) -> dict[str, tuple[str, str]]:
+    """Version and title that each job must end with."""
+    made = [transform(record(payload), seen_at=T0) for payload in payloads]
+    best: dict[str, Rfp] = {}
+    for one in made:
+        if isinstance(one, Rfp):
+            job = one.content["job_id"]
+            best[job] = max(best.get(job, one), one, key=lambda rfp: tuple(rfp.key))
+    return {job: (one.key.text, one.content["roleTitle"]) for job, one in best.items()}
+
+
+def stored(database: Database[dict[str, Any]]) -> list[tuple[str, tuple[str, str]]]:
+    """Job, version and title of each document."""
+    return sorted((one["job_id"], (one["_etl"]["version"], one["roleTitle"])) for one in database["RFP"].find())
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_processes_load_overlapping_versions_at_once(
+    database: Database[dict[str, Any]], tmp_path: Path, seed: int
+) -> None:
+    """One document per job, of its last version, whoever had it; the sums of both are right; nothing stays left."""
+    Collections.of(database).ensure_indexes()
+    rng = random.Random(seed)
+    every = versions(rng)
+    shares = [[payload for _, payload in every if rng.random() < 0.7] for _ in range(2)]
+    loaders = [start(f"loader-{number}", share, tmp_path) for number, share in enumerate(shares)]
+    go(*loaders)
+    told = [loader.communicate(timeout=120)[0] for loader in loaders]
+
+    assert [loader.returncode for loader in loaders] == [0, 0]
+    counts = [json.loads(text.splitlines()[-1]) for text in told]
+    wanted = last_titles([*shares[0], *shares[1]])
+    assert stored(database) == sorted(wanted.items())
+    assert sum(one["inserted"] for one in counts) == len(wanted)
+    assert all(one["extracted"] >= len(set(share)) for one, share in zip(counts, shares, strict=True))
+    assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
+    landed = {found["_id"] for found in database["RFP_raw"].find({}, {"_id": 1})}
+    assert {found["_id"] for found in database["RFP_outcomes"].find({}, {"_id": 1})} == landed
+
+
+def test_a_killed_loader_leaves_nothing_behind_that_the_next_run_does_not_finish(
+    database: Database[dict[str, Any]], world: World, tmp_path: Path
+) -> None:
+    """Killed while it loads, its source gone: all that it had landed is loaded, once, in its last version."""
+    every = [payload for _, payload in versions(random.Random(3))]
+    loader = start("killed", every, tmp_path, pause=0.02)
+    go(loader)
+    assert loader.stdout is not None
+    assert loader.stdout.readline() == "load\n"
+    deadline = time.monotonic() + 60
+    while database["RFP"].count_documents({}) == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    loader.kill()
+    loader.wait()
+    before = database["RFP"].count_documents({})
+
+    counts = finish(world.open(Shelf())).counts["folder"]
+
+    assert 0 < before < len(JOBS)
+    assert 0 < counts.extracted < len(set(every))
+    assert stored(database) == sorted(last_titles(every).items())
+    assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]

@@ -1,0 +1,282 @@
+"""Payloads are kept as they came, once; what is known costs one look-up, what was left is picked up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener
+
+from futurscam_lib import transform
+from futurscam_lib.errors import RetryLater
+from futurscam_lib.load.entry import Outcome
+from futurscam_lib.load.landing import Landing
+from tests.load.machine import INSTANTS, JOBS, T0, Fault, Shelf, World, finish, post, record
+
+if TYPE_CHECKING:
+    from pymongo.monitoring import CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent
+
+    from futurscam_lib.counts import Counts
+    from futurscam_lib.records import RawRecord
+    from futurscam_lib.rfp import Rfp
+    from futurscam_lib.settings import Settings
+
+
+class Commands(CommandListener):
+    """What a client asks of a server: command and collection."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.seen: list[tuple[str, str]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Note it."""
+        self.seen.append((event.command_name, str(event.command.get(event.command_name))))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Not of interest."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Not of interest."""
+
+
+def load(world: World, *records: RawRecord, chunk: int = 1000) -> Counts:
+    """One run over these."""
+    return finish(world.open(Shelf(records)), chunk=chunk).counts["folder"]
+
+
+def posts(count: int) -> list[RawRecord]:
+    """Of as many jobs."""
+    return [record(post(f"job-{number}"), origin=f"{number}.json") for number in range(count)]
+
+
+def count(world: World) -> tuple[int, int, int]:
+    """Payloads, outcomes, documents."""
+    known = world.collections
+    return (
+        known.raw.count_documents({}),
+        known.outcomes.count_documents({}),
+        known.rfps.count_documents({}),
+    )
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_the_same_bytes_twice_in_a_run_are_one_payload(world: World, chunk: int) -> None:
+    """In one chunk or in several; both records are accounted for."""
+    one = record(post())
+    counts = load(world, one, replace(one, origin="copy.json"), replace(one, origin="again.json"), chunk=chunk)
+
+    assert (counts.extracted, counts.inserted, counts.unchanged) == (3, 1, 2)
+    assert count(world) == (1, 1, 1)
+
+
+def test_the_same_bytes_in_a_later_run_are_known(world: World) -> None:
+    """Nothing is written for them, whoever shows them, and the payload stays as it was first read."""
+    one = record(post())
+    load(world, one)
+    before = world.collections.raw.find_one({}), world.collections.rfps.find_one({})
+
+    counts = load(world, replace(one, origin="mail-2.json"))
+
+    assert (counts.extracted, counts.unchanged) == (1, 1)
+    assert (world.collections.raw.find_one({}), world.collections.rfps.find_one({})) == before
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_what_is_known_costs_one_look_up_a_chunk(
+    home: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """However many records: their outcomes, whether their results are still there, and nothing is written."""
+    records = [*posts(number), record(post("rejected", name=None))]
+    load(world, *records)
+    commands = Commands()
+    assert home.mongo_uri is not None
+    with MongoClient[Any](
+        home.mongo_uri.get_secret_value(), tz_aware=True, w="majority", event_listeners=[commands]
+    ) as client:
+        monkeypatch.setattr("futurscam_lib.pipeline.mongo.connect", lambda _: client)
+        run = world.open(Shelf(records))
+        commands.seen.clear()
+        extracted = run.extract()
+        asked = list(commands.seen)
+
+    assert extracted.sources["folder"].known == number + 1
+    assert asked == [
+        ("find", "RFP_outcomes"),
+        ("find", "RFP"),
+        ("find", "RFP_rejects"),
+        ("find", "RFP_runs"),
+    ]
+
+
+def test_documents_that_somebody_removed_are_loaded_again(world: World) -> None:
+    """The collection emptied by hand: a known payload whose document is gone is not known."""
+    load(world, *posts(3))
+    world.collections.rfps.delete_many({"job_id": {"$ne": "job-1"}})
+
+    counts = load(world, *posts(3))
+
+    assert (counts.inserted, counts.unchanged) == (2, 1)
+    assert count(world) == (3, 3, 3)
+
+
+def test_what_a_run_landed_and_did_not_load_is_picked_up(world: World) -> None:
+    """Though the source no longer shows it; counted, loaded, and then forgotten as a leftover."""
+    world.open(Shelf(posts(5))).extract()
+    assert count(world) == (5, 0, 0)
+
+    run = world.open(Shelf(posts(2)))
+    extracted = run.extract()
+    run.transform()
+    run.load()
+    counts = run.reconcile().counts["folder"]
+
+    assert (extracted.sources["folder"].found, extracted.sources["folder"].picked_up) == (2, 3)
+    assert (counts.extracted, counts.inserted) == (5, 5)
+    assert count(world) == (5, 5, 5)
+    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert load(world).extracted == 0
+
+
+def test_what_was_loaded_before_a_run_broke_off_is_not_picked_up(world: World) -> None:
+    """Only what has no outcome is left; of three chunks, one or two were settled."""
+    run = world.open(Shelf(posts(3)))
+    landing = 2 * 3
+    with pytest.raises(RetryLater, match="MongoDB did not answer"):
+        finish(run, chunk=1, fault=Fault(landing + 3, "before"))
+    done = world.collections.outcomes.count_documents({})
+
+    assert 0 < done < 3
+    assert load(world).extracted == 3 - done
+    assert count(world) == (3, 3, 3)
+
+
+def test_a_run_by_hand_may_extract_twice(world: World) -> None:
+    """A cell executed again: the second pass has all in hand, nothing is doubled, nothing stays left."""
+    run = world.open(Shelf(posts(3)))
+    for _ in range(2):
+        assert run.extract().sources["folder"].picked_up == 0
+        run.transform()
+    run.load()
+    counts = run.reconcile().counts["folder"]
+
+    assert (counts.extracted, counts.inserted) == (3, 3)
+    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert load(world).extracted == 0
+
+
+def test_all_steps_may_be_executed_again(world: World) -> None:
+    """The notebook run a second time from the top, in the same kernel: all is known."""
+    run = world.open(Shelf([*posts(3), record(post(name=None))]))
+    finish(run)
+
+    assert finish(run).counts["folder"].unchanged == 4
+
+
+def test_a_run_that_is_alive_keeps_what_it_lands_after_a_look(world: World) -> None:
+    """Another run picks up what it finds and forgets only that: what was landed since is still left to somebody."""
+    facts: dict[str, Any] = {"versions": {"folder": 1}, "dry_run": False}
+    first, second, third = posts(3)
+    alive = Landing(world.collections, run_id="alive", **facts)
+    other = Landing(world.collections, run_id="other", **facts)
+    alive.land([first], now=T0)
+    found = [one.origin for records in other.leftovers(["folder"]) for one in records]
+    alive.land([second, third], now=T0)
+    other.settle([Outcome("folder", first.raw_id, "inserted", 1, "job-0")])
+    other.finish(["folder"])
+
+    assert found == [first.origin]
+    later = Landing(world.collections, run_id="later", **facts)
+    left = {one.raw_id for records in later.leftovers(["folder"]) for one in records}
+    assert {second.raw_id, third.raw_id} <= left
+
+
+def test_a_run_that_broke_off_while_it_forgot_leaves_no_trace(world: World) -> None:
+    """Its entry had no source left, so that no later run would look at it."""
+    world.collections.runs.insert_one({"_id": "run-0/1234", "sources": [], "landings": 1})
+    load(world)
+
+    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+
+
+def test_leftovers_of_other_sources_wait_for_them(world: World) -> None:
+    """A run of one source leaves alone what runs of another one landed."""
+    facts: dict[str, Any] = {"versions": {"folder": 1, "mail": 1}, "dry_run": False}
+    landing = Landing(world.collections, run_id="both", **facts)
+    mail = replace(record(post("job-9"), origin="mail"), source="mail")
+    landing.land([*posts(1), mail], now=T0)
+
+    assert load(world).extracted == 1
+    left = Landing(world.collections, run_id="later", **facts).leftovers(["mail"])
+    assert [one.origin for records in left for one in records] == ["mail"]
+    assert {found["_id"] for found in world.collections.runs.find({"sources": "mail"})} == {landing._hand}
+
+
+def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
+    """Have the mapping be of version 2; where it is mended, titles are in capitals."""
+    old = transform._FORMATS["folder"]
+
+    def normalise(payload: Any, **facts: Any) -> Rfp:
+        if mended:
+            payload = payload | {"name": (payload["name"] or "untitled").upper()}
+        made = old.normalise(payload, **facts)
+        return replace(made, key=made.key._replace(transform_version=2))
+
+    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=2, normalise=normalise))
+
+
+def test_what_an_older_mapping_made_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes, a mended mapping: documents follow, a reject that passes now is resolved; once."""
+    records = [record(post()), record(post("job-2", name=None))]
+    load(world, *records)
+    raise_mapping(monkeypatch, mended=True)
+
+    counts = load(world, *records)
+    assert (counts.updated, counts.inserted) == (1, 1)
+    assert {found["roleTitle"] for found in world.collections.rfps.find()} == {"RED", "UNTITLED"}
+    assert [found["state"] for found in world.collections.rejects.find()] == ["resolved"]
+    assert {found["transform_version"] for found in world.collections.outcomes.find()} == {2}
+    assert load(world, *records).unchanged == 2
+
+
+def test_a_new_mapping_that_changes_nothing_is_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`unchanged`, but the document says which mapping it agrees with, and is not looked at again."""
+    load(world, record(post()))
+    raise_mapping(monkeypatch, mended=False)
+
+    assert load(world, record(post())).unchanged == 1
+    found = world.collections.rfps.find_one({}) or {}
+    assert found["_etl"]["transform_version"] == 2
+    run = world.open(Shelf([record(post())]))
+    assert run.extract().sources["folder"].known == 1
+
+
+def test_an_older_mapping_does_not_undo_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody runs yesterday's software against the database: the payload is known, another copy is stale."""
+    with monkeypatch.context() as today:
+        raise_mapping(today, mended=True)
+        load(world, record(post()))
+
+    assert load(world, record(post())).unchanged == 1
+    assert load(world, record(post(attachmentInfo=1))).stale == 1
+    assert [found["roleTitle"] for found in world.collections.rfps.find()] == ["RED"]
+
+
+def test_a_dry_run_counts_a_leftover_once_though_the_source_still_shows_it(world: World) -> None:
+    """It takes nothing in hand, and still says what a true run would."""
+    world.open(Shelf(posts(2))).extract()
+    foretold = finish(world.open(Shelf(posts(3)), dry_run=True)).counts["folder"]
+
+    assert (foretold.extracted, foretold.inserted) == (3, 3)
+    assert foretold == load(world, *posts(3))
+
+
+def test_versions_of_one_job_are_payloads_of_their_own(world: World) -> None:
+    """All are kept as they came, byte for byte; one document comes of them."""
+    records = [record(post(JOBS[0], instant), origin=instant) for instant in INSTANTS]
+    load(world, *records)
+
+    assert {bytes(found["payload"]) for found in world.collections.raw.find()} == {one.payload for one in records}
+    assert count(world) == (4, 4, 1)

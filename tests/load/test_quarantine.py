@@ -1,0 +1,212 @@
+"""Rejects: one entry per item, open for as long as nothing newer made it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from futurscam_lib.counts import Counts
+    from futurscam_lib.records import RawRecord
+
+EARLY, MIDDLE, LATE = INSTANTS[:3]
+
+
+def bad(instant: str = EARLY, *, job: str = "job-1", origin: str = "post.json", at: datetime = T0, **more: Any) -> Any:
+    """A post without a title."""
+    return record(post(job, instant, name=None, **more), origin=origin, at=at)
+
+
+def good(instant: str = EARLY, *, job: str = "job-1", origin: str = "post.json", at: datetime = T0) -> RawRecord:
+    """A post."""
+    return record(post(job, instant), origin=origin, at=at)
+
+
+def broken(*, origin: str = "post.json", at: datetime = T0) -> RawRecord:
+    """A post that was cut off."""
+    return record(post()[:-1], origin=origin, at=at)
+
+
+def load(world: World, *records: RawRecord, chunk: int = 1000) -> Counts:
+    """One run over these."""
+    return finish(world.open(Shelf(records)), chunk=chunk).counts["folder"]
+
+
+def entries(world: World) -> dict[str, dict[str, Any]]:
+    """The quarantine."""
+    return {found["_id"]: found for found in world.collections.rejects.find()}
+
+
+def states(world: World) -> dict[str, str]:
+    """Of each entry."""
+    return {item: found["state"] for item, found in entries(world).items()}
+
+
+def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
+    """Reason, field, place, payload, the run; and the payload itself is kept."""
+    raw = bad(MIDDLE, origin="archive/posts.jsonl:17")
+    load(world, raw)
+
+    (found,) = entries(world).values()
+    facts = {name: found[name] for name in ("_id", "source", "origin", "code", "path", "job_id", "instant", "raw_id")}
+    assert facts == {
+        "_id": "folder:job-1",
+        "source": "folder",
+        "origin": "archive/posts.jsonl:17",
+        "code": "missing",
+        "path": "name",
+        "job_id": "job-1",
+        "instant": MIDDLE,
+        "raw_id": raw.raw_id,
+    }
+    assert (found["state"], found["attempts"], found["run_id"], found["at"]) == ("open", 1, "run-1", T0)
+    landed = world.collections.raw.find_one({"_id": raw.raw_id})
+    assert landed is not None
+    assert bytes(landed["payload"]) == raw.payload
+
+
+def test_what_cannot_be_read_is_known_by_its_place(world: World) -> None:
+    """Broken JSON in two files: two entries, each with line and column."""
+    load(world, broken(origin="a.json"), record(b'{"id": ', origin="b.json"))
+
+    found = entries(world)
+    assert found.keys() == {"folder:a.json", "folder:b.json"}
+    assert all(one["job_id"] is None and one["line"] == 1 and one["column"] > 1 for one in found.values())
+
+
+def test_failing_again_counts_attempts_in_one_entry(world: World) -> None:
+    """The first run stays noted; reason and payload are those of the last version."""
+    load(world, bad(EARLY))
+    assert load(world, bad(LATE, description=7)).rejected == 1
+
+    (found,) = entries(world).values()
+    assert (found["attempts"], found["first_run_id"], found["run_id"]) == (2, "run-1", "run-2")
+    assert (found["instant"], found["path"]) == (LATE, "name")
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_an_older_reject_never_covers_a_newer_one(world: World, chunk: int, runs: int) -> None:
+    """In two runs, in two chunks, in one: the entry is of the newest, and both are counted."""
+    newer, older = bad(LATE), bad(EARLY)
+    if runs == 2:
+        load(world, newer)
+        assert load(world, older).rejected == 1
+    else:
+        assert load(world, newer, older, chunk=chunk).rejected == 2
+
+    (found,) = entries(world).values()
+    assert (found["instant"], found["raw_id"], found["state"]) == (LATE, newer.raw_id, "open")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_rejects_of_one_item_in_one_chunk(world: World, order: int) -> None:
+    """One is older than the document, one newer: the newer one is open, in whatever order they stand."""
+    load(world, good(MIDDLE))
+
+    assert load(world, *(bad(EARLY), bad(LATE))[::order]).rejected == 2
+    (found,) = entries(world).values()
+    assert (found["instant"], found["state"]) == (LATE, "open")
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_later_version_resolves_it(world: World, *, together: bool) -> None:
+    """From another place, in a later run or in the same: the job says that it is the same item."""
+    records = [bad(EARLY), good(MIDDLE, origin="elsewhere.json")]
+    if together:
+        load(world, *records)
+    else:
+        for one in records:
+            load(world, one)
+
+    (found,) = entries(world).values()
+    assert (found["state"], found["resolved_run_id"]) == ("resolved", "run-1" if together else "run-2")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_many_versions_in_a_chunk_the_last_one_resolves_it(world: World, order: int) -> None:
+    """An older version of the same job beside it does not hide it."""
+    load(world, bad(MIDDLE))
+    load(world, *(good(EARLY), good(LATE))[::order])
+
+    assert states(world) == {"folder:job-1": "resolved"}
+
+
+def test_an_older_version_does_not_resolve_it(world: World) -> None:
+    """What is there is not the last version of the item: the operator should know."""
+    load(world, bad(MIDDLE))
+    load(world, good(EARLY))
+
+    assert states(world) == {"folder:job-1": "open"}
+    assert world.collections.rfps.count_documents({}) == 1
+
+
+def test_a_reject_that_a_document_has_overtaken_is_born_resolved(world: World) -> None:
+    """An old mail replayed calls nobody."""
+    load(world, good(MIDDLE))
+    load(world, bad(EARLY))
+
+    assert states(world) == {"folder:job-1": "resolved"}
+
+
+def test_a_newer_reject_opens_it_again(world: World) -> None:
+    """Resolved is about the version that failed, not about the item for ever."""
+    load(world, bad(EARLY))
+    load(world, good(MIDDLE))
+    load(world, bad(LATE))
+
+    (found,) = entries(world).values()
+    assert found["state"] == "open"
+    assert "resolved_run_id" not in found
+
+
+def test_a_file_that_was_put_right_resolves_what_was_broken_in_its_place(world: World) -> None:
+    """Nothing but the place tells which item it was; a file elsewhere does not count, nor one that is older."""
+    load(world, broken())
+    load(world, good(job="other", origin="other.json", at=T0 + timedelta(minutes=1)))
+    load(world, good(job="older", at=T0 - timedelta(minutes=1)))
+    assert states(world) == {"folder:post.json": "open"}
+
+    load(world, good(at=T0 + timedelta(minutes=1)))
+    assert states(world) == {"folder:post.json": "resolved"}
+
+
+def test_a_file_put_right_before_the_broken_one_was_loaded_resolves_it(world: World) -> None:
+    """A run landed the broken file and broke off; the next one finds both."""
+    world.open(Shelf([broken()])).extract()
+
+    assert load(world, good(at=T0 + timedelta(minutes=1))).extracted == 2
+    assert states(world) == {"folder:post.json": "resolved"}
+
+
+def test_another_job_in_its_place_does_not_resolve_it(world: World) -> None:
+    """`posts.json[3]` is one job on Monday and another on Tuesday: the first was never loaded, and stays open."""
+    load(world, bad(job="job-1", origin="posts.json[3]"))
+    load(world, good(LATE, job="job-2", origin="posts.json[3]", at=T0 + timedelta(days=1)))
+
+    assert states(world) == {"folder:job-1": "open"}
+
+
+def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
+    """A known payload whose entry is gone is not known."""
+    load(world, bad())
+    assert load(world, bad()).rejected == 0
+    world.collections.rejects.delete_many({})
+
+    assert load(world, bad()).rejected == 1
+    assert states(world) == {"folder:job-1": "open"}
+
+
+def test_ids_of_any_length_bring_no_run_down(world: World) -> None:
+    """Four of 5 MB would not fit into one look-up: such an id is none, and the place names the item."""
+    records = [bad(job=letter * 4_900_000, origin=f"{letter}.json") for letter in "abcd"]
+
+    assert load(world, *records).rejected == 4
+    assert load(world, *records).unchanged == 4
+    assert states(world) == dict.fromkeys([f"folder:{letter}.json" for letter in "abcd"], "open")

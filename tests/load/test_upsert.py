@@ -1,0 +1,379 @@
+"""The last version wins, whatever the order, the batches, the repetition, and whoever else is writing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from pymongo.collection import Collection
+
+from futurscam_lib.errors import RetryLater
+from futurscam_lib.extract.folder import FolderSource
+from futurscam_lib.load.collections import Collections
+from futurscam_lib.load.entry import Entry
+from futurscam_lib.load.upsert import MAX_ROUNDS, Upsert
+from futurscam_lib.pipeline import Run
+from futurscam_lib.records import Window
+from futurscam_lib.rfp import Rfp
+from futurscam_lib.transform import transform
+from tests.load.machine import CONTENTS, INSTANTS, JOBS, T0, examples, finish, post, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pymongo import MongoClient
+
+    from futurscam_lib.settings import Settings
+
+RUN_FACTS = ("run_id", "first_run_id", "first_seen_at", "changed_at", "raw_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one job, as one mapping makes it."""
+
+    job: str = "job-1"
+    instant: str = INSTANTS[0]
+    content: str = "red"
+    mapping: int = 1
+
+    def rfp(self) -> Rfp:
+        """The document that the mapping of that version makes."""
+        made = transform(record(post(self.job, self.instant, self.content)), seen_at=T0)
+        assert isinstance(made, Rfp)
+        return Rfp.of(made.content, source_id=self.job, instant=self.instant, transform_version=self.mapping)
+
+    def entry(self, run_id: str = "run") -> Entry:
+        """On its way to the database."""
+        raw = record(post(self.job, self.instant, self.content, mapping=self.mapping))
+        return Entry.of(self.rfp(), raw, run_id=run_id, seen_at=T0)
+
+
+VERSIONS = st.builds(
+    Version,
+    job=st.sampled_from(JOBS[:2]),
+    instant=st.sampled_from(INSTANTS[:3]),
+    content=st.sampled_from(sorted(CONTENTS)),
+    mapping=st.integers(1, 2),
+)
+
+
+@pytest.fixture
+def collections(home: Settings, connected: MongoClient[dict[str, Any]]) -> Collections:
+    """Empty, with their indexes."""
+    made = Collections.of(connected[home.database])
+    made.ensure_indexes()
+    return made
+
+
+@pytest.fixture
+def upsert(collections: Collections) -> Upsert:
+    """Of a run named `later`."""
+    return Upsert(collections, run_id="later", now=T0, dry_run=False)
+
+
+def load(collections: Collections, *versions: Version, run_id: str = "earlier") -> list[str]:
+    """Load a chunk; gives what became of it."""
+    loaded = Upsert(collections, run_id=run_id, now=T0, dry_run=False).load([one.entry(run_id) for one in versions])
+    return [outcome.result for outcome in loaded.outcomes]
+
+
+def documents(collections: Collections) -> dict[str, dict[str, Any]]:
+    """By job; without what tells one run from another."""
+    found = {one["job_id"]: one for one in collections.rfps.find({}, {"_id": 0})}
+    for one in found.values():
+        one["_etl"] = {name: value for name, value in one["_etl"].items() if name not in RUN_FACTS}
+    return found
+
+
+def expected(versions: Sequence[Version]) -> dict[str, dict[str, Any]]:
+    """What the last version of each job says."""
+    last: dict[str, Rfp] = {}
+    for rfp in (version.rfp() for version in versions):
+        job = rfp.content["job_id"]
+        last[job] = max(last.get(job, rfp), rfp, key=lambda one: tuple(one.key))
+    return {
+        job: {
+            **rfp.content,
+            "_etl": {
+                "source": "folder",
+                "source_id": job,
+                "version": f"{rfp.key.instant}#{rfp.key.content_hash}",
+                "content_hash": rfp.key.content_hash,
+                "transform_version": rfp.key.transform_version,
+            },
+        }
+        for job, rfp in last.items()
+    }
+
+
+@given(data=st.data())
+@examples(150)
+def test_any_order_batches_and_repetition_leave_the_same_documents(
+    collections: Collections, data: st.DataObject
+) -> None:
+    """Promise 3, with equal instants and two versions of the mapping; each entry gets one outcome (promise 4)."""
+    collections.rfps.delete_many({})
+    versions = data.draw(st.lists(VERSIONS, min_size=1, max_size=7))
+    again = data.draw(st.lists(st.sampled_from(versions), max_size=4))
+    waiting = data.draw(st.permutations([*versions, *again]))
+    number = 0
+    while waiting:
+        size = data.draw(st.integers(1, len(waiting)))
+        chunk, waiting = waiting[:size], waiting[size:]
+        number += 1
+        assert len(load(collections, *chunk, run_id=f"run-{number}")) == size
+
+    assert documents(collections) == expected(versions)
+
+
+@given(data=st.data())
+@examples(25)
+def test_the_same_posts_in_any_files_leave_the_same_documents(
+    home: Settings, collections: Collections, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Single files, lists and JSON lines, in any number of runs, in chunks of any size; every sum is right."""
+    for collection in (collections.rfps, collections.raw, collections.outcomes):
+        collection.delete_many({})
+    versions = data.draw(st.lists(VERSIONS.map(lambda one: Version(one.job, one.instant, one.content)), min_size=1))
+    folder = Path(mkdtemp(dir=tmp_path))
+    for number in range(data.draw(st.integers(1, 3))):
+        some = (
+            data.draw(st.lists(st.sampled_from(versions), min_size=1))
+            if number
+            else data.draw(st.permutations(versions))
+        )
+        posts = [post(one.job, one.instant, one.content).decode() for one in some]
+        if data.draw(st.booleans()):
+            (folder / f"{number}.jsonl").write_text("\n".join(posts))
+        else:
+            (folder / f"{number}.json").write_text(json.dumps([json.loads(one) for one in posts], indent=number))
+        run = Run(
+            home,
+            [FolderSource(folder)],
+            run_id=f"run-{number}",
+            window=Window(datetime(1970, 1, 1, tzinfo=UTC)),
+            watermark=T0,
+            dry_run=False,
+            now=T0 - timedelta(days=1),
+        )
+        finish(run, chunk=data.draw(st.integers(1, 5)))
+
+    assert documents(collections) == expected(versions)
+
+
+@given(
+    before=st.lists(VERSIONS, max_size=4), versions=st.lists(VERSIONS, min_size=1, max_size=6), size=st.integers(1, 4)
+)
+@examples(60)
+def test_a_dry_run_says_what_a_true_one_does(
+    collections: Collections, before: list[Version], versions: list[Version], size: int
+) -> None:
+    """The same outcomes and the same changes, chunk by chunk, and nothing written."""
+    collections.rfps.delete_many({})
+    load(collections, *before)
+    untouched = list(collections.rfps.find().sort("_id"))
+    entries = [version.entry("later") for version in versions]
+    dry = Upsert(collections, run_id="later", now=T0, dry_run=True)
+    true = Upsert(collections, run_id="later", now=T0, dry_run=False)
+    chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
+
+    foretold = [dry.load(chunk).outcomes for chunk in chunks]
+    assert list(collections.rfps.find().sort("_id")) == untouched
+    assert foretold == [true.load(chunk).outcomes for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    ("versions", "outcomes"),
+    [
+        ([Version()], ["inserted"]),
+        ([Version(), Version()], ["inserted", "unchanged"]),
+        ([Version(), Version(instant=INSTANTS[1])], ["inserted", "unchanged"]),
+        ([Version(), Version(content="blue", instant=INSTANTS[1])], ["inserted", "updated"]),
+        ([Version(instant=INSTANTS[1]), Version(content="blue")], ["inserted", "stale"]),
+        ([Version(instant=INSTANTS[1]), Version()], ["inserted", "unchanged"]),
+        ([Version(), Version(mapping=2)], ["inserted", "unchanged"]),
+        ([Version(mapping=2), Version(content="blue", mapping=1)], ["inserted", "stale"]),
+        ([Version(mapping=1), Version(content="blue", mapping=2)], ["inserted", "updated"]),
+    ],
+)
+def test_what_becomes_of_a_version(collections: Collections, versions: list[Version], outcomes: list[str]) -> None:
+    """Newer is decided by the instant, then by the mapping; what brings no new content is `unchanged`."""
+    assert [load(collections, version)[0] for version in versions] == outcomes
+
+
+def test_what_enrichment_filled_in_survives_a_newer_version(collections: Collections) -> None:
+    """The source gives no category; the one that was given to the document stays, and its `_id`, and when it came."""
+    load(collections, Version())
+    collections.rfps.update_one({}, {"$set": {"RFP_type": "Data"}})
+    before = collections.rfps.find_one({}) or {}
+
+    assert load(collections, Version(instant=INSTANTS[1], content="blue"), run_id="later") == ["updated"]
+
+    now = collections.rfps.find_one({}) or {}
+    assert (now["roleTitle"], now["RFP_type"], now["_id"]) == ("Blue", "Data", before["_id"])
+    assert (now["_etl"]["first_run_id"], now["_etl"]["run_id"]) == ("earlier", "later")
+
+
+def test_changes_tell_each_field(collections: Collections, upsert: Upsert) -> None:
+    """What a reviewer sees of an update: the field, before, after; nothing of what only the software knows."""
+    load(collections, Version())
+
+    loaded = upsert.load([Version(instant=INSTANTS[1], content="blue").entry("later")])
+
+    assert [(one.job_id, one.field, one.before, one.after) for one in loaded.changes] == [
+        ("job-1", "roleTitle", "Red", "Blue")
+    ]
+
+
+def between(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], Any], *, times: int = 1) -> None:
+    """Have somebody else act just before the next calls of a method of the collection `RFP`."""
+    original, left = getattr(Collection, name), times
+
+    def called(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        nonlocal left
+        if self.name == "RFP" and left:
+            left -= 1
+            with monkeypatch.context() as undone:
+                undone.setattr(Collection, name, original)
+                act()
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Collection, name, called)
+
+
+NEWER = Version(instant=INSTANTS[2], content="blue")
+MINE = Version(instant=INSTANTS[1], content="short")
+SAME = Version(instant=INSTANTS[1])
+
+
+@pytest.mark.parametrize(
+    ("there", "mine", "call", "outcome", "title"),
+    [
+        # Looked up as missing, then somebody else inserts a newer or an older one: the key is taken.
+        ([], MINE, "insert_many", "stale", "Blue"),
+        # Decided to replace, then a newer version comes just before the write.
+        ([Version()], MINE, "bulk_write", "stale", "Blue"),
+        # The same content was only to be moved on.
+        ([Version()], SAME, "bulk_write", "stale", "Blue"),
+    ],
+)
+def test_a_newer_version_that_comes_in_between_stays(
+    collections: Collections,
+    upsert: Upsert,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    there: list[Version],
+    mine: Version,
+    call: str,
+    outcome: str,
+    title: str,
+) -> None:
+    """A guard that does not hold means another look, and then the newer one is seen."""
+    if there:
+        load(collections, *there)
+    between(monkeypatch, call, lambda: load(collections, NEWER))
+
+    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
+    assert [found["roleTitle"] for found in collections.rfps.find()] == [title]
+
+
+@pytest.mark.parametrize(
+    ("there", "call", "outcome"), [([], "insert_many", "updated"), ([Version()], "bulk_write", "updated")]
+)
+def test_an_older_version_that_comes_in_between_is_replaced(
+    collections: Collections,
+    upsert: Upsert,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    there: list[Version],
+    call: str,
+    outcome: str,
+) -> None:
+    """A key that is taken is an outcome, not a failure."""
+    if there:
+        load(collections, *there)
+    mine = Version(instant=INSTANTS[2], content="short")
+    between(monkeypatch, call, lambda: load(collections, Version(instant=INSTANTS[1], content="blue")))
+
+    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
+    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Short"]
+
+
+def test_a_document_that_changes_between_two_looks_is_looked_at_again(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version that was decided upon is the version that must be there when the whole document is read."""
+    load(collections, Version())
+    looks: list[int] = []
+
+    def on_the_second_look() -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            load(collections, NEWER)
+
+    between(monkeypatch, "find", on_the_second_look, times=2)
+
+    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["stale"]
+    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Blue"]
+
+
+def test_enrichment_that_comes_in_between_is_kept(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A category written between reading the document and replacing it is not written over."""
+    load(collections, Version())
+    between(monkeypatch, "bulk_write", lambda: collections.rfps.update_one({}, {"$set": {"RFP_type": "Data"}}))
+
+    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["updated"]
+    assert [(found["roleTitle"], found["RFP_type"]) for found in collections.rfps.find()] == [("Short", "Data")]
+
+
+def test_a_document_that_vanishes_in_between_is_made_again(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody empties the collection while a chunk is loaded."""
+    load(collections, Version())
+    between(monkeypatch, "bulk_write", lambda: collections.rfps.delete_many({}))
+
+    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["inserted"]
+
+
+def test_others_in_the_chunk_count_once_though_one_is_looked_at_again(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were written stay written and are not counted twice."""
+    first = Version("job-1"), Version("job-2"), Version("job-3")
+    load(collections, *first)
+    mine = [Version(one.job, INSTANTS[1], "short") for one in first]
+    between(monkeypatch, "bulk_write", lambda: load(collections, NEWER))
+
+    outcomes = {one.job_id: one.result for one in upsert.load([one.entry("later") for one in mine]).outcomes}
+
+    assert outcomes == {"job-1": "stale", "job-2": "updated", "job-3": "updated"}
+
+
+def test_a_document_that_never_rests_is_left_to_the_next_run(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 50 rounds; the text says that nothing was lost."""
+    load(collections, Version())
+    rounds: list[int] = []
+
+    def change() -> None:
+        rounds.append(1)
+        collections.rfps.update_one({}, {"$set": {"RFP_type": f"Type {len(rounds)}"}})
+
+    between(monkeypatch, "bulk_write", change, times=-1)
+
+    with pytest.raises(RetryLater, match="Nothing was lost"):
+        upsert.load([MINE.entry("later")])
+    assert len(rounds) == MAX_ROUNDS
+    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Red"]

@@ -1,0 +1,211 @@
+"""The house: data walks down, arrows only point downwards, and a notebook finds exactly the names that it uses."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import futurscam_lib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+PACKAGE = Path(futurscam_lib.__file__).parent
+NOTEBOOKS = PACKAGE.parent / "notebooks"
+NAME = "futurscam_lib"
+STAGES = ("extract", "transform", "load")
+BASE = {
+    *("rfp", "records", "watermark", "settings", "clock", "errors", "files", "jsontext", "spool", "counts"),
+    *("redaction", "naming"),
+}
+ABOVE = ("pipeline", "run", "cli", "__main__")
+BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports"}
+
+Graph = dict[str, set[str]]
+
+
+def arrows_of(package: Path) -> Graph:
+    """What each module imports of its own package, anywhere in it, also for types only and by name.
+
+    Modules are named without the package: `load.mongo`; the package's own `__init__` is ``.
+    """
+    names = {path: path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")}
+    modules = {path: ".".join(part for part in parts if part != "__init__") for path, parts in names.items()}
+    known = set(modules.values())
+    return {
+        module: {_nearest(target, known) for target in _targets(ast.parse(path.read_bytes()))} - {module}
+        for path, module in modules.items()
+        if module
+    }
+
+
+def _targets(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield "<a relative import>"
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == NAME:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == NAME)
+        elif isinstance(node, ast.Call):
+            # importlib.import_module and its like.
+            texts = (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+            yield from (text for text in texts if isinstance(text, str) and text.startswith(f"{NAME}."))
+
+
+def _nearest(target: str, known: AbstractSet[str]) -> str:
+    """The module that a dotted name leads to; the last parts may be what the module holds."""
+    inner = target.removeprefix(NAME).removeprefix(".")
+    while inner and inner not in known and "." in inner:
+        inner = inner.rpartition(".")[0]
+    return inner if inner in known else ""
+
+
+def reached(module: str, graph: Mapping[str, AbstractSet[str]]) -> set[str]:
+    """All that comes along with a module."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        new = graph.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def part(module: str) -> str:
+    """The folder or the file right under the package."""
+    return module.partition(".")[0]
+
+
+def faults_of(graph: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Every arrow that points where it should not, a sentence each."""
+    return sorted(fault for module, targets in graph.items() for fault in _faults_of(module, targets, graph))
+
+
+def _faults_of(module: str, targets: AbstractSet[str], graph: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
+    along = reached(module, graph)
+    if module in along:
+        yield f"{module} comes back to itself."
+    if "" in targets:
+        yield f"{module} imports what is no module of the package, or the package itself."
+    if part(module) in STAGES:
+        yield from (f"{module} reaches {other}." for other in along if part(other) in set(STAGES) - {part(module)})
+    if part(module) in BELOW or module in reached("pipeline", graph):
+        yield from (f"{module} reaches {other}, which stands above it." for other in along if part(other) in ABOVE)
+    if module in BASE:
+        yield from (f"{module} imports {other}, which is no base." for other in targets - BASE - {""})
+
+
+def imported_by_notebooks() -> set[str]:
+    """The names that the committed notebooks take from the package."""
+    found: set[str] = set()
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        for cell in json.loads(path.read_bytes())["cells"]:
+            if cell["cell_type"] == "code":
+                for node in ast.walk(ast.parse("".join(cell["source"]))):
+                    if isinstance(node, ast.ImportFrom) and node.module == NAME:
+                        found |= {alias.name for alias in node.names}
+    return found
+
+
+def test_arrows_only_point_downwards() -> None:
+    """Stages do not know each other, nothing knows what stands above it, and there are no circles."""
+    assert faults_of(arrows_of(PACKAGE)) == []
+
+
+def test_the_house_is_read_whole() -> None:
+    """What the rules name exists, and the known arrows are seen: a rule about nothing would always hold."""
+    graph = arrows_of(PACKAGE)
+
+    assert {part(module) for module in graph} >= {*BELOW, *ABOVE}
+    assert graph["pipeline"] >= {"extract", "transform", "load.mongo", "clock", "records", "extract.source"}
+    assert graph["run.engine"] >= {"run.notebook_file", "run.supervision", "errors", "redaction"}
+    assert reached("cli", graph) >= {"run.runner", "audit.ledger", "clock"}
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "fault"),
+    [
+        ("extract/x.py", "from futurscam_lib.load import mongo", "extract.x reaches load.mongo."),
+        ("extract/x.py", "from futurscam_lib.load.mongo import connect", "extract.x reaches load.mongo."),
+        ("transform/x.py", "import futurscam_lib.load.mongo as m", "transform.x reaches load.mongo."),
+        ("load/x.py", "def f():\n    from futurscam_lib import extract", "load.x reaches extract."),
+        (
+            "load/x.py",
+            "if TYPE_CHECKING:\n    from futurscam_lib.transform import text",
+            "load.x reaches transform.text.",
+        ),
+        ("load/x.py", "import_module('futurscam_lib.extract')", "load.x reaches extract."),
+        ("load/x.py", "from futurscam_lib import tally", "load.x reaches extract."),
+        ("show.py", "from futurscam_lib.pipeline import Run", "show reaches pipeline, which stands above it."),
+        ("show.py", "from futurscam_lib import cli", "show reaches cli, which stands above it."),
+        ("audit/x.py", "from futurscam_lib.run import lock", "audit.x reaches run.lock, which stands above it."),
+        ("new.py", "from futurscam_lib.run import lock", "new reaches run.lock, which stands above it."),
+        ("clock.py", "from futurscam_lib.show import Table", "clock imports show, which is no base."),
+        ("clock.py", "from futurscam_lib import errors, clock", None),
+        ("errors.py", "from futurscam_lib import clock", "clock comes back to itself."),
+        ("show.py", "from . import clock", "show imports what is no module of the package, or the package itself."),
+        (
+            "show.py",
+            "from futurscam_lib import Run",
+            "show imports what is no module of the package, or the package itself.",
+        ),
+        ("cli.py", "from futurscam_lib.run import lock\nfrom futurscam_lib import pipeline", None),
+    ],
+)
+def test_an_arrow_that_points_elsewhere_is_found(tmp_path: Path, module: str, line: str, fault: str | None) -> None:
+    """Each rule fails on an example that breaks it, and on nothing else."""
+    house = {
+        "__init__.py": "from futurscam_lib.pipeline import Run",
+        "pipeline.py": "from futurscam_lib import extract, transform, load, new",
+        "clock.py": "from futurscam_lib import errors",
+        "tally.py": "from futurscam_lib import extract" if "tally" in line else "",
+        **dict.fromkeys(("extract/__init__.py", "transform/__init__.py", "transform/text.py", "load/__init__.py"), ""),
+        **dict.fromkeys(
+            ("load/mongo.py", "run/__init__.py", "run/lock.py", "cli.py", "show.py", "errors.py", "new.py"), ""
+        ),
+    }
+    house[module] = house.get(module, "") + f"\n{line}\n"
+    for name, text in house.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    faults = faults_of(arrows_of(tmp_path))
+
+    assert (fault in faults) if fault else (faults == [])
+
+
+def test_the_package_exports_what_notebooks_use() -> None:
+    """Each name is imported by a notebook, or is the type of what one of those gives; and each import is there."""
+    used = imported_by_notebooks()
+    exported = set(futurscam_lib.__all__)
+    given = {
+        getattr(futurscam_lib, name).__annotations__.get("return")
+        for name in used & exported
+        if hasattr(getattr(futurscam_lib, name), "__annotations__")
+    }
+
+    assert used <= exported
+    assert exported - used <= given
+
+
+def test_the_package_itself_costs_nothing() -> None:
+    """The command line imports it first: neither database driver nor pandas comes along until it is asked for."""
+    program = "import sys, futurscam_lib; print(*sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+
+    assert not {"pymongo", "bson", "pandas", "pydantic", "IPython"} & set(loaded)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """A misspelt import says so like any other module."""
+    with pytest.raises(AttributeError, match="no attribute 'open_runn'"):
+        _ = futurscam_lib.open_runn

@@ -1,0 +1,294 @@
+"""Pro Unity posts to documents: golden files, what each field is made from, and what is refused."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import operator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from futurscam_lib.errors import Rejected
+from futurscam_lib.records import RawRecord, Reject
+from futurscam_lib.rfp import Rfp
+from futurscam_lib.transform import pro_unity, transform, version_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "pro_unity"
+CASES = sorted(path.parent.name for path in GOLDEN.glob("*/raw.json"))
+VERSION_FILE = GOLDEN / "version.json"
+SEEN_AT = datetime(2026, 12, 23, tzinfo=UTC)
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab$.", max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def made_of(case: str) -> dict[str, Any]:
+    """What the mapping makes of a golden post, as JSON holds it."""
+    made = pro_unity.normalise(orjson.loads((GOLDEN / case / "raw.json").read_bytes()), seen_at=SEEN_AT)
+    told = {"version": made.key.text, "oddities": made.oddities, "content": made.content}
+    found: dict[str, Any] = orjson.loads(orjson.dumps(told))
+    return found
+
+
+def digest(document: dict[str, Any]) -> str:
+    """What tells whether a golden document changed, whatever its line ends."""
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def write(path: Path, value: Any) -> None:
+    """Write JSON as a person reads it."""
+    path.write_bytes(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_post_becomes_the_document_that_was_agreed_on(case: str, pytestconfig: pytest.Config) -> None:
+    """Each golden post gives its golden document, to the last field, with its version and its oddities."""
+    expected = GOLDEN / case / "rfp.json"
+    made = made_of(case)
+    if pytestconfig.getoption("--golden-update"):
+        write(expected, made)
+
+    assert made == json.loads(expected.read_bytes())
+
+
+def test_a_document_that_changes_takes_a_new_transform_version(pytestconfig: pytest.Config) -> None:
+    """Golden documents may be rewritten only with a raised TRANSFORM_VERSION: else old documents would stay as is."""
+    update = pytestconfig.getoption("--golden-update")
+    # With the flag the files of the other tests may not be written yet.
+    documents = {c: made_of(c) if update else json.loads((GOLDEN / c / "rfp.json").read_bytes()) for c in CASES}
+    today = {
+        "transform_version": pro_unity.TRANSFORM_VERSION,
+        "digests": {case: digest(document) for case, document in documents.items()},
+    }
+    if update:
+        before = json.loads(VERSION_FILE.read_bytes()) if VERSION_FILE.exists() else today
+        changed = [case for case, known in before["digests"].items() if today["digests"].get(case) != known]
+        raised = today["transform_version"] > before["transform_version"]
+        assert not changed or raised or update == "same-version", (
+            f"The documents of {', '.join(changed)} changed: raise TRANSFORM_VERSION, or databases keep the old ones."
+        )
+        write(VERSION_FILE, today)
+
+    assert today == json.loads(VERSION_FILE.read_bytes()), (
+        "The golden documents are not those of this TRANSFORM_VERSION: raise it, then run pytest --golden-update."
+    )
+
+
+def test_a_time_stamp_orders_by_its_seventh_digit(normalised: Callable[..., Rfp]) -> None:
+    """Two changes within one microsecond are two versions, in their order."""
+    first = normalised(timeStamp="2026-07-08T07:15:44.9183706Z")
+    second = normalised(timeStamp="2026-07-08T07:15:44.9183707Z")
+
+    assert first.key.instant == "2026-07-08T07:15:44.9183706Z"
+    assert first.key < second.key
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("2026-07-31T23:59:59.997", datetime(2026, 7, 31, 21, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-12-31T23:59:59.997", datetime(2026, 12, 31, 22, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-07-31T23:59:59.997Z", datetime(2026, 7, 31, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-07-31T23:59:59.9979999+02:00", datetime(2026, 7, 31, 21, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-07-31", datetime(2026, 7, 30, 22, tzinfo=UTC)),
+        ("  ", None),
+        (None, None),
+    ],
+)
+def test_a_date_without_an_offset_is_meant_in_brussels(
+    normalised: Callable[..., Rfp], written: str | None, instant: datetime | None
+) -> None:
+    """Summer and winter time are told apart, an offset is believed, and milliseconds are all that is kept."""
+    assert normalised(publicationInfo__applicationDeadline=written).content["deadlineAt"] == instant
+
+
+@pytest.mark.parametrize(
+    ("symbol", "low", "high", "kept"),
+    [
+        ("€", 680.0, 860.5, {"currency": "EUR", "min": 680.0, "max": 860.5}),
+        ("€", None, None, {"currency": "EUR", "min": None, "max": None}),
+        (None, 512, 0, {"currency": None, "min": 512.0, "max": 0.0}),
+        ("$", 2**63, -1.5, {"currency": "USD", "min": 2.0**63, "max": -1.5}),
+    ],
+)
+def test_a_rate_that_the_post_does_not_give_stays_unknown(
+    normalised: Callable[..., Rfp], symbol: str | None, low: float | None, high: float | None, kept: dict[str, Any]
+) -> None:
+    """Null is null and zero is zero; whole numbers become floats, so that one field has one type."""
+    made = normalised(
+        budgetInfo__currencyInfo={"symbol": symbol}, budgetInfo__minDailyRate=low, budgetInfo__maxDailyRate=high
+    )
+
+    assert made.content["conditions"]["dailyRate"] == kept
+    assert all(isinstance(kept[end], float | None) for end in ("min", "max"))
+
+
+@pytest.mark.parametrize(
+    ("company", "department", "as_main", "shown"),
+    [
+        ("Zavelberg", "IT", False, "Zavelberg"),
+        ("Zavelberg", "IT", None, "Zavelberg"),
+        ("Zavelberg", "IT", True, "IT"),
+        ("Zavelberg", None, True, "Zavelberg"),
+        ("Zavelberg", " ", True, "Zavelberg"),
+        (None, None, True, None),
+    ],
+)
+def test_a_department_stands_for_the_company_where_the_post_wants_it(
+    normalised: Callable[..., Rfp],
+    *,
+    company: str | None,
+    department: str | None,
+    as_main: bool | None,
+    shown: str | None,
+) -> None:
+    """Only where it is wanted, and only where there is one."""
+    made = normalised(
+        companyInfo__companyName=company,
+        companyInfo__departmentName=department,
+        companyInfo__showDepartmentNameAsMain=as_main,
+    )
+
+    assert made.content["company"]["name"] == shown
+    assert made.content["company"]["department"] == ((department or "").strip() or None)
+
+
+@pytest.mark.parametrize(("closed", "active"), [(True, False), (False, True), (None, True)])
+def test_a_closed_post_is_not_active(normalised: Callable[..., Rfp], *, closed: bool | None, active: bool) -> None:
+    """A post that does not say is open."""
+    assert normalised(publicationInfo__isClosed=closed).content["isActive"] is active
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code", "path"),
+    [
+        ("id", None, "missing", "id"),
+        ("id", " \u0000 ", "missing", "id"),
+        ("id", 12, "wrong-type", "id"),
+        ("id", {"$ne": None}, "wrong-type", "id"),
+        ("id", "x" * 201, "wrong-type", "job_id"),
+        ("name", "", "missing", "name"),
+        ("timeStamp", None, "missing", "timeStamp"),
+        ("timeStamp", "yesterday", "wrong-value", "timeStamp"),
+        ("timeStamp", "2026-13-01T00:00:00Z", "wrong-value", "timeStamp"),
+        ("timeStamp", "2026-11-24T13:25:00.0000001Z", "wrong-value", "timeStamp"),
+        ("description", ["<p>"], "wrong-type", "description"),
+        ("skillInfo", "SQL", "wrong-type", "skillInfo"),
+        ("skillInfo__skills", {"name": "SQL"}, "wrong-type", "skillInfo.skills"),
+        ("skillInfo__skills", [{"name": "SQL"}, "Python"], "wrong-type", "skillInfo.skills[1]"),
+        ("skillInfo__skills", [{"name": 7}], "wrong-type", "skillInfo.skills[0].name"),
+        (
+            "languageInfo__languageGroups",
+            [{"languages": []}, {"languages": ["Dutch", 7]}],
+            "wrong-type",
+            "languageInfo.languageGroups[1].languages[1]",
+        ),
+        ("budgetInfo__minDailyRate", "680", "wrong-type", "budgetInfo.minDailyRate"),
+        ("budgetInfo__maxDailyRate", True, "wrong-type", "budgetInfo.maxDailyRate"),
+        ("budgetInfo__canStartImmediately", "yes", "wrong-type", "budgetInfo.canStartImmediately"),
+        ("budgetInfo__startDate", 1_767_222_000, "wrong-type", "budgetInfo.startDate"),
+        ("budgetInfo__endDate", "0001-01-01T00:00:00", "wrong-value", "budgetInfo.endDate"),
+        ("publicationInfo__applicationDeadline", "2026-W48", "wrong-value", "publicationInfo.applicationDeadline"),
+        ("publicationInfo__isClosed", "false", "wrong-type", "publicationInfo.isClosed"),
+        ("locationInfo__mainLocation", [], "wrong-type", "locationInfo.mainLocation"),
+        ("number__sequenceNumber", "60501", "wrong-type", "number.sequenceNumber"),
+    ],
+)
+def test_a_field_that_cannot_be_what_it_is_names_itself(
+    normalised: Callable[..., Rfp], field: str, value: Any, code: str, path: str
+) -> None:
+    """The reject says which field is wrong, in a word to count by and a sentence to read."""
+    with pytest.raises(Rejected) as caught:
+        normalised(**{field: value})
+
+    assert (caught.value.code, caught.value.path) == (code, path)
+    assert caught.value.message.startswith(path)
+    assert caught.value.message.endswith(".")
+
+
+def test_a_time_stamp_may_be_as_far_ahead_as_clocks_differ(normalised: Callable[..., Rfp]) -> None:
+    """A day ahead is a clock that goes wrong; more would shut out every true version until then."""
+    assert normalised(timeStamp="2026-11-24T13:25:00.0000000Z").key.instant == "2026-11-24T13:25:00.0000000Z"
+
+
+def test_a_link_that_is_not_a_web_address_is_left_out_and_counted(normalised: Callable[..., Rfp]) -> None:
+    """A reader may click on `job_url`: only http and https stand there."""
+    made = normalised(jobUrl="JavaScript:alert(1)")
+
+    assert made.content["job_url"] == ""
+    assert made.oddities == (("jobUrl", "JavaScript:alert(1)"),)
+
+
+def test_a_reject_still_tells_which_post_it_was(post: dict[str, Any], seen_at: datetime) -> None:
+    """A post with an id and a time stamp is tied to its document even when another field is wrong."""
+    post["budgetInfo"]["minDailyRate"] = "much"
+    raw = RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=seen_at, line=1, column=1)
+
+    made = transform(raw, seen_at=seen_at)
+
+    assert isinstance(made, Reject)
+    assert (made.job_id, made.instant) == (post["id"], "2026-07-08T07:15:44.9183706Z")
+    assert made.item == f"folder:{post['id']}"
+    assert made.raw is raw
+
+
+def test_a_reject_of_which_nothing_can_be_read_is_known_by_its_place(seen_at: datetime) -> None:
+    """Broken bytes are named by where they stood, at the instant of their source."""
+    raw = RawRecord.of(b"{", source="folder", origin="b.jsonl:7", instant=seen_at, line=7, column=1)
+
+    made = transform(raw, seen_at=seen_at)
+
+    assert isinstance(made, Reject)
+    assert (made.item, made.line, made.code) == ("folder:b.jsonl:7", 7, "broken-json")
+    assert made.instant == "2026-11-23T13:25:00.0000000Z"
+
+
+def test_the_version_of_the_folders_mapping_is_that_of_pro_unity() -> None:
+    """What a source's documents are remade by is the version of its own mapping."""
+    assert version_for("folder") == pro_unity.TRANSFORM_VERSION
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value inside a parsed post."""
+    if way:
+        yield way
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*way, key))
+
+
+WHOLE = json.loads((GOLDEN / "complete" / "raw.json").read_bytes())
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(sorted(places(WHOLE), key=repr)), JSON), min_size=1, max_size=3))
+def test_whatever_stands_in_a_field_the_post_becomes_a_document_or_a_reject(
+    changes: list[tuple[tuple[Any, ...], Any]],
+) -> None:
+    """No value in any place of a post brings the run down."""
+    post = json.loads(json.dumps(WHOLE))
+    for way, value in changes:
+        # A change before may have taken the place away.
+        with suppress(KeyError, IndexError, TypeError):
+            functools.reduce(operator.getitem, way[:-1], post)[way[-1]] = value
+    raw = RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=SEEN_AT, line=1, column=1)
+
+    assert isinstance(transform(raw, seen_at=SEEN_AT), Rfp | Reject)
