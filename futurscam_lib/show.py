@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS: Final = 50
 MAX_TEXT: Final = 160
+MAX_NOTE: Final = 1000
 
 _STYLE: Final = (
     "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:28em;"
@@ -73,7 +74,8 @@ class Table:
         total = self.total or len(self.rows)
         shown = min(len(self.rows), MAX_ROWS)
         more = [f"{shown} of {total:,} shown."] if shown < total else []
-        return [*([] if self.rows else ["None."]), *more, *self.notes]
+        notes = [as_text(note, longest=MAX_NOTE) for note in self.notes]
+        return [*([] if self.rows else ["None."]), *more, *notes]
 
 
 class Shown(ABC):

@@ -24,10 +24,13 @@ class _Format:
 
     version: int
     normalise: Callable[..., Rfp]
-    identity: Callable[[Fields], tuple[str, str]]
+    job_id_of: Callable[[Fields], str]
+    last_change_of: Callable[..., str]
 
 
-_PRO_UNITY: Final = _Format(pro_unity.TRANSFORM_VERSION, pro_unity.normalise, pro_unity.identity)
+_PRO_UNITY: Final = _Format(
+    pro_unity.TRANSFORM_VERSION, pro_unity.normalise, pro_unity.job_id_of, pro_unity.last_change_of
+)
 _FORMATS: Final = {"folder": _PRO_UNITY}
 
 
@@ -44,19 +47,23 @@ def transform(raw: RawRecord, *, seen_at: datetime) -> Rfp | Reject:
         seen_at: When this run read it; aware, UTC.
     """
     if raw.flaw:
-        return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None)
+        return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None, seen_at=seen_at)
     payload: Any = None
     try:
         payload = jsontext.parse(raw.payload, first_line=raw.line or 1, first_column=raw.column or 1)
         return _FORMATS[raw.source].normalise(payload, seen_at=seen_at)
     except Rejected as error:
-        return _reject(raw, error, payload)
+        return _reject(raw, error, payload=payload, seen_at=seen_at)
 
 
-def _reject(raw: RawRecord, error: Rejected, payload: Any) -> Reject:
+def _reject(raw: RawRecord, error: Rejected, *, payload: Any, seen_at: datetime) -> Reject:
     """What can still be read of a rejected item ties it to its document."""
+    source_format = _FORMATS[raw.source]
+    job_id, instant = None, clock.to_sortable(raw.instant)
     with suppress(Rejected):
-        job_id, instant = _FORMATS[raw.source].identity(Fields.of(payload))
-        if len(job_id) <= MAX_JOB_ID:
-            return Reject.of(raw, error, job_id=job_id, instant=instant)
-    return Reject.of(raw, error, job_id=None, instant=clock.to_sortable(raw.instant))
+        item = Fields.of(payload)
+        job_id = source_format.job_id_of(item)
+        if len(job_id) > MAX_JOB_ID:
+            job_id = None
+        instant = source_format.last_change_of(item, seen_at=seen_at)
+    return Reject.of(raw, error, job_id=job_id, instant=instant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from futurscam_lib import clock
@@ -69,8 +70,8 @@ class Fields:
 
     def text(self, name: str) -> str | None:
         """Text in one tidy line; None where there is none."""
-        value = self.raw_text(name)
-        return tidy(value) or None if value else None
+        value = self._data.get(name)
+        return tidy(value) or None if isinstance(value, str) else self.raw_text(name)
 
     def texts(self, name: str) -> Iterator[str]:
         """Each text of a list in one tidy line, without those that are null or blank."""
@@ -121,7 +122,8 @@ class Fields:
             instant = clock.parse(value, naive=clock.BRUSSELS)
         except ValueError as error:
             raise _no_instant(self.where(name), error) from error
-        return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+        finer = instant.microsecond % 1000
+        return instant - timedelta(microseconds=finer) if finer else instant
 
     def sortable(self, name: str) -> str:
         """A required instant as text that sorts, with seven fraction digits.

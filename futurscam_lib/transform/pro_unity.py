@@ -35,10 +35,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         Rejected: The post has no id, title or time stamp, or a field has a type it cannot have; `.path` names it.
     """
     post = Fields.of(payload)
-    job_id, instant = identity(post)
-    # A time stamp from the future would shut out every true version until then.
-    if instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
-        raise Rejected(f"timeStamp {instant} lies in the future.", code="wrong-value", path="timeStamp")
+    job_id, instant = job_id_of(post), last_change_of(post, seen_at=seen_at)
     speller = Speller()
     publication = post.child("publicationInfo")
     content: rfp.RfpContent = {
@@ -69,13 +66,25 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
     )
 
 
-def identity(post: Fields) -> tuple[str, str]:
-    """The post's `job_id` and its last change as sortable text.
+def job_id_of(post: Fields) -> str:
+    """The post's `job_id`.
 
     Raises:
-        Rejected: One of them is missing or wrong.
+        Rejected: It is missing or wrong.
     """
-    return post.required_text("id"), post.sortable("timeStamp")
+    return post.required_text("id")
+
+
+def last_change_of(post: Fields, *, seen_at: datetime) -> str:
+    """The instant of the post's version, as sortable text.
+
+    Raises:
+        Rejected: It is missing or wrong, or lies in the future, from where it would shut out every true version.
+    """
+    instant = post.sortable("timeStamp")
+    if instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
+        raise Rejected(f"timeStamp {instant} lies in the future.", code="wrong-value", path="timeStamp")
+    return instant
 
 
 def _reference(post: Fields) -> str:

@@ -72,6 +72,16 @@ def test_the_same_bytes_twice_in_a_run_are_one_payload(world: World, chunk: int)
     assert count(world) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_the_same_bytes_twice_in_a_run_are_one_attempt(world: World, chunk: int) -> None:
+    """A post that cannot be used fails once, however often it is shown."""
+    one = record(post(name=None))
+    counts = load(world, one, replace(one, origin="copy.json"), chunk=chunk)
+
+    assert (counts.rejected, counts.unchanged) == (1, 1)
+    assert [found["attempts"] for found in world.collections.rejects.find()] == [1]
+
+
 def test_the_same_bytes_in_a_later_run_are_known(world: World) -> None:
     """Nothing is written for them, whoever shows them, and the payload stays as it was first read."""
     one = record(post())

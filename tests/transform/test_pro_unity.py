@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from futurscam_lib import clock
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import Rfp
@@ -139,6 +140,18 @@ def test_a_rate_that_the_post_does_not_give_stays_unknown(
 
     assert made.content["conditions"]["dailyRate"] == kept
     assert all(isinstance(kept[end], float | None) for end in ("min", "max"))
+
+
+@pytest.mark.parametrize(
+    ("of_budget", "of_supplier", "kept"), [(7.5, 2.0, 7.5), (0.0, 2.0, 0.0), (None, 2.0, 2.0), (None, None, None)]
+)
+def test_the_margin_of_the_budget_goes_before_that_of_the_supplier(
+    normalised: Callable[..., Rfp], of_budget: float | None, of_supplier: float | None, kept: float | None
+) -> None:
+    """Also where it is zero: no margin is not an unknown margin."""
+    made = normalised(budgetInfo__fixedMargin=of_budget, supplierFixedMargin=of_supplier)
+
+    assert made.content["conditions"]["fixedMargin"] == kept
 
 
 @pytest.mark.parametrize(
@@ -289,6 +302,19 @@ def test_whatever_stands_in_a_field_the_post_becomes_a_document_or_a_reject(
         # A change before may have taken the place away.
         with suppress(KeyError, IndexError, TypeError):
             functools.reduce(operator.getitem, way[:-1], post)[way[-1]] = value
-    raw = RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=SEEN_AT, line=1, column=1)
+    raw = RawRecord.of(json.dumps(post).encode(), source="folder", origin="a.json", instant=SEEN_AT, line=1, column=1)
 
     assert isinstance(transform(raw, seen_at=SEEN_AT), Rfp | Reject)
+
+
+@pytest.mark.parametrize("stamp", ["2999-01-01T00:00:00.0000000Z", "yesterday", None])
+def test_a_reject_without_a_true_time_stamp_is_ordered_by_its_source(stamp: str | None) -> None:
+    """The job is known, and no false instant from the future keeps a later good version from resolving the reject."""
+    payload = orjson.dumps({"id": "job-1", "name": "Tester", "timeStamp": stamp})
+    raw = RawRecord.of(payload, source="folder", origin="a.json", instant=SEEN_AT)
+
+    made = transform(raw, seen_at=SEEN_AT)
+
+    assert isinstance(made, Reject)
+    assert (made.job_id, made.path) == ("job-1", "timeStamp")
+    assert made.instant == clock.to_sortable(SEEN_AT)
