@@ -9,8 +9,6 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from bson.binary import Binary
-
 from futurscam_lib import clock, plots, settings
 from futurscam_lib import counts as accounting
 from futurscam_lib.ahead import ahead
@@ -24,8 +22,17 @@ from futurscam_lib.load.entry import Entry
 from futurscam_lib.load.landing import Landing, payloads
 from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.naming import BY_HAND, SUPERVISED, by_hand, started_by
-from futurscam_lib.records import Flaw, RawRecord, Reject, Window
-from futurscam_lib.reports import Extracted, Failure, LoadReport, SourceReport, Summary, Transformed
+from futurscam_lib.records import RawRecord, Reject, Window
+from futurscam_lib.reports import (
+    Extracted,
+    Failure,
+    LoadReport,
+    SourceReport,
+    Summary,
+    Transformed,
+    document_row,
+    new_row,
+)
 from futurscam_lib.show import Shown, Table
 from futurscam_lib.spool import Spool, chunked
 from futurscam_lib.tally import Tally
@@ -234,7 +241,7 @@ class Run(Shown):
             for loaded in ahead(bring_in, self._rfps.chunks()):
                 self._settle(loaded.outcomes)
                 room = _ROWS - len(report.new)
-                report.new += [_new_row(entry.document) for entry in loaded.inserted[:room]]
+                report.new += [new_row(entry.document) for entry in loaded.inserted[:room]]
                 report.changes += loaded.changes[: _CHANGES - len(report.changes)]
             if not self.dry_run:
                 self._durability.confirm(self._collections)
@@ -341,10 +348,10 @@ class Run(Shown):
         if len(report.rows) < _RAW_ROWS:
             beginning = record.payload[:60].decode("utf-8", "replace")
             report.rows.append((record.source, record.origin, record.instant, record.size, beginning))
-        self._raw.append(_to_spool(record))
+        self._raw.append(record.to_document())
 
     def _make(self, chunk: Sequence[Mapping[str, Any]]) -> list[tuple[RawRecord, Rfp | Reject]]:
-        records = [_from_spool(found) for found in chunk]
+        records = [RawRecord.from_document(found) for found in chunk]
         return [(raw, transform(raw, seen_at=self._now)) for raw in records]
 
     def _keep(self, raw: RawRecord, made: Rfp | Reject, report: Transformed) -> None:
@@ -358,7 +365,7 @@ class Run(Shown):
                 self._tally.add(made)
                 report.documents += 1
                 if len(report.rows) < _ROWS:
-                    report.rows.append(_document_row(made.content))
+                    report.rows.append(document_row(made.content))
                 return
         self._rejects.append(quarantine.describe(made, transform_version=version_for(raw.source)))
         report.reasons[made.code, made.path] += 1
@@ -393,61 +400,3 @@ def _instant(name: str, text: str) -> datetime | None:
         return clock.parse(text)
     except ValueError as error:
         raise UsageError(f"{name}: {error}.") from error
-
-
-def _to_spool(record: RawRecord) -> dict[str, Any]:
-    flaw = [record.flaw.code, record.flaw.reason] if record.flaw else None
-    return {
-        "source": record.source,
-        "origin": record.origin,
-        "instant": record.instant,
-        "raw_id": record.raw_id,
-        "size": record.size,
-        "line": record.line,
-        "column": record.column,
-        "flaw": flaw,
-        "payload": Binary(record.payload),
-    }
-
-
-def _from_spool(found: Mapping[str, Any]) -> RawRecord:
-    flaw = found["flaw"]
-    return RawRecord(
-        source=found["source"],
-        origin=found["origin"],
-        instant=found["instant"],
-        payload=bytes(found["payload"]),
-        raw_id=found["raw_id"],
-        size=found["size"],
-        line=found["line"],
-        column=found["column"],
-        flaw=Flaw(*flaw) if flaw else None,
-    )
-
-
-def _document_row(content: Mapping[str, Any]) -> tuple[Any, ...]:
-    company, rate = content["company"], content["conditions"]["dailyRate"]
-    amounts = [f"{amount:g}" for amount in (rate["min"], rate["max"]) if amount is not None]
-    skills = [skill["name"] for skill in content["skills"]]
-    return (
-        content["reference"],
-        content["roleTitle"],
-        company["name"],
-        company["city"],
-        content["seniority"],
-        content["remoteOption"],
-        " - ".join(amounts),
-        content["deadlineAt"],
-        skills,
-    )
-
-
-def _new_row(document: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (
-        document["job_id"],
-        document["reference"],
-        document["roleTitle"],
-        document["company"]["name"],
-        document["publishedAt"],
-        document["deadlineAt"],
-    )

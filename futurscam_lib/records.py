@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from futurscam_lib.errors import Rejected
 
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
@@ -71,6 +73,36 @@ class RawRecord:
         """Make the record of an item whose bytes are not kept; its id tells it from every other such item."""
         digest = hashlib.sha256(repr((source, origin, instant, size, flaw)).encode()).hexdigest()
         return cls(source, origin, instant, b"", digest, size, line, flaw=flaw)
+
+    def to_document(self) -> dict[str, Any]:
+        """As the landing and the spools keep it."""
+        return {
+            "_id": self.raw_id,
+            "source": self.source,
+            "origin": self.origin,
+            "instant": self.instant,
+            "line": self.line,
+            "column": self.column,
+            "size": self.size,
+            "flaw": {"code": self.flaw.code, "reason": self.flaw.reason} if self.flaw else None,
+            "payload": self.payload,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """As it was, but for the microseconds of `instant`, which BSON cuts."""
+        flaw = document["flaw"]
+        return cls(
+            source=document["source"],
+            origin=document["origin"],
+            instant=document["instant"],
+            payload=document["payload"],
+            raw_id=document["_id"],
+            size=document["size"],
+            line=document["line"],
+            column=document["column"],
+            flaw=Flaw(flaw["code"], flaw["reason"]) if flaw else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

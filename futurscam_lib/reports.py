@@ -206,3 +206,32 @@ def _before_and_after(change: Change) -> tuple[Any, Any]:
     if any(isinstance(value, str) and len(value) > long_text for value in (change.before, change.after)):
         return f"{len(change.before or ''):,} characters", f"{len(change.after or ''):,} characters"
     return change.before, change.after
+
+
+def document_row(content: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A document in `Transformed.sample`."""
+    company, rate = content["company"], content["conditions"]["dailyRate"]
+    amounts = [f"{amount:g}" for amount in (rate["min"], rate["max"]) if amount is not None]
+    return (
+        content["reference"],
+        content["roleTitle"],
+        company["name"],
+        company["city"],
+        content["seniority"],
+        content["remoteOption"],
+        " - ".join(amounts),
+        content["deadlineAt"],
+        [skill["name"] for skill in content["skills"]],
+    )
+
+
+def new_row(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A document in `LoadReport.inserted`."""
+    return (
+        document["job_id"],
+        document["reference"],
+        document["roleTitle"],
+        document["company"]["name"],
+        document["publishedAt"],
+        document["deadlineAt"],
+    )

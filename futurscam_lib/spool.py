@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import bson
 from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +20,7 @@ IN_MEMORY_BYTES: Final = 16 << 20
 _BUFFER_BYTES: Final = 1 << 18
 CHUNK_ITEMS: Final = 1000
 CHUNK_BYTES: Final = 16 << 20
-CODEC: Final[CodecOptions[RawBSONDocument]] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
+CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True)
 
 
 T = TypeVar("T")
@@ -74,11 +73,18 @@ class Spool:
         self._file.write(bson.encode(entry))
         self._count += 1
 
-    def chunks(self, *, count: int = CHUNK_ITEMS) -> Iterator[list[RawBSONDocument]]:
+    def chunks(self, *, count: int = CHUNK_ITEMS) -> Iterator[list[dict[str, Any]]]:
         """All entries, a chunk at a time."""
         self._file.seek(0)
-        return chunked(bson.decode_file_iter(self._file, CODEC), size=lambda entry: len(entry.raw), count=count)
+        sized = ((len(entry), bson.decode(entry, CODEC)) for entry in self._encoded())
+        for chunk in chunked(sized, size=lambda one: one[0], count=count):
+            yield [entry for _, entry in chunk]
 
     def close(self) -> None:
         """Drop everything."""
         self._file.close()
+
+    def _encoded(self) -> Iterator[bytes]:
+        # A BSON document begins with its own length.
+        while head := self._file.read(4):
+            yield head + self._file.read(int.from_bytes(head, "little") - len(head))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import bson
+from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from futurscam_lib.errors import Rejected
 from futurscam_lib.rfp import Rfp, VersionKey
-from futurscam_lib.spool import CODEC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Result = Literal["inserted", "updated", "unchanged", "stale", "rejected"]
 
+_RAW: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 # MongoDB takes 16 MB; cleaning can lengthen a text, and the database adds fields of its own.
 _MAX_DOCUMENT_BYTES = 15 * 1024 * 1024
 
@@ -35,7 +36,7 @@ class Entry:
         cursor: The instant by which the source ordered it.
         job_id: The document's key.
         key: Its version.
-        document: The whole document with `_etl`, encoded.
+        encoded: The whole document with `_etl`, BSON.
     """
 
     source: str
@@ -44,7 +45,12 @@ class Entry:
     cursor: datetime
     job_id: str
     key: VersionKey
-    document: RawBSONDocument
+    encoded: bytes
+
+    @property
+    def document(self) -> RawBSONDocument:
+        """The document as the database takes it, without a second encoding."""
+        return RawBSONDocument(self.encoded, _RAW)
 
     @classmethod
     def of(cls, rfp: Rfp, raw: RawRecord, *, run_id: str, seen_at: datetime) -> Entry:
@@ -68,8 +74,7 @@ class Entry:
         encoded = bson.encode({**rfp.content, "_etl": provenance})
         if len(encoded) > _MAX_DOCUMENT_BYTES:
             raise Rejected(f"The document has {len(encoded):,} bytes, more than MongoDB takes.", code="too-large")
-        document = RawBSONDocument(encoded, CODEC)
-        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, rfp.content["job_id"], rfp.key, document)
+        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, rfp.content["job_id"], rfp.key, encoded)
 
     def to_spool(self) -> dict[str, Any]:
         """As a spool keeps it."""
@@ -80,7 +85,7 @@ class Entry:
             "cursor": self.cursor,
             "job_id": self.job_id,
             "key": list(self.key),
-            "document": self.document,
+            "encoded": self.encoded,
         }
 
     @classmethod
@@ -93,7 +98,7 @@ class Entry:
             cursor=entry["cursor"],
             job_id=entry["job_id"],
             key=VersionKey(*entry["key"]),
-            document=entry["document"],
+            encoded=entry["encoded"],
         )
 
 

@@ -12,11 +12,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bson.binary import Binary
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from futurscam_lib.records import Flaw, RawRecord
+from futurscam_lib.records import RawRecord
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from futurscam_lib.load.entry import Outcome
 
 DUPLICATE_KEY: Final = 11000
+_DEALING: Final = {"result": 1, "transform_version": 1, "job_id": 1, "item": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Landing:
             return
         hands = [run["_id"] for run in self._others]
         found = self._collections.raw.find({"hand": {"$in": hands}, "source": {"$in": list(sources)}})
-        for records in chunked(map(_from_document, found), size=lambda record: len(record.payload)):
+        for records in chunked(map(RawRecord.from_document, found), size=lambda record: len(record.payload)):
             # A dry run takes nothing in hand: what it has read itself is still among them.
             done = self._dealt_with({record.raw_id: record for record in records}) | self._seen_dry
             yield [record for record in records if record.raw_id not in done]
@@ -109,7 +109,7 @@ class Landing:
 
     def _dealt_with(self, records: Mapping[str, RawRecord]) -> set[str]:
         """Ids of payloads with an outcome under today's mapping whose result is still there."""
-        found = self._collections.outcomes.find({"_id": {"$in": list(records)}})
+        found = self._collections.outcomes.find({"_id": {"$in": list(records)}}, _DEALING)
         done = [o for o in found if o["transform_version"] >= self._versions[records[o["_id"]].source]]
         # Both answered from an index alone. Somebody may have emptied a collection to have it filled again.
         jobs = _present(self._collections.rfps, "job_id", {o["job_id"] for o in done if o["result"] != "rejected"})
@@ -145,25 +145,12 @@ class Landing:
         return in_hand
 
     def _to_document(self, record: RawRecord, now: datetime) -> dict[str, Any]:
-        return {
-            "_id": record.raw_id,
-            "source": record.source,
-            "origin": record.origin,
-            "instant": record.instant,
-            "line": record.line,
-            "column": record.column,
-            "size": record.size,
-            "flaw": {"code": record.flaw.code, "reason": record.flaw.reason} if record.flaw else None,
-            "run_id": self._run_id,
-            "hand": self._hand,
-            "landed_at": now,
-            "payload": Binary(record.payload),
-        }
+        return {**record.to_document(), "run_id": self._run_id, "hand": self._hand, "landed_at": now}
 
 
 def payloads(collections: Collections, raw_ids: Sequence[str]) -> list[RawRecord]:
     """Landed records by id, as they were read; what is not there is left out."""
-    return [_from_document(found) for found in collections.raw.find({"_id": {"$in": list(raw_ids)}})]
+    return [RawRecord.from_document(found) for found in collections.raw.find({"_id": {"$in": list(raw_ids)}})]
 
 
 def insert_new(collection: Documents, documents: Sequence[Any]) -> list[Any]:
@@ -188,18 +175,3 @@ def _present(collection: Documents, field: str, wanted: set[Any]) -> set[Any]:
         return set()
     found = collection.find({field: {"$in": list(wanted)}}, {"_id": 0, field: 1})
     return {document[field] for document in found}
-
-
-def _from_document(document: Mapping[str, Any]) -> RawRecord:
-    flaw = document["flaw"]
-    return RawRecord(
-        source=document["source"],
-        origin=document["origin"],
-        instant=document["instant"],
-        payload=bytes(document["payload"]),
-        raw_id=document["_id"],
-        size=document["size"],
-        line=document["line"],
-        column=document["column"],
-        flaw=Flaw(flaw["code"], flaw["reason"]) if flaw else None,
-    )

@@ -229,7 +229,7 @@ def _new_version(entry: Entry) -> dict[str, Any]:
 
 
 def _decoded(entry: Entry) -> dict[str, Any]:
-    return bson.decode(entry.document.raw, CodecOptions(tz_aware=True))
+    return bson.decode(entry.encoded, CodecOptions(tz_aware=True))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:

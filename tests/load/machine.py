@@ -52,7 +52,11 @@ CONTENTS: Final[dict[str, dict[str, Any]]] = {
     "short": {"name": "Short", "publicationInfo": {"applicationDeadline": "2026-11-23T12:30:00Z"}},
 }
 
-Kind = Literal["good", "rejected", "broken", "flawed"]
+Kind = Literal["good", "rejected", "undated", "broken", "flawed"]
+_TELLING: Final = {"rejected", "undated"}
+"""Rejects that tell which job they are; the others are known by their place alone."""
+
+_WRONG: Final[dict[str, dict[str, Any]]] = {"rejected": {"name": None}, "undated": {"timeStamp": "yesterday"}}
 Cut = Literal["before", "half", "after"]
 
 
@@ -189,8 +193,7 @@ class World:
             flaw = Flaw("too-large", f"Item {number} is too large.")
             made = RawRecord.flawed(flaw, **place, instant=at, size=number, line=1)
         else:
-            wrong = {"name": None} if kind == "rejected" else {}
-            payload = post(job, instant, content, supplierFixedMargin=0, **wrong, attachmentInfo=number)
+            payload = post(job, instant, content, attachmentInfo=number, **_WRONG.get(kind, {}))
             made = RawRecord.of(payload[:-1] if kind == "broken" else payload, **place, instant=at, line=1, column=1)
         item = Item(job, instant, kind, made, number, in_place)
         if in_place:
@@ -313,14 +316,14 @@ class World:
         for item in due:
             if item.kind == "good":
                 continue
-            name = f"folder:{item.job if item.kind == 'rejected' else item.record.origin}"
+            name = f"folder:{item.job if item.kind in _TELLING else item.record.origin}"
             if name not in last or _instant_of(item) >= _instant_of(last[name]):
                 last[name] = item
         assert entries.keys() == last.keys()
         for name, item in last.items():
             assert entries[name]["instant"] == _instant_of(item)
-            if item.kind == "rejected":
-                state = "resolved" if newest.get(item.job, "") >= item.instant else "open"
+            if item.kind in _TELLING:
+                state = "resolved" if newest.get(item.job, "") >= _instant_of(item) else "open"
                 assert (name, entries[name]["state"]) == (name, state)
             else:
                 self._check_unreadable(item, due, entries[name]["state"])

@@ -23,32 +23,35 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 LOADER = """
-import json, sys, time
+import json, random, sys, time
 from datetime import UTC, datetime
+from pymongo.collection import Collection
 from futurscam_lib import settings, spool
 from futurscam_lib.extract.folder import FolderSource
-from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Window
 
-name, pause, load = sys.argv[1], float(sys.argv[2]), Upsert.load
+def hesitating(write):
+    def called(self, *arguments, **options):
+        if self.name == "RFP":
+            time.sleep(random.uniform(0, float(sys.argv[2])))
+        return write(self, *arguments, **options)
+    return called
 
-def slowly(self, entries):
-    time.sleep(pause)
-    return load(self, entries)
-
-Upsert.load = slowly
+Collection.insert_many = hesitating(Collection.insert_many)
+Collection.bulk_write = hesitating(Collection.bulk_write)
 for function in (spool.chunked, spool.Spool.chunks):
     function.__kwdefaults__["count"] = 3
 configured = settings.load()
 long_ago = datetime(1970, 1, 1, tzinfo=UTC)
-run = Run(configured, [FolderSource(configured.inbox)], run_id=name, window=Window(long_ago),
+run = Run(configured, [FolderSource(configured.inbox)], run_id=sys.argv[1], window=Window(long_ago),
           watermark=long_ago, dry_run=False, now=datetime.now(UTC))
 print("ready", flush=True)
 sys.stdin.readline()
 run.extract()
 run.transform()
-print("load", flush=True)
+print("extracted", flush=True)
+sys.stdin.readline()
 run.load()
 print(json.dumps(run.reconcile().counts["folder"].as_dict()), flush=True)
 """
@@ -57,25 +60,44 @@ JOBS = [f"job-{number}" for number in range(40)]
 COLOURS = ("red", "blue", "short")
 
 
-def start(name: str, posts: list[bytes], folder: Path, *, pause: float = 0) -> subprocess.Popen[str]:
-    """A loader with a home of its own, which waits to be told to go, and `pause` seconds before each chunk."""
+def start(name: str, posts: list[bytes], folder: Path, *, hesitates: float) -> subprocess.Popen[str]:
+    """A loader with a home of its own, which waits to be told to go, and up to so many seconds before it writes."""
     inbox = folder / name / "inbox"
     inbox.mkdir(parents=True)
     (inbox / "posts.jsonl").write_bytes(b"\n".join(posts))
     environment = {**os.environ, "FUTURSCAM_HOME": str(folder / name)}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", LOADER, name, str(pause)], env=environment, **pipes)
+    return subprocess.Popen([sys.executable, "-c", LOADER, name, str(hesitates)], env=environment, **pipes)
+
+
+def heard(loader: subprocess.Popen[str], word: str) -> None:
+    """Wait until it says so."""
+    assert loader.stdout is not None
+    assert loader.stdout.readline() == f"{word}\n"
 
 
 def go(*loaders: subprocess.Popen[str]) -> None:
-    """Let them begin, once all are ready."""
-    for loader in loaders:
-        assert loader.stdout is not None
-        assert loader.stdout.readline() == "ready\n"
+    """Let them go on, all at once."""
     for loader in loaders:
         assert loader.stdin is not None
         loader.stdin.write("\n")
         loader.stdin.flush()
+
+
+def extract(*loaders: subprocess.Popen[str]) -> None:
+    """Have them read their sources at once, and wait with what they found."""
+    for loader in loaders:
+        heard(loader, "ready")
+    go(*loaders)
+    for loader in loaders:
+        heard(loader, "extracted")
+
+
+def told(loaders: list[subprocess.Popen[str]]) -> list[dict[str, int]]:
+    """What each says that it did, at its end."""
+    words = [loader.communicate(timeout=120)[0] for loader in loaders]
+    assert [loader.returncode for loader in loaders] == [0] * len(loaders)
+    return [json.loads(text) for text in words]
 
 
 def versions(rng: random.Random) -> list[tuple[str, bytes]]:
@@ -114,12 +136,11 @@ def test_two_processes_load_overlapping_versions_at_once(
     rng = random.Random(seed)
     every = versions(rng)
     shares = [[payload for _, payload in every if rng.random() < 0.7] for _ in range(2)]
-    loaders = [start(f"loader-{number}", share, tmp_path) for number, share in enumerate(shares)]
+    loaders = [start(f"loader-{number}", share, tmp_path, hesitates=0.01) for number, share in enumerate(shares)]
+    extract(*loaders)
     go(*loaders)
-    told = [loader.communicate(timeout=120)[0] for loader in loaders]
+    counts = told(loaders)
 
-    assert [loader.returncode for loader in loaders] == [0, 0]
-    counts = [json.loads(text.splitlines()[-1]) for text in told]
     wanted = last_titles([*shares[0], *shares[1]])
     assert stored(database) == sorted(wanted.items())
     assert sum(one["inserted"] for one in counts) == len(wanted)
@@ -129,15 +150,32 @@ def test_two_processes_load_overlapping_versions_at_once(
     assert {found["_id"] for found in database["RFP_outcomes"].find({}, {"_id": 1})} == landed
 
 
+def test_the_newer_of_two_replacements_at_once_stays(
+    database: Database[dict[str, Any]], world: World, tmp_path: Path
+) -> None:
+    """Both find the first version and decide to replace it; whoever writes last, the third version is there."""
+    finish(world.open(Shelf([record(post(job, INSTANTS[0])) for job in JOBS])))
+    second = start("second", [post(job, INSTANTS[1], "blue") for job in JOBS], tmp_path, hesitates=0.02)
+    third = start("third", [post(job, INSTANTS[2], "short") for job in JOBS], tmp_path, hesitates=0.02)
+    # One after the other, so that only the third one picks up what the other has in hand, and could not mend it later.
+    extract(second)
+    extract(third)
+    go(second, third)
+    counts = told([second, third])
+
+    assert {title for _, (_, title) in stored(database)} == {"Short"}
+    assert [one["extracted"] for one in counts] == [len(JOBS), 2 * len(JOBS)]
+    assert counts[1]["updated"] >= len(JOBS)
+
+
 def test_a_killed_loader_leaves_nothing_behind_that_the_next_run_does_not_finish(
     database: Database[dict[str, Any]], world: World, tmp_path: Path
 ) -> None:
     """Killed while it loads, its source gone: all that it had landed is loaded, once, in its last version."""
     every = [payload for _, payload in versions(random.Random(3))]
-    loader = start("killed", every, tmp_path, pause=0.02)
+    loader = start("killed", every, tmp_path, hesitates=0.05)
+    extract(loader)
     go(loader)
-    assert loader.stdout is not None
-    assert loader.stdout.readline() == "load\n"
     deadline = time.monotonic() + 60
     while database["RFP"].count_documents({}) == 0 and time.monotonic() < deadline:
         time.sleep(0.01)
