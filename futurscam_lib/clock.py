@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
@@ -85,6 +86,8 @@ def from_epoch(seconds: float) -> datetime:
         return EPOCH if seconds < 0 else datetime.max.replace(tzinfo=UTC)
 
 
+# The days on which missions begin and end, and the last instants of days that are deadlines, come again and again.
+@lru_cache(maxsize=4096)
 def _parse(text: str, naive: ZoneInfo | None) -> tuple[datetime, str]:
     found = _ISO.fullmatch(text.strip())
     if found is None:

@@ -145,5 +145,8 @@ class Reject:
 
     @property
     def item(self) -> str:
-        """What the quarantine keeps one entry for: the job where known, else the place it came from."""
-        return f"{self.raw.source}:{self.job_id or self.raw.origin}"
+        """What the quarantine keeps one entry for: the job where known, else the place it came from.
+
+        The two are told apart: a job may call itself what another's file is called.
+        """
+        return f"{self.raw.source}#{self.job_id}" if self.job_id else f"{self.raw.source}:{self.raw.origin}"

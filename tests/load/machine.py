@@ -316,7 +316,7 @@ class World:
         for item in due:
             if item.kind == "good":
                 continue
-            name = f"folder:{item.job if item.kind in _TELLING else item.record.origin}"
+            name = f"folder#{item.job}" if item.kind in _TELLING else f"folder:{item.record.origin}"
             if name not in last or _instant_of(item) >= _instant_of(last[name]):
                 last[name] = item
         assert entries.keys() == last.keys()

@@ -104,7 +104,7 @@ def test_a_run_that_breaks_off_anywhere_is_made_good(world: World, write: int, h
     assert world.run()
     assert {found["job_id"] for found in world.collections.rfps.find()} == {"job-1", "job-2", "job-3"}
     assert {found["_id"] for found in world.collections.rejects.find()} == {
-        "folder:job-2",
+        "folder#job-2",
         f"folder:{broken.record.origin}",
     }
 

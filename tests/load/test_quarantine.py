@@ -56,7 +56,7 @@ def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
     (found,) = entries(world).values()
     facts = {name: found[name] for name in ("_id", "source", "origin", "code", "path", "job_id", "instant", "raw_id")}
     assert facts == {
-        "_id": "folder:job-1",
+        "_id": "folder#job-1",
         "source": "folder",
         "origin": "archive/posts.jsonl:17",
         "code": "missing",
@@ -135,7 +135,7 @@ def test_of_many_versions_in_a_chunk_the_last_one_resolves_it(world: World, orde
     load(world, bad(MIDDLE))
     load(world, *(good(EARLY), good(LATE))[::order])
 
-    assert states(world) == {"folder:job-1": "resolved"}
+    assert states(world) == {"folder#job-1": "resolved"}
 
 
 def test_an_older_version_does_not_resolve_it(world: World) -> None:
@@ -143,7 +143,7 @@ def test_an_older_version_does_not_resolve_it(world: World) -> None:
     load(world, bad(MIDDLE))
     load(world, good(EARLY))
 
-    assert states(world) == {"folder:job-1": "open"}
+    assert states(world) == {"folder#job-1": "open"}
     assert world.collections.rfps.count_documents({}) == 1
 
 
@@ -152,7 +152,7 @@ def test_a_reject_that_a_document_has_overtaken_is_born_resolved(world: World) -
     load(world, good(MIDDLE))
     load(world, bad(EARLY))
 
-    assert states(world) == {"folder:job-1": "resolved"}
+    assert states(world) == {"folder#job-1": "resolved"}
 
 
 def test_a_newer_reject_opens_it_again(world: World) -> None:
@@ -190,7 +190,7 @@ def test_another_job_in_its_place_does_not_resolve_it(world: World) -> None:
     load(world, bad(job="job-1", origin="posts.json[3]"))
     load(world, good(LATE, job="job-2", origin="posts.json[3]", at=T0 + timedelta(days=1)))
 
-    assert states(world) == {"folder:job-1": "open"}
+    assert states(world) == {"folder#job-1": "open"}
 
 
 def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
@@ -200,7 +200,7 @@ def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
     world.collections.rejects.delete_many({})
 
     assert load(world, bad()).rejected == 1
-    assert states(world) == {"folder:job-1": "open"}
+    assert states(world) == {"folder#job-1": "open"}
 
 
 def test_ids_of_any_length_bring_no_run_down(world: World) -> None:

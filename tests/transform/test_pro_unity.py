@@ -259,7 +259,7 @@ def test_a_reject_still_tells_which_post_it_was(post: dict[str, Any], seen_at: d
 
     assert isinstance(made, Reject)
     assert (made.job_id, made.instant) == (post["id"], "2026-07-08T07:15:44.9183706Z")
-    assert made.item == f"folder:{post['id']}"
+    assert made.item == f"folder#{post['id']}"
     assert made.raw is raw
 
 
