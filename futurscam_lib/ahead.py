@@ -1,8 +1,7 @@
-"""Working ahead in threads: what waits for the database or cleans HTML leaves the processor to others meanwhile."""
+"""Working ahead: while one thread waits for the database, the caller gets on with what does not need it."""
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,21 +13,22 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T], *, threads: int = 1) -> Iterator[R]:
-    """Give `work(item)` for each item, in order; while the caller deals with one, threads work on the next.
+def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Give `work(item)` for each item, in order; a thread works on the next one while the caller deals with this one.
 
-    With one thread no two items are worked on at the same time. At most `threads` + 1 results are held. An error is
-    raised where its result would have been given.
+    No two items are worked on at the same time, and at most two results are held. An error is raised where its result
+    would have been given.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
-    waiting: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    before: Future[R] | None = None
     try:
         for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            begun = pool.submit(work, item)
+            if before:
+                yield before.result()
+            before = begun
+        if before:
+            yield before.result()
     finally:
         # After an error or an interrupt nobody waits for what has begun: it may be stuck in the network.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -47,11 +47,9 @@ if TYPE_CHECKING:
     from futurscam_lib.load.entry import Outcome
     from futurscam_lib.load.landing import Landed
     from futurscam_lib.load.upsert import Loaded
-    from futurscam_lib.rfp import Rfp
     from futurscam_lib.settings import Settings
     from futurscam_lib.show import Picture
 
-_SLICE: Final = 100
 _ROWS: Final = 20
 _RAW_ROWS: Final = 8
 _CHANGES: Final = 200
@@ -208,9 +206,9 @@ class Run(Shown):
         if self._extracted is None:
             raise UsageError("Nothing was extracted yet: call extract() first.")
         report = Transformed(oddities=self._tally.oddities)
-        for made in ahead(self._make, self._raw.chunks(count=_SLICE), threads=2):
-            for raw, one in made:
-                self._keep(raw, one, report)
+        for chunk in self._raw.chunks():
+            for found in chunk:
+                self._transform_one(RawRecord.from_document(found), report)
         self._raw.close()
         self._transformed = report
         return report
@@ -350,11 +348,8 @@ class Run(Shown):
             report.rows.append((record.source, record.origin, record.instant, record.size, beginning))
         self._raw.append(record.to_document())
 
-    def _make(self, chunk: Sequence[Mapping[str, Any]]) -> list[tuple[RawRecord, Rfp | Reject]]:
-        records = [RawRecord.from_document(found) for found in chunk]
-        return [(raw, transform(raw, seen_at=self._now)) for raw in records]
-
-    def _keep(self, raw: RawRecord, made: Rfp | Reject, report: Transformed) -> None:
+    def _transform_one(self, raw: RawRecord, report: Transformed) -> None:
+        made = transform(raw, seen_at=self._now)
         if not isinstance(made, Reject):
             try:
                 entry = Entry.of(made, raw, run_id=self.run_id, seen_at=self._now)

@@ -26,14 +26,14 @@ CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True)
 T = TypeVar("T")
 
 
-def chunked(items: Iterable[T], *, size: Callable[[T], int], count: int = CHUNK_ITEMS) -> Iterator[list[T]]:
-    """Lists of at most `count` items or some `CHUNK_BYTES`, whichever is reached first."""
+def chunked(items: Iterable[T], *, size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of at most `CHUNK_ITEMS` items or some `CHUNK_BYTES`, whichever is reached first."""
     chunk: list[T] = []
     held = 0
     for item in items:
         chunk.append(item)
         held += size(item)
-        if len(chunk) == count or held >= CHUNK_BYTES:
+        if len(chunk) == CHUNK_ITEMS or held >= CHUNK_BYTES:
             yield chunk
             chunk, held = [], 0
     if chunk:
@@ -73,11 +73,11 @@ class Spool:
         self._file.write(bson.encode(entry))
         self._count += 1
 
-    def chunks(self, *, count: int = CHUNK_ITEMS) -> Iterator[list[dict[str, Any]]]:
+    def chunks(self) -> Iterator[list[dict[str, Any]]]:
         """All entries, a chunk at a time."""
         self._file.seek(0)
         sized = ((len(entry), bson.decode(entry, CODEC)) for entry in self._encoded())
-        for chunk in chunked(sized, size=lambda one: one[0], count=count):
+        for chunk in chunked(sized, size=lambda one: one[0]):
             yield [entry for _, entry in chunk]
 
     def close(self) -> None:

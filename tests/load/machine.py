@@ -363,10 +363,7 @@ class World:
 def finish(run: Run, *, chunk: int = 1000, fault: Fault | None = None) -> Summary:
     """All steps of a run, in chunks of so many items."""
     with pytest.MonkeyPatch.context() as patch, breaking(fault):
-        for function in (spool.chunked, spool.Spool.chunks):
-            assert function.__kwdefaults__ is not None
-            patch.setitem(function.__kwdefaults__, "count", chunk)
-        patch.setattr("futurscam_lib.pipeline._SLICE", chunk)
+        patch.setattr(spool, "CHUNK_ITEMS", chunk)
         run.extract()
         run.transform()
         run.load()

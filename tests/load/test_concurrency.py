@@ -40,8 +40,7 @@ def hesitating(write):
 
 Collection.insert_many = hesitating(Collection.insert_many)
 Collection.bulk_write = hesitating(Collection.bulk_write)
-for function in (spool.chunked, spool.Spool.chunks):
-    function.__kwdefaults__["count"] = 3
+spool.CHUNK_ITEMS = 3
 configured = settings.load()
 long_ago = datetime(1970, 1, 1, tzinfo=UTC)
 run = Run(configured, [FolderSource(configured.inbox)], run_id=sys.argv[1], window=Window(long_ago),

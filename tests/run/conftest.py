@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import nbformat
@@ -70,6 +70,7 @@ class Workshop:
 
     home: Path
     database: Database[dict[str, Any]]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
@@ -123,19 +124,19 @@ class Workshop:
         return runner.run(self.settings, runner.Request(**request))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command, in another process."""
-        return _process("-m", "futurscam_lib", *arguments)
+        """The command, in another process; ended with the test at the latest."""
+        return self._python("-m", "futurscam_lib", *arguments)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command to its end."""
-        with self.start(*arguments) as process:
-            said, told = process.communicate(timeout=120)
+        process = self.start(*arguments)
+        said, told = process.communicate(timeout=120)
         return subprocess.CompletedProcess(process.args, process.returncode, said, told)
 
     def script(self, code: str) -> int:
         """Run a Python program to its end, whatever it is; give its exit code."""
-        with _process("-c", code) as process:
-            process.communicate(timeout=120)
+        process = self._python("-c", code)
+        process.communicate(timeout=120)
         return process.returncode
 
     def entries(self, *events: str) -> list[Entry]:
@@ -195,27 +196,31 @@ class Workshop:
             "unfinished": [run["_id"] for run in self.database.RFP_runs.find() if "sources" in run],
         }
 
+    def _python(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=settings_module.PROJECT,
+            env=os.environ.copy(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
     def _write(self, notebook: nbformat.NotebookNode) -> None:
         folder = self.home / "notebooks"
         folder.mkdir(exist_ok=True)
         nbformat.write(notebook, folder / "etl.ipynb")
 
 
-def _process(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=settings_module.PROJECT,
-        env=os.environ.copy(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.fixture
 def workshop(home: Settings, database: Database[dict[str, Any]]) -> Iterator[Workshop]:
-    """A fresh home; whatever kernel a test left in it is ended."""
+    """A fresh home; whatever a test left running in it is ended."""
     made = Workshop(home.home, database)
     yield made
+    for process in made.started:
+        process.kill()
+        process.communicate()
     for kernel in made.kernels():
         kernel.kill()

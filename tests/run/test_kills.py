@@ -168,8 +168,8 @@ def is_killed(workshop: Workshop, who: str) -> str:
         assert (result.status, result.exit_code) == ("failed", 1)
         assert "SIGKILL" in result.error
         return "failed"
-    with workshop.start("run") as process:
-        process.communicate(timeout=60)
+    process = workshop.start("run")
+    process.communicate(timeout=60)
     assert process.returncode == -9
     assert [entry.event for entry in workshop.entries()][-1] == "start"
     return "crashed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -129,7 +129,7 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
     ledger = Ledger(workshop.settings.ledger_file)
     for number, ending in enumerate(["end", "end", "end", "crashed", "end", None]):
         ledger.append("start", at=T0, run_id=f"r{number}", facts={})
-        facts = {"status": "ok", "seconds": 1.5, "counts": {"extracted": number}, "error": "none"}
+        facts: dict[str, Any] = {"status": "ok", "seconds": 1.5, "counts": {"extracted": number}, "error": "none"}
         if ending:
             ledger.append(ending, at=T0, run_id=f"r{number}", facts=facts if ending == "end" else {})
     ledger.append("reset", at=T0, run_id="reset-1", facts={"watermark": {"before": None, "after": clock.to_text(T0)}})

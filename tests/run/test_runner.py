@@ -110,11 +110,11 @@ def test_which_successful_run_moves_the_watermark(
 ) -> None:
     """One that left no gap: open end, from the watermark or before it, all sources, for real; the others leave it."""
     monkeypatch.setattr(settings, "KNOWN_SOURCES", ("folder", "mailbox"))
-    monkeypatch.setenv("FUTURSCAM_SOURCES", "folder,mailbox")
+    configured = workshop.settings.model_copy(update={"sources": ("folder", "mailbox")})
     before = workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, SHOW_START, GLUE)
 
-    result = workshop.run(**asked)
+    result = runner.run(configured, runner.Request(**asked))
 
     assert (result.status, result.exit_code) == ("ok", 0)
     assert workshop.last.facts["watermark"] == result.watermark
@@ -133,7 +133,10 @@ def test_the_watermark_never_goes_back(workshop: Workshop) -> None:
     ahead = workshop.set_watermark(clock.now() + timedelta(seconds=4))
     workshop.notebook(SUMMARY, GLUE)
 
-    assert workshop.run().exit_code == 0
+    result = workshop.run()
+
+    assert result.exit_code == 0
+    assert result.watermark["after"] == result.watermark["before"]
     assert workshop.watermark_file.read_bytes() == ahead
 
 
@@ -386,11 +389,11 @@ def test_a_polite_request_to_end(workshop: Workshop) -> None:
     before = workshop.set_watermark(T0)
     workshop.notebook("import time\nprint('waiting', flush=True)\nopen('waits', 'w').close()\ntime.sleep(300)")
 
-    with workshop.start("run") as process:
-        soon((workshop.home / "waits").exists)
-        (kernel,) = workshop.kernels()
-        process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=60)
+    process = workshop.start("run")
+    soon((workshop.home / "waits").exists)
+    (kernel,) = workshop.kernels()
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert "interrupted from outside" in told

@@ -38,7 +38,6 @@ def test_of_runs_that_start_together_one_works(patient: Workshop) -> None:
     (patient.home / "go").touch()
     worker, *others = sorted(processes, key=lambda process: process.poll() is not None)
     said, _ = worker.communicate(timeout=60)
-
     told = json.loads(said)
     assert (worker.returncode, told["status"]) == (0, "ok")
     for process in others:
@@ -51,21 +50,20 @@ def test_of_runs_that_start_together_one_works(patient: Workshop) -> None:
 
 def test_a_second_run_changes_nothing(patient: Workshop) -> None:
     """Started by the command, or by a program of this project: no file, no document, no entry; the first ends well."""
-    with patient.start("run") as first:
-        soon((patient.home / "waits").exists)
-        before, documents = patient.files(), patient.database.list_collection_names()
+    first = patient.start("run")
+    soon((patient.home / "waits").exists)
+    before, documents = patient.files(), patient.database.list_collection_names()
 
-        second = patient.command("run", "--since", "2026-01-01")
-        with pytest.raises(AlreadyRunning, match=rf"process {first.pid}\), since"):
-            patient.run()
+    second = patient.command("run", "--since", "2026-01-01")
+    with pytest.raises(AlreadyRunning, match=rf"process {first.pid}\), since"):
+        patient.run()
 
-        assert second.returncode == 5
-        assert patient.files() == before
-        assert patient.database.list_collection_names() == documents
-        assert f"process {first.pid}" in json.loads(patient.command("status", "--json").stdout)["running"]
-        (patient.home / "go").touch()
-        first.communicate(timeout=60)
-
+    assert second.returncode == 5
+    assert patient.files() == before
+    assert patient.database.list_collection_names() == documents
+    assert f"process {first.pid}" in json.loads(patient.command("status", "--json").stdout)["running"]
+    (patient.home / "go").touch()
+    first.communicate(timeout=60)
     assert first.returncode == 0
     assert patient.watermark != T0
     assert len(patient.entries("start")) == 1
