@@ -122,3 +122,15 @@ def test_a_move_never_overwrites(tmp_path: Path) -> None:
     files.move_if_absent(old, new)
     assert new.read_bytes() == b"old"
     assert not old.exists()
+
+
+def test_what_a_kill_left_is_swept(tmp_path: Path) -> None:
+    """Temporary files of this name go; those of others, and the file itself, stay."""
+    kept = [tmp_path / name for name in (".last_execution", "..other.0a1b2c3d.tmp", "x.tmp")]
+    left = [tmp_path / f"..last_execution.{number}.tmp" for number in ("0a1b2c3d", "ffffffff")]
+    for path in (*kept, *left):
+        path.touch()
+
+    files.sweep(tmp_path / ".last_execution")
+
+    assert set(tmp_path.iterdir()) == set(kept)

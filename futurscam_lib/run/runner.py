@@ -13,8 +13,8 @@ import structlog
 from futurscam_lib import clock, scraps, settings
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
-from futurscam_lib.errors import ExitCode, UsageError, exit_code_of
-from futurscam_lib.files import replace
+from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
+from futurscam_lib.files import replace, sweep
 from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
 from futurscam_lib.run import engine, facts
 from futurscam_lib.run.lock import RunLock
@@ -172,8 +172,17 @@ class _Supervised:
             raise
         self._append("end", **_end_facts(result, verdict, notebook=self._relative(self._output), digest=digest))
         if standing != before:
-            self._watermark.commit(standing)
+            self._commit(standing)
         return result
+
+    def _commit(self, standing: datetime) -> None:
+        try:
+            self._watermark.commit(standing)
+        except OSError as error:
+            raise OperatorMustAct(
+                f"All was loaded, but {self._settings.watermark_file} could not be written ({error.strerror}). "
+                "Nothing is lost: the next run reads the same window again. Make room, or give the right to write it."
+            ) from error
 
     def _check(self) -> None:
         """What can be known to be wrong before anything runs."""
@@ -211,7 +220,10 @@ class _Supervised:
 
     def _bury_crashed(self) -> None:
         """Earlier runs that started and never ended: say so in the ledger, and make an end of their notebooks."""
-        for entry in self._ledger.unfinished():
+        crashed = self._ledger.unfinished()
+        if crashed:
+            sweep(self._settings.watermark_file)
+        for entry in crashed:
             self._ledger.append(
                 "crashed",
                 at=clock.now(),
@@ -224,6 +236,7 @@ class _Supervised:
         final = self._settings.runs / str(entry.facts["notebook"])
         part = engine.part_path(final)
         about = {"notebook": str(entry.facts["notebook"])}
+        sweep(part)
         if final.exists():
             # Killed after it was closed and before the ledger said so: the end that it tells of never came.
             part.unlink(missing_ok=True)
@@ -283,6 +296,7 @@ class _Supervised:
             and not request.dry_run
             and request.until is None
             and (request.since is None or request.since <= before)
+            and (request.overlap is None or request.overlap >= self._settings.overlap)
             and (not request.sources or set(request.sources) >= set(self._settings.sources))
         )
         return max(before, after(self._started)) if complete else before

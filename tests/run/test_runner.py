@@ -102,6 +102,8 @@ def test_a_watermark_that_cannot_be_believed_stops_the_run(workshop: Workshop, d
         ({"sources": ("folder",)}, False),
         ({"sources": ("mailbox", "folder")}, True),
         ({"dry_run": True}, False),
+        ({"overlap": timedelta(minutes=1)}, False),
+        ({"overlap": timedelta(minutes=30)}, True),
     ],
     ids=str,
 )
@@ -126,6 +128,21 @@ def test_which_successful_run_moves_the_watermark(
     parameters = workshop.entries("start")[0].facts["parameters"]
     assert parameters["watermark"] == clock.to_text(asked.get("since", T0))
     assert parameters["sources"] == ",".join(asked.get("sources", ("folder", "mailbox")))
+
+
+def test_a_watermark_that_cannot_be_written(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator is told; the file is as it was, so the next run reads the same window again."""
+    before = workshop.set_watermark(T0)
+    workshop.notebook(SUMMARY, SHOW_START, GLUE)
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("futurscam_lib.watermark.write_atomically", full)
+    with pytest.raises(OperatorMustAct, match="No space left"):
+        runner.run(workshop.settings, runner.Request())
+
+    assert workshop.watermark_file.read_bytes() == before
 
 
 def test_the_watermark_never_goes_back(workshop: Workshop) -> None:
