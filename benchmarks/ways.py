@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from futurscam_lib.records import RawRecord
 
 
-def whole_way() -> dict[str, Any]:
-    """Folder -> land -> transform -> load -> reconcile, as the notebook calls it."""
+def whole_way(sources: str = "folder") -> dict[str, Any]:
+    """Sources -> land -> transform -> load -> reconcile, as the notebook calls it."""
     from futurscam_lib.pipeline import open_run  # noqa: PLC0415 - each way imports what it needs
 
     marks = [("", time.perf_counter())]
-    run = open_run(watermark="2000-01-01", dry_run=False)
+    run = open_run(watermark="2000-01-01", sources=sources, dry_run=False)
     marks.append(("open", time.perf_counter()))
     for name, step in (("extract", run.extract), ("transform", run.transform), ("load", run.load)):
         step()
@@ -76,6 +76,40 @@ def post_each(url: str) -> dict[str, Any]:
                     counts["inserted"] += 1
             seconds += time.perf_counter() - begin
     return {"seconds": seconds, "counts": counts}
+
+
+def plain_graph_mail(count: int) -> dict[str, Any]:
+    """What a script would do: list the mails, then ask for each one's attachments, content and all; nothing is kept."""
+    import httpx  # noqa: PLC0415
+
+    from futurscam_lib.extract import tls  # noqa: PLC0415
+    from futurscam_lib.extract.microsoft import AppToken  # noqa: PLC0415
+
+    configured = settings.load()
+    token = AppToken(configured, scope=f"{configured.graph_url}/.default")()
+    base = f"{configured.graph_url}/v1.0/users/{configured.graph_mailbox}/messages"
+    begin, found = time.perf_counter(), 0
+    with httpx.Client(verify=tls.context(), headers={"Authorization": f"Bearer {token}"}) as client:
+        mails = client.get(base, params={"$top": count, "$select": "id"}).json()["value"]
+        for mail in mails[:count]:
+            attachments = client.get(f"{base}/{mail['id']}/attachments").json()["value"]
+            found += sum(one["name"].endswith(".json") and bool(one["contentBytes"]) for one in attachments)
+    return {"seconds": time.perf_counter() - begin, "counts": {"extracted": found}}
+
+
+def plain_boond(count: int) -> dict[str, Any]:
+    """What a script would do: list the opportunities, then ask for each one's tab; nothing is kept."""
+    import httpx  # noqa: PLC0415
+
+    from futurscam_lib.extract.boond_signer import signer_of  # noqa: PLC0415
+
+    configured = settings.load()
+    begin, found = time.perf_counter(), 0
+    with httpx.Client(base_url=configured.boond_url, headers=dict(signer_of(configured).headers())) as client:
+        rows = client.get("/opportunities", params={"maxResults": count}).json()["data"]
+        for row in rows[:count]:
+            found += bool(client.get(f"/opportunities/{row['id']}/information").json()["data"])
+    return {"seconds": time.perf_counter() - begin, "counts": {"extracted": found}}
 
 
 def _ready(inbox: Path) -> Iterator[list[tuple[dict[str, Any], dict[str, Any]]]]:
@@ -132,7 +166,13 @@ def _as_json(document: dict[str, Any]) -> bytes:
     return orjson.dumps(document)
 
 
-_WAYS = {"whole_way": whole_way, "insert_many": insert_many, "post_each": post_each}
+_WAYS = {
+    "whole_way": whole_way,
+    "insert_many": insert_many,
+    "post_each": post_each,
+    "plain_graph_mail": plain_graph_mail,
+    "plain_boond": plain_boond,
+}
 
 if __name__ == "__main__":
     measured = _WAYS[sys.argv[1]](**json.loads(sys.argv[2]))  # type: ignore[operator]

@@ -1,7 +1,8 @@
-"""Working ahead: while one thread waits for the database, the caller gets on with what does not need it."""
+"""Working ahead: while threads wait for a database or a server, the caller gets on with what does not need them."""
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,22 +14,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Give `work(item)` for each item, in order; a thread works on the next one while the caller deals with this one.
+def ahead(work: Callable[[T], R], items: Iterable[T], *, threads: int = 1) -> Iterator[R]:
+    """Give `work(item)` for each item, in order; threads work on the next ones while the caller deals with this one.
 
-    No two items are worked on at the same time, and at most two results are held. An error is raised where its result
-    would have been given.
+    At most `threads` items are worked on at the same time, and at most twice as many results are held. An error is
+    raised where its result would have been given.
     """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-    before: Future[R] | None = None
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    begun: deque[Future[R]] = deque()
     try:
         for item in items:
-            begun = pool.submit(work, item)
-            if before:
-                yield before.result()
-            before = begun
-        if before:
-            yield before.result()
+            begun.append(pool.submit(work, item))
+            if len(begun) >= 2 * threads:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
     finally:
         # After an error or an interrupt nobody waits for what has begun: it may be stuck in the network.
         pool.shutdown(wait=False, cancel_futures=True)

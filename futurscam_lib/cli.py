@@ -111,6 +111,32 @@ def demo(
     raise typer.Exit(int(result.exit_code))
 
 
+@app.command(epilog="Example: futurscam check --source boond")
+def check(
+    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try each source and MongoDB, and write nothing.
+
+    Says of each whether it was reached, took the credentials and may be read, how many items wait for the next run,
+    and what to do about what does not work.
+    """
+    from futurscam_lib import check as tried  # noqa: PLC0415
+
+    configured = settings.load()
+    names = tuple(dict.fromkeys(source or configured.sources))
+    configured.require(names)
+    found = tried.find_out(configured, names, now=clock.now())
+    if as_json:
+        _print_json([{**one.as_dict(), "problem": _redacted(one.problem)} for one in found])
+    else:
+        typer.echo(repr(tried.table(found)))
+        for one in found:
+            if one.problem:
+                _tell(f"\n{one.name}: {one.problem}")
+    raise typer.Exit(max(int(one.exit_code) for one in found))
+
+
 @app.command(epilog="Example: futurscam status --json")
 def status(as_json: Json = False) -> None:
     """Tell how things stand, and write nothing."""

@@ -40,6 +40,25 @@ class OperatorMustAct(FuturscamError):
     exit_code = ExitCode.OPERATOR_MUST_ACT
 
 
+class Refused(OperatorMustAct):
+    """A service answered, and said no.
+
+    Args:
+        message: For a person, with the remedy where one is known.
+        status: HTTP status; 0 where the service speaks another protocol.
+        code: The service's own word for it, empty where it gives none.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
+        """See the class."""
+        super().__init__(message)
+        self.status, self.code = status, code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling, which by default would forget the status."""
+        return (_rebuild_refused, (str(self), self.status, self.code))
+
+
 class AlreadyRunning(FuturscamError):
     """Another run holds the lock."""
 
@@ -73,6 +92,10 @@ class Rejected(FuturscamError):
 
 def _rebuild_rejected(message: str, code: str, path: str, line: int, column: int) -> Rejected:
     return Rejected(message, code=code, path=path, line=line, column=column)
+
+
+def _rebuild_refused(message: str, status: int, code: str) -> Refused:
+    return Refused(message, status=status, code=code)
 
 
 def exit_code_of(class_name: str) -> ExitCode:

@@ -6,6 +6,7 @@ Records stream from step to step in chunks through spools; no step holds them al
 from __future__ import annotations
 
 import os
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
 from futurscam_lib.extract import open_sources
+from futurscam_lib.extract.source import CONCURRENT, Sweeping
 from futurscam_lib.load import lifecycle, mongo, quarantine
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.durability import Durability
@@ -24,6 +26,7 @@ from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.naming import BY_HAND, SUPERVISED, by_hand, started_by
 from futurscam_lib.records import RawRecord, Reject, Window
 from futurscam_lib.reports import (
+    Ended,
     Extracted,
     Failure,
     LoadReport,
@@ -36,7 +39,7 @@ from futurscam_lib.reports import (
 from futurscam_lib.show import Shown, Table
 from futurscam_lib.spool import Spool, chunked
 from futurscam_lib.tally import Tally
-from futurscam_lib.transform import transform, version_for
+from futurscam_lib.transform import boond, transform, version_for
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -86,9 +89,7 @@ def open_run(
     window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
     asked = (name.strip() for name in sources.split(","))
     names = tuple(dict.fromkeys(name for name in asked if name)) or configured.sources
-    unknown = sorted(set(names) - set(settings.KNOWN_SOURCES))
-    if unknown:
-        raise UsageError(f"sources names {', '.join(unknown)}; allowed: {', '.join(settings.KNOWN_SOURCES)}.")
+    configured.require(names)
     if not run_id or os.environ.get(SUPERVISED) != run_id:
         run_id = by_hand(run_id, now=now)
     return Run(
@@ -136,6 +137,11 @@ class Run(Shown):
         """Connect; see `open_run`, which makes the arguments from what a notebook knows."""
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
         self._settings, self._sources, self._now = configured, sources, now
+        self._instance = boond.Instance(
+            url=configured.boond_url.removesuffix("/api"),
+            open_states=configured.boond_open_states,
+            origins=configured.boond_origins or {},
+        )
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
         with mongo.mongo_errors():
@@ -157,7 +163,7 @@ class Run(Shown):
         self._extracted: Extracted | None = None
         self._transformed: Transformed | None = None
         self._loaded: LoadReport | None = None
-        self._closed = 0
+        self._ended = Ended(self.dry_run)
         self._tally = Tally()
 
     def extract(self) -> Extracted:
@@ -249,15 +255,24 @@ class Run(Shown):
         self._loaded = report
         return report
 
-    def close_ended(self) -> Table:
-        """Close missions whose deadline has passed: `isActive` becomes false, nothing is deleted."""
+    def close_ended(self) -> Ended:
+        """Close missions that have ended: `isActive` becomes false, nothing is deleted.
+
+        Those whose deadline has passed, and those that a source no longer shows as open. A source that cannot be asked
+        is a failure of that source.
+
+        Raises:
+            RetryLater: MongoDB does not answer.
+        """
+        facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
+        report = self._ended = Ended(self.dry_run)
         with mongo.mongo_errors():
-            self._closed = lifecycle.close_past_deadline(
-                self._collections, run_id=self.run_id, now=self._now, dry_run=self.dry_run
-            )
-            active = self._collections.rfps.count_documents({"isActive": True})
-        word = "to be closed, their deadline has passed" if self.dry_run else "closed now, their deadline has passed"
-        return Table(("missions", "number"), [(word, self._closed), ("active", active)])
+            for source in self._sources:
+                if isinstance(source, Sweeping):
+                    self._sweep(source, lifecycle.SourceEnds(self._collections, source.name, **facts), source.name)
+            report.deadline = lifecycle.close_past_deadline(self._collections, **facts)
+            report.active = self._collections.rfps.count_documents({"isActive": True})
+        return report
 
     def reconcile(self) -> Summary:
         """Check that every record is accounted for.
@@ -280,7 +295,7 @@ class Run(Shown):
             },
             watermark=clock.to_text(self.watermark),
             counts=self._counts,
-            closed=self._closed,
+            closed=self._ended.closed,
             failures={n: one.failure for n, one in self._extracted.sources.items() if one.failure},
             reject_reasons=reasons,
             oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
@@ -337,6 +352,24 @@ class Run(Shown):
                 self._pass_on(record, report)
         one.notes = list(source.notes)
 
+    def _sweep(self, source: Sweeping, ends: lifecycle.SourceEnds, name: str) -> None:
+        """Ask one source which of its missions have ended; not one that has failed already."""
+        report = self._extracted.sources[name] if self._extracted else SourceReport()
+        if report.failure:
+            return
+        try:
+            with source.sweep() as found:
+
+                def fate_of(mission: lifecycle.Mission) -> tuple[lifecycle.Mission, str | None]:
+                    return mission, found.fate(mission.source_id)
+
+                for mission, fate in ahead(fate_of, ends.missing(found.open), threads=CONCURRENT):
+                    if fate:
+                        self._ended.at_source[name, fate] += ends.close(mission, fate)
+                self._ended.reopened += ends.reopen(found.open)
+        except FuturscamError as error:
+            report.failure = Failure.of(error)
+
     def _pick_up(self, record: RawRecord, report: Extracted) -> None:
         report.sources[record.source].picked_up += 1
         self._counts[record.source].extracted += 1
@@ -349,7 +382,7 @@ class Run(Shown):
         self._raw.append(record.to_document())
 
     def _transform_one(self, raw: RawRecord, report: Transformed) -> None:
-        made = transform(raw, seen_at=self._now)
+        made = transform(raw, seen_at=self._now, instance=self._instance)
         if not isinstance(made, Reject):
             try:
                 entry = Entry.of(made, raw, run_id=self.run_id, seen_at=self._now)
@@ -381,7 +414,11 @@ def _until_failure(source: Source, window: Window, report: SourceReport) -> Any:
     try:
         yield from source.read(window)
     except FuturscamError as error:
-        report.failure = Failure(type(error).__name__, str(error))
+        report.failure = Failure.of(error)
+    except Exception as error:  # noqa: BLE001 - a fault of the software in one source does not stop the others
+        traceback.print_exc()
+        told = f"{source.name} failed in a way that nobody foresaw ({type(error).__name__}: {error})."
+        report.failure = Failure(type(error).__name__, told)
 
 
 def _watermark_of(configured: Settings, now: datetime) -> datetime:

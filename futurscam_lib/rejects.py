@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from futurscam_lib import clock, settings
+from futurscam_lib import clock
 from futurscam_lib.errors import UsageError
-from futurscam_lib.extract import open_sources
+from futurscam_lib.extract.source import Unasked
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.landing import payloads
@@ -14,6 +14,7 @@ from futurscam_lib.load.quarantine import OPEN
 from futurscam_lib.naming import by_hand
 from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Window
+from futurscam_lib.source_settings import KNOWN_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def retry(configured: Settings, items: Sequence[str]) -> Summary:
     now = clock.now()
     run = Run(
         configured,
-        open_sources(configured, settings.KNOWN_SOURCES),
+        [Unasked(name) for name in KNOWN_SOURCES],
         run_id=by_hand("", now=now),
         window=Window(now),
         watermark=now,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from futurscam_lib import counts as accounting
 from futurscam_lib.show import Shown, Table
@@ -22,6 +22,11 @@ class Failure:
 
     error: str
     message: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """From the error itself."""
+        return cls(type(error).__name__, str(error))
 
 
 @dataclass(slots=True)
@@ -157,6 +162,39 @@ class LoadReport(Shown):
         return Table(("reference", "title", "field", "from", "to"), rows, title="What updates changed", notes=notes)
 
 
+@dataclass(slots=True, repr=False)
+class Ended(Shown):
+    """Missions that became inactive, and active again.
+
+    Attributes:
+        dry_run: Whether that is only what would have happened.
+        deadline: How many whose deadline has passed.
+        at_source: How many that their source has closed or deleted, by (source, `closed` or `deleted`).
+        reopened: How many that were closed because their source did not show them, which it does again.
+        active: How many are active now.
+    """
+
+    dry_run: bool
+    deadline: int = 0
+    at_source: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reopened: int = 0
+    active: int = 0
+
+    @property
+    def closed(self) -> int:
+        """All that became inactive."""
+        return self.deadline + self.at_source.total()
+
+    def table(self) -> Table:
+        """By reason."""
+        did = "to be closed" if self.dry_run else "closed now"
+        rows = [(f"{did}, their deadline has passed", self.deadline)]
+        rows += [(f"{did}, {fate} at {source}", count) for (source, fate), count in sorted(self.at_source.items())]
+        if self.reopened:
+            rows.append(("open again at their source", self.reopened))
+        return Table(("missions", "number"), [*rows, ("active", self.active)])
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary(Shown):
     """The reconciled sum of a run; glued into the notebook, where the runner reads it."""
@@ -195,7 +233,7 @@ class Summary(Shown):
         """The sum per source and in total."""
         rows = [(name, *one.as_dict().values(), "yes") for name, one in self.counts.items()]
         rows.append(("total", *self.total.as_dict().values(), "yes"))
-        notes = [f"{self.closed} mission(s) whose deadline has passed were closed."]
+        notes = [f"{self.closed} mission(s) that have ended were closed."]
         notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
         return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable  # noqa: TC003 - dataclass fields are read 
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -15,6 +16,11 @@ from futurscam_lib.mongo_uri import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+
+MAX_LINE: Final = 1000
+_LABEL: Final = r"[\w-]{1,63}"
+_ADDRESS: Final = rf"https?://({_LABEL}(\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?(/[^\s?#\\]*)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,25 @@ class Kind:
 
     parse: Callable[[str], Any]
     allowed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One line of the table of settings.
+
+    Attributes:
+        name: The variable.
+        default: Its text where nobody sets it; empty: it is `None` then.
+        kind: What it may hold.
+        help: What it is for, one sentence.
+        secret: Whether it is masked wherever it is shown, and looked up in the keyring.
+    """
+
+    name: str
+    default: str
+    kind: Kind
+    help: str
+    secret: bool = False
 
 
 def database_name(text: str) -> str:
@@ -76,6 +101,77 @@ def switch(text: str) -> bool:
     if word not in {"true", "yes", "on", "1", "false", "no", "off", "0"}:
         raise ValueError
     return word in {"true", "yes", "on", "1"}
+
+
+def one_of(known: Collection[str]) -> Kind:
+    """One of some words, in any case."""
+    words = {word.lower(): word for word in known}
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError
+        return words[text.lower()]
+
+    return Kind(parse, f"one of {', '.join(known)}")
+
+
+def line(text: str) -> str:
+    """One line of text, as it is."""
+    if not text.isprintable() or len(text) > MAX_LINE:
+        raise ValueError
+    return text
+
+
+def secret(text: str) -> SecretStr:
+    """The same, masked."""
+    # A token of Microsoft's has some 2,000 characters.
+    if not text.isprintable() or len(text) > 10 * MAX_LINE:
+        raise ValueError
+    return SecretStr(text)
+
+
+def tenant(text: str) -> str:
+    """What stands between two slashes of an address."""
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,255}", text):
+        raise ValueError
+    return text
+
+
+def url(text: str) -> str:
+    """An address to ask, without a slash at its end; in the clear only on this machine."""
+    if not text.isprintable() or not re.fullmatch(_ADDRESS, text, re.ASCII | re.IGNORECASE):
+        raise ValueError
+    found = urlsplit(text)
+    here = found.scheme == "http" and found.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not (found.scheme == "https" or here) or found.port == 0:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def whole(low: int, high: int) -> Kind:
+    """A whole number."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return Kind(parse, f"a whole number from {low} to {high}")
+
+
+def numbers(text: str) -> frozenset[int]:
+    """Some whole numbers."""
+    if not re.fullmatch(r"[0-9]{1,9}( *, *[0-9]{1,9})*", text):
+        raise ValueError
+    return frozenset(int(number) for number in text.split(","))
+
+
+def names_by_number(text: str) -> dict[int, str]:
+    """Names by whole number."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(re.fullmatch(r" *[0-9]{1,9} *", number) and line(name).strip() for number, _, name in pairs):
+        raise ValueError
+    return {int(number): name.strip() for number, _, name in pairs}
 
 
 def span(unit: str, low: float, high: float) -> Kind:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta  # noqa: TC003 - pydantic reads the annotations at run time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.request import getproxies
 
 from pydantic import BaseModel, SecretStr
 
@@ -20,13 +21,13 @@ from futurscam_lib import setting_kinds as kinds
 from futurscam_lib.errors import UsageError
 from futurscam_lib.mongo_uri import MASK
 from futurscam_lib.redaction import Redactor
-from futurscam_lib.setting_kinds import Kind
+from futurscam_lib.setting_kinds import Kind, Variable
+from futurscam_lib.source_settings import KNOWN_SOURCES, SourceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
-KNOWN_SOURCES: Final = ("folder",)
 KEYRING_SERVICE: Final = "futurscam"
 
 _INTERNAL = {"FUTURSCAM_SUPERVISED_RUN"}
@@ -34,25 +35,6 @@ _PREFIX = "FUTURSCAM_"
 HOME: Final = "FUTURSCAM_HOME"
 _KEYRING, _URI = "FUTURSCAM_KEYRING", "MONGO_URI"
 _SHOWN_CHARACTERS = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One line of the table.
-
-    Attributes:
-        name: The variable.
-        default: Its text where nobody sets it; empty: it is `None` then.
-        kind: What it may hold.
-        help: What it is for, one sentence.
-        secret: Whether it is masked wherever it is shown, and looked up in the keyring.
-    """
-
-    name: str
-    default: str
-    kind: Kind
-    help: str
-    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +60,8 @@ class SettingRow:
     note: str = ""
 
 
-class Settings(BaseModel, frozen=True):
-    """All settings of one home, checked; made by `load`."""
+class _HomeSettings(BaseModel, frozen=True):
+    """What a home is, how its runs go and where they load."""
 
     mongo_uri: Annotated[
         SecretStr | None,
@@ -180,6 +162,10 @@ class Settings(BaseModel, frozen=True):
         ),
     ]
 
+
+class Settings(SourceSettings, _HomeSettings):
+    """All settings of one home, checked; made by `load`."""
+
     @property
     def watermark_file(self) -> Path:
         """Where the watermark stands."""
@@ -220,14 +206,35 @@ class Settings(BaseModel, frozen=True):
         own = self.home / "notebooks"
         return (own if own.is_dir() else PROJECT / "notebooks") / f"{name}.ipynb"
 
+    def require(self, sources: Iterable[str]) -> None:
+        """Make sure that sources are known and can be asked.
+
+        Raises:
+            UsageError: One is unknown, or something that it needs is not set.
+        """
+        for source in sources:
+            if source not in KNOWN_SOURCES:
+                raise UsageError(f"There is no source {source}; allowed: {', '.join(KNOWN_SOURCES)}.")
+            if lacking := self.lacking(source):
+                names = ", ".join(TABLE[field].name for field in lacking)
+                raise UsageError(f"The source {source} needs {names}; nothing has run. docs/SOURCES.md says how.")
+
+    def lacking(self, source: str) -> list[str]:
+        """Fields that a source needs and that are not set."""
+        return [field for field in self.needed_by(source) if getattr(self, field) is None]
+
     def redactor(self) -> Redactor:
-        """What takes every secret, and the secret parts of `MONGO_URI`, out of a text."""
+        """What takes every secret, and the secret parts of `MONGO_URI` and of proxies, out of a text."""
         return Redactor(self._secrets())
 
     def _secrets(self) -> Iterator[str]:
         for _, value in self:
             if isinstance(value, SecretStr):
                 yield value.get_secret_value()
+        for proxy in getproxies().values():
+            # It may come without a scheme, and need not be an address at all.
+            user = proxy.rpartition("@")[0].removeprefix("http://").removeprefix("https://")
+            yield user.partition(":")[2]
         if self.mongo_uri is not None:
             yield from mongo_uri.secrets_inside(self.mongo_uri.get_secret_value())
 
@@ -250,8 +257,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     reading = _Reading(os.environ if environ is None else environ)
     problems = [row.problem for row in reading.rows if row.problem]
-    if not problems:
-        settings = Settings(**reading.values)
+    settings = reading.settings
+    if settings is not None and not problems:
         try:
             settings.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -271,6 +278,7 @@ class _Reading:
 
     Attributes:
         values: By field, those that are right.
+        settings: Made of them; None where one is wrong.
         rows: One per variable, in the order of the table, then what else was found.
     """
 
@@ -283,7 +291,16 @@ class _Reading:
         # Secrets last: whether the keyring is asked is a setting itself.
         for field in sorted(TABLE.keys() - found.keys(), key=lambda field: TABLE[field].secret):
             found[field] = self._row(field)
+        self.settings = Settings(**self.values) if self.values.keys() == TABLE.keys() else None
+        for field, source in self._lacking():
+            problem = f"{TABLE[field].name} is not set; the source {source} needs it (docs/SOURCES.md)."
+            found[field] = replace(found[field], problem=problem)
         self.rows = [*(found[field] for field in TABLE), *more, *self._unknown()]
+
+    def _lacking(self) -> Iterator[tuple[str, str]]:
+        if self.settings is not None:
+            for source in self.settings.sources:
+                yield from ((field, source) for field in self.settings.lacking(source))
 
     def _row(self, field: str) -> SettingRow:
         variable = TABLE[field]
@@ -308,7 +325,9 @@ class _Reading:
             if text := place.get(variable.name, "").strip():
                 return text, origin, ""
         note = ""
-        if variable.secret and self.values.get("use_keyring"):
+        # What only sources need that nobody collects from is not asked for: a keyring may take its time to answer.
+        of_use = variable.name == _URI or set(self.values.get("sources", ())) - {"folder"}
+        if variable.secret and of_use and self.values.get("use_keyring"):
             text, note = _from_keyring(variable.name)
             if text:
                 return text, "keyring", ""

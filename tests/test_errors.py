@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from futurscam_lib import errors
-from futurscam_lib.errors import ExitCode, FuturscamError, Rejected
+from futurscam_lib.errors import ExitCode, FuturscamError, Refused, Rejected
 
 EXIT_CODES = {
     "FuturscamError": 1,
@@ -16,6 +16,7 @@ EXIT_CODES = {
     "UsageError": 2,
     "RetryLater": 3,
     "OperatorMustAct": 4,
+    "Refused": 4,
     "AlreadyRunning": 5,
 }
 CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, FuturscamError)]
@@ -25,6 +26,8 @@ def make(kind: type[FuturscamError]) -> FuturscamError:
     """One error of this class, every field filled."""
     if issubclass(kind, Rejected):
         return kind("no number", code="wrong-type", path="budgetInfo.minDailyRate", line=3, column=9)
+    if issubclass(kind, Refused):
+        return kind("The mailbox refused.", status=403, code="ErrorAccessDenied")
     return kind("The mailbox did not answer.")
 
 

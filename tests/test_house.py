@@ -23,7 +23,7 @@ NAME = "futurscam_lib"
 STAGES = ("extract", "transform", "load")
 BASE = {
     *("rfp", "records", "watermark", "settings", "clock", "errors", "files", "jsontext", "spool", "counts"),
-    *("redaction", "naming", "env_file", "mongo_uri", "setting_kinds"),
+    *("redaction", "naming", "env_file", "mongo_uri", "setting_kinds", "source_settings"),
 }
 ABOVE = ("pipeline", "run", "cli", "__main__")
 BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports"}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer.main
 
 from futurscam_lib import cli, settings
+from futurscam_lib.source_settings import SourceSettings
 
 if TYPE_CHECKING:
     import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 README = settings.PROJECT / "README.md"
+SOURCES = settings.PROJECT / "docs" / "SOURCES.md"
 BLOCKS = re.findall(r"^```\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if "uv run" in line]
 VERBS = {
@@ -53,12 +55,21 @@ def test_the_options_exist() -> None:
 
 
 def test_the_settings_are_all_there() -> None:
-    """The table of settings has a row for each, with its default."""
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", README.read_text("utf-8"), re.MULTILINE))
+    """Each setting has one row, with its default: those of the sources in docs/SOURCES.md, all others here."""
+    of_sources = {settings.TABLE[field].name for field in SourceSettings.model_fields}
+    names = {variable.name for variable in settings.TABLE.values()}
+    found = {
+        file: re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", file.read_text("utf-8"), re.MULTILINE)
+        for file in (README, SOURCES)
+    }
+    rows = dict(found[README] + found[SOURCES])
 
-    assert set(rows) == {variable.name for variable in settings.TABLE.values()}
+    assert sorted(name for name, _ in found[README]) == sorted(names - of_sources)
+    assert sorted(name for name, _ in found[SOURCES]) == sorted(of_sources)
     for variable in settings.TABLE.values():
-        if variable.default and variable.name != settings.HOME:
+        if variable.name in of_sources:
+            assert rows[variable.name] == (f"`{variable.default}`" if variable.default else "none")
+        elif variable.default and variable.name != settings.HOME:
             assert rows[variable.name].strip("`") == variable.default
 
 

@@ -10,20 +10,20 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract import splitter
-from futurscam_lib.records import MAX_RECORD_BYTES, Flaw, RawRecord
+from futurscam_lib.extract import items
+from futurscam_lib.extract.items import JsonFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from futurscam_lib.records import Window
+    from futurscam_lib.extract.source import Probe
+    from futurscam_lib.records import RawRecord, Window
 
-_NAMED_IN_NOTES: Final = 5
 # The default holds less than one post.
 _BUFFER_BYTES: Final = 1 << 16
 
@@ -65,10 +65,27 @@ class FolderSource:
         if late:
             self.notes.append(
                 f"{len(late)} file(s) arrived in this window with an older modification time and were not read: "
-                f"{_some(late)}. Load them with `futurscam run --since` an earlier instant, or touch them."
+                f"{items.some(late)}. Load them with `futurscam run --since` an earlier instant, or touch them."
             )
         if unreadable:
-            raise RetryLater(f"{len(unreadable)} file(s) of {self._folder} could not be read: {_some(unreadable)}.")
+            raise RetryLater(
+                f"{len(unreadable)} file(s) of {self._folder} could not be read: {items.some(unreadable)}."
+            )
+
+    def probe(self, window: Window, found: Probe) -> None:
+        """Count the files of the window.
+
+        Raises:
+            OperatorMustAct, RetryLater: As `read`.
+        """
+        found.signed_in = None
+        self._check()
+        found.reached = True
+        unreadable: list[str] = []
+        there = sum(clock.from_epoch(path.stat().st_mtime) in window for path in self._files(unreadable))
+        if unreadable:
+            raise RetryLater(f"Some of {self._folder} could not be read: {items.some(unreadable)}.")
+        found.may_read, found.waiting = True, there
 
     def _check(self) -> None:
         try:
@@ -103,47 +120,20 @@ class FolderSource:
             folders[:] = [name for name in sorted(folders) if leads_inside(Path(folder, name))]
             for name in sorted(names):
                 path = Path(folder, name)
-                if path.suffix.lower() in {".json", ".jsonl"} and leads_inside(path):
+                if path.suffix.lower() in items.ENDINGS and leads_inside(path):
                     yield path
         if outside:
             self.notes.append(
-                f"{len(outside)} link(s) that lead outside the inbox were not followed: {_some(outside)}."
+                f"{len(outside)} link(s) that lead outside the inbox were not followed: {items.some(outside)}."
             )
 
     def _items(self, path: Path, instant: datetime, size: int) -> Iterator[RawRecord]:
-        origin = self._relative(path)
         with path.open("rb", buffering=_BUFFER_BYTES) as file:
-            if path.suffix.lower() == ".jsonl":
-                yield from self._split(splitter.lines(file), instant, lambda position: f"{origin}:{position}")
-            elif splitter.begins_list(file):
-                yield from self._split(splitter.elements(file), instant, lambda position: f"{origin}[{position}]")
-            else:
-                yield self._whole(file, origin, instant, size)
-
-    def _whole(self, file: BinaryIO, origin: str, instant: datetime, size: int) -> RawRecord:
-        payload = file.read(MAX_RECORD_BYTES + 1)
-        if len(payload) <= MAX_RECORD_BYTES:
-            return RawRecord.of(payload, source=self.name, origin=origin, instant=instant, line=1, column=1)
-        flaw = Flaw(
-            "too-large", f"The file holds one item of {size:,} bytes; more than {MAX_RECORD_BYTES:,} are not read."
-        )
-        return RawRecord.flawed(flaw, source=self.name, origin=origin, instant=instant, size=size, line=1)
-
-    def _split(
-        self, items: Iterator[splitter.Item], instant: datetime, origin: Callable[[int], str]
-    ) -> Iterator[RawRecord]:
-        for item in items:
-            where = origin(item.position)
-            if item.flaw is None:
-                place = {"line": item.line, "column": item.column}
-                yield RawRecord.of(item.payload, source=self.name, origin=where, instant=instant, **place)
-            else:
-                yield RawRecord.flawed(
-                    item.flaw, source=self.name, origin=where, instant=instant, size=item.size, line=item.line
-                )
+            found = JsonFile(self.name, self._relative(path), instant, size)
+            yield from found.records(file, lines=path.suffix.lower() == items.LINES)
 
     def _relative(self, path: Path) -> str:
-        return _as_text(path.relative_to(self._folder).as_posix())
+        return items.as_text(path.relative_to(self._folder).as_posix())
 
 
 def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
@@ -154,15 +144,5 @@ def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
     with suppress(OSError, RuntimeError):
         if path.resolve(strict=True).is_relative_to(inside):
             return not junction
-    outside.append(_as_text(path.name))
+    outside.append(items.as_text(path.name))
     return False
-
-
-def _as_text(name: str) -> str:
-    r"""A name as MongoDB and JSON take it: a byte that is no text becomes `\udcff`, so that two names stay two."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED_IN_NOTES} more" if len(names) > _NAMED_IN_NOTES else ""
-    return ", ".join(sorted(names)[:_NAMED_IN_NOTES]) + more

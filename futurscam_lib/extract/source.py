@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
+    from contextlib import AbstractContextManager
 
     from futurscam_lib.records import RawRecord, Window
+
+CONCURRENT: Final = 4
+"""Requests that one source is asked at the same time; Microsoft Graph allows no more for one mailbox."""
+
+
+@dataclass(slots=True)
+class Probe:
+    """How far one got with a source; filled in step by step, so that a failure leaves what was found before.
+
+    Attributes:
+        reached: Whether it answered.
+        signed_in: Whether it took the credentials; None: it wants none.
+        may_read: Whether it showed its items.
+        waiting: How many items lie in the window.
+    """
+
+    reached: bool = False
+    signed_in: bool | None = False
+    may_read: bool = False
+    waiting: int | None = None
 
 
 class Source(Protocol):
@@ -29,3 +51,61 @@ class Source(Protocol):
             OperatorMustAct: It will go on failing until a person does something.
         """
         ...
+
+    def probe(self, window: Window, found: Probe) -> None:
+        """Look without changing anything, and note in `found` how far that went.
+
+        Raises:
+            RetryLater, OperatorMustAct: It went no further.
+        """
+        ...
+
+
+Fate = Literal["closed", "deleted"]
+
+
+class Sweep(Protocol):
+    """What a source shows as open now.
+
+    Attributes:
+        open: Ids of the items that are open at the source; may miss some.
+    """
+
+    open: Container[str]
+
+    def fate(self, source_id: str) -> Fate | None:
+        """What became of one item that `open` does not hold; None: it is open after all, or that can't be told.
+
+        Raises:
+            RetryLater, OperatorMustAct: The source did not answer, or refused to.
+        """
+        ...
+
+
+@runtime_checkable
+class Sweeping(Protocol):
+    """A source that can be asked which of its items have ended."""
+
+    def sweep(self) -> AbstractContextManager[Sweep]:
+        """Ask now.
+
+        Raises:
+            RetryLater, OperatorMustAct: The source did not answer, or refused to.
+        """
+        ...
+
+
+class Unasked:
+    """Stands for a source of which only landed records are looked at."""
+
+    def __init__(self, name: str) -> None:
+        """Take its name."""
+        self.name = name
+        self.notes: list[str] = []
+
+    def read(self, window: Window) -> Iterator[RawRecord]:  # noqa: ARG002 - it is asked nothing
+        """Give nothing."""
+        return iter(())
+
+    def probe(self, window: Window, found: Probe) -> None:
+        """Find nothing."""

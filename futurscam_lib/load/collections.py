@@ -59,6 +59,7 @@ class Collections:
                 [
                     IndexModel([("job_id", ASCENDING)], name="job_id", unique=True),
                     IndexModel([("isActive", ASCENDING), ("deadlineAt", ASCENDING)], name="open_until"),
+                    IndexModel([("_etl.source", ASCENDING), ("_etl.closed.reason", ASCENDING)], name="closed"),
                 ]
             )
         except OperationFailure as error:

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-_PACKAGES: Final = ("futurscam-etl", "papermill", "nbclient", "ipykernel", "pymongo", "pandas", "pydantic", "nh3")
+_PACKAGES: Final = (
+    "futurscam-etl",
+    "papermill",
+    "nbclient",
+    "ipykernel",
+    "pymongo",
+    "pandas",
+    "pydantic",
+    "nh3",
+    "httpx",
+    "msal",
+)
 
 
 def of_start(parameters: Mapping[str, Any], *, watermark: datetime, started_by: str) -> dict[str, Any]:

@@ -186,10 +186,7 @@ class _Supervised:
 
     def _check(self) -> None:
         """What can be known to be wrong before anything runs."""
-        allowed = set(settings.KNOWN_SOURCES)
-        wrong = [name for name in self._request.sources if name not in allowed]
-        if wrong:
-            raise UsageError(f"--source {wrong[0]} is unknown; allowed: {', '.join(sorted(allowed))}.")
+        self._settings.require(self._request.sources)
         if self._request.until and self._request.since and self._request.until <= self._request.since:
             raise UsageError("--until does not lie after --since: the window would be empty.")
         unknown = engine.unknown_parameters(self._notebook, self._parameters(self._started))

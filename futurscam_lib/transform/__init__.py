@@ -11,7 +11,7 @@ from futurscam_lib import clock, jsontext
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import MAX_JOB_ID, Rfp
-from futurscam_lib.transform import pro_unity
+from futurscam_lib.transform import boond, pro_unity
 from futurscam_lib.transform.fields import Fields
 
 if TYPE_CHECKING:
@@ -20,18 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """How a source's payloads become documents: a mapping, its version, and what tells an item even when it fails."""
+    """How a source's payloads become documents: a mapping, its version, and what tells an item even when it fails.
+
+    `has_instances` says whether the mapping takes `instance`: what numbers mean that are not the same everywhere.
+    """
 
     version: int
     normalise: Callable[..., Rfp]
     job_id_of: Callable[[Fields], str]
     last_change_of: Callable[..., str]
+    has_instances: bool = False
 
 
 _PRO_UNITY: Final = _Format(
     pro_unity.TRANSFORM_VERSION, pro_unity.normalise, pro_unity.job_id_of, pro_unity.last_change_of
 )
-_FORMATS: Final = {"folder": _PRO_UNITY}
+_BOOND: Final = _Format(
+    boond.TRANSFORM_VERSION, boond.normalise, boond.job_id_of, boond.last_change_of, has_instances=True
+)
+# The mails carry the same posts as the files of the folder.
+_FORMATS: Final = {"folder": _PRO_UNITY, "graph_mail": _PRO_UNITY, "imap_mail": _PRO_UNITY, "boond": _BOOND}
 
 
 def version_for(source: str) -> int:
@@ -39,19 +47,22 @@ def version_for(source: str) -> int:
     return _FORMATS[source].version
 
 
-def transform(raw: RawRecord, *, seen_at: datetime) -> Rfp | Reject:
+def transform(raw: RawRecord, *, seen_at: datetime, instance: boond.Instance = boond.DEFAULT_INSTANCE) -> Rfp | Reject:
     """Turn one raw record into a document, or into a reject that says why not.
 
     Args:
         raw: One untouched source item.
         seen_at: When this run read it; aware, UTC.
+        instance: What the numbers of the BoondManager instance mean; nothing to any other source.
     """
     if raw.flaw:
         return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None, seen_at=seen_at)
     payload: Any = None
     try:
         payload = jsontext.parse(raw.payload, first_line=raw.line or 1, first_column=raw.column or 1)
-        return _FORMATS[raw.source].normalise(payload, seen_at=seen_at)
+        source_format = _FORMATS[raw.source]
+        more = {"instance": instance} if source_format.has_instances else {}
+        return source_format.normalise(payload, seen_at=seen_at, **more)
     except Rejected as error:
         return _reject(raw, error, payload=payload, seen_at=seen_at)
 

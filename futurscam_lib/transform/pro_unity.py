@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock, rfp
-from futurscam_lib.errors import Rejected
+from futurscam_lib import rfp
 from futurscam_lib.transform import vocabulary
 from futurscam_lib.transform.fields import Fields
 from futurscam_lib.transform.text import clean_html, tidy
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
 
 TRANSFORM_VERSION: Final = 1
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
-
-_CLOCKS_DIFFER_BY: Final = timedelta(days=1)
 
 
 def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
@@ -81,10 +77,7 @@ def last_change_of(post: Fields, *, seen_at: datetime) -> str:
     Raises:
         Rejected: It is missing or wrong, or lies in the future, from where it would shut out every true version.
     """
-    instant = post.sortable("timeStamp")
-    if instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
-        raise Rejected(f"timeStamp {instant} lies in the future.", code="wrong-value", path="timeStamp")
-    return instant
+    return post.last_change("timeStamp", seen_at=seen_at)
 
 
 def _reference(post: Fields) -> str:

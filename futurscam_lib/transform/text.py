@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as markup
 import re
 from typing import Final
 
@@ -17,6 +18,12 @@ _TAGS: Final = {
     *("h6", "hr", "i", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody"),
     *("td", "tfoot", "th", "thead", "tr", "u", "ul"),
 }
+# By these, too, HTML is told from plain text, in which `List<String>` may stand.
+_OTHER_TAGS: Final = {
+    *("article", "body", "center", "font", "footer", "form", "head", "header", "html", "iframe", "img", "input"),
+    *("link", "main", "meta", "object", "script", "section", "style", "svg", "title", "video"),
+}
+_MARKUP: Final = re.compile(rf"<(?:/?(?:{'|'.join(sorted(_TAGS | _OTHER_TAGS))})(?=[\s/>])[^<>]*>|!--)", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"\s*(https?://|mailto:|tel:)", re.IGNORECASE)
 
 
@@ -49,3 +56,10 @@ def clean_html(html: str) -> str:
     if not _HARMLESS.fullmatch(html):
         html = _UNWANTED.sub("", html)
     return _CLEANER.clean(html).strip()
+
+
+def as_html(text: str) -> str:
+    """Clean HTML of what a source may give as HTML or as plain text, whose line breaks then count."""
+    if not _MARKUP.search(text):
+        text = "<br>".join(markup.escape(text.strip(), quote=False).splitlines())
+    return clean_html(text)

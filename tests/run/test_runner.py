@@ -286,7 +286,7 @@ def test_a_notebook_that_lacks_a_parameter_is_not_run(workshop: Workshop) -> Non
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [({"sources": ("fax",)}, "--source fax is unknown"), ({"since": T0, "until": T0}, "window would be empty")],
+    [({"sources": ("fax",)}, "There is no source fax"), ({"since": T0, "until": T0}, "window would be empty")],
 )
 def test_a_request_that_cannot_be_meant_is_not_run(workshop: Workshop, asked: dict[str, Any], told: str) -> None:
     """A wrong word on the command line: refused before anything is written."""

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from futurscam_lib.errors import Rejected
-from futurscam_lib.transform.fields import Fields
+from futurscam_lib.transform.fields import Fields, as_identifier
 
 
-@pytest.mark.parametrize("read", ["raw_text", "text", "flag", "number", "instant"])
+@pytest.mark.parametrize("read", ["raw_text", "text", "identifier", "flag", "number", "whole", "instant"])
 @pytest.mark.parametrize("data", [{}, {"a": None}])
 def test_null_and_absent_are_the_same(data: dict[str, Any], read: str) -> None:
     """A source that writes null and one that writes nothing say the same."""
@@ -27,6 +27,12 @@ def test_null_and_absent_are_the_same(data: dict[str, Any], read: str) -> None:
         ("text", []),
         ("text", {"a": 1}),
         ("required_text", False),
+        ("identifier", True),
+        ("identifier", 1.0),
+        ("required_identifier", []),
+        ("whole", True),
+        ("whole", 1.0),
+        ("whole", "1"),
         ("flag", 1),
         ("flag", "true"),
         ("number", "1"),
@@ -73,6 +79,8 @@ def test_a_required_text_is_missing_where_nothing_can_be_read(value: str | None)
         Fields({"a": value}).required_text("a")
 
     assert caught.value.code == "missing"
+    with pytest.raises(Rejected, match=r"^a is missing or empty"):
+        Fields({"a": value}).required_identifier("a")
 
 
 def test_an_instant_is_cut_to_what_mongodb_keeps() -> None:
@@ -96,3 +104,79 @@ def test_a_text_that_is_no_instant_is_quoted(value: str) -> None:
 def test_a_number_is_a_float_whatever_it_was() -> None:
     """One field, one type: 1 and 1.0 are the same content."""
     assert repr(Fields({"a": 1}).number("a")) == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(" 12 ", "12"), (12, "12"), (-1, "-1"), (2**63, str(2**63)), ("AO/1", "AO/1")]
+)
+def test_an_id_is_the_same_as_text_and_as_a_number(value: str | int, kept: str) -> None:
+    """Sources write their ids one way or the other, some of them both ways."""
+    assert Fields({"a": value}).identifier("a") == kept
+    assert Fields({"a": value}).required_identifier("a") == kept
+
+
+def test_an_element_that_is_no_id_is_refused_by_its_place() -> None:
+    """An element of a list stands in no field: it is told by its index."""
+    assert as_identifier(7, "a[2]") == "7"
+    with pytest.raises(Rejected, match=r"^a\[2\] is a list, not text or a whole number\.$") as caught:
+        as_identifier([], "a[2]")
+
+    assert caught.value.path == "a[2]"
+
+
+def test_a_blank_text_can_be_read_as_nothing_whatever_the_type() -> None:
+    """A source that writes an empty text where it has no number, object or list says nothing by it."""
+    filled = Fields({"a": "", "b": " \t", "c": "x", "d": 0, "e": False, "f": []}, "top").filled()
+
+    assert filled.whole("a") is None
+    assert filled.child("b").path == "top.b"
+    assert (filled.text("c"), filled.whole("d"), filled.flag("e"), list(filled.items("f"))) == ("x", 0, False, [])
+    with pytest.raises(Rejected, match=r"^top\.c is text, not a whole number"):
+        filled.whole("c")
+
+
+def test_of_two_objects_the_upper_one_wins_and_each_field_tells_where_it_stands() -> None:
+    """Also where the upper one has null: it says so; an error still names the object that holds the wrong value."""
+    both = Fields({"a": 1, "b": 2, "c": 3}, "low").under(Fields({"b": "x", "c": None, "d": 4}, "high"))
+
+    assert (both.whole("a"), both.text("b"), both.whole("c"), both.whole("d")) == (1, "x", None, 4)
+    with pytest.raises(Rejected, match=r"^low\.a is a number, not text"):
+        both.text("a")
+    with pytest.raises(Rejected, match=r"^high\.b is text, not a whole number"):
+        both.whole("b")
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("2026-07-31", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        (" 2026-12-31 ", datetime(2026, 12, 31, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-03-29", datetime(2026, 3, 29, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-10-25", datetime(2026, 10, 25, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T12:00:00", datetime(2026, 7, 31, 10, tzinfo=UTC)),
+        ("2026-07-31T00:00:00+0200", datetime(2026, 7, 30, 22, tzinfo=UTC)),
+        ("", None),
+    ],
+)
+def test_a_date_can_mean_the_end_of_that_day(value: str, instant: datetime | None) -> None:
+    """A deadline's day counts whole, also one of 23 or 25 hours; a time that is given is believed."""
+    assert Fields({"a": value}).instant("a", end_of_day=True) == instant
+
+
+@pytest.mark.parametrize("value", ["2026-02-30", "2026-1-1-1-", "today"])
+def test_a_day_that_does_not_exist_has_no_end(value: str) -> None:
+    """The error quotes what the source wrote."""
+    with pytest.raises(Rejected, match=f"^a: '{value}'"):
+        Fields({"a": value}).instant("a", end_of_day=True)
+
+
+def test_a_last_change_may_be_as_far_ahead_as_clocks_differ() -> None:
+    """A day ahead is a clock that goes wrong; more would shut out every true version until then."""
+    seen_at = datetime(2026, 11, 23, 13, 25, tzinfo=UTC)
+    fields = Fields({"a": "2026-11-24T13:25:00Z", "b": "2026-11-24T13:25:00.0000001Z"}, "top")
+
+    assert fields.last_change("a", seen_at=seen_at) == "2026-11-24T13:25:00.0000000Z"
+    with pytest.raises(Rejected, match=r"^top\.b 2026-11-24T13:25:00\.0000001Z lies in the future\.$") as caught:
+        fields.last_change("b", seen_at=seen_at)
+
+    assert (caught.value.code, caught.value.path) == ("wrong-value", "top.b")

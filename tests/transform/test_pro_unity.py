@@ -1,96 +1,24 @@
-"""Pro Unity posts to documents: golden files, what each field is made from, and what is refused."""
+"""Pro Unity posts to documents: what each field is made from, and what is refused."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
-import operator
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from futurscam_lib import clock
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import RawRecord, Reject
-from futurscam_lib.rfp import Rfp
-from futurscam_lib.transform import pro_unity, transform, version_for
+from futurscam_lib.transform import transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "pro_unity"
-CASES = sorted(path.parent.name for path in GOLDEN.glob("*/raw.json"))
-VERSION_FILE = GOLDEN / "version.json"
+    from futurscam_lib.rfp import Rfp
+
 SEEN_AT = datetime(2026, 12, 23, tzinfo=UTC)
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab$.", max_size=3), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def made_of(case: str) -> dict[str, Any]:
-    """What the mapping makes of a golden post, as JSON holds it."""
-    made = pro_unity.normalise(orjson.loads((GOLDEN / case / "raw.json").read_bytes()), seen_at=SEEN_AT)
-    told = {"version": made.key.text, "oddities": made.oddities, "content": made.content}
-    found: dict[str, Any] = orjson.loads(orjson.dumps(told))
-    return found
-
-
-def digest(document: dict[str, Any]) -> str:
-    """What tells whether a golden document changed, whatever its line ends."""
-    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def write(path: Path, value: Any) -> None:
-    """Write JSON as a person reads it."""
-    path.write_bytes(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_post_becomes_the_document_that_was_agreed_on(case: str, pytestconfig: pytest.Config) -> None:
-    """Each golden post gives its golden document, to the last field, with its version and its oddities."""
-    expected = GOLDEN / case / "rfp.json"
-    made = made_of(case)
-    if pytestconfig.getoption("--golden-update"):
-        write(expected, made)
-
-    assert made == json.loads(expected.read_bytes())
-
-
-def test_a_document_that_changes_takes_a_new_transform_version(pytestconfig: pytest.Config) -> None:
-    """Golden documents may be rewritten only with a raised TRANSFORM_VERSION: else old documents would stay as is."""
-    update = pytestconfig.getoption("--golden-update")
-    # With the flag the files of the other tests may not be written yet.
-    documents = {c: made_of(c) if update else json.loads((GOLDEN / c / "rfp.json").read_bytes()) for c in CASES}
-    today = {
-        "transform_version": pro_unity.TRANSFORM_VERSION,
-        "digests": {case: digest(document) for case, document in documents.items()},
-    }
-    if update:
-        before = json.loads(VERSION_FILE.read_bytes()) if VERSION_FILE.exists() else today
-        changed = [case for case, known in before["digests"].items() if today["digests"].get(case) != known]
-        raised = today["transform_version"] > before["transform_version"]
-        assert not changed or raised or update == "same-version", (
-            f"The documents of {', '.join(changed)} changed: raise TRANSFORM_VERSION, or databases keep the old ones."
-        )
-        write(VERSION_FILE, today)
-
-    assert today == json.loads(VERSION_FILE.read_bytes()), (
-        "The golden documents are not those of this TRANSFORM_VERSION: raise it, then run pytest --golden-update."
-    )
 
 
 def test_a_time_stamp_orders_by_its_seventh_digit(normalised: Callable[..., Rfp]) -> None:
@@ -272,39 +200,6 @@ def test_a_reject_of_which_nothing_can_be_read_is_known_by_its_place(seen_at: da
     assert isinstance(made, Reject)
     assert (made.item, made.line, made.code) == ("folder:b.jsonl:7", 7, "broken-json")
     assert made.instant == "2026-11-23T13:25:00.0000000Z"
-
-
-def test_the_version_of_the_folders_mapping_is_that_of_pro_unity() -> None:
-    """What a source's documents are remade by is the version of its own mapping."""
-    assert version_for("folder") == pro_unity.TRANSFORM_VERSION
-
-
-def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value inside a parsed post."""
-    if way:
-        yield way
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(inner, (*way, key))
-
-
-WHOLE = json.loads((GOLDEN / "complete" / "raw.json").read_bytes())
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(st.sampled_from(sorted(places(WHOLE), key=repr)), JSON), min_size=1, max_size=3))
-def test_whatever_stands_in_a_field_the_post_becomes_a_document_or_a_reject(
-    changes: list[tuple[tuple[Any, ...], Any]],
-) -> None:
-    """No value in any place of a post brings the run down."""
-    post = json.loads(json.dumps(WHOLE))
-    for way, value in changes:
-        # A change before may have taken the place away.
-        with suppress(KeyError, IndexError, TypeError):
-            functools.reduce(operator.getitem, way[:-1], post)[way[-1]] = value
-    raw = RawRecord.of(json.dumps(post).encode(), source="folder", origin="a.json", instant=SEEN_AT, line=1, column=1)
-
-    assert isinstance(transform(raw, seen_at=SEEN_AT), Rfp | Reject)
 
 
 @pytest.mark.parametrize("stamp", ["2999-01-01T00:00:00.0000000Z", "yesterday", None])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.transform.text import clean_html, tidy
+from futurscam_lib.transform.text import as_html, clean_html, tidy
 
 PIECES = st.sampled_from(
     [
@@ -167,3 +167,46 @@ def test_nothing_runs_whatever_is_put_together(html: str) -> None:
 
     assert Running(cleaned).found == []
     assert clean_html(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("one\ntwo\r\nthree\rfour", "one<br>two<br>three<br>four"),
+        ("one\n\ntwo\n", "one<br><br>two"),
+        (" \r\n\t", ""),
+        ("R&D, R&amp;D", "R&amp;D, R&amp;amp;D"),
+        ("a < b\nb > c", "a &lt; b<br>b &gt; c"),
+        ("List<String>\nor <T>", "List&lt;String&gt;<br>or &lt;T&gt;"),
+        ("<a href=x", "&lt;a href=x"),
+        ("a\u2028b\x00c\u202e", "a<br>bc"),
+    ],
+)
+def test_plain_text_shows_as_it_was_written(text: str, html: str) -> None:
+    """Its line breaks count, and what looks a little like markup is text."""
+    assert as_html(text) == html
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("<p>one\ntwo</p>\n<p>R&amp;D</p>", "<p>one\ntwo</p>\n<p>R&amp;D</p>"),
+        ("one<BR/>two\nthree", "one<br>two\nthree"),
+        ("one</div>", "one"),
+        ('<font color="red">one</font>', "one"),
+        ("one<!-- two -->", "one"),
+        ("<script>alert(1)</script>", ""),
+    ],
+)
+def test_html_stays_html(text: str, html: str) -> None:
+    """One tag of HTML, even one that goes, tells that line breaks are only white space and entities are characters."""
+    assert as_html(text) == html
+
+
+@given(st.lists(PIECES, max_size=25).map("".join))
+def test_nothing_runs_in_what_was_taken_for_plain_text(text: str) -> None:
+    """Whichever way it was read, no mixture leaves something that a browser runs or loads."""
+    html = as_html(text)
+
+    assert Running(html).found == []
+    assert clean_html(html) == html

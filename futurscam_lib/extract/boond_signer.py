@@ -1,0 +1,56 @@
+"""Signing requests to BoondManager: a token signed with the client's key, or a user and a password."""
+
+from __future__ import annotations
+
+import base64
+import warnings
+from typing import TYPE_CHECKING
+
+import jwt
+
+from futurscam_lib.errors import UsageError
+from futurscam_lib.source_settings import BASIC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from futurscam_lib.source_settings import SourceSettings
+
+
+class _Fixed:
+    """The same headers for each request."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self._headers = {name: value}
+
+    def headers(self) -> Mapping[str, str]:
+        """These."""
+        return self._headers
+
+    def renew(self, used: Mapping[str, str]) -> bool:  # noqa: ARG002 - there are no others
+        """There are no others."""
+        return False
+
+
+def signer_of(settings: SourceSettings) -> _Fixed:
+    """Sign as the settings say.
+
+    Raises:
+        UsageError: What that needs is not set.
+    """
+    if settings.boond_auth == BASIC:
+        user, password = settings.boond_user, settings.boond_password
+        if user is None or password is None:
+            raise UsageError("FUTURSCAM_BOOND_USER or FUTURSCAM_BOOND_PASSWORD is not set.")
+        pair = f"{user}:{password.get_secret_value()}".encode()
+        return _Fixed("Authorization", f"Basic {base64.b64encode(pair).decode()}")
+    secrets = (settings.boond_user_token, settings.boond_client_token, settings.boond_client_key)
+    user_token, client_token, key = (secret.get_secret_value() if secret else "" for secret in secrets)
+    if not (user_token and client_token and key):
+        raise UsageError("FUTURSCAM_BOOND_USER_TOKEN, _CLIENT_TOKEN or _CLIENT_KEY is not set.")
+    # Nothing else: with the key in it, as some clients send it, everybody who sees the token could sign others.
+    payload = {"userToken": user_token, "clientToken": client_token}
+    with warnings.catch_warnings():
+        # How long its keys are is for BoondManager to say.
+        warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
+        return _Fixed(settings.boond_auth, jwt.encode(payload, key, algorithm="HS256"))

@@ -1,0 +1,275 @@
+"""Job posts attached to the mails of a mailbox, through Microsoft Graph.
+
+A mail is read when the mailbox received it in the window. `receivedDateTime` has whole seconds, so the window's lower
+bound is floored: a mail of the same second would be lost otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from futurscam_lib import clock
+from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
+from futurscam_lib.extract.attachments import MAX_MESSAGE_BYTES, Mail, Opened, Tally, is_json
+from futurscam_lib.extract.http import Http, TooLarge
+from futurscam_lib.extract.microsoft import AppToken
+from futurscam_lib.extract.paging import each, settled
+from futurscam_lib.records import MAX_RECORD_BYTES, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from futurscam_lib.extract.source import Probe
+    from futurscam_lib.records import RawRecord
+    from futurscam_lib.source_settings import SourceSettings
+
+_PAGE: Final = 1000
+"""The most that Graph gives; a mail's id, subject and instant are short."""
+
+_IMMUTABLE: Final = {"Prefer": 'IdType="ImmutableId"'}
+"""Without it a mail's id changes when it is moved to another folder."""
+
+_GONE: Final = 404
+_ITEM, _REFERENCE = "#microsoft.graph.itemAttachment", "#microsoft.graph.referenceAttachment"
+_NO_MAILBOX: Final = {
+    *("ErrorInvalidUser", "ErrorNonExistentMailbox", "ResourceNotFound", "Request_ResourceNotFound"),
+    *("MailboxNotEnabledForRESTAPI", "MailboxNotSupportedForRESTAPI"),
+}
+_WELL_KNOWN: Final = {"inbox", "archive", "deleteditems", "junkemail", "drafts", "sentitems", "msgfolderroot", "outbox"}
+
+
+class GraphMailSource:
+    """One mailbox, or one folder of it."""
+
+    name = "graph_mail"
+
+    def __init__(self, settings: SourceSettings) -> None:
+        """Prepare; nothing is asked yet."""
+        self._settings = settings
+        self._token = AppToken(settings, scope=f"{settings.graph_url}/.default")
+        self._orders = True
+        self.notes: list[str] = []
+
+    def read(self, window: Window) -> Iterator[RawRecord]:
+        """Stream the JSON attachments of the mails that were received in the window.
+
+        Raises:
+            RetryLater: Graph did not answer, or not for some mails; all others were yielded before.
+            OperatorMustAct: The app may not sign in, or not read the mailbox, or there is no such mailbox or folder.
+        """
+        self.notes, tally = [], Tally()
+        try:
+            with self._http() as http, self._remedies():
+                for opened in each(partial(self._open, http), self._mails(http, window), name=_told):
+                    if opened:
+                        tally.add(opened)
+                        yield from opened.records
+        finally:
+            self.notes = list(tally.notes())
+
+    def probe(self, window: Window, found: Probe) -> None:
+        """Sign in, and count the mails of the window.
+
+        Raises:
+            RetryLater, OperatorMustAct: As `read`.
+        """
+        try:
+            self._token()
+            found.signed_in = True
+            with self._http() as http, self._remedies():
+                place = self._place(http)
+                http.get(place, {"$top": 1, "$select": "id"})
+                found.reached = found.may_read = True
+                found.waiting = sum(1 for _ in self._mails(http, window))
+        except Refused:
+            found.reached = True
+            raise
+
+    def _http(self) -> Http:
+        return Http(
+            "Microsoft Graph",
+            f"{self._settings.graph_url}/v1.0",
+            timeout=self._settings.http_timeout,
+            tries=self._settings.http_tries,
+            signer=_Bearer(self._token),
+            headers=_IMMUTABLE,
+        )
+
+    def _mails(self, http: Http, window: Window) -> Iterator[Mail]:
+        """The mails of the window, each once."""
+        place, began = self._place(http), clock.now()
+        seconds = Window(max(window.since, clock.EPOCH).replace(microsecond=0), window.until)
+        mails = settled(
+            lambda: self._pages(http, place, seconds),
+            key=lambda mail: mail.id,
+            counts=lambda mail: mail.received < began,
+        )
+        return (mail for mail in mails if mail.received in seconds)
+
+    def _pages(self, http: Http, place: str, window: Window) -> Iterator[list[Mail]]:
+        query = {"$filter": self._filter(window), "$select": "id,subject,receivedDateTime", "$top": _PAGE}
+        if self._orders:
+            try:
+                yield from _follow(http, place, {**query, "$orderby": "receivedDateTime"})
+            except Refused as error:
+                if error.code != "InefficientFilter":
+                    raise
+                self._orders = False
+            else:
+                return
+        # A tenant may refuse the order. It matters to nobody: the last version of a post wins in any order.
+        yield from _follow(http, place, query)
+
+    def _filter(self, window: Window) -> str:
+        # What is ordered by has to come first.
+        terms = [f"receivedDateTime ge {window.since:%Y-%m-%dT%H:%M:%SZ}"]
+        if window.until:
+            ceiling = (window.until + timedelta(microseconds=999_999)).replace(microsecond=0)
+            terms.append(f"receivedDateTime lt {ceiling:%Y-%m-%dT%H:%M:%SZ}")
+        subject = self._settings.mail_subject.replace("'", "''")
+        return " and ".join([*terms, f"startswith(subject,'{subject}')"])
+
+    def _place(self, http: Http) -> str:
+        """Path of the messages: of the mailbox, or of one folder, given as `Inbox/RFP`."""
+        mailbox = f"users/{quote(str(self._settings.graph_mailbox), safe='@')}"
+        names = [name.strip() for name in (self._settings.graph_folder or "").split("/") if name.strip()]
+        if not names:
+            return f"{mailbox}/messages"
+        first, *others = names
+        place = f"{mailbox}/mailFolders"
+        folder = first.lower() if first.lower() in _WELL_KNOWN else self._folder(http, place, first)
+        for name in others:
+            folder = self._folder(http, f"{mailbox}/mailFolders/{folder}/childFolders", name)
+        return f"{mailbox}/mailFolders/{folder}/messages"
+
+    def _folder(self, http: Http, place: str, name: str) -> str:
+        wanted = name.replace("'", "''")
+        found = http.get(place, {"$filter": f"displayName eq '{wanted}'", "$select": "id,displayName"})["value"]
+        if not found:
+            there = [str(folder.get("displayName")) for folder in http.get(place, {"$top": 50})["value"]]
+            raise OperatorMustAct(
+                f"The mailbox {self._settings.graph_mailbox} has no folder {name!r} there, but {', '.join(there)}.\n"
+                "Correct FUTURSCAM_GRAPH_FOLDER; folders inside others are written as Inbox/RFP."
+            )
+        return quote(str(found[0]["id"]), safe="")
+
+    def _open(self, http: Http, mail: Mail) -> Opened | None:
+        """What a mail holds; None where it is gone."""
+        opened = Opened(self.name, mail)
+        path = f"users/{quote(str(self._settings.graph_mailbox), safe='@')}/messages/{quote(mail.id, safe='')}"
+        try:
+            for page in _lists(http, f"{path}/attachments", {"$select": "id,name,contentType,size,isInline"}):
+                for attachment in page:
+                    _take(http, path, opened, attachment)
+        except Refused as error:
+            if error.status != _GONE or not _is_gone(http, path):
+                raise
+            return None
+        return opened
+
+    @contextmanager
+    def _remedies(self) -> Iterator[None]:
+        """Say what to do about a refusal."""
+        try:
+            yield
+        except Refused as error:
+            if not error.status:
+                raise  # The sign-in has said what to do.
+            mailbox = self._settings.graph_mailbox
+            if error.code in _NO_MAILBOX:
+                remedy = f"Is {mailbox} (FUTURSCAM_GRAPH_MAILBOX) a mailbox of this tenant, with a licence?"
+            elif error.status == 403:  # noqa: PLR2004 - HTTP
+                remedy = (
+                    "Give the app the application permission Mail.Read with admin consent; where it may only read "
+                    f"certain mailboxes, {mailbox} must be one of them. docs/SOURCES.md says how."
+                )
+            else:
+                remedy = "docs/SOURCES.md says what the app needs."
+            raise Refused(f"{error}\n{remedy}", status=error.status, code=error.code) from None
+
+
+class _Bearer:
+    """Signs requests with the app's token."""
+
+    def __init__(self, token: AppToken) -> None:
+        self._token = token
+
+    def headers(self) -> Mapping[str, str]:
+        """With a token that is valid now."""
+        return {"Authorization": f"Bearer {self._token()}"}
+
+    def renew(self, used: Mapping[str, str]) -> bool:
+        """Have another token than the one that was refused."""
+        old = used["Authorization"].removeprefix("Bearer ")
+        return self._token.instead_of(old) != old
+
+
+def _follow(http: Http, place: str, query: Mapping[str, Any]) -> Iterator[list[Mail]]:
+    for page in _lists(http, place, query):
+        yield [_mail(row) for row in page]
+
+
+def _lists(http: Http, path: str, query: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """The pages of a list; each names the next by an address that is taken as it is."""
+    page = http.get(path, query)
+    while True:
+        yield page["value"]
+        following = page.get("@odata.nextLink")
+        if not following:
+            return
+        try:
+            page = http.get(following)
+        except Refused as error:
+            if error.status in {401, 403}:
+                raise
+            raise RetryLater(f"A list of Microsoft Graph could not be read to its end ({error}).") from error
+
+
+def _mail(row: Mapping[str, Any]) -> Mail:
+    return Mail(row["id"], row.get("subject") or "", clock.parse(row["receivedDateTime"]))
+
+
+def _take(http: Http, path: str, opened: Opened, attachment: Mapping[str, Any]) -> None:
+    """Fetch one attachment where it may hold a post."""
+    name, size = attachment.get("name") or "", attachment.get("size") or 0
+    kind = attachment.get("@odata.type", "")
+    posts = is_json(name, attachment.get("contentType") or "")
+    if not posts and kind != _ITEM:
+        opened.add_other(name)
+    elif kind == _REFERENCE:
+        opened.add_unreadable(name, size, "The mail holds a link to this file, not the file itself.")
+    else:
+        limit = MAX_MESSAGE_BYTES if kind == _ITEM else MAX_RECORD_BYTES
+        try:
+            content = _content(http, path, attachment, limit=limit)
+        except TooLarge:
+            opened.add_too_large(name, size)
+        except Refused as error:
+            if error.status in {401, 403} or (error.status == _GONE and _is_gone(http, path)):
+                raise
+            opened.add_unreadable(name, size, f"The attachment cannot be had: {error}")
+        else:
+            (opened.add_message if kind == _ITEM else opened.add_json)(name, content)
+
+
+def _content(http: Http, path: str, attachment: Mapping[str, Any], *, limit: int) -> bytes:
+    if inline := attachment.get("contentBytes"):  # Though it was not asked for.
+        return base64.b64decode(inline)
+    return http.content(f"{path}/attachments/{quote(attachment['id'], safe='')}/$value", limit=limit)
+
+
+def _is_gone(http: Http, path: str) -> bool:
+    try:
+        http.get(path, {"$select": "id"})
+    except Refused as error:
+        return error.status == _GONE
+    return False
+
+
+def _told(mail: Mail) -> str:
+    return f"the mail of {clock.to_people(mail.received)}"

@@ -1,0 +1,154 @@
+"""Signing in to Microsoft as an app: access tokens by client credentials."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib.errors import Refused, UsageError
+from futurscam_lib.extract.http import Answer, Http
+from futurscam_lib.redaction import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from futurscam_lib.source_settings import SourceSettings
+
+_SHOWN_CHARACTERS: Final = 300
+_NEW: Final = "Make a new one where its value was not kept."
+_REMEDIES: Final = {
+    "AADSTS7000215": f"FUTURSCAM_GRAPH_CLIENT_SECRET is wrong; it is the secret's value, not its id. {_NEW}",
+    "AADSTS7000222": "The client secret has expired: make another, set FUTURSCAM_GRAPH_CLIENT_SECRET to its value.",
+    "AADSTS700016": "The tenant has no such app: check FUTURSCAM_GRAPH_CLIENT_ID and FUTURSCAM_GRAPH_TENANT.",
+    "AADSTS90002": "There is no such tenant: check FUTURSCAM_GRAPH_TENANT.",
+    "AADSTS900023": "There is no such tenant: check FUTURSCAM_GRAPH_TENANT.",
+    "invalid_tenant": "There is no such tenant: check FUTURSCAM_GRAPH_TENANT.",
+}
+_ASK: Final = "Check FUTURSCAM_GRAPH_TENANT, FUTURSCAM_GRAPH_CLIENT_ID and FUTURSCAM_GRAPH_CLIENT_SECRET."
+
+
+class AppToken:
+    """Gives an access token that is valid now; asks for one only where there is none.
+
+    Args:
+        settings: Tenant, app and secret.
+        scope: What the token is for: `https://graph.microsoft.com/.default`.
+    """
+
+    def __init__(self, settings: SourceSettings, *, scope: str) -> None:
+        """See the class."""
+        self._settings, self._scope = settings, scope
+        self._lock = threading.Lock()
+        self._app: Any = None
+
+    def __call__(self) -> str:
+        """The token.
+
+        Raises:
+            Refused: Microsoft refuses the app; the text says what to do.
+            RetryLater: It did not answer.
+        """
+        with self._lock:
+            return self._ask()
+
+    def instead_of(self, refused: str) -> str:
+        """A token other than the one that was refused, which another thread may have asked for meanwhile."""
+        with self._lock:
+            if self._ask() == refused:
+                self._app.remove_tokens_for_client()
+            return self._ask()
+
+    def _ask(self) -> str:
+        secret = self._settings.graph_client_secret
+        if secret is None or self._settings.graph_client_id is None:
+            raise UsageError("FUTURSCAM_GRAPH_CLIENT_ID or FUTURSCAM_GRAPH_CLIENT_SECRET is not set.")
+        if self._app is None:
+            self._app = self._sign_up(self._settings.graph_client_id, secret.get_secret_value())
+        found: Mapping[str, Any] = self._app.acquire_token_for_client([self._scope])
+        if "access_token" not in found:
+            # It may quote what it was sent.
+            description = Redactor([secret.get_secret_value()])(str(found.get("error_description", "")))
+            raise _refused(str(found.get("error", "")), description)
+        return str(found["access_token"])
+
+    def _sign_up(self, client_id: str, secret: str) -> Any:
+        msal: Any = import_module("msal")  # Slow to import, and without types.
+        authority = f"{self._settings.graph_authority}/{self._settings.graph_tenant}"
+        transport = _Transport(self._settings)
+        try:
+            return msal.ConfidentialClientApplication(
+                client_id,
+                client_credential=secret,
+                authority=authority,
+                http_client=transport,
+                # Which hosts are Microsoft's is for the settings to say: national clouds, a server of one's own.
+                instance_discovery=False,
+            )
+        except ValueError:
+            # What it says is for programmers.
+            raise _refused(*(transport.refusal or ("", f"{authority} is no place to sign in"))) from None
+
+
+class _Transport:
+    """msal's way to the network: that of all sources, with its time limits, retries, proxies and authorities."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._http = Http(
+            "Microsoft's sign-in",
+            settings.graph_authority,
+            timeout=settings.http_timeout,
+            tries=settings.http_tries,
+        )
+        self.refusal: tuple[str, str] | None = None
+
+    def get(
+        self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: Any
+    ) -> _Response:
+        """As msal asks for."""
+        return self._told(self._http.ask("GET", url, params=params, headers=headers))
+
+    def post(
+        self,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> _Response:
+        """As msal asks for."""
+        return self._told(self._http.ask("POST", url, params=params, data=data, headers=headers))
+
+    def close(self) -> None:
+        """As msal asks for."""
+
+    def _told(self, answer: Answer) -> _Response:
+        if answer.payload is None:
+            # msal would fail on it in ways of its own.
+            raise Refused(
+                f"Microsoft's sign-in answered {answer.status} and no JSON; is there a proxy in between?\n{_ASK}"
+            )
+        if isinstance(answer.payload, dict) and "error" in answer.payload:
+            said = answer.payload
+            self.refusal = (str(said["error"]), str(said.get("error_description", "")))
+        return _Response(answer)
+
+
+class _Response:
+    """An answer as msal reads it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.status_code, self.headers = answer.status, dict(answer.headers)
+        self.text = answer.body.decode("utf-8", "replace")
+
+    def raise_for_status(self) -> None:
+        """As msal asks for."""
+        if self.status_code >= 400:  # noqa: PLR2004 - HTTP
+            msg = f"status {self.status_code}"
+            raise ValueError(msg)
+
+
+def _refused(error: str, description: str) -> Refused:
+    remedy = next((told for code, told in _REMEDIES.items() if code in description or code == error), _ASK)
+    said = " ".join(description.split("Trace ID", maxsplit=1)[0].split())[:_SHOWN_CHARACTERS]
+    return Refused(f"Microsoft does not let the app sign in ({error}: {said}).\n{remedy}", code=error)

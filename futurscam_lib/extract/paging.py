@@ -1,0 +1,84 @@
+"""Reading lists that are read page by page while they change, and the items that they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from futurscam_lib.ahead import ahead
+from futurscam_lib.errors import RetryLater
+from futurscam_lib.extract.items import some
+from futurscam_lib.extract.seen import Seen
+from futurscam_lib.extract.source import CONCURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+MAX_PASSES: Final = 10
+MAX_IN_A_ROW: Final = 5
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def settled(
+    passes: Callable[[], Iterator[Sequence[T]]], *, key: Callable[[T], str], counts: Callable[[T], bool]
+) -> Iterator[T]:
+    """Each row of a list once, though it changes while its pages are read.
+
+    A row that goes away shifts all behind it to the front, some of them onto a page that was read already. So a list
+    of several pages is read again until it shows nothing new and nothing has gone: where something has, another row
+    may have been missed a second time. A list that only loses rows is given up with what it showed.
+
+    Args:
+        passes: Reads the list from its beginning, and gives it page by page.
+        key: What tells a row from others.
+        counts: Whether a new row is one that was missed, and did not just come into being.
+
+    Raises:
+        RetryLater: It showed something new however often it was read.
+    """
+    with Seen() as seen:
+        for number in range(MAX_PASSES):
+            pages = missed = 0
+            for page in passes():
+                pages += 1
+                for row in page:
+                    if seen.add(key(row), number):
+                        missed += number > 0 and counts(row)
+                        yield row
+            if pages <= 1 or (number > 0 and not missed and not seen.last_in(number - 1)):
+                return
+        if not missed:
+            return
+    raise RetryLater(
+        f"The list changed {MAX_PASSES} times while it was read. Nothing was lost: the next run reads it again."
+    )
+
+
+def each(work: Callable[[T], R], items: Iterable[T], *, name: Callable[[T], str]) -> Iterator[R]:
+    """`work(item)` for each item, some at the same time, in order.
+
+    An item that does not answer stops no other. Many in a row do: then it is the source.
+
+    Raises:
+        RetryLater: Some items could not be had; all others were given before.
+    """
+    failed: list[str] = []
+    in_a_row = 0
+
+    def attempt(item: T) -> tuple[R | None, str]:
+        try:
+            return work(item), ""
+        except RetryLater as error:
+            return None, f"{name(item)}: {error}"
+
+    for result, problem in ahead(attempt, items, threads=CONCURRENT):
+        in_a_row = in_a_row + 1 if problem else 0
+        if problem:
+            failed.append(problem)
+        else:
+            yield result  # type: ignore[misc] # None only beside a problem, or where the work gives it
+        if in_a_row > MAX_IN_A_ROW:
+            raise RetryLater(f"{in_a_row} items in a row could not be read: {some(failed[-in_a_row:], 1)}")
+    if failed:
+        raise RetryLater(f"{len(failed)} item(s) could not be read: {some(failed, 2)}")

@@ -1,0 +1,404 @@
+"""BoondManager: which opportunities, with what, in which order of things changing, and what has ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct, RetryLater
+from futurscam_lib.extract.boond import BoondSource
+from futurscam_lib.extract.source import Probe
+from futurscam_lib.records import Window
+from tests.extract.conftest import T0
+from tests.servers import told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from futurscam_lib.records import RawRecord
+    from futurscam_lib.settings import Settings
+    from tests.servers.boond import BoondServer
+    from tests.servers.messages import Request
+
+MINUTE = timedelta(minutes=1)
+ALL = Window(T0 - timedelta(days=30))
+
+
+@pytest.fixture
+def source(boond: BoondServer, configure: Callable[..., Settings]) -> Callable[..., BoondSource]:
+    """Makes the source, with some settings changed."""
+
+    def make(**more: str) -> BoondSource:
+        return BoondSource(configure({**told.boond(boond), **more}))
+
+    return make
+
+
+@pytest.fixture
+def missions(boond: BoondServer) -> list[int]:
+    """Ten opportunities, one a minute from T0 on."""
+    return [boond.publish(title=f"Mission {n}", updated=T0 + n * MINUTE, company="ACME") for n in range(10)]
+
+
+def read(source: BoondSource, window: Window = ALL) -> list[RawRecord]:
+    """All records of a window."""
+    return list(source.read(window))
+
+
+def parts(record: RawRecord) -> dict[str, Any]:
+    """A record's payload, parsed."""
+    found: dict[str, Any] = json.loads(record.payload)
+    return found
+
+
+def ids(records: list[RawRecord]) -> list[int]:
+    """Which opportunities they are."""
+    return sorted(int(parts(record)["data"]["id"]) for record in records)
+
+
+def refusal(source: BoondSource) -> FuturscamError:
+    """The error that a reading ends with."""
+    with pytest.raises(FuturscamError) as caught:
+        read(source)
+    return caught.value
+
+
+def lists(boond: BoondServer) -> list[Request]:
+    """The requests for pages of the list."""
+    return [request for request in boond.requests if request.path.endswith("/opportunities")]
+
+
+def test_an_opportunity_becomes_a_record(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
+    """The row, what its tab adds, and the company and people it names, and nothing about others."""
+    boond.publish(title="Other", updated=T0 - timedelta(days=40), company="Elsewhere")
+    mission = boond.publish(
+        title="Data engineer", updated=T0, company="ACME", contact="Jo Li", description="<p>Do.</p>", criteria="SQL"
+    )
+
+    (record,) = read(source())
+
+    whole = parts(record)
+    assert record.origin == f"opportunity {mission}"
+    assert record.instant == T0
+    assert whole["data"]["attributes"]["title"] == "Data engineer"
+    assert whole["detail"]["attributes"]["description"] == "<p>Do.</p>"
+    assert whole["detail"]["attributes"]["criteria"] == "SQL"
+    names = {one["attributes"].get("name") or one["attributes"].get("lastName") for one in whole["included"]}
+    assert names >= {"ACME", "Li"}
+    assert "Elsewhere" not in names
+
+
+def test_read_again_it_is_the_same_payload(source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """As long as nothing changed its bytes do not, so that reading it again costs one look-up."""
+    assert missions
+    first, second = ({record.raw_id for record in read(source())} for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [
+        (T0 + 3 * MINUTE, None, range(3, 10)),
+        (T0 + 3 * MINUTE + timedelta(microseconds=5), None, range(3, 10)),
+        (T0 + 3 * MINUTE + timedelta(seconds=1), None, range(4, 10)),
+        (T0 + 3 * MINUTE, T0 + 5 * MINUTE, range(3, 5)),
+        (datetime.min.replace(tzinfo=UTC), None, range(10)),
+    ],
+)
+def test_the_window_is_exact(
+    source: Callable[..., BoondSource], missions: list[int], since: datetime, until: datetime | None, expected: range
+) -> None:
+    """BoondManager knows days; seconds are looked at here."""
+    assert ids(read(source(), Window(since, until))) == [missions[n] for n in expected]
+
+
+def test_around_midnight_in_brussels(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
+    """Its days are not those of UTC: what changed at 00:30 there is of the day before here."""
+    midnight = datetime(2026, 7, 8, 22, 0, tzinfo=UTC)
+    there = [boond.publish(title="x", updated=midnight + n * MINUTE) for n in (-30, 0, 30)]
+
+    assert ids(read(source(), Window(midnight))) == there[1:]
+
+
+def test_the_list_ends_where_its_total_says(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """A server that gives fewer rows than asked for is noticed, and no row is missed."""
+    boond.page_limit = 3
+    reading = source()
+
+    assert ids(read(reading)) == missions
+    assert reading.notes == ["BoondManager gives 3 opportunities a page, though 500 were asked for."]
+
+
+def test_the_page_size_is_a_setting(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Every page is asked for with it, the last changed first."""
+    reading = source(FUTURSCAM_BOOND_PAGE_SIZE="4")
+
+    assert ids(read(reading)) == missions
+    assert reading.notes == []
+    asked = [request.query for request in lists(boond)]
+    assert {query["maxResults"][0] for query in asked} == {"4"}
+    assert {(query["sort"][0], query["order"][0], query["period"][0]) for query in asked} == {
+        ("updateDate", "desc", "updated")
+    }
+
+
+def test_a_total_that_is_missing(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """Then an empty page is the end."""
+    boond.page_limit = 4
+    respond = boond._search
+
+    def without_total(request: Request) -> dict[str, Any]:
+        answer = respond(request)
+        del answer["meta"]["totals"]
+        return answer
+
+    boond._search = without_total  # type: ignore[method-assign]
+
+    assert ids(read(source())) == missions
+
+
+@pytest.mark.parametrize("change", ["touch", "delete", "publish"])
+def test_pages_that_change_while_they_are_read(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], change: str
+) -> None:
+    """Whatever happens between two pages: all that stayed the same is read."""
+    boond.page_limit = 3
+    boond.clock = lambda: T0 + timedelta(hours=2)
+
+    def disturb(request: Request) -> None:
+        if request.path.endswith("/opportunities") and request.query["page"] == ["2"]:
+            boond.before = None
+            if change == "touch":
+                boond.change(missions[2], title="Changed")
+            elif change == "delete":
+                boond.delete(missions[9])
+            else:
+                boond.publish(title="New")
+
+    boond.before = disturb
+    found = ids(read(source()))
+
+    affected = {"touch": {missions[2]}, "delete": {missions[9]}, "publish": set[int]()}[change]
+    assert set(found) >= set(missions) - affected
+
+
+def test_a_second_that_is_not_over_is_left_to_the_next_run(
+    boond: BoondServer, source: Callable[..., BoondSource]
+) -> None:
+    """Two changes within it could not be told apart; a moment later it is read."""
+    boond.clock = lambda: T0 + timedelta(milliseconds=400)
+    mission = boond.publish(title="First")
+    reading = source()
+    assert read(reading) == []
+    assert reading.notes == ["1 opportunities changed this very second; the next run reads them."]
+
+    boond.change(mission, title="Second")
+    boond.clock = lambda: T0 + timedelta(seconds=1)
+    (record,) = read(source())
+    assert parts(record)["data"]["attributes"]["title"] == "Second"
+
+
+def test_a_date_far_ahead_is_not_waited_for(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
+    """A clock that is wrong by an hour hides nothing."""
+    boond.clock = lambda: T0
+    mission = boond.publish(title="x", updated=T0 + timedelta(hours=1))
+
+    assert ids(read(source())) == [mission]
+
+
+def test_the_profile_does_where_there_is_no_tab(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """404 for the tab is no deletion."""
+    boond.no_information_tab = True
+
+    records = read(source())
+
+    assert ids(records) == missions
+    assert all(parts(record)["detail"] for record in records)
+
+
+def test_what_is_deleted_meanwhile_is_passed_over(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Between the list and the tab: noted, and no failure."""
+
+    def delete(request: Request) -> None:
+        if request.path.endswith("/information"):
+            boond.before = None
+            boond.delete(missions[0])
+
+    boond.before = delete
+    reading = source()
+
+    assert ids(read(reading)) == missions[1:]
+    assert reading.notes == ["1 opportunities were deleted while they were read."]
+
+
+def test_one_that_may_not_be_opened_is_a_reject(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """It is accounted for, and stops no other; when none may be opened, it is the rights."""
+    boond.forbidden_ids = {missions[4]}
+    records = read(source())
+    assert [record.origin for record in records if record.flaw] == [f"opportunity {missions[4]}"]
+    assert len(records) == 10
+
+    boond.forbidden_ids = set(missions)
+    error = refusal(source())
+    assert isinstance(error, OperatorMustAct)
+    assert "right" in str(error)
+
+
+@pytest.mark.parametrize("header", ["X-Jwt-Client-BoondManager", "X-Jwt-Client"])
+def test_the_token_goes_into_the_header_of_the_setting(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], header: str
+) -> None:
+    """In either header; in the other one it counts as absent."""
+    boond.jwt_header = header
+    assert ids(read(source(FUTURSCAM_BOOND_AUTH=header))) == missions
+
+    boond.jwt_header = "X-Other"
+    assert "401" in str(refusal(source(FUTURSCAM_BOOND_AUTH=header)))
+
+
+def test_user_and_password(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """By setting, and refused where the instance does not take it."""
+    more = {"FUTURSCAM_BOOND_AUTH": "basic", "FUTURSCAM_BOOND_USER": boond.user}
+    boond.accepts_basic = True
+    assert ids(read(source(**more, FUTURSCAM_BOOND_PASSWORD=boond.password))) == missions
+
+    wrong = source(**more, FUTURSCAM_BOOND_PASSWORD="wrong")  # noqa: S106 - not one
+    assert refusal(wrong).exit_code == ExitCode.OPERATOR_MUST_ACT
+
+
+def test_a_wrong_key_is_told_with_its_remedy(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """422 is a refused signature; narrow rights are another matter."""
+    assert missions
+    error = refusal(source(FUTURSCAM_BOOND_CLIENT_KEY="some-other-key"))
+    assert error.exit_code == ExitCode.OPERATOR_MUST_ACT
+    assert "FUTURSCAM_BOOND_CLIENT_KEY" in str(error)
+
+    boond.forbidden = True
+    assert "may not read opportunities" in str(refusal(source()))
+
+
+def test_no_secret_in_any_error(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
+    """Though the server quotes all that it was sent, no token, no key and no signature comes out."""
+    boond.echoes, boond.forbidden = True, True
+    errors = [refusal(source()), refusal(source(FUTURSCAM_BOOND_CLIENT_KEY="some-other-key"))]
+    boond.accepts_basic = True
+    more = {"FUTURSCAM_BOOND_AUTH": "basic", "FUTURSCAM_BOOND_USER": boond.user}
+    errors.append(refusal(source(**more, FUTURSCAM_BOOND_PASSWORD="Zwiebelkuchen")))  # noqa: S106 - not one
+
+    sent = {request.headers[boond.jwt_header] for request in boond.requests if boond.jwt_header in request.headers}
+    basic = base64.b64encode(f"{boond.user}:Zwiebelkuchen".encode()).decode()
+    pieces = {piece for token in sent for piece in token.split(".")[1:]}
+    assert pieces
+    for error in errors:
+        secrets = {*pieces, basic, "Zwiebelkuchen", boond.user_token, boond.client_token, boond.client_key}
+        assert not any(secret in str(error) for secret in secrets), error
+
+
+def test_html_at_200(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """Once it is asked again; for good it is an error that says what came."""
+    boond.html("/opportunities")
+    assert ids(read(source())) == missions
+
+    boond.html("/opportunities", times=1000)
+    error = refusal(source())
+    assert isinstance(error, RetryLater)
+    assert "web page" in str(error)
+
+
+def test_rows_that_are_none(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """Without an id, a date or attributes, or with a date that is none: nothing is lost, nothing stops."""
+    respond = boond._search
+
+    def odd(request: Request) -> dict[str, Any]:
+        answer = respond(request)
+        if len(answer["data"]) == len(missions):
+            del answer["data"][0]["id"]
+            del answer["data"][1]["attributes"]["updateDate"]
+            answer["data"][2]["attributes"]["updateDate"] = "yesterday"
+            answer["data"][3]["attributes"] = ["?"]
+            answer["data"][4]["relationships"] = {"company": {"data": {"type": "company", "id": {"$ne": 1}}}}
+            answer["included"].append("?")
+        return answer
+
+    boond._search = odd  # type: ignore[method-assign]
+
+    records = read(source())
+
+    assert len(records) == 10
+    assert [record.flaw.code for record in records if record.flaw] == ["missing"]
+
+
+def test_a_list_that_never_ends(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """A server that does not know pages gives the same one for ever: that is noticed."""
+    assert missions
+    respond = boond._search
+
+    def the_same(request: Request) -> dict[str, Any]:
+        request.query["page"][:] = ["1"]
+        return {**respond(request), "meta": {"totals": {"rows": 1000}}}
+
+    boond._search = the_same  # type: ignore[method-assign]
+
+    assert "same rows" in str(refusal(source()))
+
+
+def test_a_sweep_tells_what_has_ended(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Closed and deleted are told apart; what is open, or may not be seen any more, has not ended."""
+    boond.page_limit = 4
+    boond.close(missions[1])
+    boond.delete(missions[2])
+    with source().sweep() as sweep:
+        assert [n for n, mission in enumerate(missions) if str(mission) not in sweep.open] == [1, 2]
+        boond.forbidden_ids = {missions[3]}
+        fates = [sweep.fate(str(missions[n])) for n in range(4)]
+
+    assert fates == [None, "closed", "deleted", None]
+
+
+def test_open_states_are_a_setting(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """What else counts as open is not swept away."""
+    boond.change(missions[0], state=5)
+    with source(FUTURSCAM_BOOND_OPEN_STATES="0,5").sweep() as sweep:
+        assert str(missions[0]) in sweep.open
+
+
+def test_probing(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """Says how far one gets, and how many wait, without opening any."""
+    assert missions
+    found = Probe()
+    source().probe(Window(T0 + 7 * MINUTE), found)
+    assert found == Probe(reached=True, signed_in=True, may_read=True, waiting=3)
+    assert not [request for request in boond.requests if "information" in request.path]
+
+    found = Probe()
+    with pytest.raises(OperatorMustAct):
+        source(FUTURSCAM_BOOND_CLIENT_KEY="some-other-key").probe(ALL, found)
+    assert found == Probe(reached=True, signed_in=False, may_read=False)
+
+    boond.forbidden, found = True, Probe()
+    with pytest.raises(OperatorMustAct):
+        source().probe(ALL, found)
+    assert found == Probe(reached=True, signed_in=True, may_read=False)
+
+    found = Probe()
+    with pytest.raises(RetryLater):
+        source(FUTURSCAM_BOOND_URL="http://127.0.0.1:1/api").probe(ALL, found)
+    assert found == Probe()

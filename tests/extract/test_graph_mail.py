@@ -1,0 +1,468 @@
+"""A mailbox through Microsoft Graph: which mails, which attachments, what is refused, and what is never told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct, RetryLater
+from futurscam_lib.extract.graph_mail import GraphMailSource
+from futurscam_lib.extract.source import Probe
+from futurscam_lib.records import MAX_RECORD_BYTES, Window
+from tests.extract.conftest import T0
+from tests.servers import told
+from tests.servers.graph import File, GraphServer, Item, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from futurscam_lib.records import RawRecord
+    from futurscam_lib.settings import Settings
+    from tests.servers.messages import Request
+
+SECOND = timedelta(seconds=1)
+SUBJECT = "[JOB EXPORT] JP000001"
+ALL = Window(T0 - timedelta(days=1))
+
+
+def post(name: str = "a") -> bytes:
+    """A job post that says which one it is."""
+    return json.dumps({"id": name}).encode()
+
+
+def attachment(name: str = "a", file: str = "") -> File:
+    """The same as an attachment."""
+    return File(file or f"jobpost_{name}.json", post(name))
+
+
+@pytest.fixture
+def source(graph: GraphServer, configure: Callable[..., Settings]) -> Callable[..., GraphMailSource]:
+    """Makes the source, with some settings changed."""
+
+    def make(**more: str) -> GraphMailSource:
+        return GraphMailSource(configure({**told.graph(graph), **more}))
+
+    return make
+
+
+def read(source: GraphMailSource, window: Window = ALL) -> list[RawRecord]:
+    """All records of a window."""
+    return list(source.read(window))
+
+
+def ids(records: list[RawRecord]) -> list[str]:
+    """Which posts they are."""
+    return sorted(json.loads(record.payload)["id"] for record in records)
+
+
+def refusal(source: GraphMailSource) -> FuturscamError:
+    """The error that a reading ends with."""
+    with pytest.raises(FuturscamError) as caught:
+        read(source)
+    return caught.value
+
+
+def forwarded(*attachments: tuple[str, bytes]) -> bytes:
+    """A mail in MIME, as it hangs on another one."""
+    mail = EmailMessage()
+    mail["Subject"] = "JP000001"
+    mail.set_content("See attachment.")
+    for name, data in attachments:
+        mail.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return mail.as_bytes()
+
+
+def paths(graph: GraphServer) -> list[str]:
+    """What was asked of Graph, without the sign-in."""
+    return [request.path for request in graph.requests if request.path.startswith("/v1.0")]
+
+
+def test_an_attachment_becomes_a_record(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Its bytes are untouched, its instant is that of the mail, and it says where it stood."""
+    mail = graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+
+    (record,) = read(source())
+
+    assert (record.payload, record.instant, record.source) == (post(), T0, "graph_mail")
+    assert record.origin == f"2026-11-20 10:00:00 jobpost_a.json ({mail})"
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        (T0, None, "bcd"),
+        # Whole seconds are all that Graph tells: a mail of T0 + 0.9 s says T0.
+        (T0 + timedelta(microseconds=900_000), None, "bcd"),
+        (T0 + SECOND, None, "cd"),
+        (T0, T0 + SECOND, "b"),
+        (T0, T0 + SECOND + timedelta(microseconds=1), "bc"),
+        (T0 + 3 * SECOND, None, ""),
+    ],
+)
+def test_the_window_is_exact(
+    graph: GraphServer, source: Callable[..., GraphMailSource], since: Any, until: Any, found: str
+) -> None:
+    """Its lower bound is floored to the second and included, its upper bound is not."""
+    for number, name in enumerate("abcd", start=-1):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(name)])
+
+    assert ids(read(source(), Window(since, until))) == list(found)
+
+
+def test_only_mails_with_the_subject_are_read(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """The prefix is a setting; one with a quote in it breaks nothing."""
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment("a")])
+    graph.deliver("Re: lunch", received=T0, attachments=[attachment("b")])
+    graph.deliver("L'export 1", received=T0, attachments=[attachment("c")])
+
+    assert ids(read(source())) == ["a"]
+    assert ids(read(source(FUTURSCAM_MAIL_SUBJECT="L'export"))) == ["c"]
+
+
+def test_all_pages_are_followed_as_they_are_given(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """However small they are, of mails and of attachments; each request asks for ids that stay."""
+    graph.page_limit, graph.attachment_page_limit = 2, 2
+    for number in range(7):
+        names = [f"{number}-{one}" for one in range(3)]
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(name) for name in names])
+
+    assert len(read(source())) == 21
+    graph_requests = [request for request in graph.requests if request.path.startswith("/v1.0")]
+    assert {request.headers["Prefer"] for request in graph_requests} == {'IdType="ImmutableId"'}
+
+
+def test_a_mail_that_goes_while_the_list_is_read_hides_no_other(
+    graph: GraphServer, source: Callable[..., GraphMailSource]
+) -> None:
+    """What it shifts onto a page that was read already is found all the same."""
+    graph.page_limit = 2
+    mails = [graph.deliver(SUBJECT, received=T0 + n * SECOND, attachments=[attachment(f"{n}")]) for n in range(6)]
+
+    def remove(request: Request) -> None:
+        if "$skiptoken" in request.target or "skip" in request.target.partition("?")[2]:
+            graph.before = None
+            graph.remove(mails[0])
+
+    graph.before = remove
+    found = ids(read(source()))
+
+    assert set(found) >= {"1", "2", "3", "4", "5"}
+    assert len(found) == len(set(found))
+
+
+def test_a_moved_mail_stays_the_same_record(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Ids are immutable, and the whole mailbox is read, deleted items too."""
+    mail = graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+    before = read(source())
+    graph.move(mail, "deleteditems")
+
+    assert read(source()) == before
+
+
+def test_a_tenant_that_refuses_the_order_is_asked_without(
+    graph: GraphServer, source: Callable[..., GraphMailSource]
+) -> None:
+    """`InefficientFilter` costs one request, not the mails."""
+    graph.refuses_order, graph.page_limit = True, 2
+    for number in range(5):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
+
+    assert ids(read(source())) == ["0", "1", "2", "3", "4"]
+    lists = [request for request in graph.requests if request.path.endswith("/messages")]
+    assert sum("orderby" in request.target for request in lists) == 1
+
+
+@pytest.mark.parametrize("folder", ["archive", "Inbox/RFP", "inbox/L'Oréal", "Deleted Items"])
+def test_one_folder_only(graph: GraphServer, source: Callable[..., GraphMailSource], folder: str) -> None:
+    """Well known by its name, or found by its path."""
+    inbox = "inbox"
+    places = {"archive": "archive", "Deleted Items": "deleteditems"}
+    place = places.get(folder) or graph.add_folder(folder.partition("/")[2], parent=inbox)
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment("here")], folder=place)
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment("elsewhere")])
+
+    assert ids(read(source(FUTURSCAM_GRAPH_FOLDER=folder))) == ["here"]
+
+
+def test_a_folder_that_is_not_there(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """The error names those that are."""
+    error = refusal(source(FUTURSCAM_GRAPH_FOLDER="inbox/Nowhere"))
+
+    assert isinstance(error, OperatorMustAct)
+    assert "'Nowhere'" in str(error)
+    assert "FUTURSCAM_GRAPH_FOLDER" in str(error)
+    assert graph.requests
+
+
+def test_only_json_is_fetched(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """The rest is counted and named; also a mail without any attachment is."""
+    others = [File("cv.pdf", b"%PDF", "application/pdf"), File("logo.png", b"x", "image/png", inline=True)]
+    graph.deliver(SUBJECT, received=T0, attachments=[*others, attachment()])
+    graph.deliver("[JOB EXPORT] empty", received=T0)
+    reading = source()
+
+    assert ids(read(reading)) == ["a"]
+    notes = " ".join(reading.notes)
+    assert "2 attachment(s) that are no JSON were not fetched: cv.pdf (1), logo.png (1)" in notes
+    assert "'[JOB EXPORT] empty' of 2026-11-20 10:00:00" in notes
+    assert len([path for path in paths(graph) if path.endswith("$value")]) == 1
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        File("jobpost.JSON", post(), "application/octet-stream"),
+        File("jobpost", post(), "application/json; charset=utf-8"),
+        File("inline.json", post(), inline=True),
+        Item("FW: JP000001", forwarded(("jobpost.json", post()))),
+        Item("FW: FW", forwarded(("inner.eml", b"no mail"), ("jobpost.json", post()))),
+    ],
+)
+def test_what_counts_as_json(graph: GraphServer, source: Callable[..., GraphMailSource], found: Any) -> None:
+    """By name or by type, inline too, and inside an attached mail."""
+    graph.deliver(SUBJECT, received=T0, attachments=[found])
+
+    assert ids(read(source())) == ["a"]
+
+
+def test_names_are_never_paths(graph: GraphServer, source: Callable[..., GraphMailSource], tmp_path: Any) -> None:
+    """They are shown as they are, but for what steers a terminal; nothing is written anywhere."""
+    names = ["../../../etc/passwd.json", "C:\\windows\\x.json", "a\x1b[31m\u202egpj.json", "con.json", "%2e%2e%2f.json"]
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment(f"{n}", name) for n, name in enumerate(names)])
+    before = sorted(tmp_path.rglob("*"))
+
+    origins = [record.origin for record in read(source())]
+
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "../../../etc/passwd.json" in origins[0]
+    assert all(origin.isprintable() for origin in origins)
+
+
+def test_the_same_name_twice_in_a_mail(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Two records with two places; the same bytes twice are one payload."""
+    same = attachment("a", "jobpost.json")
+    graph.deliver(SUBJECT, received=T0, attachments=[same, replace(same, data=post("b")), same])
+
+    records = read(source())
+
+    assert len({record.origin for record in records}) == 3
+    assert [record.raw_id for record in records].count(records[0].raw_id) == 2
+
+
+def test_an_attachment_of_20_mb(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """A JSON one is a record that says it is too large, any other is not fetched; neither hides a third."""
+    large = b" " * (20 << 20)
+    attachments = [File("large.json", large), File("large.zip", large, "application/zip"), attachment()]
+    graph.deliver(SUBJECT, received=T0, attachments=attachments)
+
+    flawed, good = read(source())
+
+    assert (flawed.payload, flawed.flaw and flawed.flaw.code) == (b"", "too-large")
+    assert flawed.size > MAX_RECORD_BYTES
+    assert good.payload == post()
+
+
+def test_json_that_is_something_else_is_handed_over(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """What it is is for the mapping to say; lists and lines are taken apart."""
+    files = {"other.json": b'{"theme": "dark"}', "list.json": b'[{"id": 1}, {"id": 2}]', "l.jsonl": b'{"id": 3}\n{'}
+    graph.deliver(SUBJECT, received=T0, attachments=[File(name, data) for name, data in files.items()])
+
+    assert [record.payload for record in read(source())] == [
+        b'{"theme": "dark"}',
+        *(b'{"id": 1}', b'{"id": 2}', b'{"id": 3}', b"{"),
+    ]
+
+
+def test_a_link_to_a_file_is_a_reject(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """A post that cannot be had is not passed over; a link to something else is."""
+    links = [Reference("jobpost.json", "https://example.com/1"), Reference("film.mp4", "https://example.com/2")]
+    graph.deliver(SUBJECT, received=T0, attachments=links)
+
+    (record,) = read(source())
+
+    assert record.flaw is not None
+    assert record.flaw.code == "unreadable"
+    assert "link" in record.flaw.reason
+
+
+def test_one_attachment_that_cannot_be_had_stops_no_other(
+    graph: GraphServer, source: Callable[..., GraphMailSource]
+) -> None:
+    """Refused for good it is a reject."""
+    for number in range(4):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
+    graph.fail("$value", status=400, body=b'{"error": {"code": "ErrorCorruptData", "message": "Broken."}}')
+
+    records = read(source())
+
+    assert [record.flaw.code for record in records if record.flaw] == ["unreadable"]
+    assert len(records) == 4
+
+
+def test_what_was_given_before_a_failure_still_counts(
+    graph: GraphServer, source: Callable[..., GraphMailSource]
+) -> None:
+    """A mail without an answer in the middle: the other three are there before the error."""
+    mails = [graph.deliver(SUBJECT, received=T0 + n * SECOND, attachments=[attachment(f"{n}")]) for n in range(4)]
+    graph.fail(f"{mails[1]}/attachments", status=503, times=99)
+    given: list[RawRecord] = []
+
+    def collect() -> None:
+        for record in source().read(ALL):
+            given.append(record)  # noqa: PERF402 - what came before the error is what matters
+
+    with pytest.raises(RetryLater, match="could not be read"):
+        collect()
+
+    assert ids(given) == ["0", "2", "3"]
+
+
+def test_a_server_that_is_down_is_not_asked_for_each_mail(
+    graph: GraphServer, source: Callable[..., GraphMailSource]
+) -> None:
+    """After a handful of mails in a row the source has failed."""
+    for number in range(100):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
+    graph.fail("/attachments", status=503, times=10_000)
+
+    with pytest.raises(RetryLater, match="in a row"):
+        read(source(FUTURSCAM_HTTP_TRIES="1"))
+
+    assert len(paths(graph)) < 30
+
+
+def test_a_mail_that_is_gone_by_now_is_passed_over(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Deleted between the list and its attachments: there is nothing to read, and nothing failed."""
+    mails = [graph.deliver(SUBJECT, received=T0 + n * SECOND, attachments=[attachment(f"{n}")]) for n in range(3)]
+
+    def remove(request: Request) -> None:
+        if request.path.endswith("/attachments"):
+            graph.before = None
+            graph.remove(mails[1])
+
+    graph.before = remove
+
+    assert set(ids(read(source()))) >= {"0", "2"}
+
+
+def test_tokens_are_renewed_in_a_long_run(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Each is good for a few requests, and once all are revoked at the same time."""
+    graph.token_lasts_requests = 12
+    for number in range(20):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number:02}")])
+
+    assert len(read(source())) == 20
+    reading = source()
+    records = reading.read(ALL)
+    next(records)
+    graph.revoke_tokens()
+    assert len(list(records)) == 19
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_throttling_is_obeyed(graph: GraphServer, source: Callable[..., GraphMailSource], *, as_date: bool) -> None:
+    """Three times 429 in a row, then all is read."""
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+    graph.throttle("/v1.0", times=3, after=1, as_date=as_date)
+
+    assert ids(read(source())) == ["a"]
+
+
+@pytest.mark.parametrize("how", ["reset", "truncated", "nothing"])
+def test_connections_that_break_off(graph: GraphServer, source: Callable[..., GraphMailSource], how: Any) -> None:
+    """In the list, in the attachments and in a body: it is asked again."""
+    for number in range(5):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
+    for part in ("/messages", "/attachments", "$value", "/token"):
+        graph.break_off(part, how=how)
+
+    assert ids(read(source())) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("FUTURSCAM_GRAPH_TENANT", "nowhere.example.com", "FUTURSCAM_GRAPH_TENANT"),
+        ("FUTURSCAM_GRAPH_CLIENT_ID", "11111111-0000-0000-0000-000000000000", "FUTURSCAM_GRAPH_CLIENT_ID"),
+        ("FUTURSCAM_GRAPH_CLIENT_SECRET", "wrong-wrong-wrong", "FUTURSCAM_GRAPH_CLIENT_SECRET"),
+        ("FUTURSCAM_GRAPH_MAILBOX", "nobody@example.com", "FUTURSCAM_GRAPH_MAILBOX"),
+    ],
+)
+def test_each_wrong_setting_is_told_with_its_remedy(
+    graph: GraphServer, source: Callable[..., GraphMailSource], variable: str, value: str, remedy: str
+) -> None:
+    """The operator must act, and is told where."""
+    error = refusal(source(**{variable: value}))
+
+    assert error.exit_code == ExitCode.OPERATOR_MUST_ACT
+    assert remedy in str(error).partition("\n")[2]
+    assert graph.requests
+
+
+def test_missing_consent_and_an_expired_secret(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Both name what to do at Microsoft."""
+    graph.forbidden = True
+    assert "admin consent" in str(refusal(source()))
+
+    graph.secret_expired = True
+    error = refusal(source())
+    assert "expired" in str(error)
+    assert error.exit_code == ExitCode.OPERATOR_MUST_ACT
+
+
+def test_no_secret_in_any_error(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Though the server quotes all that it was sent, neither token nor secret comes out."""
+    tokens: set[str] = set()
+
+    def note(request: Request) -> None:
+        tokens.update((request.headers["Authorization"] or "").split()[1:])
+
+    graph.before, graph.echoes = note, True
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+    errors = [refusal(source(FUTURSCAM_GRAPH_MAILBOX="nobody@example.com"))]
+    graph.forbidden = True
+    errors.append(refusal(source()))
+    graph.secret_expired = True
+    errors.append(refusal(source()))
+
+    assert tokens
+    for error in errors:
+        assert not any(secret in str(error) for secret in {*tokens, graph.client_secret})
+
+
+def test_probing(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Says how far one gets: to the server, past the sign-in, to the mails, and how many wait."""
+    for number in range(3):
+        graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
+    found = Probe()
+    source().probe(Window(T0 + SECOND), found)
+    assert found == Probe(reached=True, signed_in=True, may_read=True, waiting=2)
+    assert not [path for path in paths(graph) if "attachments" in path]
+
+    graph.forbidden = True
+    found = Probe()
+    with pytest.raises(OperatorMustAct):
+        source().probe(ALL, found)
+    assert found == Probe(reached=True, signed_in=True, may_read=False)
+
+    found = Probe()
+    with pytest.raises(OperatorMustAct):
+        source(FUTURSCAM_GRAPH_CLIENT_SECRET="wrong-wrong").probe(ALL, found)  # noqa: S106 - not one
+    assert found == Probe(reached=True, signed_in=False, may_read=False)
+
+
+def test_nobody_there(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """No answer is for the next run; nothing was reached."""
+    nobody = source(FUTURSCAM_GRAPH_AUTHORITY="https://127.0.0.1:1", FUTURSCAM_HTTP_TRIES="2")
+    found = Probe()
+
+    with pytest.raises(RetryLater, match="Nothing was lost"):
+        nobody.probe(ALL, found)
+
+    assert found == Probe()
+    assert not graph.requests

@@ -1,0 +1,265 @@
+"""Whole runs over several sources: one that fails does not stop the others, and what it failed of is told."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from futurscam_lib import clock
+from tests.run.conftest import post
+from tests.servers import told
+from tests.servers.boond import BoondServer
+from tests.servers.graph import File, GraphServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.run.conftest import Workshop
+    from tests.servers.messages import Request
+
+T0: Final = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+SOURCES: Final = ("graph_mail", "boond", "folder")
+
+
+@pytest.fixture
+def graph(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[GraphServer]:
+    """A mailbox with one mail, which the environment leads to."""
+    del workshop  # It empties the environment.
+    with GraphServer() as server:
+        mail = [File("jobpost.json", json.dumps(post("mailed")).encode())]
+        server.deliver("[JOB EXPORT] JP1", received=T0, attachments=mail)
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
+        _set(monkeypatch, told.graph(server))
+        yield server
+
+
+@pytest.fixture
+def boond(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[BoondServer]:
+    """BoondManager with one opportunity, which the environment leads to."""
+    del workshop
+    with BoondServer() as server:
+        server.publish(title="Architect", updated=T0)
+        _set(monkeypatch, told.boond(server))
+        yield server
+
+
+@pytest.fixture
+def sources(graph: GraphServer, boond: BoondServer, workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """A home that collects from three sources, each with one item, since long before T0."""
+    del graph, boond
+    monkeypatch.setenv("FUTURSCAM_SOURCES", ",".join(SOURCES))
+    monkeypatch.setenv("FUTURSCAM_HTTP_TRIES", "1")
+    workshop.receive("new.jsonl", post("filed"))
+    workshop.project_notebook()
+    workshop.set_watermark(T0 - timedelta(days=1))
+    return workshop
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def jobs(workshop: Workshop) -> set[str]:
+    """What is loaded."""
+    return {found["job_id"] for found in workshop.database.RFP.find()}
+
+
+def text_of(workshop: Workshop, run_id: str) -> str:
+    """All that the executed notebook shows."""
+    return json.dumps(workshop.notebooks()[run_id], ensure_ascii=False)
+
+
+def test_all_sources_in_one_run(sources: Workshop) -> None:
+    """Each is counted by itself; read again, all is unchanged, and no second mission comes into being."""
+    first, second = sources.run(), sources.run()
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert {name: one["inserted"] for name, one in first.sources.items()} == dict.fromkeys(SOURCES, 1)
+    assert jobs(sources) == {"mailed", "filed", "boond-1001"}
+    assert second.counts["inserted"] == 0
+    assert sources.watermark == clock.parse(second.watermark["after"])
+
+
+FAILING: Final = {
+    "graph": (3, "Microsoft Graph did not answer"),
+    "boond": (3, "web page"),
+    "rights": (4, "admin consent"),
+}
+
+
+@pytest.mark.parametrize("failing", FAILING)
+def test_one_failing_source_does_not_stop_the_others(
+    sources: Workshop, graph: GraphServer, boond: BoondServer, failing: str
+) -> None:
+    """What they deliver is loaded, the watermark stays, and notebook, ledger and screen say which failed and why."""
+    exit_code, said = FAILING[failing]
+    before = sources.watermark_file.read_bytes()
+    if failing == "graph":
+        graph.fail("/v1.0", status=503, times=1000)
+    elif failing == "boond":
+        boond.html("/api", times=1000)
+    else:
+        graph.forbidden = True
+    name = "boond" if failing == "boond" else "graph_mail"
+    lost = "boond-1001" if failing == "boond" else "mailed"
+
+    done = sources.command("run")
+
+    assert done.returncode == exit_code, done.stderr
+    assert jobs(sources) == {"mailed", "filed", "boond-1001"} - {lost}
+    assert sources.watermark_file.read_bytes() == before
+    facts = sources.last.facts
+    assert (facts["status"], facts["exit_code"]) == ("failed", exit_code)
+    assert list(facts["failures"]) == [name]
+    for place in (facts["failures"][name]["message"], done.stderr, text_of(sources, sources.last.run_id)):
+        assert said in place
+
+    graph.forbidden = False
+    graph.mend()
+    boond.mend()
+    assert sources.run().exit_code == 0
+    assert jobs(sources) == {"mailed", "filed", "boond-1001"}
+
+
+def test_a_fault_of_the_software_in_one_source(sources: Workshop) -> None:
+    """An error that nobody foresaw fails the run with 1, and the other sources are loaded all the same."""
+    broken = (
+        "from futurscam_lib.extract import graph_mail\n"
+        "def no(*_): raise KeyError('unforeseen')\n"
+        "graph_mail.GraphMailSource._mails = no"
+    )
+    sources.project_notebook(before={"run": broken})
+
+    result = sources.run()
+
+    assert result.exit_code == 1
+    assert "unforeseen" in result.error
+    assert jobs(sources) == {"filed", "boond-1001"}
+    assert "Traceback" in text_of(sources, result.run_id)
+
+
+def test_both_kinds_of_failure_at_once(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
+    """The operator is needed sooner than patience: 4."""
+    graph.fail("/v1.0", status=503, times=1000)
+    boond.forbidden = True
+
+    result = sources.run()
+
+    assert result.exit_code == 4
+    assert set(sources.last.facts["failures"]) == {"graph_mail", "boond"}
+    assert jobs(sources) == {"filed"}
+
+
+def test_what_ended_at_the_source_becomes_inactive(sources: Workshop, boond: BoondServer) -> None:
+    """Deleted, closed without a trace in `updateDate`, and there again; nothing is ever removed."""
+    others = [boond.publish(title=title, updated=T0) for title in ("Closed", "Stays", "Back")]
+    assert sources.run().exit_code == 0
+    boond.delete(1001)
+    boond.change(others[0], touch=False, state=2)
+    hidden = boond._book.rows.pop(others[2])
+
+    result = sources.run()
+
+    assert (result.exit_code, result.closed) == (0, 3)
+    reasons = {found["job_id"]: found["_etl"].get("closed", {}).get("reason") for found in sources.database.RFP.find()}
+    assert reasons["boond-1001"] == "deleted at source"
+    assert reasons[f"boond-{others[0]}"] == "closed at source"
+    assert reasons[f"boond-{others[1]}"] is None
+    active = {found["job_id"] for found in sources.database.RFP.find({"isActive": True})}
+    assert active == {"mailed", "filed", f"boond-{others[1]}"}
+
+    boond._book.rows[others[2]] = hidden
+    assert sources.run().exit_code == 0
+    back = sources.database.RFP.find_one({"job_id": f"boond-{others[2]}"}) or {}
+    assert back["isActive"]
+    assert "closed" not in back["_etl"]
+
+
+def test_a_sweep_that_fails_is_a_failure_of_its_source(sources: Workshop, boond: BoondServer) -> None:
+    """What was extracted is loaded, nothing is closed, the watermark stays."""
+    assert sources.run().exit_code == 0
+    boond.delete(1001)
+    before = sources.watermark_file.read_bytes()
+    boond.fail("/opportunities/1001", status=503, times=1000)
+
+    result = sources.run()
+
+    assert result.exit_code == 3
+    assert "boond" in sources.last.facts["failures"]
+    assert sources.watermark_file.read_bytes() == before
+    assert sources.database.RFP.count_documents({"isActive": True}) == 3
+
+
+def test_no_secret_is_left_anywhere(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
+    """Servers quote all that they were sent: nothing of it is in a file, on the screen, in MongoDB."""
+    sent: set[str] = set()
+
+    def note(request: Request) -> None:
+        sent.update((request.headers["Authorization"] or "").split()[1:])
+        sent.update((request.headers[boond.jwt_header] or "").split(".")[1:])
+
+    graph.before = boond.before = note
+    runs = [sources.command("run")]
+    graph.echoes = boond.echoes = graph.forbidden = boond.forbidden = True
+    runs += [sources.command(*words) for words in (("run",), ("check",), ("check", "--json"), ("config", "show"))]
+    graph.secret_expired = True
+    runs += [sources.command("run"), sources.command("check")]
+
+    assert [done.returncode for done in runs] == [0, 4, 4, 4, 0, 4, 4], [done.stderr for done in runs]
+    secrets = {graph.client_secret, boond.user_token, boond.client_token, boond.client_key, *sent}
+    assert len(secrets) >= 7
+    texts = [text for done in runs for text in (done.stdout, done.stderr)]
+    texts += [data.decode("utf-8", "replace") for data in sources.files().values()]
+    texts += [str(list(sources.database[name].find())) for name in sources.database.list_collection_names()]
+    for secret in secrets:
+        assert not any(secret in text for text in texts)
+
+
+def test_checking_each_source(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
+    """Reached, signed in, may read, how many wait; nothing is written, and what is wrong comes with its remedy."""
+    before = sources.files()
+    done = sources.command("check", "--json")
+    found = {one["name"]: one for one in json.loads(done.stdout)}
+
+    assert done.returncode == 0, done.stderr
+    assert sources.files() == before
+    assert [found[name]["waiting"] for name in SOURCES] == [1, 1, 1]
+    assert all(found[name]["reached"] and found[name]["may_read"] for name in (*SOURCES, "MongoDB"))
+
+    graph.forbidden = True
+    boond.fail("/api", status=503, times=1000)
+    sources.watermark_file.write_text("soon", "utf-8")
+    done = sources.command("check")
+    assert done.returncode == 4
+    for words in ("admin consent", "BoondManager did not answer", "futurscam reset --to"):
+        assert words in done.stderr
+
+
+def test_checking_one_source(sources: Workshop, boond: BoondServer) -> None:
+    """Others are left alone; one that is not set up says what it needs."""
+    done = sources.command("check", "--source", "boond", "--json")
+    assert [one["name"] for one in json.loads(done.stdout)] == ["boond", "MongoDB"]
+    assert boond.requests
+
+    done = sources.command("check", "--source", "imap_mail")
+    assert done.returncode == 2
+    assert "FUTURSCAM_IMAP_HOST" in done.stderr
+
+
+def test_a_source_that_lacks_a_setting_stops_before_anything_runs(
+    sources: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Configured or only asked for: exit 2, the variable is named, no notebook and no line in the ledger."""
+    monkeypatch.delenv("FUTURSCAM_BOOND_CLIENT_KEY")
+    asked: list[tuple[Any, ...]] = [("run",), ("run", "--source", "boond")]
+    for words in asked:
+        done = sources.command(*words)
+        assert done.returncode == 2
+        assert "FUTURSCAM_BOOND_CLIENT_KEY" in done.stderr
+        monkeypatch.setenv("FUTURSCAM_SOURCES", "folder")
+    assert sources.entries() == []
+    assert not list((sources.home / "runs").glob("*/*"))

@@ -1,0 +1,464 @@
+"""BoondManager opportunities to documents: what each field is made from, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from futurscam_lib.errors import Rejected
+from futurscam_lib.records import RawRecord, Reject
+from futurscam_lib.rfp import Rfp
+from futurscam_lib.transform import boond, transform
+from futurscam_lib.transform.boond import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMPLETE = Path(__file__).parent.parent / "golden" / "boond" / "complete" / "raw.json"
+ABSENT = object()
+SEPTEMBER = datetime(2026, 8, 31, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def opportunity() -> dict[str, Any]:
+    """A complete opportunity; each test has its own to change."""
+    found: dict[str, Any] = json.loads(COMPLETE.read_bytes())
+    return found
+
+
+def put(opportunity: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Change some dotted fields; `ABSENT` takes one away."""
+    for dotted, value in changes.items():
+        *way, name = dotted.split("__")
+        place: Any = opportunity
+        for step in way:
+            place = place[int(step) if isinstance(place, list) else step]
+        if value is ABSENT:
+            place.pop(name, None)
+        else:
+            place[int(name) if isinstance(place, list) else name] = value
+
+
+@pytest.fixture
+def made(opportunity: dict[str, Any], seen_at: datetime) -> Callable[..., Rfp]:
+    """Gives the document of the opportunity with some dotted fields changed: `data__attributes__state=3`."""
+
+    def normalise(instance: Instance = boond.DEFAULT_INSTANCE, **changes: Any) -> Rfp:
+        put(opportunity, changes)
+        return boond.normalise(opportunity, seen_at=seen_at, instance=instance)
+
+    return normalise
+
+
+@pytest.fixture
+def of_attributes(made: Callable[..., Rfp]) -> Callable[..., Rfp]:
+    """Gives the document of the opportunity with some attributes of its row changed."""
+
+    def normalise(instance: Instance = boond.DEFAULT_INSTANCE, **changes: Any) -> Rfp:
+        return made(instance, **{f"data__attributes__{name}": value for name, value in changes.items()})
+
+    return normalise
+
+
+@pytest.mark.parametrize("number", ["4711", 4711, " 4711\n"])
+def test_an_opportunity_is_one_job_whichever_way_its_id_is_written(made: Callable[..., Rfp], number: str | int) -> None:
+    """Text or a number: the same `job_id`, so the same document."""
+    document = made(data__id=number)
+
+    assert (document.source_id, document.content["job_id"]) == ("4711", "boond-4711")
+
+
+@pytest.mark.parametrize(
+    ("url", "number", "link"),
+    [
+        ("https://ui.boondmanager.com", 12, "https://ui.boondmanager.com/opportunities/12"),
+        ("https://b.example.com/", "../a b?c#d", "https://b.example.com/opportunities/..%2Fa%20b%3Fc%23d"),
+    ],
+)
+def test_the_link_leads_to_the_opportunity_of_the_instance(
+    made: Callable[..., Rfp], url: str, number: str | int, link: str
+) -> None:
+    """Whatever the id is, it stays one step of the instance's own address."""
+    assert made(Instance(url=url), data__id=number).content["job_url"] == link
+
+
+def test_the_detail_wins_over_the_row_wherever_it_has_the_field(made: Callable[..., Rfp]) -> None:
+    """Also with null or an empty text, whatever the type: it says what the opportunity was when it was read last."""
+    document = made(
+        Instance(origins={10: "Agrega.io"}),
+        detail__attributes__reference="",
+        detail__attributes__origin="",
+        detail__attributes__endDate=None,
+        detail__attributes__place="Gent",
+    )
+
+    assert (document.content["reference"], document.content["serviceProvider"]) == ("", None)
+    assert document.content["company"]["city"] == "Gent"
+    assert document.content["conditions"]["fromAt"] == SEPTEMBER
+    assert document.content["conditions"]["toAt"] is None
+
+
+def test_a_relationship_of_the_detail_wins_over_that_of_the_row(made: Callable[..., Rfp]) -> None:
+    """Relationships are laid over each other as attributes are."""
+    document = made(detail__relationships__company={"data": None})
+
+    assert document.content["company"]["name"] is None
+    assert [contact["role"] for contact in document.content["metadata"]] == ["contact", "manager"]
+
+
+@pytest.mark.parametrize(
+    ("row", "detail", "instant"),
+    [
+        ("2026-07-08T09:15:44+0200", "2026-07-08T09:21:03+0200", "2026-07-08T07:15:44.0000000Z"),
+        ("2026-07-08T09:15:44+0200", "yesterday", "2026-07-08T07:15:44.0000000Z"),
+        ("2026-10-25T02:30:00+0100", None, "2026-10-25T01:30:00.0000000Z"),
+        ("2026-07-08T09:15:44+0200", " ", "2026-07-08T07:15:44.0000000Z"),
+        ("2026-07-08T09:15:44+0200", ABSENT, "2026-07-08T07:15:44.0000000Z"),
+        (None, "2026-07-08T09:21:03+0200", "2026-07-08T07:21:03.0000000Z"),
+        ("2026-07-08T09:15:44", None, "2026-07-08T07:15:44.0000000Z"),
+    ],
+)
+def test_the_version_is_what_the_row_says_or_else_the_detail(
+    made: Callable[..., Rfp], row: Any, detail: Any, instant: str
+) -> None:
+    """A mixture of two versions, changed between two requests, gives way to the newer, which the list shows later."""
+    document = made(data__attributes__updateDate=row, detail__attributes__updateDate=detail)
+
+    assert document.key.instant == instant
+
+
+@pytest.mark.parametrize(
+    ("description", "criteria", "html"),
+    [
+        ("<p>a</p>", "<p>b</p>", "<p>a</p>\n<h3>Criteria</h3>\n<p>b</p>"),
+        ("a\nb", "c & d", "a<br>b\n<h3>Criteria</h3>\nc &amp; d"),
+        ("<p>a", "<b>b", "<p>a</p>\n<h3>Criteria</h3>\n<b>b</b>"),
+        ("<p>a</p><!--", "b", "<p>a</p>\n<h3>Criteria</h3>\nb"),
+        (" \n", "b", "b"),
+        ("a", None, "a"),
+        ("a", "<script>x</script>", "a"),
+        (None, "", ""),
+    ],
+)
+def test_a_description_and_its_criteria_stand_apart(
+    made: Callable[..., Rfp], description: str | None, criteria: str | None, html: str
+) -> None:
+    """A heading parts them where there are both, and what one leaves open does not swallow the other."""
+    document = made(detail__attributes__description=description, detail__attributes__criteria=criteria)
+
+    assert document.content["job_desc"] == html
+
+
+@pytest.mark.parametrize(
+    ("state", "active", "oddities"),
+    [
+        (0, True, ()),
+        (5, True, ()),
+        (3, False, ()),
+        (-1, False, ()),
+        (None, True, (("attributes.state", "missing"),)),
+        ("", True, (("attributes.state", "missing"),)),
+        (ABSENT, True, (("attributes.state", "missing"),)),
+    ],
+)
+def test_the_instance_says_which_states_are_open(
+    of_attributes: Callable[..., Rfp], *, state: Any, active: bool, oddities: tuple[tuple[str, str], ...]
+) -> None:
+    """An opportunity that does not say is kept active, and counted."""
+    document = of_attributes(Instance(open_states=frozenset({0, 5})), state=state)
+
+    assert (document.content["isActive"], document.oddities) == (active, oddities)
+
+
+@pytest.mark.parametrize(
+    ("place", "city", "region", "country"),
+    [
+        (" Bruxelles\u00a0", "Bruxelles", "Brussels", None),
+        ("NAMUR", "NAMUR", "Namur", None),
+        ("Belgique", "Belgique", None, "Belgium"),
+        ("Gent", "Gent", None, None),
+        ("Luxembourg", "Luxembourg", None, None),
+        ("", None, None, None),
+        (None, None, None, None),
+    ],
+)
+def test_a_place_tells_no_more_than_its_word(
+    of_attributes: Callable[..., Rfp], place: str | None, city: str | None, region: str | None, country: str | None
+) -> None:
+    """A known region or country is told; a word that may be either is neither, and none is counted as unknown."""
+    document = of_attributes(place=place)
+
+    company = document.content["company"]
+    assert (company["city"], company["region"], company["country"]) == (city, region, country)
+    assert document.oddities == ()
+
+
+def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]) -> None:
+    """The address of the company that is included is that of its seat."""
+    assert made(data__attributes__place=None).content["company"] == {
+        "name": "Hôpital du Zavelberg",
+        **dict.fromkeys(("department", "street", "zipcode", "city", "region", "country")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("start", "from_at", "immediately"),
+    [
+        ("2026-09-01", SEPTEMBER, False),
+        ("2026-12-01", datetime(2026, 11, 30, 23, tzinfo=UTC), False),
+        ("2026-09-01T08:30:00+0200", datetime(2026, 9, 1, 6, 30, tzinfo=UTC), False),
+        ("immediate", None, True),
+        (" IMMEDIATE ", None, True),
+        ("", None, None),
+        (None, None, None),
+        (ABSENT, None, None),
+    ],
+)
+def test_a_mission_starts_on_a_day_or_at_once_or_nobody_says(
+    of_attributes: Callable[..., Rfp], *, start: Any, from_at: datetime | None, immediately: bool | None
+) -> None:
+    """A day begins at midnight in Brussels; what is not said is unknown, not false."""
+    conditions = of_attributes(startDate=start).content["conditions"]
+
+    assert (conditions["fromAt"], conditions["startImmediately"]) == (from_at, immediately)
+
+
+@pytest.mark.parametrize(
+    ("answer", "deadline"),
+    [
+        ("2026-07-31", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T12:00:00+0200", datetime(2026, 7, 31, 10, tzinfo=UTC)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_day_of_the_answer_counts_whole_and_the_closing_date_is_none(
+    of_attributes: Callable[..., Rfp], answer: str | None, deadline: datetime | None
+) -> None:
+    """`closingDate` is when the deal is hoped for: without an answer date there is no deadline."""
+    assert of_attributes(answerDate=answer, closingDate="2026-07-01").content["deadlineAt"] == deadline
+
+
+@pytest.mark.parametrize(
+    ("currency", "kept", "oddities"),
+    [
+        ("EUR", "EUR", ()),
+        (" € ", "EUR", ()),
+        (1, None, ()),
+        ("1", None, ()),
+        ("", None, ()),
+        (None, None, ()),
+        ("kr", None, (("attributes.currency", "kr"),)),
+    ],
+)
+def test_totals_are_no_daily_rates_and_a_number_is_no_currency(
+    of_attributes: Callable[..., Rfp], currency: Any, kept: str | None, oddities: tuple[tuple[str, str], ...]
+) -> None:
+    """Only a word that the vocabulary knows becomes a currency, and no amount becomes a rate."""
+    document = of_attributes(currency=currency, turnoverEstimatedExcludingTax=500, estimatesExcludingTax=600)
+
+    assert document.content["conditions"]["dailyRate"] == {"currency": kept, "min": None, "max": None}
+    assert document.oddities == oddities
+
+
+def test_a_tool_is_a_skill_where_it_has_a_name(of_attributes: Callable[..., Rfp]) -> None:
+    """A number means something only in its instance: it is left out and counted; nothing is said of a level."""
+    document = of_attributes(
+        tools=["Java", {"tool": " C ", "level": 5}, {"tool": "C++"}, "12", {"tool": 7}, 8, None, {}]
+    )
+
+    assert document.content["skills"] == [{"name": name, "seniority": "NS"} for name in ("Java", "C", "C++")]
+    assert document.oddities == tuple(("attributes.tools", number) for number in ("12", "7", "8"))
+
+
+@pytest.mark.parametrize(
+    ("origin", "origins", "provider", "oddities"),
+    [
+        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, "Pro-Unity", ()),
+        ({"typeOf": 3, "detail": " x "}, {9: "Pro-Unity"}, "x", (("attributes.origin.typeOf", "3"),)),
+        ({"typeOf": 3, "detail": ""}, {9: "Pro-Unity"}, None, (("attributes.origin.typeOf", "3"),)),
+        ({"typeOf": 3, "detail": "x"}, {}, "x", ()),
+        ({"typeOf": "", "detail": "x"}, {9: "Pro-Unity"}, "x", ()),
+        ({}, {9: "Pro-Unity"}, None, ()),
+        ("", {9: "Pro-Unity"}, None, ()),
+        (None, {9: "Pro-Unity"}, None, ()),
+    ],
+)
+def test_the_instance_names_the_intermediary(
+    of_attributes: Callable[..., Rfp],
+    origin: Any,
+    origins: dict[int, str],
+    provider: str | None,
+    oddities: tuple[tuple[str, str], ...],
+) -> None:
+    """A number that no setting names gives way to the detail, and is counted where settings name any."""
+    document = of_attributes(Instance(origins=origins), origin=origin)
+
+    assert (document.content["serviceProvider"], document.oddities) == (provider, oddities)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "mail"),
+    [
+        ({"firstName": "Ayla", "lastName": "Demir", "email1": "a@example.com", "email": "b@example.com"}, 2, "a"),
+        ({"firstName": "Ayla", "lastName": "", "email1": "", "email": "b@example.com"}, 1, "b"),
+        ({"firstName": None, "email1": " ", "email2": "", "email3": "c@example.com"}, 0, "c"),
+        ({}, 0, None),
+    ],
+)
+def test_a_contact_is_named_as_far_as_the_source_names_it(
+    made: Callable[..., Rfp], attributes: dict[str, Any], name: int, mail: str | None
+) -> None:
+    """The first mail address that is not empty counts; what is missing is null."""
+    document = made(included__3__attributes=attributes)
+
+    assert document.content["metadata"][0] == {
+        "name": (None, "Ayla", "Ayla Demir")[name],
+        "mail": mail and f"{mail}@example.com",
+        "role": "contact",
+    }
+
+
+@pytest.mark.parametrize(
+    "link", [None, {}, {"data": None}, {"data": {"id": "9", "type": "contact"}}, {"data": {"id": "99"}}]
+)
+def test_a_contact_that_is_not_included_is_none(made: Callable[..., Rfp], link: Any) -> None:
+    """Neither a link that leads nowhere nor a resource of another type with the same id makes a contact."""
+    document = made(data__relationships__contact=link, detail__relationships=None)
+
+    assert [contact["role"] for contact in document.content["metadata"]] == ["manager"]
+
+
+def test_a_link_without_a_type_leads_nowhere(made: Callable[..., Rfp]) -> None:
+    """Not even to a resource that has no type either: an id alone does not tell who somebody is."""
+    document = made(data__relationships__contact={"data": {"id": "99"}}, detail=None, included__3__type=None)
+
+    assert [contact["role"] for contact in document.content["metadata"]] == ["manager"]
+
+
+def test_a_resource_that_is_included_twice_completes_itself(
+    made: Callable[..., Rfp], opportunity: dict[str, Any]
+) -> None:
+    """The list includes a name only, the detail the whole: what the first leaves open the second tells."""
+    opportunity["included"].insert(
+        0, {"id": 99, "type": "contact", "attributes": {"firstName": "A.", "lastName": "Demir"}}
+    )
+
+    assert made().content["metadata"][0] == {"name": "A. Demir", "mail": "ayla.demir@example.com", "role": "contact"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code", "path"),
+    [
+        ("data__id", None, "missing", "data.id"),
+        ("data__id", " \x00", "missing", "data.id"),
+        ("data__id", 1.5, "wrong-type", "data.id"),
+        ("data__id", True, "wrong-type", "data.id"),
+        ("data__id", {"$ne": None}, "wrong-type", "data.id"),
+        ("data__id", "9" * 200, "wrong-type", "job_id"),
+        ("data", [], "wrong-type", "data"),
+        ("data", None, "missing", "data.id"),
+        ("data__attributes", "x", "wrong-type", "data.attributes"),
+        ("detail", [1], "wrong-type", "detail"),
+        ("detail__attributes__title", None, "missing", "detail.attributes.title"),
+        ("detail__attributes__title", 7, "wrong-type", "detail.attributes.title"),
+        ("detail__attributes__description", ["<p>"], "wrong-type", "detail.attributes.description"),
+        ("data__attributes__updateDate", "yesterday", "wrong-value", "data.attributes.updateDate"),
+        ("data__attributes__updateDate", "2026-11-24T14:25:00.001+0100", "wrong-value", "data.attributes.updateDate"),
+        ("data__attributes__updateDate", "2999-01-01", "wrong-value", "data.attributes.updateDate"),
+        ("data__attributes__updateDate", 1, "wrong-type", "data.attributes.updateDate"),
+        ("data__attributes__state", "0", "wrong-type", "data.attributes.state"),
+        ("data__attributes__state", False, "wrong-type", "data.attributes.state"),
+        ("data__attributes__place", {}, "wrong-type", "data.attributes.place"),
+        ("data__attributes__currency", 1.0, "wrong-type", "data.attributes.currency"),
+        ("data__attributes__startDate", "soon", "wrong-value", "data.attributes.startDate"),
+        ("data__attributes__endDate", "immediate", "wrong-value", "data.attributes.endDate"),
+        ("data__attributes__answerDate", "2026-02-30", "wrong-value", "data.attributes.answerDate"),
+        ("data__attributes__tools", {"tool": "C"}, "wrong-type", "data.attributes.tools"),
+        ("data__attributes__tools", ["C", ["C"]], "wrong-type", "data.attributes.tools[1]"),
+        ("data__attributes__tools", ["C", {"tool": 1.5}], "wrong-type", "data.attributes.tools[1].tool"),
+        ("data__attributes__origin", 9, "wrong-type", "data.attributes.origin"),
+        ("data__attributes__origin", {"typeOf": "9"}, "wrong-type", "data.attributes.origin.typeOf"),
+        ("data__relationships", [1], "wrong-type", "data.relationships"),
+        ("detail__relationships__company", "88", "wrong-type", "detail.relationships.company"),
+        ("data__relationships__mainManager__data", [], "wrong-type", "data.relationships.mainManager.data"),
+        ("included", {}, "wrong-type", "included"),
+        ("included__1", 5, "wrong-type", "included[1]"),
+        ("included__2__attributes__name", 5, "wrong-type", "included[2].attributes.name"),
+    ],
+)
+def test_a_field_that_cannot_be_what_it_is_names_itself(
+    made: Callable[..., Rfp], field: str, value: Any, code: str, path: str
+) -> None:
+    """The reject says which field is wrong, and whether the row or the detail holds it."""
+    with pytest.raises(Rejected) as caught:
+        made(**{field: value})
+
+    assert (caught.value.code, caught.value.path) == (code, path)
+    assert caught.value.message.startswith(path)
+    assert caught.value.message.endswith(".")
+
+
+def test_an_opportunity_without_a_last_change_is_refused_by_the_row(made: Callable[..., Rfp]) -> None:
+    """Nothing could order its versions."""
+    with pytest.raises(Rejected, match=r"^data\.attributes\.updateDate is missing or empty") as caught:
+        made(data__attributes__updateDate="", detail__attributes__updateDate=ABSENT)
+
+    assert caught.value.code == "missing"
+
+
+def test_a_row_without_its_detail_is_named_in_what_is_wrong(made: Callable[..., Rfp]) -> None:
+    """Where there is no detail, the row's own field is at fault."""
+    with pytest.raises(Rejected, match=r"^data\.attributes\.title is a list, not text"):
+        made(data__attributes__title=[], detail=None)
+
+
+def test_a_reject_still_tells_which_opportunity_it_was(opportunity: dict[str, Any], seen_at: datetime) -> None:
+    """An opportunity with an id and a last change is tied to its document even when another field is wrong."""
+    opportunity["data"]["attributes"]["state"] = "open"
+    raw = RawRecord.of(orjson.dumps(opportunity), source="boond", origin="opportunities/4711", instant=seen_at)
+
+    made = transform(raw, seen_at=seen_at)
+
+    assert isinstance(made, Reject)
+    assert (made.item, made.job_id, made.instant) == ("boond#boond-4711", "boond-4711", "2026-07-08T07:15:44.0000000Z")
+    assert made.path == "data.attributes.state"
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"null", b'{"data":{"id":[]}}', b'{"data":{"id":"%s"}}' % (b"9" * 200)])
+def test_a_reject_without_a_true_id_is_known_by_its_place(payload: bytes, seen_at: datetime) -> None:
+    """What is no opportunity, or has an id that no document can have, is named by where it came from."""
+    raw = RawRecord.of(payload, source="boond", origin="opportunities?page=2", instant=seen_at)
+
+    made = transform(raw, seen_at=seen_at)
+
+    assert isinstance(made, Reject)
+    assert (made.item, made.instant) == ("boond:opportunities?page=2", "2026-11-23T13:25:00.0000000Z")
+
+
+def test_the_instance_reaches_the_mapping(opportunity: dict[str, Any], seen_at: datetime) -> None:
+    """What the settings say of the instance decides, and without a word state 0 is open."""
+    raw = RawRecord.of(orjson.dumps(opportunity), source="boond", origin="opportunities/4711", instant=seen_at)
+
+    by_default = transform(raw, seen_at=seen_at)
+    told = transform(
+        raw, seen_at=seen_at, instance=Instance("https://b.example.com", frozenset({3}), {10: "Agrega.io"})
+    )
+
+    assert isinstance(by_default, Rfp)
+    assert isinstance(told, Rfp)
+    assert [made.content["isActive"] for made in (by_default, told)] == [True, False]
+    assert [made.content["serviceProvider"] for made in (by_default, told)] == [None, "Agrega.io"]
+    assert told.content["job_url"] == "https://b.example.com/opportunities/4711"
+
+
+def test_an_instance_can_be_sent_to_another_process() -> None:
+    """A backfill is spread over processes, each of which is told what the numbers mean."""
+    for instance in (Instance(), Instance(origins={9: "Pro-Unity"})):
+        assert pickle.loads(pickle.dumps(instance)) == instance  # noqa: S301 - just written
