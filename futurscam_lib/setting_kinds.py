@@ -148,6 +148,11 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def secret_url(text: str) -> SecretStr:
+    """An address whose path is a secret."""
+    return SecretStr(url(text))
+
+
 def whole(low: int, high: int) -> Kind:
     """A whole number."""
 

@@ -20,6 +20,7 @@ from futurscam_lib import env_file, mongo_uri
 from futurscam_lib import setting_kinds as kinds
 from futurscam_lib.errors import UsageError
 from futurscam_lib.mongo_uri import MASK
+from futurscam_lib.operation_settings import OperationSettings
 from futurscam_lib.redaction import Redactor
 from futurscam_lib.setting_kinds import Kind, Variable
 from futurscam_lib.source_settings import KNOWN_SOURCES, SourceSettings
@@ -163,7 +164,7 @@ class _HomeSettings(BaseModel, frozen=True):
     ]
 
 
-class Settings(SourceSettings, _HomeSettings):
+class Settings(OperationSettings, SourceSettings, _HomeSettings):
     """All settings of one home, checked; made by `load`."""
 
     @property
@@ -244,6 +245,8 @@ TABLE: Final[dict[str, Variable]] = {
     for field, info in Settings.model_fields.items()
 }
 """The variable of each field."""
+
+_OF_SOURCES: Final = {TABLE[field].name for field in SourceSettings.model_fields}
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -326,7 +329,7 @@ class _Reading:
                 return text, origin, ""
         note = ""
         # What only sources need that nobody collects from is not asked for: a keyring may take its time to answer.
-        of_use = variable.name == _URI or set(self.values.get("sources", ())) - {"folder"}
+        of_use = variable.name not in _OF_SOURCES or set(self.values.get("sources", ())) - {"folder"}
         if variable.secret and of_use and self.values.get("use_keyring"):
             text, note = _from_keyring(variable.name)
             if text:
