@@ -49,7 +49,8 @@ class OperationSettings(BaseModel, frozen=True):
             "FUTURSCAM_HEALTHCHECK_URL",
             "",
             Kind(kinds.secret_url, "https://host/path, or http:// to this machine"),
-            "Is asked for when a run starts, succeeds or fails; the service behind it tells of a run that never starts.",
+            "Is asked for when a run starts, succeeds or fails; "
+            "the service behind it tells of a run that never starts.",
             secret=True,
         ),
     ]

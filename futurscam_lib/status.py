@@ -10,6 +10,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.run.lock import RunLock
+from futurscam_lib.run.loop_process import LoopFiles, LoopState
 from futurscam_lib.show import Table
 from futurscam_lib.watermark import Watermark
 
@@ -35,6 +36,7 @@ class Status:
         mongodb_answers: Whether it does.
         documents, active, rejects_open: How many; None where MongoDB does not answer.
         running: Who holds the lock; None: nobody.
+        loop: The loop of this home; None: none runs.
         problems: What keeps the next run from working.
     """
 
@@ -48,6 +50,7 @@ class Status:
     active: int | None = None
     rejects_open: int | None = None
     running: str | None = None
+    loop: LoopState | None = None
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,6 +66,7 @@ class Status:
                 ("home", self.home),
                 ("watermark", f"{self.watermark}{age}" if self.watermark else "none yet: the next run is a first run"),
                 ("running", self.running or "no"),
+                ("loop", self.loop or "no"),
                 ("MongoDB", self.mongodb),
                 ("documents", "?" if self.documents is None else f"{self.documents:,}, {self.active:,} of them active"),
                 ("rejects open", "?" if self.rejects_open is None else self.rejects_open),
@@ -97,6 +101,7 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
             status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
     holder = RunLock(configured.lock_file).holder()
     status.running = str(holder) if holder else None
+    status.loop = LoopFiles(configured.home).find()
     try:
         status.runs = list(islice(_runs(Ledger(configured.ledger_file)), RUNS_SHOWN))
     except FuturscamError as error:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pymongo.database import Database
 
@@ -68,6 +68,7 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
     assert told["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
     assert told["closed"] == 0
     assert told["seconds"] > 0
+    assert told["run_id"] in (filled.home / "logs" / told["log"]).read_text("utf-8")
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", told["run_id"])
     month = told["run_id"][:4] + "-" + told["run_id"][4:6]
     assert told["notebook"] == str(filled.runs / month / f"{told['run_id']}.ipynb")
@@ -189,6 +190,91 @@ def test_config(home: Settings) -> None:
     assert secret not in shown.stdout + shown.stderr + checked.stdout + checked.stderr + json.dumps(rows)
 
 
+def test_the_check_names_a_wrong_alert_address_by_its_place(home: Settings) -> None:
+    """Addresses hold secrets, so none is quoted; runs go on all the same."""
+    assert home
+    secret = "hunter2-hunter2"  # noqa: S105 - the test looks for it
+    checked = futurscam(
+        "config", "check", env={"FUTURSCAM_ALERT_URLS": f"json://u:{secret}@host, nonsense://{secret} json://host"}
+    )
+
+    assert checked.returncode == 2
+    assert "FUTURSCAM_ALERT_URLS" in checked.stderr
+    assert "number 2 of 3" in checked.stderr
+    assert secret not in checked.stdout + checked.stderr
+    assert futurscam("config", "check", env={"FUTURSCAM_ALERT_URLS": f"json://u:{secret}@host"}).returncode == 0
+
+
+def test_the_home_can_be_named(home: Settings, tmp_path: Path) -> None:
+    """`--home` goes before what the environment says, and may be a relative path."""
+    shown = futurscam("--home", os.path.relpath(tmp_path / "other"), "config", "show", "--json")
+
+    rows = {row["name"]: row for row in json.loads(shown.stdout)}
+    shown_home = Path(rows["FUTURSCAM_HOME"]["value"])
+    assert shown_home.is_absolute()
+    assert shown_home.resolve() == (tmp_path / "other").resolve() != home.home.resolve()
+
+
+def test_how_much_a_run_tells(filled: Settings) -> None:
+    """Events on stderr and a table with what is around it; with --quiet the table alone; with --verbose more."""
+    told = futurscam("run", "--since", "2020-01-01")
+    quiet = futurscam("--quiet", "run", "--since", "2020-01-01")
+    verbose = futurscam("-v", "run", "--since", "2020-01-01")
+
+    (log,) = re.findall(r"^Log: +(.+)$", told.stdout, re.MULTILINE)
+    assert log.startswith(str(filled.home / "logs" / "etl_"))
+    events = (filled.home / "logs" / log).read_text("utf-8")
+    assert "source name=folder extracted=2 inserted=1" in events
+    assert "rejects reason=broken-json number=1" in events
+    assert re.search(r"^\d\d:\d\d:\d\d run started run_id=", told.stderr, re.MULTILINE)
+    assert "\x1b" not in told.stderr
+    assert quiet.stderr == ""
+    assert [line.split()[0] for line in quiet.stdout.splitlines()] == ["source", "folder", "total"]
+    assert " versions python=" in verbose.stderr
+    assert " versions python=" not in told.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes streams")
+def test_a_run_without_any_stream(filled: Settings) -> None:
+    """As a service or pythonw runs it: stdout and stderr are closed, the log is there."""
+    command = f'"{sys.executable}" -m futurscam_lib run --since 2020-01-01 >&- 2>&-'
+    done = subprocess.run(["sh", "-c", command], check=False, stdin=subprocess.DEVNULL, timeout=120)  # noqa: S607
+
+    assert done.returncode == 0
+    (log,) = (filled.home / "logs").glob("etl_*.log")
+    assert "run ended" in log.read_text("utf-8")
+
+
+def test_a_run_whose_logs_cannot_be_written(filled: Settings) -> None:
+    """The run goes on, and says that there is no log."""
+    (filled.home / "logs").write_text("")
+
+    done = futurscam("run", "--json")
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["log"] is None
+    assert "warning: no log file" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437"])
+def test_an_old_code_page(home: Settings, encoding: str) -> None:
+    """JSON keeps every letter, escaped where the console lacks it; text shows what it can."""
+    home.inbox.mkdir()
+    (home.inbox / "Zoë ✓.json").write_text("{", "utf-8")
+    assert futurscam("run", "--since", "2020-01-01").returncode == 0
+
+    (entry,) = json.loads(_said(encoding, "rejects", "list", "--json"))
+    assert entry["_id"] == "folder:Zoë ✓.json"
+    assert "folder:Zoë ?.json" in _said(encoding, "rejects", "list")
+
+
+def _said(encoding: str, *arguments: str) -> str:
+    """What a command prints into a console of that encoding."""
+    command = [sys.executable, "-m", "futurscam_lib", *arguments]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run(command, stdout=subprocess.PIPE, env=env, check=True, timeout=120).stdout.decode(encoding)
+
+
 def test_the_local_server(home: Settings) -> None:
     """Without MONGO_URI the local server is started, named and stopped; asking for it does not start it."""
     env = {"MONGO_URI": ""}
@@ -244,7 +330,7 @@ def test_the_demo_touches_nothing_that_is_configured(
 
 def test_every_verb_shows_an_example() -> None:
     """The help of each command says what it is for, and how it is called."""
-    verbs = [("run",), ("demo",), ("status",), ("reset",)]
+    verbs: list[tuple[str, ...]] = [("run",), ("demo",), ("status",), ("reset",)]
     verbs += [("rejects", verb) for verb in ("list", "show", "retry")]
     verbs += [("db", verb) for verb in ("start", "stop", "uri")] + [("config", verb) for verb in ("show", "check")]
     for verb in verbs:

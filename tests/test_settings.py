@@ -330,7 +330,8 @@ def test_a_secret_comes_from_the_keyring_last(tmp_path: Path, ring: MemoryKeyrin
     assert row(settings.explain(places), "MONGO_URI").origin == "keyring"
 
     ring.asked = 0
-    settings.load(places | {"MONGO_URI": "mongodb://db.example.com"})
+    elsewhere = {"FUTURSCAM_ALERT_URLS": "json://host", "FUTURSCAM_HEALTHCHECK_URL": "https://host/path"}
+    settings.load(places | elsewhere | {"MONGO_URI": "mongodb://db.example.com"})
     settings.load(environ(tmp_path))
     assert ring.asked == 0
 

@@ -16,12 +16,12 @@ from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
 from futurscam_lib.files import replace, sweep
 from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
-from futurscam_lib.run import engine, facts
+from futurscam_lib.run import engine, facts, narrate
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -97,6 +97,7 @@ def run(
     *,
     kernel_env: Mapping[str, str] | None = None,
     progress: bool = False,
+    began: Callable[[str], object] = str,
 ) -> Result:
     """Do one run.
 
@@ -105,6 +106,7 @@ def run(
         request: What to do.
         kernel_env: Environment of the kernel besides that of this process.
         progress: Show a bar on stderr.
+        began: Called with the run_id once the lock is held.
 
     Raises:
         AlreadyRunning: Another run holds the lock.
@@ -115,6 +117,7 @@ def run(
     started = clock.now()
     run_id = new_run_id(started)
     with RunLock(configured.lock_file).held(run_id=run_id, now=started):
+        began(run_id)
         supervised = _Supervised(configured, request, run_id=run_id, started=started)
         return supervised.run(kernel_env or {}, progress=progress)
 
@@ -150,7 +153,9 @@ class _Supervised:
         before = self._find_watermark()
         self._bury_crashed()
         parameters = self._parameters(before)
-        self._append("start", **facts.of_start(parameters, watermark=before, started_by=started_by()))
+        told = facts.of_start(parameters, watermark=before, started_by=started_by())
+        self._append("start", **told)
+        narrate.started(told, run_id=self._run_id, notebook=self._output)
         spent = clock.now() - self._started
         try:
             execution = engine.execute(
@@ -163,6 +168,7 @@ class _Supervised:
                 kernel_env={**kernel_env, settings.HOME: str(self._settings.home), SUPERVISED: self._run_id},
                 progress=progress,
             )
+            narrate.executed(execution.notebook)
             verdict = self._judge(execution)
             standing = self._would_commit(before, verdict)
             result = self._result(verdict, before=before, standing=standing)
@@ -170,9 +176,12 @@ class _Supervised:
         except BaseException as error:
             self._give_up(before, error)
             raise
-        self._append("end", **_end_facts(result, verdict, notebook=self._relative(self._output), digest=digest))
+        ending = _end_facts(result, verdict, notebook=self._relative(self._output), digest=digest)
+        self._append("end", **ending)
         if standing != before:
             self._commit(standing)
+        _log.info("watermark moved" if standing != before else "watermark stays", at=clock.to_text(standing))
+        narrate.ended(ending, run_id=self._run_id, notebook=self._output)
         return result
 
     def _commit(self, standing: datetime) -> None:
@@ -200,6 +209,7 @@ class _Supervised:
         """The watermark; where there is none, the one of a first run, which is written down at once."""
         standing = self._watermark.read(now=self._started)
         if standing is not None:
+            _log.debug("watermark found", at=clock.to_text(standing), age_seconds=self._seconds_since(standing))
             return standing
         hour_back = self._started - self._settings.first_run
         known = self._ledger.last_watermark()
@@ -214,6 +224,9 @@ class _Supervised:
             self._append("first-run", watermark=clock.to_text(first))
             self._watermark.reset(first)
         return first
+
+    def _seconds_since(self, instant: datetime) -> float:
+        return round((self._started - instant).total_seconds(), 3)
 
     def _bury_crashed(self) -> None:
         """Earlier runs that started and never ended: say so in the ledger, and make an end of their notebooks."""
@@ -252,6 +265,7 @@ class _Supervised:
         with suppress(OSError, ValueError):  # What keeps the notebook from being closed is the error itself, mostly.
             told["notebook_sha256"] = self._finish("failed", headline)
         self._append("end", **told, seconds=seconds, watermark={"before": instant, "after": instant})
+        _log.info("watermark stays", at=instant)
 
     def _finish(self, status: str, headline: str) -> str:
         return engine.finish(engine.part_path(self._output), self._output, status=status, headline=headline)

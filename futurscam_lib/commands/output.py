@@ -1,0 +1,84 @@
+"""What commands share: how they take instants, and how they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from futurscam_lib import clock, logs, settings
+from futurscam_lib.counts import COLUMNS
+from futurscam_lib.errors import FuturscamError
+from futurscam_lib.show import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from futurscam_lib.run.runner import Result
+
+GROUP: Final[Any] = {"no_args_is_help": False, "add_completion": False, "rich_markup_mode": None}
+"""How a group of commands is made."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def instant(text: str) -> datetime:
+    """What an option that takes an instant is given.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    try:
+        return clock.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def tell(text: str) -> None:
+    """Print on stderr, without secrets; where there is no stderr, nothing."""
+    logs.said(redacted(text))
+
+
+def redacted(text: str) -> str:
+    """The text without secrets."""
+    with suppress(FuturscamError):
+        return _redactor()(text)
+    return text  # Wrong settings: their error names no secret.
+
+
+def print_json(value: Any) -> None:
+    """Print it on stdout; letters that stdout cannot take are escaped, not lost."""
+    whole = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    typer.echo(json.dumps(value, ensure_ascii=not whole, indent=2))
+
+
+def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
+    """Print how a run ended; only the table when `quiet`."""
+    rows = [(name, *(one[column] for column in COLUMNS)) for name, one in result.sources.items()]
+    typer.echo(repr(Table(("source", *COLUMNS), [*rows, ("total", *(result.counts[column] for column in COLUMNS))])))
+    if not quiet:
+        typer.echo("")
+        typer.echo(f"Run:        {result.run_id}, {result.status} in {result.seconds:.1f} s")
+        typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
+        typer.echo(f"Watermark:  {result.watermark['before']} -> {result.watermark['after']}")
+        typer.echo(f"Notebook:   {result.notebook}")
+        typer.echo(f"Log:        {log or 'none could be written'}")
+    if result.error:
+        tell(f"\n{result.error}")
+
+
+def jsonable(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of MongoDB as JSON holds it."""
+    return {name: clock.to_text(value) if isinstance(value, datetime) else value for name, value in document.items()}
+
+
+@cache
+def _redactor() -> Callable[[str], str]:
+    # Once: a keyring may take its time to answer.
+    return settings.load().redactor()

@@ -1,0 +1,127 @@
+"""What is remembered of alerts from run to run, so that each is sent once; in `.futurscam.alerts.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from futurscam_lib import clock
+from futurscam_lib.files import sweep, write_atomically
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_log = structlog.get_logger()
+
+FILE: Final = ".futurscam.alerts.json"
+_AGAIN: Final = timedelta(days=1)
+_MOST_BYTES: Final = 1_000_000
+
+
+class Message(BaseModel):
+    """One message that waits to be sent.
+
+    Attributes:
+        title, body: Without secrets.
+        kind: Apprise's word for it: `failure`, `warning`, `success`.
+        unsent: Positions of the addresses that have not got it; None: nobody has.
+    """
+
+    title: str
+    body: str
+    kind: str
+    unsent: list[int] | None = None
+
+
+class Failing(BaseModel):
+    """Runs that fail.
+
+    Attributes:
+        since: When the first of them ended, as `clock.to_text` writes it.
+        run_id: That of the first one; may be empty.
+        runs: How many there were.
+        told: Exit codes of which there was a message.
+        sources: Those that failing runs read and that no run has read well since.
+    """
+
+    since: str
+    run_id: str
+    runs: int
+    told: list[int]
+    sources: list[str]
+
+    @field_validator("since")
+    @classmethod
+    def _is_instant(cls, text: str) -> str:
+        clock.parse(text)
+        return text
+
+
+class Memory(BaseModel):
+    """All that is remembered.
+
+    Attributes:
+        failing: None: the last run that counts went well.
+        rejects_told: Whether there was a message about this crowd of open rejects.
+        pending: Messages that wait, by what they are about; a newer one takes the place of an older.
+    """
+
+    failing: Failing | None = None
+    rejects_told: bool = False
+    pending: dict[str, Message] = Field(default_factory=dict)
+
+
+def read(home: Path) -> Memory:
+    """What was remembered; nothing, where the file is missing or is not one of these."""
+    try:
+        with (home / FILE).open("rb") as file:
+            return Memory.model_validate_json(file.read(_MOST_BYTES))
+    except FileNotFoundError:
+        return Memory()
+    except (OSError, ValidationError) as error:
+        _log.warning("alerts begin afresh", file=FILE, because=type(error).__name__)
+        return Memory()
+
+
+def write(home: Path, memory: Memory, *, now: datetime) -> bool:
+    """Remember.
+
+    Returns:
+        Whether messages may be sent: where nothing can be written (disk full, read-only), each run would send the
+        same again, so that there is one a day then, and none where even that cannot be kept in mind.
+    """
+    path = home / FILE
+    try:
+        sweep(path)
+        write_atomically(path, json.dumps(memory.model_dump(), indent=1).encode())
+    except OSError as error:
+        _log.warning("alerts not remembered", file=str(path), why=error.strerror or str(error))
+        return _first_today(home, now)
+    return True
+
+
+def forget(home: Path) -> None:
+    """Nobody is told any more; who is told later starts afresh."""
+    try:
+        (home / FILE).unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("alerts not forgotten", file=FILE, why=error.strerror or str(error))
+
+
+def _first_today(home: Path, now: datetime) -> bool:
+    name = hashlib.sha256(str(home).encode(errors="replace")).hexdigest()[:16]
+    mark = Path(tempfile.gettempdir()) / f"futurscam-alert-{name}"
+    try:
+        if mark.exists() and now - clock.from_epoch(mark.stat().st_mtime) < _AGAIN:
+            return False
+        mark.touch()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""How a run ended, for whoever is told of it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from futurscam_lib.errors import ExitCode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+MEANINGS: Final = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "the run failed",
+    ExitCode.USAGE: "a setting or an argument is wrong",
+    ExitCode.RETRY_LATER: "something that it needs did not answer; the next run tries again",
+    ExitCode.OPERATOR_MUST_ACT: "it will fail again until a person does something",
+    ExitCode.ALREADY_RUNNING: "another run is active",
+}
+"""What an exit code means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended, also one that never began.
+
+    Attributes:
+        run_id: Empty where it ended before it had one.
+        exit_code: What the process ends with.
+        error: Why it did not end well, redacted; empty: it did.
+        sources: Those that it was to read.
+        up_to_now: Whether it read all that there is, and not only up to an instant in the past.
+        notebook: The executed notebook; None where there is none.
+        log: Its log; None where none could be written.
+        at: When it ended; aware, UTC.
+    """
+
+    run_id: str
+    exit_code: ExitCode
+    error: str
+    sources: tuple[str, ...]
+    up_to_now: bool
+    notebook: Path | None
+    log: Path | None
+    at: datetime
+
+    @property
+    def well(self) -> bool:
+        """Whether all was done."""
+        return self.exit_code == ExitCode.DONE
+
+    @property
+    def meaning(self) -> str:
+        """`exit 3: something that it needs did not answer; ...`."""
+        return f"exit {int(self.exit_code)}: {MEANINGS[self.exit_code]}"
+
+
+def host() -> str:
+    """The name of this machine."""
+    return platform.node() or "this machine"

@@ -1,0 +1,151 @@
+"""A run with all that watches over it: its log, alerts, the healthcheck. None of them changes how it ends."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from futurscam_lib import clock, logs, settings
+from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
+from futurscam_lib.redaction import Redactor
+from futurscam_lib.run import addresses, alerts, healthcheck, runner
+from futurscam_lib.run.ending import Ending
+from futurscam_lib.settings import TABLE, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_log = structlog.get_logger()
+
+SCHEDULED: Final = "FUTURSCAM_SCHEDULED"
+"""Set to anything by what schedules runs: a console may come along with those, too, though nobody looks at it."""
+
+
+class WatchedRun:
+    """One run of the home that the environment names.
+
+    Args:
+        request: What to do.
+        seen: A person started it and sees its errors; only then nobody else is told of wrong settings.
+
+    Attributes:
+        log: Its log, once there is one.
+    """
+
+    def __init__(self, request: runner.Request, *, seen: bool) -> None:
+        """See the class."""
+        self.log: Path | None = None
+        self._request, self._seen = request, seen and not os.environ.get(SCHEDULED)
+        self._run_id = ""
+        self._clean: Callable[[str], str] = str
+
+    def run(self, *, progress: bool) -> runner.Result:
+        """Do it, and tell of its end, whatever that is.
+
+        Raises:
+            UsageError, and all that `runner.run` raises.
+        """
+        started = clock.now()
+        wrong = None
+        try:
+            configured = settings.load()
+        except UsageError as error:
+            wrong, found = error, as_far_as_right()
+            if found is None:
+                raise  # Without a home there is no place for a log, and none to remember alerts in.
+            configured = found
+        self._clean = cleaner(configured)
+        with logs.kept(configured.logs, started=started, clean=self._clean) as self.log:
+            try:
+                result = self._do(configured, wrong, progress=progress)
+            except BaseException as error:
+                self._failed(configured, error)
+                raise
+            self._tell(configured, self._ending(configured, result.exit_code, result.error, result=result), result)
+            return result
+
+    def _do(self, configured: Settings, wrong: UsageError | None, *, progress: bool) -> runner.Result:
+        if wrong is not None:
+            raise wrong
+        return runner.run(configured, self._request, progress=progress, began=partial(self._began, configured))
+
+    def _began(self, configured: Settings, run_id: str) -> None:
+        self._run_id = run_id
+        if not self._request.dry_run:
+            _guarded(healthcheck.started, configured)
+
+    def _failed(self, configured: Settings, error: BaseException) -> None:
+        code = error.exit_code if isinstance(error, FuturscamError) else ExitCode.FAILED
+        _log_end(error, code)
+        if isinstance(error, KeyboardInterrupt | AlreadyRunning) or (code == ExitCode.USAGE and self._seen):
+            return
+        self._tell(configured, self._ending(configured, code, str(error) or type(error).__name__))
+
+    def _tell(self, configured: Settings, ending: Ending, result: runner.Result | None = None) -> None:
+        """Tell whoever wants to be told, and make room for the logs to come."""
+        if not self._request.dry_run:
+            _guarded(healthcheck.ended, configured, ending)
+            counts = result is not None and result.sources and configured.alert_urls
+            rejects = _guarded(alerts.open_rejects, configured) if counts else None
+            _guarded(alerts.tell, configured, ending, open_rejects=rejects)
+        if self._run_id:
+            kept = {"age": configured.log_age, "megabytes": configured.log_megabytes, "keep": self.log}
+            _guarded(logs.rotate, configured.logs, now=ending.at, **kept)
+
+    def _ending(
+        self, configured: Settings, code: ExitCode, error: str, *, result: runner.Result | None = None
+    ) -> Ending:
+        return Ending(
+            run_id=self._run_id,
+            exit_code=code,
+            error=self._clean(error),
+            sources=self._request.sources or configured.sources,
+            up_to_now=self._request.until is None,
+            notebook=result.notebook if result else None,
+            log=self.log,
+            at=clock.now(),
+        )
+
+
+def as_far_as_right() -> Settings | None:
+    """The settings, where some are wrong: those that are right, and the defaults of the others; None without a home."""
+    values = dict(settings._Reading(os.environ).values)  # noqa: SLF001 - nobody else has a use for half of them
+    if "home" not in values:
+        return None
+    for field, variable in TABLE.items():
+        if field not in values:
+            values[field] = variable.kind.parse(variable.default) if variable.default else None
+    values["inbox"] = values["home"] / values["inbox"]
+    return Settings(**values)
+
+
+def cleaner(configured: Settings) -> Callable[[str], str]:
+    """What takes every secret out of a text, pieces of alert addresses included."""
+    everything, pieces = configured.redactor(), Redactor(addresses.secrets_inside(addresses.of(configured)))
+    return lambda text: pieces(everything(text))
+
+
+def _log_end(error: BaseException, code: ExitCode) -> None:
+    facts: dict[str, Any] = {"kind": type(error).__name__, "error": str(error), "exit_code": int(code)}
+    match error:
+        case AlreadyRunning():
+            _log.warning("another run is active", **facts, printed=True)
+        case FuturscamError():
+            _log.error("run ended by an error", **facts, printed=True)
+        case KeyboardInterrupt():
+            _log.error("run interrupted", **facts, printed=True)
+        case _:
+            _log.error("run ended by an unexpected error", **facts, exc_info=error, printed=True)
+
+
+def _guarded(step: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Do a step that a run does not depend on; what goes wrong with it is logged."""
+    try:
+        return step(*arguments, **more)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run's end stands
+        _log.warning("not done", step=f"{step.__module__}.{step.__qualname__}", exc_info=error)
+        return None

@@ -1,0 +1,56 @@
+# Sets up .venv in the present folder, unless it is there. Ends with 0, or with 2 and the reason on stderr.
+$ErrorActionPreference = 'Continue'  # What a program writes to stderr is no error.
+$PSNativeCommandUseErrorActionPreference = $false
+$Python = '.\.venv\Scripts\python.exe'
+$Usable = 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and sys.maxsize > 2**32))'
+
+function Write-Line([string] $Text) {
+    [Console]::Error.WriteLine($Text)
+}
+
+function Test-Program([string] $Program, [string[]] $Arguments) {
+    # Where the Microsoft Store only offers Python, its python.exe fails with any argument.
+    if (-not (Get-Command -Name $Program -CommandType Application -ErrorAction SilentlyContinue)) {
+        return $false
+    }
+    & $Program @Arguments 2>$null | Out-Null
+    return $LASTEXITCODE -eq 0
+}
+
+function Exit-Unless-Done {
+    if ($LASTEXITCODE -ne 0) {
+        Write-Line 'Setting up .venv failed; the lines above say why. Nothing has run. Start this again once that is mended.'
+        exit 2
+    }
+}
+
+# The command is what an installation puts there last: without it, .venv was not finished.
+if ((Test-Path -LiteralPath $Python) -and (Test-Path -LiteralPath '.\.venv\Scripts\futurscam.exe')) {
+    exit 0
+}
+Write-Line 'Setting up .venv, once. This needs the network and takes some minutes.'
+if (Test-Program 'uv' @('--version')) {
+    $Before = $env:UV_PROJECT_ENVIRONMENT
+    $env:UV_PROJECT_ENVIRONMENT = '.venv'
+    & uv sync --no-group dev --inexact
+    $env:UV_PROJECT_ENVIRONMENT = $Before
+    Exit-Unless-Done
+    exit 0
+}
+foreach ($Candidate in @('py -3.13', 'py -3.12', 'py -3.11', 'python', 'python3')) {
+    $Words = @($Candidate -split ' ')
+    $Program = $Words[0]
+    $Options = @($Words | Select-Object -Skip 1)
+    if (Test-Program $Program ($Options + @('-c', $Usable))) {
+        & $Program @Options -m venv .venv
+        Exit-Unless-Done
+        & $Python -m pip install --quiet --upgrade pip
+        Exit-Unless-Done
+        & $Python -m pip install --quiet -e . --group local-server
+        Exit-Unless-Done
+        exit 0
+    }
+}
+Write-Line 'FuturScam ETL needs uv, or Python 3.11, 3.12 or 3.13 (64 bit), and found neither.'
+Write-Line 'Get uv from https://docs.astral.sh/uv/ or Python from https://www.python.org/downloads/ and start this again.'
+exit 2

@@ -1,0 +1,145 @@
+"""The PowerShell scripts, read as Windows PowerShell 5.1 would read them: no PowerShell runs here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import tree_sitter_powershell
+from tree_sitter import Language, Parser
+
+from futurscam_lib import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tree_sitter import Node
+
+PROJECT: Final = settings.PROJECT
+STARTERS: Final = ("run_etl.ps1", "run_etl_continuous.ps1", "scripts/futurscam.ps1")
+"""What ends with the exit code of the program."""
+
+SCRIPTS: Final = (*STARTERS, "scripts/environment.ps1")
+CMDLETS: Final = {
+    "ForEach-Object": set[str](),
+    "Get-Command": {"-Name", "-CommandType", "-ErrorAction"},
+    "Out-Null": set[str](),
+    "Pop-Location": set[str](),
+    "Push-Location": {"-LiteralPath", "-ErrorAction"},
+    "Select-Object": {"-Skip"},
+    "Test-Path": {"-Path", "-LiteralPath"},
+}
+"""Cmdlets that 5.1 and 7 have, with those of their parameters that both have and that mean the same in both."""
+
+PROGRAMS: Final = {
+    r'"$PSScriptRoot\scripts\futurscam.ps1"',
+    r".\scripts\environment.ps1",
+    r".\.venv\Scripts\python.exe",
+    *("uv", "$Program", "$Python"),
+}
+_PARSER: Final = Parser(Language(tree_sitter_powershell.language()))
+
+
+def faults_of(name: str, script: bytes) -> list[str]:
+    """Everything that would not work, or not in both PowerShells, a few words each."""
+    root = _PARSER.parse(script).root_node
+    faults = [] if script.isascii() else ["not ASCII"]
+    if script.count(b"\r\n") != script.count(b"\n") or not script.endswith(b"\n"):
+        faults.append("a line end that is not CRLF")
+    faults += _syntax_faults(root)
+    functions = {_text(node) for node in _nodes(root) if node.type == "function_name"}
+    for command in (node for node in _nodes(root) if node.type == "command"):
+        faults += _command_faults(command, functions)
+    last = _text(root.named_children[-1].named_children[-1]).lower()
+    if last != ("exit $lastexitcode" if name in STARTERS else "exit 2"):
+        faults.append(f"the last statement is `{last}`")
+    return faults
+
+
+def _syntax_faults(root: Node) -> Iterator[str]:
+    for node in _nodes(root):
+        if node.is_error or node.is_missing:
+            yield f"syntax: {_text(node)}"
+        elif node.type in {"&&", "||"}:
+            yield f"{node.type}, which 5.1 does not know"
+
+
+def _command_faults(command: Node, functions: set[str]) -> Iterator[str]:
+    name_node = command.child_by_field_name("command_name")
+    name = _text(name_node) if name_node else ""
+    if name not in {*CMDLETS, *PROGRAMS, *functions}:
+        yield f"calls {name}"
+    elements = command.child_by_field_name("command_elements")
+    for element in elements.children if elements else ():
+        if name in CMDLETS and element.type == "command_parameter" and _text(element) not in CMDLETS[name]:
+            yield f"{name} {_text(element)}"
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for child in node.children:
+        yield from _nodes(child)
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode(errors="replace").strip()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_read_by_both_powershells(name: str) -> None:
+    """Syntax, commands, line ends and the way out are what 5.1 and 7 agree on."""
+    assert faults_of(name, (PROJECT / name).read_bytes()) == []
+
+
+def test_all_scripts_are_read() -> None:
+    """None is left out."""
+    found = [*PROJECT.glob("*.ps1"), *PROJECT.glob("scripts/*.ps1")]
+
+    assert {path.relative_to(PROJECT).as_posix() for path in found} == set(SCRIPTS)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "if ($true) {",
+        "$Text = 'open",
+        "$Code = $true ? 1 : 2",
+        "$Code = $Given ?? 2",
+        "$Code ??= 2",
+        "$Code?.ToString()",
+        "${Code}?[0]",
+    ],
+)
+def test_broken_syntax_is_found(broken: str) -> None:
+    """What neither PowerShell reads, and what only 7 reads, is no syntax to 5.1."""
+    assert any(fault.startswith("syntax: ") for fault in faults_of("run_etl.ps1", _with(broken)))
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ("Test-Path -Path 'x' && Pop-Location", "&&, which 5.1 does not know"),
+        ("Test-Path -Path 'x' || Pop-Location", "||, which 5.1 does not know"),
+        ("Write-Host 'x'", "calls Write-Host"),
+        ("Stop-Process -Name python -Force", "calls Stop-Process"),
+        ("& $Elsewhere run", "calls $Elsewhere"),
+        ("Get-Command -Nam uv", "Get-Command -Nam"),
+        ("'caf\u00e9'", "not ASCII"),
+        ("'a'\n'b'", "a line end that is not CRLF"),
+    ],
+)
+def test_what_is_broken_is_found(broken: str, fault: str) -> None:
+    """Each check fails on a script into which one line was put that breaks it, and no other does."""
+    assert faults_of("run_etl.ps1", _with(broken)) == [fault]
+
+
+def _with(line: str) -> bytes:
+    return f"{line}\r\n".encode() + (PROJECT / "run_etl.ps1").read_bytes()
+
+
+@pytest.mark.parametrize("last", ["exit 0", "exit", "& uv run"])
+def test_another_way_out_is_found(last: str) -> None:
+    """A script whose last statement is no exit with the program's code has lost that code."""
+    whole = (PROJECT / "run_etl.ps1").read_bytes()
+
+    assert faults_of("run_etl.ps1", whole + f"{last}\r\n".encode()) == [f"the last statement is `{last}`"]
