@@ -240,7 +240,9 @@ class Http:
         return True if error.wait is None else error.wait + random.uniform(0.01, 1)  # noqa: S311 - no secret
 
     def _once(self, method: str, url: httpx.URL, request: dict[str, Any], *, limit: int, wants_json: bool) -> Answer:
-        self._check_open()
+        if self._closed:
+            msg = "it is not waited for any longer"
+            raise _NotYet(msg)
         try:
             with self._client.stream(method, url, **request) as response:
                 self.date = _date(response.headers.get("Date", "")) or self.date
@@ -329,15 +331,8 @@ class Http:
             raise Refused(f"{self._name} leads to another server ({url.host}); that is not followed.")
         return url
 
-    def _check_open(self) -> None:
-        if self._closed:
-            msg = "it is not waited for any longer"
-            raise _NotYet(msg)
-
     def _watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """Know each connection, so that closing wakes up who waits on it, and nobody makes another afterwards."""
-        if event.endswith(".started"):
-            self._check_open()
+        """Know each connection, so that closing wakes up who waits on it, and nothing is sent on another afterwards."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             connection = info["return_value"].get_extra_info("socket")
             with self._lock:

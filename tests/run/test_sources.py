@@ -115,6 +115,8 @@ def test_one_failing_source_does_not_stop_the_others(
     facts = sources.last.facts
     assert (facts["status"], facts["exit_code"]) == ("failed", exit_code)
     assert list(facts["failures"]) == [name]
+    swept = [request for request in boond.requests if "opportunityStates[]" in request.query]
+    assert bool(swept) is (name != "boond"), "a source that has failed is not asked once more"
     for place in (facts["failures"][name]["message"], done.stderr, text_of(sources, sources.last.run_id)):
         assert said in place
 
@@ -140,6 +142,22 @@ def test_a_fault_of_the_software_in_one_source(sources: Workshop) -> None:
     assert "unforeseen" in result.error
     assert jobs(sources) == {"filed", "boond-1001"}
     assert "Traceback" in text_of(sources, result.run_id)
+
+
+def test_what_the_numbers_of_an_instance_mean(
+    sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open states, names of origins and the address that people open come from the settings."""
+    other = boond.publish(title="Won", updated=T0, state=7, origin={"typeOf": 9, "detail": ""})
+    monkeypatch.setenv("FUTURSCAM_BOOND_OPEN_STATES", "7")
+    monkeypatch.setenv("FUTURSCAM_BOOND_ORIGINS", "9=Pro-Unity")
+
+    assert sources.run(sources=("boond",)).exit_code == 0
+
+    found = {document["job_id"]: document for document in sources.database.RFP.find()}
+    assert (found["boond-1001"]["isActive"], found[f"boond-{other}"]["isActive"]) == (False, True)
+    assert found[f"boond-{other}"]["serviceProvider"] == "Pro-Unity"
+    assert found[f"boond-{other}"]["job_url"] == f"{boond.url}/opportunities/{other}"
 
 
 def test_both_kinds_of_failure_at_once(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
@@ -227,7 +245,7 @@ def test_checking_each_source(sources: Workshop, graph: GraphServer, boond: Boon
 
     assert done.returncode == 0, done.stderr
     assert sources.files() == before
-    assert [found[name]["waiting"] for name in SOURCES] == [1, 1, 1]
+    assert [found[name]["waiting"] for name in (*SOURCES, "MongoDB")] == [1, 1, 1, 0]
     assert all(found[name]["reached"] and found[name]["may_read"] for name in (*SOURCES, "MongoDB"))
 
     graph.forbidden = True
