@@ -21,7 +21,7 @@ import orjson
 import stamina
 
 from futurscam_lib import clock
-from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
+from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater
 from futurscam_lib.extract import tls
 from futurscam_lib.extract.source import CONCURRENT
 from futurscam_lib.redaction import Redactor
@@ -46,7 +46,6 @@ _NO_PROXY = (
     "The environment names a proxy that cannot be used: HTTPS_PROXY, HTTP_PROXY and ALL_PROXY take "
     "http://[user:password@]host:port, NO_PROXY takes names separated by commas."
 )
-_AGAIN = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
 
 
 class Signer(Protocol):
@@ -163,7 +162,9 @@ class Http:
         try:
             answer = self.ask("GET", path, params=params, limit=MAX_JSON_BYTES)
         except TooLarge:
-            raise RetryLater(f"{self._name} answered with more than {MAX_JSON_BYTES:,} bytes.\n{_AGAIN}") from None
+            raise RetryLater(
+                f"{self._name} answered with more than {MAX_JSON_BYTES:,} bytes.\n{NOTHING_LOST}"
+            ) from None
         self._check(path, answer)
         payload: dict[str, Any] = answer.payload
         return payload
@@ -228,7 +229,7 @@ class Http:
         except _NotYet as error:
             tries = f"{attempt.num} tries" if attempt.num > 1 else "one try"
             raise RetryLater(
-                f"{self._name} did not answer {method} {_path(url)} after {tries}: {error}.\n{_AGAIN}"
+                f"{self._name} did not answer {method} {_path(url)} after {tries}: {error}.\n{NOTHING_LOST}"
             ) from None
         raise AssertionError(url)
 
@@ -261,7 +262,7 @@ class Http:
         wait = retry_after(response.headers.get("Retry-After", ""), now=self.date or clock.now())
         said = self._clean(f"{response.status_code} {response.reason_phrase}")
         if wait is not None and wait > MAX_WAIT_SECONDS:
-            return RetryLater(f"{self._name} asks to be left alone for {wait:.0f} seconds ({said}).\n{_AGAIN}")
+            return RetryLater(f"{self._name} asks to be left alone for {wait:.0f} seconds ({said}).\n{NOTHING_LOST}")
         return _NotYet(said, wait=wait)
 
     def _read(self, response: httpx.Response, limit: int) -> bytes:

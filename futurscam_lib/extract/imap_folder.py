@@ -13,7 +13,7 @@ import stamina
 from imap_tools import MailBox
 from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
 
-from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater, UsageError
+from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater, UsageError
 from futurscam_lib.extract import bodystructure, tls
 from futurscam_lib.extract.attachments import readable
 from futurscam_lib.extract.items import some
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.source_settings import SourceSettings
 
-_AGAIN: Final = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
 _REMEDIES: Final = {
     PASSWORD: "Check FUTURSCAM_IMAP_USER and FUTURSCAM_IMAP_PASSWORD. IMAP may have to be enabled for the mailbox; "
     "where people sign in with a second step, an app password is needed; Microsoft 365 takes no password: set "
@@ -93,7 +92,7 @@ class ImapFolder:
             found = self._ask(lambda client: client.uid("SEARCH", criterion))
         except Denied as denied:
             raise RetryLater(
-                f"{self._place} does not search {self._settings.imap_folder!r}: {denied}.\n{_AGAIN}"
+                f"{self._place} does not search {self._settings.imap_folder!r}: {denied}.\n{NOTHING_LOST}"
             ) from None
         # An answer may come in several lines.
         return array("Q", (int(uid[0]) for line in found if line for uid in re.finditer(rb"\d+", line)))
@@ -159,7 +158,7 @@ class ImapFolder:
                 # The folder opens, and the line breaks whenever this is asked: Dovecot says no like that.
                 raise Denied(str(error)) from None
             raise RetryLater(
-                f"The mailbox {self._settings.imap_user} at {self._place} did not answer: {error}.\n{_AGAIN}"
+                f"The mailbox {self._settings.imap_user} at {self._place} did not answer: {error}.\n{NOTHING_LOST}"
             ) from None
         if status != "OK":
             raise Denied(self._told(_words(data)))
@@ -274,7 +273,9 @@ class ImapFolder:
         self._progress.may_read = True
         validity = _words(box.client.response("UIDVALIDITY")[1])
         if self.validity not in {"", validity}:
-            raise RetryLater(f"The folder {self._settings.imap_folder!r} was made anew while it was read.\n{_AGAIN}")
+            raise RetryLater(
+                f"The folder {self._settings.imap_folder!r} was made anew while it was read.\n{NOTHING_LOST}"
+            )
         self.validity = validity
 
     def _unopened(self, box: MailBox, said: str) -> Exception:
