@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ from tests.servers.graph import File, GraphServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.run.conftest import Workshop
     from tests.servers.messages import Request
@@ -266,6 +268,35 @@ def test_checking_one_source(sources: Workshop, boond: BoondServer) -> None:
     done = sources.command("check", "--source", "imap_mail")
     assert done.returncode == 2
     assert "FUTURSCAM_IMAP_HOST" in done.stderr
+
+
+def test_a_mailbox_through_imap(
+    sources: Workshop, graph: GraphServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A whole run over a real server; a post that another mailbox has as well is one document, and known."""
+    from tests.servers import dovecot  # noqa: PLC0415 - it does not run on Windows
+
+    dovecot.needed()
+    mail = EmailMessage()
+    mail["Subject"] = "[JOB EXPORT] JP1"
+    for name in ("mailed", "only-here"):
+        data = json.dumps(post(name)).encode()
+        mail.add_attachment(data, maintype="application", subtype="json", filename=f"{name}.json")
+    with dovecot.Dovecot() as server:
+        trusted = tmp_path / "authorities.pem"
+        trusted.write_bytes(graph.ca_file.read_bytes() + server.authority.read_bytes())
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        monkeypatch.setenv("FUTURSCAM_SOURCES", "graph_mail,imap_mail")
+        _set(monkeypatch, told.dovecot(server, "rfp@example.com"))
+        server.deliver("rfp@example.com", mail.as_bytes(), T0)
+
+        checked = {one["name"]: one for one in json.loads(sources.command("check", "--json").stdout)}
+        done = sources.run()
+
+    assert checked["imap_mail"]["waiting"] == 1
+    assert (done.exit_code, done.sources["graph_mail"]["inserted"], done.sources["imap_mail"]["inserted"]) == (0, 1, 1)
+    assert jobs(sources) == {"mailed", "only-here"}
+    assert done.sources["imap_mail"]["unchanged"] == 1
 
 
 def test_a_source_that_lacks_a_setting_stops_before_anything_runs(
