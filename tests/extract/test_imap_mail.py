@@ -518,6 +518,37 @@ def test_a_part_that_is_denied_stops_no_other(mailbox: Mailbox, between: Between
     assert ids(mailbox.read()) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "answer"),
+    [
+        ("RFC822.SIZE", "* 1 FETCH (UID 1 RFC822.SIZE 9)\r\nTAG OK Done\r\n"),
+        ("RFC822.SIZE", '* 1 FETCH (UID 1 INTERNALDATE "yesterday")\r\nTAG OK Done\r\n'),
+        ("BODYSTRUCTURE|PEEK\\[\\]", "* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK Done\r\n"),
+        ("RFC822.SIZE|NOOP", "TAG NO Out of order\r\n"),
+    ],
+)
+def test_a_mail_of_which_too_little_is_told_is_for_later(
+    mailbox: Mailbox, between: Between, pattern: str, answer: str
+) -> None:
+    """No date, no content: it may be one of ours, so it is not passed over."""
+    mailbox.deliver(attached(post()))
+    between.answer(pattern, answer, times=2)
+
+    with pytest.raises(RetryLater, match=r"^1 item\(s\) could not be read: UID 1 "):
+        list(mailbox.source(between.port).read(ALL))
+
+
+def test_a_user_without_a_mailbox_is_told_of_rights(mailbox: Mailbox, between: Between) -> None:
+    """Microsoft 365 lets an app in that may read nothing: it shows no folder either."""
+    between.answer("EXAMINE", "TAG BAD User is authenticated but not connected.\r\n")
+    between.answer("LIST", "TAG BAD User is authenticated but not connected.\r\n")
+    token = mailbox.server.token(mailbox.user)
+    source = mailbox.source(between.port, FUTURSCAM_IMAP_AUTH="xoauth2", FUTURSCAM_IMAP_ACCESS_TOKEN=token)
+
+    with pytest.raises(OperatorMustAct, match=r"not connected(.|\n)*FullAccess to the mailbox"):
+        list(source.read(ALL))
+
+
 def test_a_server_that_denies_everything_is_asked_later(mailbox: Mailbox, between: Between) -> None:
     """Six mails in a row: then it is not the mails."""
     for _ in range(8):
