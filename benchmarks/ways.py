@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def whole_way(sources: str = "folder") -> dict[str, Any]:
     """Sources -> land -> transform -> load -> reconcile, as the notebook calls it."""
-    from futurscam_lib.pipeline import open_run  # noqa: PLC0415 - each way imports what it needs
+    from futurscam_lib.opening import open_run  # noqa: PLC0415 - each way imports what it needs
 
     marks = [("", time.perf_counter())]
     run = open_run(watermark="2000-01-01", sources=sources, dry_run=False)

@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from futurscam_lib.pipeline import Run, open_run
+    from futurscam_lib.opening import open_run
+    from futurscam_lib.pipeline import Run
     from futurscam_lib.scraps import glue
 
 __all__ = ["Run", "glue", "open_run"]
 
-_HOMES = {"Run": "futurscam_lib.pipeline", "glue": "futurscam_lib.scraps", "open_run": "futurscam_lib.pipeline"}
+_HOMES = {"Run": "futurscam_lib.pipeline", "glue": "futurscam_lib.scraps", "open_run": "futurscam_lib.opening"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.load import local_server, mongo
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.pipeline import make_window
+from futurscam_lib.opening import make_window
 from futurscam_lib.show import Table
 from futurscam_lib.watermark import Watermark
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
+
+NOTHING_LOST: Final = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
+"""What state things are in after something did not answer."""
 
 
 class ExitCode(IntEnum):

@@ -5,17 +5,14 @@ Records stream from step to step in chunks through spools; no step holds them al
 
 from __future__ import annotations
 
-import os
 import traceback
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock, plots, settings
+from futurscam_lib import clock, plots
 from futurscam_lib import counts as accounting
 from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
-from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.source import CONCURRENT, Sweeping
 from futurscam_lib.load import lifecycle, mongo, quarantine
 from futurscam_lib.load.collections import Collections
@@ -23,7 +20,7 @@ from futurscam_lib.load.durability import Durability
 from futurscam_lib.load.entry import Entry
 from futurscam_lib.load.landing import Landing, payloads
 from futurscam_lib.load.upsert import Upsert
-from futurscam_lib.naming import BY_HAND, SUPERVISED, by_hand, started_by
+from futurscam_lib.naming import BY_HAND, started_by
 from futurscam_lib.records import RawRecord, Reject, Window
 from futurscam_lib.reports import (
     Ended,
@@ -40,7 +37,6 @@ from futurscam_lib.show import Shown, Table
 from futurscam_lib.spool import Spool, chunked
 from futurscam_lib.tally import Tally
 from futurscam_lib.transform import boond, transform, version_for
-from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,68 +52,6 @@ if TYPE_CHECKING:
 _ROWS: Final = 20
 _RAW_ROWS: Final = 8
 _CHANGES: Final = 200
-
-
-def open_run(
-    run_id: str = "",
-    *,
-    watermark: str = "",
-    until: str = "",
-    sources: str = "",
-    dry_run: bool = True,
-    overlap_minutes: float = -1,
-) -> Run:
-    """Open a run; nothing is read or written yet but the indexes of the collections.
-
-    Args:
-        run_id: Given by the runner; a run by hand makes its own, which begins with `interactive-`.
-        watermark: ISO 8601; everything before it has been loaded. Empty: what `.last_execution` says.
-        until: ISO 8601, exclusive; empty: open.
-        sources: Names separated by commas; empty: all that are configured.
-        dry_run: Look and compare, write nothing to MongoDB.
-        overlap_minutes: How far behind the watermark to read again; below 0: the setting.
-
-    Raises:
-        UsageError: A setting or an argument is wrong.
-        OperatorMustAct: `.last_execution` cannot be read, MongoDB refuses the credentials.
-        RetryLater: MongoDB does not answer.
-    """
-    configured = settings.load()
-    now = clock.now()
-    since = _instant("watermark", watermark) or _watermark_of(configured, now)
-    overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
-    window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
-    asked = (name.strip() for name in sources.split(","))
-    names = tuple(dict.fromkeys(name for name in asked if name)) or configured.sources
-    configured.require(names)
-    if not run_id or os.environ.get(SUPERVISED) != run_id:
-        run_id = by_hand(run_id, now=now)
-    return Run(
-        configured,
-        open_sources(configured, names),
-        run_id=run_id,
-        window=window,
-        watermark=since,
-        dry_run=dry_run,
-        now=now,
-    )
-
-
-def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime | None) -> Window:
-    """`[watermark - overlap, until)`.
-
-    Raises:
-        UsageError: It would be empty.
-    """
-    try:
-        since = watermark - timedelta(minutes=overlap_minutes)
-    except OverflowError:
-        since = clock.EARLIEST
-    if until is not None and until <= since:
-        raise UsageError(
-            f"The window is empty: it begins at {clock.to_people(since)} and ends at {clock.to_people(until)}."
-        )
-    return Window(since, until)
 
 
 class Run(Shown):
@@ -419,16 +353,3 @@ def _until_failure(source: Source, window: Window, report: SourceReport) -> Any:
         traceback.print_exc()
         told = f"{source.name} failed in a way that nobody foresaw ({type(error).__name__}: {error})."
         report.failure = Failure(type(error).__name__, told)
-
-
-def _watermark_of(configured: Settings, now: datetime) -> datetime:
-    return Watermark(configured.watermark_file).read(now=now) or now - configured.first_run
-
-
-def _instant(name: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return clock.parse(text)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}.") from error

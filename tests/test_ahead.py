@@ -55,3 +55,86 @@ def test_an_error_comes_where_the_result_would_have_come() -> None:
         collect()
 
     assert given == [3.0, 6.0]
+
+
+def test_four_threads_are_four_and_keep_the_order() -> None:
+    """Each waits until four are at work, so there are four; a fifth is never seen; results come in order."""
+    together, lock = threading.Barrier(4), threading.Lock()
+    now = most = 0
+
+    def work(number: int) -> int:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        together.wait(30)
+        with lock:
+            now -= 1
+        # None begins the next before all four have been counted out.
+        together.wait(30)
+        return number
+
+    assert list(ahead(work, range(40), threads=4)) == list(range(40))
+    assert most == 4
+
+
+def test_four_threads_draw_eight_ahead_and_no_more() -> None:
+    """As many results are held as keep four threads busy, however long the caller takes."""
+    drawn: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            drawn.append(number)
+            yield number
+
+    results = ahead(str, items(), threads=4)
+
+    for given in range(20):
+        next(results)
+        assert len(drawn) == given + 8
+
+
+def test_with_four_threads_an_error_comes_where_its_result_would_have_come() -> None:
+    """Though others behind it are done before; and what waits is not begun any more."""
+    given: list[int] = []
+    later = threading.Event()
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number == 5:
+            later.set()
+        if number == 2:
+            assert later.wait(30)
+            raise KeyError(number)
+        return number
+
+    with pytest.raises(KeyError):
+        given.extend(ahead(work, range(1000), threads=4))
+
+    assert given == [0, 1]
+    assert max(begun) < 12
+
+
+def test_who_stops_listening_stops_the_work() -> None:
+    """Closing the results cancels what has not begun, and does not wait for what has."""
+    go = threading.Event()
+    begun: list[int] = []
+    threads: set[threading.Thread] = set()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        threads.add(threading.current_thread())
+        if number:
+            go.wait(60)
+
+    results = ahead(work, range(1000), threads=4)
+    next(results)
+    try:
+        results.close()  # type: ignore[attr-defined]
+    finally:
+        go.set()
+    for thread in threads:
+        thread.join(30)
+
+    assert max(begun) <= 4

@@ -61,3 +61,12 @@ def test_a_reject_says_where() -> None:
     assert isinstance(error, Rejected)
     assert str(error) == error.message == "no number"
     assert (error.code, error.path, error.line, error.column) == ("wrong-type", "budgetInfo.minDailyRate", 3, 9)
+
+
+def test_a_refusal_says_in_which_words() -> None:
+    """Status and code of the service stand in fields; one that speaks another protocol has neither."""
+    error, bare = make(Refused), Refused("NO [AUTHENTICATIONFAILED]")
+
+    assert isinstance(error, Refused)
+    assert (str(error), error.status, error.code) == ("The mailbox refused.", 403, "ErrorAccessDenied")
+    assert (bare.status, bare.code) == (0, "")

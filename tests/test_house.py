@@ -26,7 +26,7 @@ BASE = {
     *("redaction", "naming", "env_file", "mongo_uri", "setting_kinds", "source_settings"),
     "operation_settings",
 }
-ABOVE = ("pipeline", "run", "cli", "__main__")
+ABOVE = ("opening", "pipeline", "run", "cli", "__main__")
 BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports"}
 
 Graph = dict[str, set[str]]
@@ -126,7 +126,8 @@ def test_the_house_is_read_whole() -> None:
     graph = arrows_of(PACKAGE)
 
     assert {part(module) for module in graph} >= {*BELOW, *ABOVE}
-    assert graph["pipeline"] >= {"extract", "transform", "load.mongo", "clock", "records", "extract.source"}
+    assert graph["opening"] >= {"extract", "pipeline", "watermark"}
+    assert graph["pipeline"] >= {"transform", "load.mongo", "clock", "records", "extract.source"}
     assert graph["run.engine"] >= {"run.notebook_file", "run.supervision", "errors", "redaction"}
     assert reached("cli", graph) >= {"run.runner", "audit.ledger", "clock"}
 

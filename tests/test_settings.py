@@ -163,6 +163,27 @@ def test_the_environment_comes_before_the_file_and_that_before_the_default(tmp_p
         ("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.05"),
         ("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "301"),
         ("FUTURSCAM_KEYRING", "maybe"),
+        *(
+            ("FUTURSCAM_BOOND_URL", address)
+            for address in (
+                *("http://example.com", "http://127.0.0.1.example.com", "http://localhost@example.com", "ftp://a.be"),
+                *("example.com", "https://", "https:///api", "https://u:p@a.be", "https://@a.be", "https://a.be?x=1"),
+                *("https://a.be/api?", "https://a.be#", "https://a.be:0", "https://a.be:65536", "https://a.be:x"),
+                *("https://a b.be", "https://a.be/a b", "https://a..be", "https://.", "https://[::1", "https://é.be"),
+                *(f"https://{'a' * 64}.be", "https://a.be\\@b.be", "https://a.be/\x00", "https://a.be/\u202e"),
+            )
+        ),
+        *(("FUTURSCAM_GRAPH_TENANT", text) for text in ("a/b", "a b", "é.be", "a\nb", "a?b", "a" * 256)),
+        *(("FUTURSCAM_IMAP_PORT", text) for text in ("0", "65536", "-1", "9.0", "1e2", "٩٩٣", "9" * 5000)),
+        ("FUTURSCAM_IMAP_AUTH", "oauth"),
+        ("FUTURSCAM_BOOND_AUTH", "Authorization"),
+        *(("FUTURSCAM_MAIL_SUBJECT", text) for text in ("a\nb", "a\u202eb", "x" * 1001)),
+        *(("FUTURSCAM_BOOND_OPEN_STATES", text) for text in ("-1", "0,", "0;1", "0, one", "1" * 10)),
+        *(("FUTURSCAM_BOOND_ORIGINS", text) for text in ("9", "9=", "=a", "nine=a", "9=a,10=b\x00", "-9=a")),
+        ("FUTURSCAM_BOOND_PAGE_SIZE", "501"),
+        ("FUTURSCAM_HTTP_TIMEOUT_SECONDS", "0"),
+        ("FUTURSCAM_HTTP_TRIES", "0"),
+        ("FUTURSCAM_HTTP_TRIES", "21"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, name: str, value: str) -> None:
@@ -172,7 +193,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, name: str, 
 
     allowed = next(variable.kind.allowed for variable in settings.TABLE.values() if variable.name == name)
     text = str(raised.value)
-    assert f"{name} is {value!r} (environment)" in text
+    assert f"{name} is {value[:80]!r} (environment)" in text
     assert text.endswith(f"allowed: {allowed}.")
     assert row(settings.explain(environ(tmp_path) | {name: value}), name).problem in text
 
@@ -189,6 +210,27 @@ def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, name: str, 
         ("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.1", timedelta(seconds=0.1)),
         ("FUTURSCAM_KEYRING", "No", False),
         ("FUTURSCAM_KEYRING", "1", True),
+        ("FUTURSCAM_BOOND_URL", "https://a.be/api/", "https://a.be/api"),
+        ("FUTURSCAM_BOOND_URL", "HTTPS://A-b.be:65535", "HTTPS://A-b.be:65535"),
+        ("FUTURSCAM_BOOND_URL", f"https://{'a' * 63}.be.", f"https://{'a' * 63}.be."),
+        ("FUTURSCAM_BOOND_URL", "https://[2001:db8::1]:8443/api", "https://[2001:db8::1]:8443/api"),
+        ("FUTURSCAM_BOOND_URL", "http://localhost:1", "http://localhost:1"),
+        ("FUTURSCAM_BOOND_URL", "http://127.0.0.1", "http://127.0.0.1"),
+        ("FUTURSCAM_BOOND_URL", "http://[::1]:80/", "http://[::1]:80"),
+        ("FUTURSCAM_GRAPH_TENANT", "contoso.onmicrosoft.com", "contoso.onmicrosoft.com"),
+        ("FUTURSCAM_IMAP_PORT", "1", 1),
+        ("FUTURSCAM_IMAP_PORT", "65535", 65535),
+        ("FUTURSCAM_IMAP_AUTH", "XOAuth2", "xoauth2"),
+        ("FUTURSCAM_BOOND_AUTH", "x-jwt-client", "X-Jwt-Client"),
+        ("FUTURSCAM_BOOND_AUTH", "Basic", "basic"),
+        ("FUTURSCAM_MAIL_SUBJECT", " [Été] 'x' ", "[Été] 'x'"),
+        ("FUTURSCAM_MAIL_SUBJECT", "x" * 1000, "x" * 1000),
+        ("FUTURSCAM_BOOND_OPEN_STATES", "0 , 10,10", frozenset({0, 10})),
+        ("FUTURSCAM_BOOND_ORIGINS", " 9 = Pro-Unity ,10=a=b,", {9: "Pro-Unity", 10: "a=b"}),
+        ("FUTURSCAM_BOOND_ORIGINS", "", None),
+        ("FUTURSCAM_BOOND_PAGE_SIZE", "500", 500),
+        ("FUTURSCAM_HTTP_TIMEOUT_SECONDS", "0.1", timedelta(seconds=0.1)),
+        ("FUTURSCAM_HTTP_TRIES", "20", 20),
     ],
 )
 def test_values_at_the_edge_of_what_is_allowed(tmp_path: Path, name: str, value: str, expected: object) -> None:
@@ -427,6 +469,175 @@ def test_the_redactor_knows_every_secret_of_the_uri(tmp_path: Path) -> None:
     for secret in (uri, "p%40ss+w%2Ford", "p@ss w/ord", "p@ss+w/ord", "tok/en-1234", "key-pass-1"):
         assert redact(f"it said {secret}.") == "it said ***."
     assert redact("db.example.com") == "db.example.com"
+
+
+APP = {
+    "FUTURSCAM_GRAPH_TENANT": "contoso.example",
+    "FUTURSCAM_GRAPH_CLIENT_ID": "an id",
+    "FUTURSCAM_GRAPH_CLIENT_SECRET": f"{PASSWORD}-1",
+}
+GRAPH = APP | {"FUTURSCAM_GRAPH_MAILBOX": "rfp@contoso.example"}
+IMAP = {"FUTURSCAM_IMAP_HOST": "imap.example.com", "FUTURSCAM_IMAP_USER": "rfp@contoso.example"}
+XOAUTH2 = {"FUTURSCAM_IMAP_AUTH": "xoauth2"}
+TOKEN = {
+    "FUTURSCAM_BOOND_USER_TOKEN": f"{PASSWORD}-2",
+    "FUTURSCAM_BOOND_CLIENT_TOKEN": f"{PASSWORD}-3",
+    "FUTURSCAM_BOOND_CLIENT_KEY": f"{PASSWORD}-4",
+}
+NEEDS = {
+    "graph": ("graph_mail", {}, GRAPH),
+    "imap": ("imap_mail", {}, IMAP | {"FUTURSCAM_IMAP_PASSWORD": f"{PASSWORD}-5"}),
+    "imap with xoauth2": ("imap_mail", XOAUTH2, IMAP | APP),
+    "imap with a token": ("imap_mail", XOAUTH2 | {"FUTURSCAM_IMAP_ACCESS_TOKEN": f"{PASSWORD}-6"}, IMAP),
+    "boond": ("boond", {}, TOKEN),
+    "boond with basic": (
+        "boond",
+        {"FUTURSCAM_BOOND_AUTH": "basic"},
+        {"FUTURSCAM_BOOND_USER": "rfp@contoso.example", "FUTURSCAM_BOOND_PASSWORD": f"{PASSWORD}-7"},
+    ),
+}
+"""What a source needs in each way to sign in, and what chooses that way."""
+
+
+@pytest.mark.parametrize("way", NEEDS)
+def test_a_source_with_all_that_it_needs_can_be_collected_from(tmp_path: Path, way: str) -> None:
+    """Nothing besides is asked for."""
+    source, switches, needed = NEEDS[way]
+
+    loaded = settings.load(environ(tmp_path, FUTURSCAM_SOURCES=f"folder,{source}", **switches, **needed))
+
+    assert loaded.sources == ("folder", source)
+    loaded.require(["folder", source])
+
+
+@pytest.mark.parametrize(("way", "missing"), [(way, name) for way, (_, _, needed) in NEEDS.items() for name in needed])
+def test_a_source_that_lacks_something_is_a_problem(tmp_path: Path, way: str, missing: str) -> None:
+    """The error names what is missing, for which source, and where it is explained; its row does too."""
+    source, switches, needed = NEEDS[way]
+    places = environ(tmp_path, FUTURSCAM_SOURCES=source, **switches, **needed)
+    del places[missing]
+
+    with pytest.raises(UsageError) as raised:
+        settings.load(places)
+
+    problem = f"{missing} is not set; the source {source} needs it (docs/SOURCES.md)."
+    assert str(raised.value) == f"The settings are wrong; nothing has run.\n{problem}"
+    assert [found.name for found in settings.explain(places) if found.problem] == [missing]
+    assert row(settings.explain(places), missing).problem == problem
+
+
+@pytest.mark.parametrize("way", NEEDS)
+def test_all_that_a_source_lacks_is_told_at_once(tmp_path: Path, way: str) -> None:
+    """One line for each variable."""
+    source, switches, needed = NEEDS[way]
+
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path, FUTURSCAM_SOURCES=source, **switches))
+
+    told = [line.split()[0] for line in str(raised.value).splitlines()[1:]]
+    assert sorted(told) == sorted(needed)
+
+
+def test_a_source_that_is_not_collected_from_needs_nothing(tmp_path: Path) -> None:
+    """Until somebody asks for it: then the error names all at once."""
+    loaded = settings.load(environ(tmp_path))
+
+    with pytest.raises(UsageError) as raised:
+        loaded.require(["folder", "boond"])
+
+    names = ", ".join(TOKEN)
+    assert str(raised.value) == f"The source boond needs {names}; nothing has run. docs/SOURCES.md says how."
+
+
+def test_an_unknown_source_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    """The command line takes any word."""
+    with pytest.raises(UsageError, match=r"^There is no source mail; allowed: folder, graph_mail, imap_mail, boond\.$"):
+        settings.load(environ(tmp_path)).require(["mail"])
+
+
+def test_the_secrets_of_sources_show_nowhere(tmp_path: Path) -> None:
+    """Neither explained, nor printed, nor in a text that goes through the redactor."""
+    told = {name: value for _, *both in NEEDS.values() for one in both for name, value in one.items()}
+    secrets = {name: value for name, value in told.items() if PASSWORD in value}
+    places = environ(tmp_path, **told)
+    loaded, rows = settings.load(places), settings.explain(places)
+
+    assert len(secrets) == 7
+    assert {row(rows, name).value for name in secrets} == {settings.MASK}
+    assert PASSWORD not in f"{rows} {loaded!r} {loaded.model_dump_json()}"
+    redact = loaded.redactor()
+    assert {redact(value) for value in secrets.values()} == {"***"}
+
+
+@pytest.mark.parametrize("wrong", [f"{PASSWORD}\n", f"{PASSWORD}\x00\x1b", PASSWORD * 1000])
+def test_a_wrong_secret_is_refused_without_a_piece_of_it(tmp_path: Path, wrong: str) -> None:
+    """A line end in the middle, control characters, far too long: named, not quoted."""
+    with pytest.raises(UsageError) as raised:
+        settings.load(environ(tmp_path, FUTURSCAM_IMAP_PASSWORD=f"x{wrong}x"))
+
+    assert "FUTURSCAM_IMAP_PASSWORD is '***' (environment); allowed: one line of text." in str(raised.value)
+    assert PASSWORD not in str(raised.value)
+
+
+def test_a_long_secret_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Tokens are long, and passwords hold anything."""
+    token = f"é $#'\"%\\{'x' * 9000}"
+
+    loaded = settings.load(environ(tmp_path, FUTURSCAM_IMAP_ACCESS_TOKEN=token))
+
+    assert loaded.imap_access_token is not None
+    assert loaded.imap_access_token.get_secret_value() == token
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        f"http://loader:{PASSWORD}@proxy.example.com:3128",
+        f"https://loader:{PASSWORD}@proxy.example.com:3128/",
+        f"loader:{PASSWORD}@proxy.example.com:3128",
+        f"http://loader:{PASSWORD}@[::1",
+    ],
+)
+def test_the_password_of_a_proxy_is_taken_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """However the variable is written; the rest of the address stays."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.delenv("https_proxy", raising=False)
+
+    redact = settings.load(environ(tmp_path)).redactor()
+
+    assert redact(f"it said {proxy}") == f"it said {proxy.replace(PASSWORD, '***')}"
+
+
+def test_proxies_without_a_password_hide_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host, port and user help the operator."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://loader@proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost,10.0.0.1:8080")
+    text = "http://loader@proxy.example.com:3128 localhost,10.0.0.1:8080"
+
+    assert settings.load(environ(tmp_path)).redactor()(text) == text
+
+
+def test_the_keyring_holds_the_secrets_of_sources_too(tmp_path: Path, ring: MemoryKeyring) -> None:
+    """A secret of a source is found there like MONGO_URI."""
+    for name, value in TOKEN.items():
+        ring.set_password("futurscam", name, value)
+    places = {"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_SOURCES": "boond"}
+
+    loaded = settings.load(places)
+
+    assert loaded.boond_client_key is not None
+    assert loaded.boond_client_key.get_secret_value() == f"{PASSWORD}-4"
+    assert {row(settings.explain(places), name).origin for name in TOKEN} == {"keyring"}
+
+
+@pytest.mark.parametrize("sources", ["folder", "boond", "folder,imap_mail"])
+def test_the_keyring_is_asked_for_what_is_of_use(tmp_path: Path, ring: MemoryKeyring, sources: str) -> None:
+    """A keyring may take its time: where only the folder is read, it is asked for MONGO_URI alone."""
+    settings.explain({"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_SOURCES": sources})
+
+    secrets = sum(variable.secret for variable in settings.TABLE.values())
+    assert ring.asked == (1 if sources == "folder" else secrets)
+    assert secrets == 8
 
 
 def test_a_representation_of_the_settings_holds_no_secret(tmp_path: Path) -> None:

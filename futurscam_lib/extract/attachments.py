@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.extract import items
 from futurscam_lib.extract.items import JsonFile
@@ -31,6 +31,7 @@ _MAX_NAME: Final = 150
 _MAX_NAMES: Final = 1000
 _JSON_TYPES: Final = {"application/json", "text/json", "application/x-ndjson", "application/jsonl"}
 _ENCODED: Final = {"base64", "quoted-printable"}
+_MAX_HEADER: Final = 10_000
 _NAMED: Final = 5
 
 
@@ -149,7 +150,8 @@ class Tally:
             total = sum(self._others.values())
             yield f"{total:,} attachment(s) that are no JSON were not fetched: {', '.join(named)}{more}."
         if self._empty:
-            yield f"{self._empty:,} mail(s) without a JSON attachment: {items.some(self._without)}."
+            more = f" and {self._empty - _NAMED} more" if self._empty > _NAMED else ""
+            yield f"{self._empty:,} mail(s) without a JSON attachment: {items.some(self._without)}{more}."
 
 
 def readable(name: str) -> str:
@@ -160,6 +162,13 @@ def readable(name: str) -> str:
 
 class _Part(Message):
     """A part of a mail. The parser takes an encoded mail for the mail itself; this one is left to be decoded."""
+
+    def set_raw(self, name: str, value: Any) -> None:
+        """Take a header as the parser reads it; its parameters take the square of their number to be told apart."""
+        if name.lower().startswith("content-") and len(value) > _MAX_HEADER:
+            msg = f"{name} is too long"
+            raise ValueError(msg)
+        super().set_raw(name, value)
 
     def get_content_maintype(self) -> str:
         """As the parser asks for, to know what to look into."""

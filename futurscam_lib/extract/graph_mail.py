@@ -104,12 +104,11 @@ class GraphMailSource:
         """The mails of the window, each once."""
         place, began = self._place(http), clock.now()
         seconds = Window(max(window.since, clock.EPOCH).replace(microsecond=0), window.until)
-        mails = settled(
+        return settled(
             lambda: self._pages(http, place, seconds),
             key=lambda mail: mail.id,
             counts=lambda mail: mail.received < began,
         )
-        return (mail for mail in mails if mail.received in seconds)
 
     def _pages(self, http: Http, place: str, window: Window) -> Iterator[list[Mail]]:
         query = {"$filter": self._filter(window), "$select": "id,subject,receivedDateTime", "$top": _PAGE}

@@ -21,7 +21,7 @@ import orjson
 import stamina
 
 from futurscam_lib import clock
-from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
+from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater
 from futurscam_lib.extract import tls
 from futurscam_lib.extract.source import CONCURRENT
 from futurscam_lib.redaction import Redactor
@@ -46,7 +46,6 @@ _NO_PROXY = (
     "The environment names a proxy that cannot be used: HTTPS_PROXY, HTTP_PROXY and ALL_PROXY take "
     "http://[user:password@]host:port, NO_PROXY takes names separated by commas."
 )
-_AGAIN = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
 
 
 class Signer(Protocol):
@@ -163,7 +162,9 @@ class Http:
         try:
             answer = self.ask("GET", path, params=params, limit=MAX_JSON_BYTES)
         except TooLarge:
-            raise RetryLater(f"{self._name} answered with more than {MAX_JSON_BYTES:,} bytes.\n{_AGAIN}") from None
+            raise RetryLater(
+                f"{self._name} answered with more than {MAX_JSON_BYTES:,} bytes.\n{NOTHING_LOST}"
+            ) from None
         self._check(path, answer)
         payload: dict[str, Any] = answer.payload
         return payload
@@ -228,7 +229,7 @@ class Http:
         except _NotYet as error:
             tries = f"{attempt.num} tries" if attempt.num > 1 else "one try"
             raise RetryLater(
-                f"{self._name} did not answer {method} {_path(url)} after {tries}: {error}.\n{_AGAIN}"
+                f"{self._name} did not answer {method} {_path(url)} after {tries}: {error}.\n{NOTHING_LOST}"
             ) from None
         raise AssertionError(url)
 
@@ -240,7 +241,9 @@ class Http:
         return True if error.wait is None else error.wait + random.uniform(0.01, 1)  # noqa: S311 - no secret
 
     def _once(self, method: str, url: httpx.URL, request: dict[str, Any], *, limit: int, wants_json: bool) -> Answer:
-        self._check_open()
+        if self._closed:
+            msg = "it is not waited for any longer"
+            raise _NotYet(msg)
         try:
             with self._client.stream(method, url, **request) as response:
                 self.date = _date(response.headers.get("Date", "")) or self.date
@@ -259,7 +262,7 @@ class Http:
         wait = retry_after(response.headers.get("Retry-After", ""), now=self.date or clock.now())
         said = self._clean(f"{response.status_code} {response.reason_phrase}")
         if wait is not None and wait > MAX_WAIT_SECONDS:
-            return RetryLater(f"{self._name} asks to be left alone for {wait:.0f} seconds ({said}).\n{_AGAIN}")
+            return RetryLater(f"{self._name} asks to be left alone for {wait:.0f} seconds ({said}).\n{NOTHING_LOST}")
         return _NotYet(said, wait=wait)
 
     def _read(self, response: httpx.Response, limit: int) -> bytes:
@@ -329,15 +332,8 @@ class Http:
             raise Refused(f"{self._name} leads to another server ({url.host}); that is not followed.")
         return url
 
-    def _check_open(self) -> None:
-        if self._closed:
-            msg = "it is not waited for any longer"
-            raise _NotYet(msg)
-
     def _watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """Know each connection, so that closing wakes up who waits on it, and nobody makes another afterwards."""
-        if event.endswith(".started"):
-            self._check_open()
+        """Know each connection, so that closing wakes up who waits on it, and nothing is sent on another afterwards."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             connection = info["return_value"].get_extra_info("socket")
             with self._lock:

@@ -27,7 +27,7 @@ def settled(
 
     A row that goes away shifts all behind it to the front, some of them onto a page that was read already. So a list
     of several pages is read again until it shows nothing new and nothing has gone: where something has, another row
-    may have been missed a second time. A list that only loses rows is given up with what it showed.
+    may have been missed a second time. A list that goes on losing rows is taken for what it showed.
 
     Args:
         passes: Reads the list from its beginning, and gives it page by page.
@@ -55,8 +55,10 @@ def settled(
     )
 
 
-def each(work: Callable[[T], R], items: Iterable[T], *, name: Callable[[T], str]) -> Iterator[R]:
-    """`work(item)` for each item, some at the same time, in order.
+def each(
+    work: Callable[[T], R], items: Iterable[T], *, name: Callable[[T], str], threads: int = CONCURRENT
+) -> Iterator[R]:
+    """`work(item)` for each item, as many at the same time as there are threads, in order; one after the other with 0.
 
     An item that does not answer stops no other. Many in a row do: then it is the source.
 
@@ -72,7 +74,8 @@ def each(work: Callable[[T], R], items: Iterable[T], *, name: Callable[[T], str]
         except RetryLater as error:
             return None, f"{name(item)}: {error}"
 
-    for result, problem in ahead(attempt, items, threads=CONCURRENT):
+    results = ahead(attempt, items, threads=threads) if threads else map(attempt, items)
+    for result, problem in results:
         in_a_row = in_a_row + 1 if problem else 0
         if problem:
             failed.append(problem)

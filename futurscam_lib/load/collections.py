@@ -59,7 +59,7 @@ class Collections:
                 [
                     IndexModel([("job_id", ASCENDING)], name="job_id", unique=True),
                     IndexModel([("isActive", ASCENDING), ("deadlineAt", ASCENDING)], name="open_until"),
-                    IndexModel([("_etl.source", ASCENDING), ("_etl.closed.reason", ASCENDING)], name="closed"),
+                    IndexModel([("_etl.source", ASCENDING), ("isActive", ASCENDING)], name="source_open"),
                 ]
             )
         except OperationFailure as error:

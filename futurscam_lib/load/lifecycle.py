@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from futurscam_lib.load.collections import Collections
 
-DEADLINE: Final = "deadline"
 AT_SOURCE: Final = "at source"
 """How the reason ends where the source told, and not the deadline: `closed at source`, `deleted at source`."""
 
@@ -28,7 +27,7 @@ def close_past_deadline(collections: Collections, *, run_id: str, now: datetime,
     past = {"isActive": True, "deadlineAt": {"$lt": now, "$type": "date"}}
     if dry_run:
         return collections.rfps.count_documents(past)
-    return collections.rfps.update_many(past, _closing(run_id, now, DEADLINE)).modified_count
+    return collections.rfps.update_many(past, _closing(run_id, now, "deadline")).modified_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class SourceEnds:
     def reopen(self, there: Container[str]) -> int:
         """Open again what is `there` after all, unless its deadline has passed; gives how many that were."""
         # Not only what was closed here: a version may have said that it was closed, and nothing dated its return.
-        ended = {"_etl.source": self._source, "isActive": False, "_etl.closed.reason": {"$ne": DEADLINE}}
+        ended = {"_etl.source": self._source, "isActive": False}
         ahead = [{"deadlineAt": None}, {"deadlineAt": {"$gte": self._now}}]
         found = self._rfps.find({**ended, "$or": ahead}, {"_etl.source_id": 1})
         back = [one["_id"] for one in found if one["_etl"]["source_id"] in there]

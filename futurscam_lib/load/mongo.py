@@ -18,7 +18,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from futurscam_lib.errors import FuturscamError, OperatorMustAct, RetryLater
+from futurscam_lib.errors import NOTHING_LOST, FuturscamError, OperatorMustAct, RetryLater
 from futurscam_lib.load import local_server
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _REFUSED_CODES = {13: "not allowed", 18: "not authenticated", 8000: "refused by 
 _REFUSED_WORDS = re.compile(r"\bauth(entication|enticate|orization|orized)?\b", re.IGNORECASE)
 _BAD_CERTIFICATE = "certificate verify failed"
 _SHOWN_CHARACTERS = 300
-_AGAIN = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
 
 
 def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
@@ -102,7 +101,7 @@ def _told(error: PyMongoError) -> FuturscamError | None:
     if isinstance(error, ConnectionFailure):
         return _unreachable(error)
     if isinstance(error, ExecutionTimeout | WTimeoutError) or _only_late(error):
-        return RetryLater(f"MongoDB took too long ({_text(error)}).\n{_AGAIN}")
+        return RetryLater(f"MongoDB took too long ({_text(error)}).\n{NOTHING_LOST}")
     if isinstance(error, OperationFailure) and _is_refusal(error):
         return OperatorMustAct(
             f"MongoDB refused the user of MONGO_URI ({_text(error)}).\n"
@@ -117,7 +116,7 @@ def _unreachable(error: ConnectionFailure) -> FuturscamError:
             f"MongoDB's certificate is not trusted ({_text(error)}).\n"
             "Check the host in MONGO_URI, or name the authority that signed it with the option tlsCAFile.",
         )
-    return RetryLater(f"MongoDB did not answer ({_text(error)}).\n{_AGAIN}")
+    return RetryLater(f"MongoDB did not answer ({_text(error)}).\n{NOTHING_LOST}")
 
 
 def _misconfigured(error: ConfigurationError) -> FuturscamError:
@@ -126,7 +125,7 @@ def _misconfigured(error: ConfigurationError) -> FuturscamError:
 
     # pymongo calls it a wrong configuration, too, when the DNS does not answer.
     if isinstance(error.__cause__, DNSException) and not isinstance(error.__cause__, NXDOMAIN | NoAnswer):
-        return RetryLater(f"The host of MONGO_URI could not be looked up ({_text(error)}).\n{_AGAIN}")
+        return RetryLater(f"The host of MONGO_URI could not be looked up ({_text(error)}).\n{NOTHING_LOST}")
     return OperatorMustAct(f"MONGO_URI can't be used ({_text(error)}).\nCorrect its host or its options.")
 
 

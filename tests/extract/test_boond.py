@@ -135,6 +135,16 @@ def test_the_list_ends_where_its_total_says(
     assert reading.notes == ["BoondManager gives 3 opportunities a page, though 500 were asked for."]
 
 
+def test_no_more_pages_are_read_than_hold_the_window(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """What changed last comes first: of ten rows of a day, the pages behind the window's beginning are left alone."""
+    boond.page_limit = 2
+
+    assert ids(read(source(), Window(T0 + 8 * MINUTE))) == missions[8:]
+    assert {request.query["page"][0] for request in lists(boond)} == {"1", "2"}
+
+
 def test_the_page_size_is_a_setting(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:

@@ -22,7 +22,8 @@ from pymongo.errors import AutoReconnect
 from futurscam_lib import clock, spool
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.pipeline import Run, make_window
+from futurscam_lib.opening import make_window
+from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Flaw, RawRecord
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from futurscam_lib.load.lifecycle import SourceEnds
 from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
 
 if TYPE_CHECKING:
@@ -96,3 +97,39 @@ def test_a_dry_run_on_an_empty_server_makes_nothing(home: Settings, world: World
     assert (summary.counts["folder"].inserted, summary.counts["folder"].rejected) == (1, 1)
     assert client[home.database].list_collection_names() == []
     assert home.database not in client.list_database_names()
+
+
+def ends(world: World, *, dry_run: bool = False) -> SourceEnds:
+    """What a sweep of the source `folder` would do now."""
+    return SourceEnds(world.collections, "folder", run_id="sweep", now=world.now, dry_run=dry_run)
+
+
+def test_what_its_source_does_not_show_is_closed_and_opened_again(world: World) -> None:
+    """Only of that source, only what is open, with the reason; a dry run counts the same and writes nothing."""
+    load(world, mission(FAR), mission(None, job="job-2"), mission(PAST, job="job-3"))
+    for dry_run in (True, False):
+        sweep = ends(world, dry_run=dry_run)
+        missing = list(sweep.missing({"job-2"}))
+        assert [found.source_id for found in missing] == ["job-1"]
+        assert sweep.close(missing[0], "deleted") == 1
+        assert active(world) == {"job-1": dry_run, "job-2": True, "job-3": False}
+    found = world.collections.rfps.find_one({"job_id": "job-1"}) or {}
+    assert found["_etl"]["closed"] == {"at": world.now, "run_id": "sweep", "reason": "deleted at source"}
+
+    other = SourceEnds(world.collections, "boond", run_id="sweep", now=world.now, dry_run=False)
+    assert (list(other.missing(set())), other.reopen({"job-1"})) == ([], 0)
+    assert ends(world, dry_run=True).reopen({"job-1", "job-3"}) == 1
+    assert ends(world).reopen({"job-1", "job-3"}) == 1
+    assert active(world) == {"job-1": True, "job-2": True, "job-3": False}
+    found = world.collections.rfps.find_one({"job_id": "job-1"}) or {}
+    assert "closed" not in found["_etl"]
+
+
+def test_a_newer_version_is_not_closed_for_an_older_one(world: World) -> None:
+    """Somebody loaded it between the look and the write: the source has shown it."""
+    load(world, mission(None))
+    (missing,) = ends(world).missing(set())
+    load(world, mission(FAR, INSTANTS[1]))
+
+    assert ends(world).close(missing, "deleted") == 0
+    assert active(world) == {"job-1": True}

@@ -18,7 +18,7 @@ import pytest
 
 from futurscam_lib import settings as settings_module
 from futurscam_lib.audit.ledger import Entry, Ledger
-from futurscam_lib.pipeline import open_run
+from futurscam_lib.opening import open_run
 from futurscam_lib.run import runner
 from futurscam_lib.watermark import Watermark
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ from tests.servers.graph import File, GraphServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.run.conftest import Workshop
     from tests.servers.messages import Request
@@ -115,6 +117,8 @@ def test_one_failing_source_does_not_stop_the_others(
     facts = sources.last.facts
     assert (facts["status"], facts["exit_code"]) == ("failed", exit_code)
     assert list(facts["failures"]) == [name]
+    swept = [request for request in boond.requests if "opportunityStates[]" in request.query]
+    assert bool(swept) is (name != "boond"), "a source that has failed is not asked once more"
     for place in (facts["failures"][name]["message"], done.stderr, text_of(sources, sources.last.run_id)):
         assert said in place
 
@@ -140,6 +144,22 @@ def test_a_fault_of_the_software_in_one_source(sources: Workshop) -> None:
     assert "unforeseen" in result.error
     assert jobs(sources) == {"filed", "boond-1001"}
     assert "Traceback" in text_of(sources, result.run_id)
+
+
+def test_what_the_numbers_of_an_instance_mean(
+    sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open states, names of origins and the address that people open come from the settings."""
+    other = boond.publish(title="Won", updated=T0, state=7, origin={"typeOf": 9, "detail": ""})
+    monkeypatch.setenv("FUTURSCAM_BOOND_OPEN_STATES", "7")
+    monkeypatch.setenv("FUTURSCAM_BOOND_ORIGINS", "9=Pro-Unity")
+
+    assert sources.run(sources=("boond",)).exit_code == 0
+
+    found = {document["job_id"]: document for document in sources.database.RFP.find()}
+    assert (found["boond-1001"]["isActive"], found[f"boond-{other}"]["isActive"]) == (False, True)
+    assert found[f"boond-{other}"]["serviceProvider"] == "Pro-Unity"
+    assert found[f"boond-{other}"]["job_url"] == f"{boond.url}/opportunities/{other}"
 
 
 def test_both_kinds_of_failure_at_once(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
@@ -227,7 +247,7 @@ def test_checking_each_source(sources: Workshop, graph: GraphServer, boond: Boon
 
     assert done.returncode == 0, done.stderr
     assert sources.files() == before
-    assert [found[name]["waiting"] for name in SOURCES] == [1, 1, 1]
+    assert [found[name]["waiting"] for name in (*SOURCES, "MongoDB")] == [1, 1, 1, 0]
     assert all(found[name]["reached"] and found[name]["may_read"] for name in (*SOURCES, "MongoDB"))
 
     graph.forbidden = True
@@ -248,6 +268,35 @@ def test_checking_one_source(sources: Workshop, boond: BoondServer) -> None:
     done = sources.command("check", "--source", "imap_mail")
     assert done.returncode == 2
     assert "FUTURSCAM_IMAP_HOST" in done.stderr
+
+
+def test_a_mailbox_through_imap(
+    sources: Workshop, graph: GraphServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A whole run over a real server; a post that another mailbox has as well is one document, and known."""
+    from tests.servers import dovecot  # noqa: PLC0415 - it does not run on Windows
+
+    dovecot.needed()
+    mail = EmailMessage()
+    mail["Subject"] = "[JOB EXPORT] JP1"
+    for name in ("mailed", "only-here"):
+        data = json.dumps(post(name)).encode()
+        mail.add_attachment(data, maintype="application", subtype="json", filename=f"{name}.json")
+    with dovecot.Dovecot() as server:
+        trusted = tmp_path / "authorities.pem"
+        trusted.write_bytes(graph.ca_file.read_bytes() + server.authority.read_bytes())
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        monkeypatch.setenv("FUTURSCAM_SOURCES", "graph_mail,imap_mail")
+        _set(monkeypatch, told.dovecot(server, "rfp@example.com"))
+        server.deliver("rfp@example.com", mail.as_bytes(), T0)
+
+        checked = {one["name"]: one for one in json.loads(sources.command("check", "--json").stdout)}
+        done = sources.run()
+
+    assert checked["imap_mail"]["waiting"] == 1
+    assert (done.exit_code, done.sources["graph_mail"]["inserted"], done.sources["imap_mail"]["inserted"]) == (0, 1, 1)
+    assert jobs(sources) == {"mailed", "only-here"}
+    assert done.sources["imap_mail"]["unchanged"] == 1
 
 
 def test_a_source_that_lacks_a_setting_stops_before_anything_runs(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.servers.boond import BoondServer
+    from tests.servers.dovecot import Dovecot
     from tests.servers.graph import GraphServer
 
 
@@ -28,4 +29,16 @@ def boond(server: BoondServer) -> dict[str, str]:
         "FUTURSCAM_BOOND_USER_TOKEN": server.user_token,
         "FUTURSCAM_BOOND_CLIENT_TOKEN": server.client_token,
         "FUTURSCAM_BOOND_CLIENT_KEY": server.client_key,
+    }
+
+
+def dovecot(server: Dovecot, user: str) -> dict[str, str]:
+    """Variables for the source `imap_mail`, with a password; SSL_CERT_FILE is left to the environment."""
+    from tests.servers.dovecot import HOST, PASSWORD  # noqa: PLC0415 - it does not run on Windows
+
+    return {
+        "FUTURSCAM_IMAP_HOST": HOST,
+        "FUTURSCAM_IMAP_PORT": str(server.port),
+        "FUTURSCAM_IMAP_USER": user,
+        "FUTURSCAM_IMAP_PASSWORD": PASSWORD,
     }

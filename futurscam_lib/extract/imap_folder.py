@@ -1,0 +1,305 @@
+"""One folder of a mailbox, opened through IMAP so that nothing in it can change; reconnects where the line breaks."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import ssl
+from array import array
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import stamina
+from imap_tools import MailBox
+from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
+
+from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater, UsageError
+from futurscam_lib.extract import bodystructure, tls
+from futurscam_lib.extract.attachments import readable
+from futurscam_lib.extract.items import some
+from futurscam_lib.redaction import Redactor
+from futurscam_lib.source_settings import PASSWORD, XOAUTH2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from futurscam_lib.extract.bodystructure import Items
+    from futurscam_lib.extract.source import Probe
+    from futurscam_lib.source_settings import SourceSettings
+
+_REMEDIES: Final = {
+    PASSWORD: "Check FUTURSCAM_IMAP_USER and FUTURSCAM_IMAP_PASSWORD. IMAP may have to be enabled for the mailbox; "
+    "where people sign in with a second step, an app password is needed; Microsoft 365 takes no password: set "
+    "FUTURSCAM_IMAP_AUTH to xoauth2.",
+    XOAUTH2: "The access token may have expired (FUTURSCAM_IMAP_ACCESS_TOKEN), be meant for something else "
+    "(FUTURSCAM_IMAP_SCOPE), or its app may have no right to this mailbox: Microsoft 365 wants the application "
+    "permission IMAP.AccessAsApp with admin consent, and FullAccess to the mailbox for the app's service principal.",
+}
+_TEMPORARY: Final = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|THROTTLED)\]|too many|unavailable", re.IGNORECASE)
+_NO_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
+_PATIENCE_SECONDS: Final = 300
+_SHOWN_CHARACTERS: Final = 300
+
+
+class Denied(Exception):
+    """The server says no to a question about mails."""
+
+
+class _NotYet(Exception):
+    """This try failed, another may not."""
+
+
+class ImapFolder:
+    """The folder; a context manager that signs out at the end.
+
+    Args:
+        settings: Where it is and how to sign in.
+        token: Gives an access token that is valid now; None: the one of the settings is used.
+        found: Filled in on the way.
+
+    Attributes:
+        validity: What the folder's UIDs hold for, once it is open.
+    """
+
+    def __init__(self, settings: SourceSettings, token: Callable[[], str] | None, found: Probe) -> None:
+        """See the class."""
+        self._settings, self._token, self._progress = settings, token, found
+        self._place = f"{settings.imap_host}:{settings.imap_port}"
+        self._box: MailBox | None = None
+        self._redact = Redactor(())
+        self.validity = ""
+
+    def __enter__(self) -> Self:
+        """Connect when something is asked."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Sign out."""
+        # Who interrupts does not wait for a server that has not finished its sentence.
+        self._hang_up(politely=kind is not KeyboardInterrupt)
+
+    def search(self, criterion: str) -> array[int]:
+        """UIDs of mails, eight bytes each.
+
+        Raises:
+            RetryLater, OperatorMustAct: As `fetch`.
+        """
+        try:
+            # Without a charset: a server need not know one.
+            found = self._ask(lambda client: client.uid("SEARCH", criterion))
+        except Denied as denied:
+            raise RetryLater(
+                f"{self._place} does not search {self._settings.imap_folder!r}: {denied}.\n{NOTHING_LOST}"
+            ) from None
+        # An answer may come in several lines.
+        return array("Q", (int(uid[0]) for line in found if line for uid in re.finditer(rb"\d+", line)))
+
+    def fetch(self, uids: Sequence[int], items: str) -> dict[int, Items]:
+        """Items of mails by UID; a mail that is gone is missing.
+
+        Raises:
+            Denied: The server refuses some of it.
+            RetryLater: It does not answer.
+            OperatorMustAct: It has to be reconnected, and refuses.
+        """
+        found: dict[int, Items] = {}
+        if not uids:
+            return found
+        numbers = ",".join(map(str, uids))
+        wanted = set(uids)
+        # What other mail programs change is told in between; it carries nothing of what was asked for.
+        for answer in bodystructure.answers(self._ask(lambda client: client.uid("FETCH", numbers, f"(UID {items})"))):
+            uid = int(answer.get("UID") or 0)
+            if uid in wanted:
+                found.setdefault(uid, {}).update(answer)
+        return found
+
+    def sections(self, uid: int, wanted: Mapping[str, int]) -> dict[str, bytes]:
+        """Sections of a mail, each up to so many bytes; one that the server leaves out is missing.
+
+        Raises:
+            Denied, RetryLater, OperatorMustAct: As `fetch`.
+        """
+        items = " ".join(f"BODY.PEEK[{section}]<0.{most}>" for section, most in wanted.items())
+        answer = self.fetch([uid], items).get(uid, {})
+        found = {section: answer.get(f"BODY[{section}]") for section in wanted}
+        return {section: content for section, content in found.items() if isinstance(content, bytes)}
+
+    def holds(self, uid: int) -> bool:
+        """Whether a mail is still there."""
+        try:
+            # Only now the server says what is gone.
+            self._ask(lambda client: client.noop())
+            return uid in self.fetch([uid], "INTERNALDATE")
+        except Denied:
+            return True
+
+    def _ask(self, question: Callable[[imaplib.IMAP4], tuple[str, list[Any]]]) -> list[Any]:
+        """Put a question, again where that helps; it must not matter how often."""
+        retries = stamina.retry_context(
+            on=_NotYet,
+            attempts=self._settings.http_tries,
+            timeout=_PATIENCE_SECONDS,
+            wait_initial=0.5,
+            wait_max=30,
+        )
+        client = None
+        try:
+            for attempt in retries:
+                client = None
+                with attempt, self._breaks():
+                    client = self._open().client
+                    status, data = question(client)
+        except _NotYet as error:
+            if client:
+                # The folder opens, and the line breaks whenever this is asked: Dovecot says no like that.
+                raise Denied(str(error)) from None
+            raise RetryLater(
+                f"The mailbox {self._settings.imap_user} at {self._place} did not answer: {error}.\n{NOTHING_LOST}"
+            ) from None
+        if status != "OK":
+            raise Denied(self._told(_words(data)))
+        return data
+
+    @contextmanager
+    def _breaks(self) -> Iterator[None]:
+        """Tell a line that broke from an answer that is no."""
+        try:
+            yield
+        except (OSError, imaplib.IMAP4.abort) as error:
+            self._hang_up(politely=False)
+            raise _NotYet(self._told(str(error)) or type(error).__name__) from None
+        except imaplib.IMAP4.error as error:
+            raise Denied(self._told(str(error))) from None
+
+    def _told(self, said: str) -> str:
+        """What a server said, for a person; it may quote what it was sent."""
+        return " ".join(self._redact(said).split())[:_SHOWN_CHARACTERS]
+
+    def _open(self) -> MailBox:
+        if self._box is None:
+            self._box = self._reach()
+            try:
+                self._sign_in(self._box)
+                self._select(self._box)
+            except BaseException:
+                self._hang_up(politely=True)
+                raise
+        return self._box
+
+    def _hang_up(self, *, politely: bool) -> None:
+        if self._box is None:
+            return
+        client, self._box = self._box.client, None
+        if politely:
+            with suppress(OSError, imaplib.IMAP4.error):
+                client.logout()
+        with suppress(OSError):
+            client.shutdown()
+
+    def _reach(self) -> MailBox:
+        seconds = self._settings.http_timeout.total_seconds()
+        host, port = str(self._settings.imap_host), self._settings.imap_port
+        try:
+            box = MailBox(host, port, timeout=seconds, ssl_context=tls.context())
+        except ssl.SSLCertVerificationError:
+            raise OperatorMustAct(f"The certificate of {self._place} is not trusted.\n{tls.UNTRUSTED}") from None
+        except ssl.SSLError as error:
+            if error.reason not in _NO_TLS:
+                raise
+            raise OperatorMustAct(
+                f"{self._place} does not speak TLS from the first byte on. "
+                "Correct FUTURSCAM_IMAP_PORT: 993 is the usual one, 143 another protocol."
+            ) from None
+        except imaplib.IMAP4.error as error:
+            # A server that is too busy says goodbye instead of hello.
+            raise _NotYet(self._told(str(error))) from None
+        self._progress.reached = True
+        return box
+
+    def _sign_in(self, box: MailBox) -> None:
+        said = self._refusal(box)
+        if not said:
+            self._progress.signed_in = True
+            return
+        # Who has been let in before is kept out for a while.
+        if self.validity or _TEMPORARY.search(said):
+            raise _NotYet(f"it does not let the user in ({said})")
+        code = re.search(r"\[([A-Z-]+)", said)
+        text = f"{self._place} does not let {self._settings.imap_user} in: {said}\n{self._remedy}"
+        raise Refused(text, code=code[1] if code else "")
+
+    def _refusal(self, box: MailBox) -> str:
+        """Sign in; gives what the server says where it refuses."""
+        user, secret = str(self._settings.imap_user), self._secret()
+        self._redact = Redactor([secret])
+        try:
+            if self._settings.imap_auth == XOAUTH2:
+                box.xoauth2(user, secret, initial_folder=None)
+            elif (user + secret).isascii():
+                box.login(user, secret, initial_folder=None)
+            else:
+                box.login_utf8(user, secret, initial_folder=None)
+        except imaplib.IMAP4.abort:
+            raise
+        except (imaplib.IMAP4.error, ImapToolsError, ValueError) as error:
+            return self._told(_said(error)) or "no"
+        return ""
+
+    @property
+    def _remedy(self) -> str:
+        return _REMEDIES[self._settings.imap_auth]
+
+    def _secret(self) -> str:
+        xoauth2 = self._settings.imap_auth == XOAUTH2
+        if xoauth2 and self._token:
+            return self._token()
+        given = self._settings.imap_access_token if xoauth2 else self._settings.imap_password
+        if given is None:
+            raise UsageError(f"FUTURSCAM_IMAP_{'ACCESS_TOKEN' if xoauth2 else 'PASSWORD'} is not set.")
+        return given.get_secret_value()
+
+    def _select(self, box: MailBox) -> None:
+        """Open the folder with EXAMINE, and see that its UIDs are those that they were."""
+        try:
+            box.folder.set(self._settings.imap_folder, readonly=True)
+        except imaplib.IMAP4.abort:
+            raise
+        except (imaplib.IMAP4.error, ImapToolsError) as error:
+            raise self._unopened(box, self._told(_said(error))) from None
+        self._progress.may_read = True
+        validity = _words(box.client.response("UIDVALIDITY")[1])
+        if self.validity not in {"", validity}:
+            raise RetryLater(
+                f"The folder {self._settings.imap_folder!r} was made anew while it was read.\n{NOTHING_LOST}"
+            )
+        self.validity = validity
+
+    def _unopened(self, box: MailBox, said: str) -> Exception:
+        if _TEMPORARY.search(said):
+            return _NotYet(said)
+        there = _folders(box)
+        remedy = f"Correct FUTURSCAM_IMAP_FOLDER; there are: {some(there, 10)}." if there else self._remedy
+        what = f"The folder {self._settings.imap_folder!r} of {self._settings.imap_user} at {self._place}"
+        return OperatorMustAct(f"{what} cannot be opened: {said}\n{remedy}")
+
+
+def _folders(box: MailBox) -> list[str]:
+    try:
+        return [readable(folder.name) for folder in box.folder.list()]
+    except (imaplib.IMAP4.error, ImapToolsError, OSError, ValueError):
+        return []
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, UnexpectedCommandStatusError):
+        return _words(error.command_result[1])
+    return str(error)
+
+
+def _words(data: Any) -> str:
+    lines = [line for line in data or () if isinstance(line, bytes)]
+    return b" ".join(lines).decode("utf-8", "replace")

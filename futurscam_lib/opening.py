@@ -1,0 +1,95 @@
+"""Opening a run from what a notebook knows: parameters as text, and the settings."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from futurscam_lib import clock, settings
+from futurscam_lib.errors import UsageError
+from futurscam_lib.extract import open_sources
+from futurscam_lib.naming import SUPERVISED, by_hand
+from futurscam_lib.pipeline import Run
+from futurscam_lib.records import Window
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from futurscam_lib.settings import Settings
+
+
+def open_run(
+    run_id: str = "",
+    *,
+    watermark: str = "",
+    until: str = "",
+    sources: str = "",
+    dry_run: bool = True,
+    overlap_minutes: float = -1,
+) -> Run:
+    """Open a run; nothing is read or written yet but the indexes of the collections.
+
+    Args:
+        run_id: Given by the runner; a run by hand makes its own, which begins with `interactive-`.
+        watermark: ISO 8601; everything before it has been loaded. Empty: what `.last_execution` says.
+        until: ISO 8601, exclusive; empty: open.
+        sources: Names separated by commas; empty: all that are configured.
+        dry_run: Look and compare, write nothing to MongoDB.
+        overlap_minutes: How far behind the watermark to read again; below 0: the setting.
+
+    Raises:
+        UsageError: A setting or an argument is wrong.
+        OperatorMustAct: `.last_execution` cannot be read, MongoDB refuses the credentials.
+        RetryLater: MongoDB does not answer.
+    """
+    configured = settings.load()
+    now = clock.now()
+    since = _instant("watermark", watermark) or _watermark_of(configured, now)
+    overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
+    window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
+    asked = (name.strip() for name in sources.split(","))
+    names = tuple(dict.fromkeys(name for name in asked if name)) or configured.sources
+    configured.require(names)
+    if not run_id or os.environ.get(SUPERVISED) != run_id:
+        run_id = by_hand(run_id, now=now)
+    return Run(
+        configured,
+        open_sources(configured, names),
+        run_id=run_id,
+        window=window,
+        watermark=since,
+        dry_run=dry_run,
+        now=now,
+    )
+
+
+def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime | None) -> Window:
+    """`[watermark - overlap, until)`.
+
+    Raises:
+        UsageError: It would be empty.
+    """
+    try:
+        since = watermark - timedelta(minutes=overlap_minutes)
+    except OverflowError:
+        since = clock.EARLIEST
+    if until is not None and until <= since:
+        raise UsageError(
+            f"The window is empty: it begins at {clock.to_people(since)} and ends at {clock.to_people(until)}."
+        )
+    return Window(since, until)
+
+
+def _watermark_of(configured: Settings, now: datetime) -> datetime:
+    return Watermark(configured.watermark_file).read(now=now) or now - configured.first_run
+
+
+def _instant(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return clock.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}.") from error

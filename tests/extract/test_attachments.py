@@ -1,0 +1,467 @@
+"""Attachments of mails: which hold posts, what they are called, and that nothing of a mail gets lost silently."""
+
+from __future__ import annotations
+
+import base64
+import email
+import quopri
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from futurscam_lib.extract.attachments import Mail, Opened, Tally, is_json, part_name, readable
+from futurscam_lib.records import MAX_RECORD_BYTES, RawRecord
+
+T0: Final = datetime(2026, 11, 20, 10, 0, 5, tzinfo=UTC)
+
+
+def opened(mail_id: str = "AAMk=", subject: str = "[JOB EXPORT] 1") -> Opened:
+    """A mail in which nothing has been found yet."""
+    return Opened("graph_mail", Mail(mail_id, subject, T0))
+
+
+def files(mail: Opened) -> list[tuple[str, bytes]]:
+    """Of each record the name in its origin, and its payload."""
+    return [(record.origin.removeprefix("2026-11-20 10:00:05 "), record.payload) for record in mail.records]
+
+
+def flaws(mail: Opened) -> list[str]:
+    """The codes of the flawed ones."""
+    return [record.flaw.code for record in mail.records if record.flaw]
+
+
+def mime(*parts: bytes, end: bytes = b"--b--\n") -> bytes:
+    """A mail in parts, each a head and a body."""
+    return b"Content-Type: multipart/mixed; boundary=b\n\n" + b"".join(b"--b\n" + part + b"\n" for part in parts) + end
+
+
+def json_part(name: str, body: bytes = b"{}", encoding: str = "7bit") -> bytes:
+    """A part whose name stands in the head as it is given."""
+    head = f"Content-Type: application/json; {name}\nContent-Transfer-Encoding: {encoding}\n\n"
+    return head.encode("utf-8", "surrogateescape") + body
+
+
+GOOD: Final = json_part("name=good.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "expected"),
+    [
+        ("a.json", "application/octet-stream", True),
+        (" A.JSON ", "", True),
+        ("a.jsonl", "", True),
+        ("", "application/json", True),
+        ("x.bin", "Application/JSON; charset=utf-8", True),
+        ("", "text/json", True),
+        ("", "application/x-ndjson", True),
+        ("a.json.exe", "application/octet-stream", False),
+        ("json", "text/plain", False),
+        ("a.pdf", "application/pdf", False),
+        ("", "application/json-patch+json", False),
+        ("", "", False),
+    ],
+)
+def test_json_says_so_by_its_name_or_its_type(name: str, content_type: str, *, expected: bool) -> None:
+    """In any case of letters; mail programs get one of the two wrong."""
+    assert is_json(name, content_type) is expected
+
+
+def test_a_post_becomes_a_record() -> None:
+    """Untouched; its origin says when the mail came, the name, and the mail."""
+    mail = opened()
+
+    mail.add_json("job.json", b' {"a": 1}\n')
+
+    assert mail.records == [
+        RawRecord.of(
+            b' {"a": 1}\n',
+            source="graph_mail",
+            origin="2026-11-20 10:00:05 job.json (AAMk=)",
+            instant=T0,
+            line=1,
+            column=1,
+        )
+    ]
+
+
+def test_a_list_and_lines_are_many() -> None:
+    """Their elements are told apart by their number, as in a folder."""
+    mail = opened()
+
+    mail.add_json("list.json", b'[{"a": 1},\n{"a": 2}]')
+    mail.add_json("LINES.JSONL ", b'{"a": 3}\n\n{"a": 4}\n')
+
+    assert files(mail) == [
+        ("list.json (AAMk=)[1]", b'{"a": 1}'),
+        ("list.json (AAMk=)[2]", b'{"a": 2}'),
+        ("LINES.JSONL (AAMk=):1", b'{"a": 3}'),
+        ("LINES.JSONL (AAMk=):3", b'{"a": 4}'),
+    ]
+
+
+def test_one_name_twice_is_two_origins() -> None:
+    """Also where another name looks like the second of them, and where names only differ where they were cut."""
+    mail = opened()
+    long = "x" * 200
+    for name in ("a.json", "a.json", "a.json #2", "a.json (AAMk=) #2", f"{long}1.json", f"{long}2.json", "", "\n"):
+        mail.add_json(name, b"{}")
+    for _ in range(2):
+        mail.add_too_large("b.json", 9)
+
+    assert len({record.origin for record in mail.records}) == 10
+    assert len({record.raw_id for record in mail.records if record.flaw}) == 2
+    assert files(mail)[1] == ("a.json (AAMk=) #2", b"{}")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd.json", "C:\\boot.json", "/etc/a.json", "NUL.json", "$(id).json"])
+def test_a_name_is_only_shown(name: str) -> None:
+    """It leads nowhere, so it may say what it likes."""
+    mail = opened()
+
+    mail.add_json(name, b"{}")
+
+    assert files(mail) == [(f"{name} (AAMk=)", b"{}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\r\nb\x00\x1b[31m.json", "a\ufffd\ufffdb\ufffd\ufffd[31m.json"),
+        ("txt\u202enosj.exe\u2066\u200b", "txt\ufffdnosj.exe\ufffd\ufffd"),
+        ("\udcff\ud800.json", "\\udcff\\ud800.json"),
+        (" été 普\U0001f9d1 ", "été 普\U0001f9d1"),
+        ("x" * 150, "x" * 150),
+        ("x" * 151, "x" * 149 + "…"),
+        ("", ""),
+    ],
+)
+def test_a_name_is_made_readable(name: str, shown: str) -> None:
+    """Nothing turns the line around, breaks it, or fills a screen."""
+    assert readable(name) == shown
+
+
+@given(name=st.text(st.characters(exclude_categories=())), mail_id=st.text(st.characters(exclude_categories=())))
+def test_any_name_can_be_kept(name: str, mail_id: str) -> None:
+    """MongoDB takes UTF-8 alone, and a log line is one line."""
+    mail = opened(mail_id)
+    mail.add_json(name, b"[{}, 1")
+    mail.add_unreadable(name, 1, "It is a link.")
+    mail.add_other(name)
+
+    assert all(record.origin.encode() for record in mail.records)
+    assert all(other.isprintable() and len(other) <= 150 for other in mail.others)
+
+
+def test_what_is_too_large_is_a_reject() -> None:
+    """With its size; the limit itself is read."""
+    mail = opened()
+
+    mail.add_json("fits.json", b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"')
+    mail.add_json("large.json", b'"' + b"x" * (MAX_RECORD_BYTES - 1) + b'"')
+    mail.add_too_large("huge.json", 10**9)
+
+    assert [(record.size, len(record.payload)) for record in mail.records] == [
+        (MAX_RECORD_BYTES, MAX_RECORD_BYTES),
+        (MAX_RECORD_BYTES + 1, 0),
+        (10**9, 0),
+    ]
+    assert flaws(mail) == ["too-large"] * 2
+
+
+def test_what_cannot_be_had_is_a_reject() -> None:
+    """With the reason."""
+    mail = opened()
+
+    mail.add_unreadable("a.json", 7, "It is a link.")
+
+    (record,) = mail.records
+    assert record.flaw
+    assert (record.flaw.code, record.flaw.reason, record.size) == ("unreadable", "It is a link.", 7)
+
+
+def test_a_mail_in_a_mail_in_a_mail() -> None:
+    """However deep, as mail programs make them; the name tells the outermost."""
+    message = EmailMessage()
+    message.set_content("See the attachment.")
+    message.add_attachment(b'{"deep": 1}', maintype="application", subtype="json", filename="deep.json")
+    message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="cv.pdf")
+    for _ in range(5):
+        outer = EmailMessage()
+        outer["Subject"] = "Fwd"
+        outer.set_content("As below.")
+        outer.add_attachment(message)
+        message = outer
+    mail = opened()
+
+    mail.add_message("Fwd: posts", message.as_bytes())
+
+    assert files(mail) == [("Fwd: posts/deep.json (AAMk=)", b'{"deep": 1}')]
+    assert mail.others == ["cv.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encoded"),
+    [
+        ("base64", base64.encodebytes('{"é": 1}'.encode())),
+        ("BASE64", base64.b64encode('{"é": 1}'.encode())),
+        ("quoted-printable", quopri.encodestring('{"é": 1}'.encode())),
+        ("8bit", '{"é": 1}'.encode()),
+        ("binary", '{"é": 1}'.encode()),
+        ("what is this", '{"é": 1}'.encode()),
+    ],
+)
+def test_contents_are_decoded(encoding: str, encoded: bytes) -> None:
+    """In whatever encoding a mail carries them."""
+    mail = opened()
+
+    mail.add_message("m", mime(json_part("name=a.json", encoded, encoding)))
+
+    (record,) = mail.records
+    assert record.payload.strip() == '{"é": 1}'.encode()
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "message/global", "Message/RFC822; name=x.eml"])
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("7bit", bytes),
+        ("base64", base64.encodebytes),
+        ("Base64", base64.b64encode),
+        ("quoted-printable", quopri.encodestring),
+    ],
+)
+def test_an_attached_mail_may_be_encoded_itself(kind: str, encoding: str, encode: type[bytes]) -> None:
+    """The standard forbids it, programs do it; what it holds is found."""
+    inner = mime(json_part("name=a.json", b'{"a": "=3D"}')).replace(b"boundary=b", b"boundary=" + b"=" * 60)
+    inner = inner.replace(b"--b", b"--" + b"=" * 60)
+    head = f"Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n".encode()
+    mail = opened()
+
+    mail.add_message("m", mime(head + encode(inner)))
+
+    assert files(mail) == [("m/a.json (AAMk=)", b'{"a": "=3D"}')]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('name="a b.json"', "a b.json"),
+        ("name*=utf-8''%E2%82%AC.json", "€.json"),
+        ("name*0*=utf-8''%E2%82; name*1*=%AC; name*2=.json", "€.json"),
+        ("name*=nope''%41.json", "A.json"),
+        ('name="=?utf-8?b?w6kuanNvbg==?="', "é.json"),
+        ('name="=?iso-8859-1?q?=E9=20?= =?utf-8?q?=C3=A9.json?="', "é é.json"),
+        ('name="=?nope?b?w6k=?="', "=?nope?b?w6k=?="),
+        ('name="=?utf-8?b?w?="', "=?utf-8?b?w?="),
+        ('name="é.json"', "\ufffd\ufffd.json"),
+        ("name=a.json; x", "a.json"),
+        ("", ""),
+    ],
+)
+def test_names_are_decoded(written: str, read: str) -> None:
+    """RFC 2231 and RFC 2047, and neither; a name that cannot be decoded costs no attachment."""
+    mail = opened()
+
+    mail.add_message("", mime(json_part(written), json_part("name=other.json")))
+
+    assert files(mail) == [(f"{read or 'unnamed'} (AAMk=)", b"{}"), ("other.json (AAMk=)", b"{}")]
+
+
+def test_the_name_of_the_disposition_comes_first() -> None:
+    """Where both say one."""
+    part = email.message_from_bytes(json_part("name=left.json\nContent-Disposition: attachment; filename=right.json"))
+
+    assert part_name(part) == "right.json"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"Content-Type: application/pdf\n\n%PDF",
+        b"Content-Type: image/png; name=a.png\n\nx",
+        b"Content-Type: text/plain\nContent-Disposition: attachment\n\nx",
+        b"Content-Disposition: attachment; filename=a.txt\n\nx",
+        b"Content-Disposition: attachment\n\nx",
+    ],
+)
+def test_what_is_no_json_is_named(part: bytes) -> None:
+    """A reviewer sees that there was something."""
+    mail = opened()
+
+    mail.add_message("m", mime(b"Content-Type: text/plain\n\nThe text.", part, b"Content-Type: text/html\n\n<p>Too."))
+
+    assert mail.records == []
+    assert mail.others in (["a.png"], ["a.txt"], ["unnamed"])
+
+
+def test_json_without_a_name_is_read() -> None:
+    """Its type says enough."""
+    mail = opened()
+
+    mail.add_message("m", mime(b"Content-Type: text/json\n\n{}"))
+
+    assert files(mail) == [("m/unnamed (AAMk=)", b"{}")]
+
+
+def test_a_part_without_anything_in_it_is_nothing() -> None:
+    """A mail whose parts are empty is no broken one."""
+    mail = opened()
+
+    mail.add_message("m", mime(b"Content-Type: multipart/mixed; boundary=c\n\n", GOOD))
+
+    assert (files(mail), flaws(mail), mail.others) == ([("m/good.json (AAMk=)", b"{}")], [], [])
+
+
+@pytest.mark.parametrize("body", [b"Subject: x\n\nNo attachments.", b"", b"\xff\x00", b"Content-Type: garbage\n\nx"])
+def test_a_mail_that_holds_nothing_is_an_attachment_itself(body: bytes) -> None:
+    """It is named like any other that is no post."""
+    mail = opened()
+
+    mail.add_message("Re: lunch", body)
+
+    assert (mail.records, mail.others) == ([], ["Re: lunch"])
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        (mime(GOOD, end=b""), []),
+        (mime(GOOD, end=b"--b"), []),
+        (mime(GOOD, b"Content-Type: multipart/mixed\n\n--c\n\nlost"), ["unreadable"]),
+        (mime(GOOD, b"Content-Type: multipart/mixed; boundary=c\n\n--other\n\nlost"), ["unreadable"]),
+        (mime(b"no head at all\n\n" * 3, GOOD), []),
+        (mime(b"Content-Type\n: \x00\xff;;=\n\nx", GOOD), []),
+        (mime(b"Content-Type: application/json; name*=\n\n{}", GOOD), []),
+        (mime(b"Content-Type: application/json\nContent-Transfer-Encoding: base64\n\n!!!", GOOD), []),
+        (mime(b"Content-Type: text/plain; charset=nope; name=a.txt\n\n\xff", GOOD), []),
+    ],
+)
+def test_a_broken_part_costs_no_other(body: bytes, codes: list[str]) -> None:
+    """What is broken is a reject where it may have held a post, and the post beside it is read."""
+    mail = opened()
+
+    mail.add_message("m", body)
+
+    assert (f"m/good.json ({mail.mail.id})", b"{}") in [(name, payload.strip()) for name, payload in files(mail)]
+    assert flaws(mail) == codes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(10_000)),
+        b"Content-Type: message/rfc822\n\n" * 10_000,
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n" * 10_000,
+        b"Content-Type: multipart/mixed; boundary=" + b"b" * 1_000_000 + b"\n\n--b\n",
+        b"X: " + b"y\n " * 100_000 + b"\n\nx",
+        b"Content-Type: multipart/mixed;" + b" a=b;" * 1_000_000 + b"\n\nx",
+        mime(b"Content-Disposition: attachment; " + b"a*0=b;" * 1_000_000 + b"\n\nx"),
+    ],
+)
+def test_a_mail_made_to_hurt_is_noted(body: bytes) -> None:
+    """Ten thousand levels, parts or parameters: no exception, and somebody hears of it."""
+    mail = opened()
+
+    mail.add_message("m", body)
+
+    assert mail.records or mail.others
+
+
+WORDS: Final = [
+    *(b"Content-Type: ", b"Content-Disposition: attachment; ", b"Content-Transfer-Encoding: ", b"\n", b"\n\n", b" "),
+    *(
+        b"multipart/mixed; boundary=b",
+        b"message/rfc822",
+        b"message/delivery-status",
+        b"application/json",
+        b"text/plain",
+    ),
+    *(
+        b"--b",
+        b"--b--",
+        b"base64",
+        b"quoted-printable",
+        b"uuencode",
+        b"begin 644 x\n",
+        b"name=",
+        b"filename*=",
+        b"*0*=",
+    ),
+    *(b"utf-8''%ff", b"=?utf-8?b?w?=", b"=?x?q?=ff?=", b"; charset=nope", b"{}", b"e30=", b"=", b'"', b";", b"\xff"),
+]
+
+
+@given(body=st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=25).map(b"".join))
+def test_whatever_a_mail_holds_something_is_noted(body: bytes) -> None:
+    """Random pieces of MIME raise nothing, and leave a record or a name."""
+    mail = opened()
+
+    mail.add_message("m", body)
+
+    assert mail.records or mail.others
+
+
+def notes_of(*mails: Opened) -> list[str]:
+    """What is said about them."""
+    tally = Tally()
+    for mail in mails:
+        tally.add(mail)
+    return list(tally.notes())
+
+
+def with_others(*names: str) -> Opened:
+    """A mail with one post and these."""
+    mail = opened()
+    mail.add_json("a.json", b"{}")
+    for name in names:
+        mail.add_other(name)
+    return mail
+
+
+def test_nothing_read_is_nothing_said() -> None:
+    """A window without mails needs no note."""
+    assert notes_of() == []
+
+
+def test_mails_and_their_other_attachments_are_counted() -> None:
+    """The most frequent ones by name."""
+    assert notes_of(with_others("logo.png", "cv.pdf"), with_others("logo.png"), with_others()) == [
+        "3 mail(s) read.",
+        "3 attachment(s) that are no JSON were not fetched: logo.png (2), cv.pdf (1).",
+    ]
+
+
+def test_names_are_only_so_many() -> None:
+    """Five are shown, and a mailbox of a million names takes the memory of a thousand."""
+    tally = Tally()
+    for mail in range(30):
+        tally.add(with_others(*(f"{mail}-{number}.png" for number in range(100)), "logo.png"))
+    many = list(tally.notes())[1]
+
+    assert many.startswith("3,030 attachment(s) that are no JSON were not fetched: others (")
+    assert many.count("(") == 6
+    assert len(tally._others) <= 1001
+
+
+def test_mails_without_json_are_named() -> None:
+    """By subject and time, so that somebody can look; five of them, and readable."""
+    mails = [opened(subject=f"[JOB EXPORT] {number}\r\n") for number in range(7)]
+
+    assert notes_of(*mails, with_others()) == [
+        "8 mail(s) read.",
+        "7 mail(s) without a JSON attachment: "
+        + ", ".join(f"'[JOB EXPORT] {number}\ufffd\ufffd' of 2026-11-20 10:00:05" for number in range(5))
+        + " and 2 more.",
+    ]
+
+
+def test_a_reject_is_no_mail_without_json() -> None:
+    """It is told as a reject."""
+    mail = opened()
+    mail.add_too_large("a.json", 10**9)
+
+    assert notes_of(mail) == ["1 mail(s) read."]

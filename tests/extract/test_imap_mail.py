@@ -1,0 +1,858 @@
+"""A folder through IMAP, as a real Dovecot has it: which mails, which attachments, what breaks, what is never told."""
+
+from __future__ import annotations
+
+import base64
+import imaplib
+import json
+import quopri
+import re
+import socket
+import threading
+import traceback
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from futurscam_lib import clock
+from futurscam_lib.errors import FuturscamError, OperatorMustAct, Refused, RetryLater, UsageError
+from futurscam_lib.extract import imap_mail
+from futurscam_lib.extract.imap_mail import ImapMailSource
+from futurscam_lib.extract.source import Probe
+from futurscam_lib.records import MAX_RECORD_BYTES, Window
+from tests.extract.conftest import T0
+from tests.servers import dovecot
+from tests.servers.dovecot import HOST, PASSWORD, Dovecot
+from tests.servers.imap_between import Between
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from futurscam_lib.records import RawRecord
+    from futurscam_lib.settings import Settings
+
+SECOND: Final = timedelta(seconds=1)
+ALL: Final = Window(T0 - timedelta(days=1))
+SUBJECT: Final = "[JOB EXPORT] JP000001"
+WRONG: Final = "wr0ng-Secret"
+APP: Final = {f"FUTURSCAM_GRAPH_{name}": "x" for name in ("TENANT", "CLIENT_ID", "CLIENT_SECRET")}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Dovecot]:
+    """One Dovecot for all tests of a worker."""
+    dovecot.needed()
+    with Dovecot() as running:
+        yield running
+
+
+@dataclass
+class Mailbox:
+    """A mailbox that no other test uses, and sources that read it."""
+
+    server: Dovecot
+    configure: Callable[..., Settings]
+    user: str = field(default_factory=lambda: f"{uuid.uuid4().hex}@example.com")
+
+    def deliver(self, *parts: bytes, at: datetime = T0, subject: str = SUBJECT, more: str = "") -> None:
+        """Have a mail with such parts come in."""
+        self.server.deliver(self.user, mail(*parts, subject=subject, more=more), at)
+
+    def source(self, port: int = 0, *, token: Callable[[], str] | None = None, **more: str) -> ImapMailSource:
+        """The source, with some settings changed."""
+        told = {
+            "FUTURSCAM_IMAP_HOST": HOST,
+            "FUTURSCAM_IMAP_PORT": str(port or self.server.port),
+            "FUTURSCAM_IMAP_USER": self.user,
+            "FUTURSCAM_IMAP_PASSWORD": PASSWORD,
+        }
+        return ImapMailSource(self.configure({**told, **more}), token=token)
+
+    def read(self, window: Window = ALL) -> list[RawRecord]:
+        """All records of a window."""
+        return list(self.source().read(window))
+
+
+@pytest.fixture
+def mailbox(
+    server: Dovecot, configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, _no_waiting: None
+) -> Mailbox:
+    """An empty one, on a server whose authority is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+    return Mailbox(server, configure)
+
+
+@pytest.fixture
+def between(mailbox: Mailbox) -> Iterator[Between]:
+    """Stands between the source and Dovecot."""
+    with Between(mailbox.server) as stands:
+        yield stands
+
+
+def mail(*parts: bytes, subject: str = SUBJECT, more: str = "") -> bytes:
+    """A mail with some words and such parts."""
+    # An attached mail needs another boundary than the one that it is attached to.
+    mark = uuid.uuid4().hex
+    head = f"Subject: {subject}\r\n{more}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary={mark}\r\n\r\n"
+    words = b"Content-Type: text/plain\r\n\r\nPlease find attached.\r\n"
+    begin, end = f"--{mark}\r\n".encode(), f"--{mark}--\r\n".encode()
+    return head.encode() + b"".join(begin + part + b"\r\n" for part in (words, *parts)) + end
+
+
+def post(name: str = "a") -> bytes:
+    """A job post that says which one it is."""
+    return json.dumps({"id": name}).encode()
+
+
+def attached(
+    content: bytes, file: str = "a.json", *, kind: str = "application/octet-stream", encoding: str = "base64"
+) -> bytes:
+    """A part of a mail."""
+    encode = {"base64": base64.encodebytes, "quoted-printable": quopri.encodestring}.get(encoding, bytes)
+    head = (
+        f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n"
+        f'Content-Disposition: attachment; filename="{file}"\r\n\r\n'
+    )
+    return head.encode() + encode(content).replace(b"\n", b"\r\n")
+
+
+def within(inner: bytes, *, file: str = "", encoding: str = "") -> bytes:
+    """A mail as a part of another one."""
+    head = f"Content-Type: message/rfc822{f'; name={file}' if file else ''}\r\n"
+    if encoding:
+        head += f"Content-Transfer-Encoding: {encoding}\r\n"
+    return f"{head}\r\n".encode() + (base64.encodebytes(inner).replace(b"\n", b"\r\n") if encoding else inner)
+
+
+def ids(records: list[RawRecord]) -> list[str]:
+    """Which posts they are."""
+    return sorted(json.loads(record.payload)["id"] for record in records)
+
+
+def names(records: list[RawRecord]) -> list[str]:
+    """What the attachments are called, without when and by whom they were sent."""
+    return [record.origin[len("2026-11-20 10:00:00 ") :].rpartition(" (")[0] for record in records]
+
+
+def told(error: BaseException) -> str:
+    """All that a traceback could show of an error, causes included, suppressed ones too."""
+    seen: list[str] = []
+    following: BaseException | None = error
+    while following:
+        seen += [repr(following), str(following), *traceback.format_exception(following)]
+        following = following.__cause__ or following.__context__
+    return "\n".join(seen)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        (0, None, ["at", "before", "behind"]),
+        (1, None, ["at", "behind"]),
+        (1.5, None, ["at", "behind"]),
+        (1, 2, ["at"]),
+        (0, 1.000_001, ["at", "before"]),
+        (3, None, []),
+    ],
+)
+def test_the_window_begins_with_the_second_of_its_first_instant(
+    mailbox: Mailbox, since: float, until: float | None, found: list[str]
+) -> None:
+    """`[since, until)` on INTERNALDATE, which has whole seconds: the lower bound is floored, so that none is lost."""
+    for number, name in enumerate(["before", "at", "behind"]):
+        mailbox.deliver(attached(post(name)), at=T0 + number * SECOND)
+    window = Window(T0 + since * SECOND, T0 + until * SECOND if until is not None else None)
+
+    assert ids(mailbox.read(window)) == found
+
+
+@pytest.mark.parametrize("since", [clock.EARLIEST, clock.EPOCH, T0.replace(hour=0), T0.replace(hour=23, minute=59)])
+def test_a_day_of_the_server_cuts_nothing_off(mailbox: Mailbox, since: datetime) -> None:
+    """The server searches by days, we by instants: a mail just inside is read, however near midnight."""
+    mailbox.deliver(attached(post()), at=max(since, T0 - timedelta(days=9000)))
+
+    assert ids(mailbox.read(Window(since))) == ["a"]
+
+
+@given(
+    since=st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+    lasts=st.timedeltas(timedelta(0), timedelta(days=3)),
+    at=st.floats(0, 1, exclude_max=True),
+    zone=st.integers(-12 * 60, 14 * 60),
+)
+def test_a_search_by_days_finds_every_mail_of_the_window(
+    since: datetime, lasts: timedelta, at: float, zone: int
+) -> None:
+    """Whatever zone the server keeps a mail's instant in: its day there lies within the days that are searched."""
+    with suppress(OverflowError):
+        words = imap_mail._days(Window(since, since + lasts)).strip("()").split()
+        days = {key: _date(value) for key, value in zip(words[::2], words[1::2], strict=False)}
+        local = (since + lasts * at).astimezone(timezone(timedelta(minutes=zone))).date()
+
+        assert days.get("SINCE", local) <= local
+        assert "BEFORE" not in days or local < days["BEFORE"]
+
+
+def _date(text: str) -> object:
+    day, month, year = text.split("-")
+    return datetime(int(year), imaplib.Months.index(month), int(day), tzinfo=UTC).date()  # type: ignore[attr-defined]
+
+
+def test_nothing_is_marked_as_read(mailbox: Mailbox) -> None:
+    """Reading leaves every mail as it was, also one that had to be fetched whole."""
+    mailbox.deliver(attached(post()))
+    mailbox.deliver(attached(post()), within(mail(attached(post()))))
+    head = f"Subject: {SUBJECT}\r\nContent-Type: multipart/mixed\r\n\r\n".encode()
+    mailbox.server.deliver(mailbox.user, head + attached(post()), T0)
+
+    assert len(mailbox.read()) == 4
+    assert mailbox.server.flags(mailbox.user) == [(), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("subject", "ours"),
+    [
+        ("[JOB EXPORT]", True),
+        ("[job Export] JP1", True),
+        ("[JOB\r\n EXPORT] JP1", True),
+        ("[JOB \r\n\tEXPORT]", True),
+        ("  [JOB  EXPORT] JP1", True),
+        ("=?utf-8?B?W0pPQiBFWFBPUlRdIMOp?=", True),
+        ("=?utf-8?Q?=5BJOB?=\r\n =?utf-8?Q?_EXPORT=5D?= JP1", True),
+        ("=?no-such?Q?=5BJOB_EXPORT=5D=E9?=", True),
+        ("[JOB EXPORT] \xe9t\xe9 =?utf-8?Q?=E2=82=AC?=", True),
+        ("Re: [JOB EXPORT] JP1", False),
+        ("[JOB EXPORTS]", False),
+        ("=?utf-8?B?W0pPQ!!?=", False),
+        ("", False),
+    ],
+)
+def test_a_mail_is_ours_by_the_beginning_of_its_subject(mailbox: Mailbox, subject: str, ours: bool) -> None:  # noqa: FBT001
+    """As it is shown: decoded, unfolded, in any case; others are not even looked into."""
+    mailbox.deliver(attached(post()), subject=subject)
+
+    assert ids(mailbox.read()) == ["a"] * ours
+
+
+def test_a_mail_without_a_subject_is_not_ours(mailbox: Mailbox) -> None:
+    """Nor does it disturb."""
+    mailbox.server.deliver(mailbox.user, attached(post()), T0)
+
+    assert mailbox.read() == []
+
+
+def test_each_record_says_where_it_stood(mailbox: Mailbox) -> None:
+    """The instant, the attachment and the mail's own id; without one, its number in the folder."""
+    mailbox.deliver(attached(post()), more="Message-ID:\r\n  <one@example.com>\r\n")
+    mailbox.deliver(attached(post("b")))
+
+    one, two = mailbox.read()
+
+    assert one.origin == "2026-11-20 10:00:00 a.json (one@example.com)"
+    assert two.origin.endswith("/2)")
+    assert (one.instant, one.payload, one.source) == (T0, post(), "imap_mail")
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit", "7bit", "binary"])
+@pytest.mark.parametrize("much", [1, 10_000])
+def test_the_content_is_what_was_sent(mailbox: Mailbox, encoding: str, much: int) -> None:
+    """However it was encoded on the way, small or large."""
+    content = json.dumps({"id": "été" * much if encoding != "7bit" else "ete" * much}, ensure_ascii=False).encode()
+    mailbox.deliver(attached(content, encoding=encoding))
+
+    assert [record.payload for record in mailbox.read()] == [content]
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("Content-Type: application/octet-stream; name=plain.json", "plain.json"),
+        ("Content-Type: application/octet-stream; NAME=LOUD.JSON", "LOUD.JSON"),
+        ("Content-Type: text/plain\r\nContent-Disposition: inline; filename=inline.json", "inline.json"),
+        ("Content-Disposition: attachment; filename*=utf-8''%C3%A9t%C3%A9.json", "été.json"),
+        ("Content-Disposition: attachment;\r\n filename*0*=utf-8''%C3%A9;\r\n filename*1=t.json", "ét.json"),
+        ('Content-Disposition: attachment; filename="=?utf-8?Q?=C3=A9t=C3=A9.json?="', "été.json"),
+        ('Content-Disposition: attachment; filename="=?no-such?Q?=C3?= x.json"', "=?no-such?Q?=C3?= x.json"),
+        ('Content-Disposition: attachment; filename="a \\"b\\" (c).json"', 'a "b" (c).json'),
+        ('Content-Disposition: attachment; filename="../../etc/passwd.json"', "../../etc/passwd.json"),
+        ('Content-Disposition: attachment; filename="C:\\\\x\\\\y.json"', "C:\\x\\y.json"),
+        ("Content-Type: application/json", "unnamed"),
+        ("Content-Type: application/json; charset=utf-8\r\nContent-Disposition: attachment", "unnamed"),
+        (f"Content-Type: application/json; name={'x' * 20_000}", "x" * 149 + "…"),
+    ],
+)
+def test_a_name_is_shown_as_it_was_meant(mailbox: Mailbox, header: str, name: str) -> None:
+    """RFC 2231, RFC 2047, quotes, backslashes; a name that is a path stays a name."""
+    mailbox.deliver(header.encode() + b"\r\n\r\n" + post())
+
+    assert names(mailbox.read()) == [name]
+
+
+def test_two_attachments_of_a_name_are_two_records(mailbox: Mailbox) -> None:
+    """They may hold the same, or not."""
+    mailbox.deliver(attached(post("a")), attached(post("b")), attached(post("b")))
+
+    found = mailbox.read()
+
+    assert ids(found) == ["a", "b", "b"]
+    assert len({record.origin for record in found}) == 3
+
+
+def test_a_list_and_lines_are_their_items(mailbox: Mailbox) -> None:
+    """As in a file of the folder."""
+    mailbox.deliver(attached(b'[{"id": "a"}, {"id": "b"}]'), attached(b'{"id": "c"}\n{"id": "d"}\n', "x.JSONL"))
+
+    assert ids(mailbox.read()) == ["a", "b", "c", "d"]
+
+
+def test_what_says_that_it_is_json_and_is_not_is_a_record(mailbox: Mailbox) -> None:
+    """The mapping will reject it: nothing that may be a post goes unnoticed."""
+    mailbox.deliver(attached(b"%PDF-1.7"), attached(b"", "empty.json"))
+
+    assert [record.payload for record in mailbox.read()] == [b"%PDF-1.7", b""]
+
+
+def test_other_attachments_are_named(mailbox: Mailbox) -> None:
+    """And so is a mail that has no post."""
+    mailbox.deliver(attached(b"%PDF", "cv.pdf"), attached(post()))
+    mailbox.deliver(subject=f"{SUBJECT} empty")
+    source = mailbox.source()
+
+    assert ids(list(source.read(ALL))) == ["a"]
+    assert source.notes == [
+        "2 mail(s) read.",
+        "1 attachment(s) that are no JSON were not fetched: cv.pdf (1).",
+        "1 mail(s) without a JSON attachment: '[JOB EXPORT] JP000001 empty' of 2026-11-20 10:00:00.",
+    ]
+
+
+def test_a_mail_that_is_nothing_but_an_attachment(mailbox: Mailbox) -> None:
+    """Without words and without parts its header is the attachment's."""
+    head = f"Subject: {SUBJECT}\r\nContent-Type: application/json; name=alone.json\r\n\r\n".encode()
+    mailbox.server.deliver(mailbox.user, head + post(), T0)
+
+    assert names(mailbox.read()) == ["alone.json"]
+
+
+def test_posts_in_an_attached_mail_are_found(mailbox: Mailbox) -> None:
+    """However it is built, and however deep it lies; the name says in what."""
+    alone = b"Subject: x\r\nContent-Type: application/json; name=alone.json\r\n\r\n" + post("alone")
+    deep = mail(within(mail(attached(post("deep")), attached(b"%PDF", "deep.pdf")), file="inner.eml"), subject="x")
+    mailbox.deliver(
+        within(alone, file="one.eml"),
+        within(deep, file="two.eml"),
+        within(deep),
+        within(mail(attached(post("encoded"))), file="three.eml", encoding="base64"),
+        within(b"Subject: nothing\r\n\r\nwords", file="four.eml"),
+    )
+    source = mailbox.source()
+
+    found = list(source.read(ALL))
+
+    assert names(found) == ["one.eml/alone.json", "two.eml/a.json", "mail/a.json", "three.eml/a.json"]
+    assert ids(found) == ["alone", "deep", "deep", "encoded"]
+    assert "deep.pdf (2), four.eml (1)" in source.notes[1]
+
+
+def test_a_mail_that_is_an_attached_mail(mailbox: Mailbox) -> None:
+    """Forwarded as it is, without words around it."""
+    head = f"Subject: {SUBJECT}\r\nContent-Type: message/rfc822\r\n\r\n".encode()
+    mailbox.server.deliver(mailbox.user, head + mail(attached(post())), T0)
+
+    assert names(mailbox.read()) == ["mail/a.json"]
+
+
+def test_what_is_large_is_not_fetched(mailbox: Mailbox, between: Between) -> None:
+    """A JSON attachment of 20 MB becomes a reject by its size alone; a PDF is named."""
+    large = b"x" * (20 << 20)
+    mailbox.deliver(attached(large, "large.json"), attached(large, "large.pdf"), attached(post()))
+    source = mailbox.source(between.port)
+
+    rejected, good = source.read(ALL)
+
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == "too-large"
+    assert MAX_RECORD_BYTES < rejected.size <= 20 << 20
+    assert good.payload == post()
+    assert "large.pdf (1)" in source.notes[1]
+    assert between.received < 100_000
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+@pytest.mark.parametrize(("over", "flaw"), [(0, None), (1, "too-large")])
+def test_the_limit_holds_for_what_is_decoded(mailbox: Mailbox, encoding: str, over: int, flaw: str | None) -> None:
+    """To the byte, though its encoded size is larger than that."""
+    mailbox.deliver(attached(b'"' + b"\xff" * (MAX_RECORD_BYTES - 2 + over) + b'"', encoding=encoding))
+
+    (found,) = mailbox.read()
+
+    assert (found.flaw and found.flaw.code, found.size) == (flaw, MAX_RECORD_BYTES + over)
+
+
+def test_a_server_may_guess_sizes(mailbox: Mailbox, between: Between) -> None:
+    """What is larger than it was said to be is read to its end, or found to be too large."""
+    mailbox.deliver(attached(post("x" * 100_000), encoding="8bit"))
+    mailbox.deliver(attached(b"1" * (MAX_RECORD_BYTES + 1), encoding="8bit"))
+    between.rewrite = lambda piece: piece.replace(b'"8bit" 100011 ', b'"8bit" 9 ').replace(
+        b'"8bit" 5242881 ', b'"8bit" 9 '
+    )
+
+    good, rejected = mailbox.source(between.port).read(ALL)
+
+    assert json.loads(good.payload) == {"id": "x" * 100_000}
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == "too-large"
+    assert between.count("BODYSTRUCTURE") == 1
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 8])
+def test_many_mails_are_read_some_at_a_time(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Each once, wherever a chunk ends."""
+    monkeypatch.setattr(imap_mail, "_CHUNK", chunk)
+    monkeypatch.setattr(imap_mail, "_BATCH", 2)
+    for number in range(7):
+        mailbox.deliver(*[attached(post(f"{number}{letter}")) for letter in "abc"])
+    mailbox.deliver(attached(post("other")), subject="Lunch")
+
+    assert ids(mailbox.read()) == [f"{number}{letter}" for number in range(7) for letter in "abc"]
+
+
+@pytest.mark.parametrize("command", ["LOGIN", "EXAMINE", "SEARCH", "RFC822.SIZE", "BODYSTRUCTURE", r"BODY.PEEK\[2"])
+def test_a_line_that_breaks_loses_nothing(mailbox: Mailbox, between: Between, command: str) -> None:
+    """It is connected again, and goes on where it was; nothing is read twice."""
+    for number in range(3):
+        mailbox.deliver(attached(post(f"{number}")))
+    between.cut(command, times=2)
+
+    assert ids(list(mailbox.source(between.port).read(ALL))) == ["0", "1", "2"]
+    assert between.connections == 3
+
+
+def test_a_server_that_stays_away_is_asked_later(mailbox: Mailbox, between: Between) -> None:
+    """What came before still counts; the error names the place, and says that nothing was lost."""
+    for number in range(3):
+        mailbox.deliver(attached(post(f"{number}")))
+    between.before(r"UID FETCH 2 \(UID BODY", lambda: between.cut("", times=1000))
+    between.cut(r"UID FETCH 2 \(UID BODY")
+    source, found = mailbox.source(between.port), []
+
+    with pytest.raises(RetryLater) as raised:
+        found.extend(source.read(ALL))
+
+    assert ids(found) == ["0"]
+    assert f"{HOST}:{between.port}" in str(raised.value)
+    assert "2 item(s) could not be read" in str(raised.value)
+    assert "Nothing was lost" in str(raised.value)
+    assert source.notes[0] == "1 mail(s) read."
+    assert PASSWORD not in told(raised.value)
+
+
+def test_a_folder_that_was_made_anew_is_read_later(mailbox: Mailbox, between: Between) -> None:
+    """Its numbers mean other mails then."""
+    for number in range(2):
+        mailbox.server.deliver(mailbox.user, mail(attached(post(f"{number}"))), T0, folder="RFP")
+
+    def anew() -> None:
+        with mailbox.server.signed_in(mailbox.user) as box:
+            box.folder.delete("RFP")
+        mailbox.server.deliver(mailbox.user, mail(attached(post("new"))), T0, folder="RFP")
+
+    between.before("BODYSTRUCTURE", anew)
+    between.cut("BODYSTRUCTURE")
+    with pytest.raises(RetryLater, match=r"The folder 'RFP' was made anew while it was read\.\nNothing was lost"):
+        list(mailbox.source(between.port, FUTURSCAM_IMAP_FOLDER="RFP").read(ALL))
+
+
+@pytest.mark.parametrize(
+    "command", ["RFC822.SIZE", "BODYSTRUCTURE", r"UID FETCH 2 .*BODY.PEEK\[2", r"FETCH 2 .*PEEK\[2\]"]
+)
+def test_a_mail_that_goes_meanwhile_is_no_failure(mailbox: Mailbox, between: Between, command: str) -> None:
+    """Whoever deleted it wanted it so; the others are read."""
+    for number in range(3):
+        mailbox.deliver(attached(post(f"{number}" + "x" * 70_000)))
+    between.before(command, lambda: mailbox.server.remove(mailbox.user, 2))
+
+    found = ids(list(mailbox.source(between.port).read(ALL)))
+
+    assert [name[0] for name in found if name[0] != "1"] == ["0", "2"]
+
+
+def test_a_mail_that_the_server_cannot_read_stops_no_other(mailbox: Mailbox) -> None:
+    """All others are handed over; then the run is told to come back, and for which mail."""
+    for number in range(5):
+        mailbox.deliver(attached(post(f"{number}")), at=T0 + number * SECOND)
+    mailbox.server.files(mailbox.user)[1].chmod(0)
+    found: list[RawRecord] = []
+
+    with pytest.raises(RetryLater, match=r"^1 item\(s\) could not be read: UID 2 of .*move the mail to another folder"):
+        found.extend(mailbox.source().read(ALL))
+
+    assert ids(found) == ["0", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "TAG NO [SERVERBUG] Out of order\r\n",
+        "TAG BAD Not today\r\n",
+        "* 2 FETCH (UID 2 BODY[2.MIME] NIL BODY[2] NIL)\r\nTAG OK Here you are\r\n",
+    ],
+)
+def test_a_part_that_is_denied_stops_no_other(mailbox: Mailbox, between: Between, answer: str) -> None:
+    """Whether the server says NO or BAD, or leaves it out; the mail is read when it thinks better of it."""
+    for number in range(3):
+        mailbox.deliver(attached(post(f"{number}")))
+    between.answer(r"UID FETCH 2 \(UID BODY", answer, times=2)
+    found: list[RawRecord] = []
+
+    with pytest.raises(RetryLater, match=r"^1 item\(s\) could not be read: UID 2 of 2026-11-20 10:00:00"):
+        found.extend(mailbox.source(between.port).read(ALL))
+
+    assert ids(found) == ["0", "2"]
+    assert ids(mailbox.read()) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer"),
+    [
+        ("RFC822.SIZE", "* 1 FETCH (UID 1 RFC822.SIZE 9)\r\nTAG OK Done\r\n"),
+        ("RFC822.SIZE", '* 1 FETCH (UID 1 INTERNALDATE "yesterday")\r\nTAG OK Done\r\n'),
+        ("BODYSTRUCTURE|PEEK\\[\\]", "* 1 FETCH (UID 1 BODY[] NIL)\r\nTAG OK Done\r\n"),
+        ("RFC822.SIZE|NOOP", "TAG NO Out of order\r\n"),
+    ],
+)
+def test_a_mail_of_which_too_little_is_told_is_for_later(
+    mailbox: Mailbox, between: Between, pattern: str, answer: str
+) -> None:
+    """No date, no content: it may be one of ours, so it is not passed over."""
+    mailbox.deliver(attached(post()))
+    between.answer(pattern, answer, times=2)
+
+    with pytest.raises(RetryLater, match=r"^1 item\(s\) could not be read: UID 1 "):
+        list(mailbox.source(between.port).read(ALL))
+
+
+def test_a_user_without_a_mailbox_is_told_of_rights(mailbox: Mailbox, between: Between) -> None:
+    """Microsoft 365 lets an app in that may read nothing: it shows no folder either."""
+    between.answer("EXAMINE", "TAG BAD User is authenticated but not connected.\r\n")
+    between.answer("LIST", "TAG BAD User is authenticated but not connected.\r\n")
+    token = mailbox.server.token(mailbox.user)
+    source = mailbox.source(between.port, FUTURSCAM_IMAP_AUTH="xoauth2", FUTURSCAM_IMAP_ACCESS_TOKEN=token)
+
+    with pytest.raises(OperatorMustAct, match=r"not connected(.|\n)*FullAccess to the mailbox"):
+        list(source.read(ALL))
+
+
+def test_a_server_that_denies_everything_is_asked_later(mailbox: Mailbox, between: Between) -> None:
+    """Six mails in a row: then it is not the mails."""
+    for _ in range(8):
+        mailbox.deliver(attached(post()))
+    between.answer(r"UID FETCH \d+ \(UID BODY", "TAG NO Out of order\r\n", times=1000)
+
+    with pytest.raises(RetryLater, match="6 items in a row"):
+        list(mailbox.source(between.port).read(ALL))
+
+
+def test_a_search_that_is_denied_is_for_later(mailbox: Mailbox, between: Between) -> None:
+    """There is nothing to go on with."""
+    between.answer("SEARCH", "TAG NO [UNAVAILABLE] Index is being made\r\n")
+
+    with pytest.raises(RetryLater, match=r"does not search 'INBOX': .*Index is being made"):
+        list(mailbox.source(between.port).read(ALL))
+
+
+@pytest.mark.parametrize("answer", ["TAG NO Too odd\r\n", "* 1 FETCH (UID 1 BODYSTRUCTURE (()(\r\nTAG OK Done\r\n"])
+def test_a_mail_whose_parts_are_not_told_is_fetched_whole(mailbox: Mailbox, between: Between, answer: str) -> None:
+    """A structure that cannot be read hides nothing."""
+    mailbox.deliver(attached(post()), within(mail(attached(post("b")))), attached(b"%PDF", "cv.pdf"))
+    between.answer("BODYSTRUCTURE", answer)
+    source = mailbox.source(between.port)
+
+    assert ids(list(source.read(ALL))) == ["a", "b"]
+    assert "cv.pdf (1)" in source.notes[1]
+
+
+def test_a_mail_that_is_too_large_to_be_fetched_whole_is_a_reject(
+    mailbox: Mailbox, between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold a post: that is said, with its size."""
+    monkeypatch.setattr(imap_mail, "MAX_MESSAGE_BYTES", 400)
+    mailbox.deliver(attached(post("x" * 1000)))
+    between.answer("BODYSTRUCTURE", "TAG NO Too odd\r\n", times=2)
+    between.rewrite = lambda piece: piece
+
+    (found,) = mailbox.source(between.port).read(ALL)
+    between.rewrite = lambda piece: re.sub(rb"RFC822.SIZE \d+", b"RFC822.SIZE 12", piece)
+    (guessed,) = mailbox.source(between.port).read(ALL)
+
+    assert found.flaw is not None
+    assert found.flaw == guessed.flaw
+    assert found.flaw.code == "unreadable"
+    assert found.size > 1000
+
+
+def test_a_mail_without_boundaries_is_a_reject(mailbox: Mailbox) -> None:
+    """Dovecot shows an empty part where the boundary is missing; nobody can tell what was there."""
+    head = f"Subject: {SUBJECT}\r\nContent-Type: multipart/mixed\r\n\r\n".encode()
+    mailbox.server.deliver(mailbox.user, head + attached(post()), T0)
+
+    (found,) = mailbox.read()
+
+    assert found.flaw is not None
+    assert found.flaw.code == "unreadable"
+
+
+def test_what_others_change_meanwhile_is_not_mistaken_for_an_answer(mailbox: Mailbox, between: Between) -> None:
+    """Servers tell of flags in between, and may give search results in several lines."""
+    for number in range(3):
+        mailbox.deliver(attached(post(f"{number}")))
+    between.answer("SEARCH", "* SEARCH 1\r\n* SEARCH 2\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* SEARCH 3\r\nTAG OK Done\r\n")
+    between.answer(
+        "BODYSTRUCTURE",
+        '* 2 FETCH (FLAGS ($odd[ \\Seen) UID 2)\r\n* 9 FETCH (UID 9 BODYSTRUCTURE ("x"))\r\n* BYE?\r\nTAG OK Done\r\n',
+    )
+
+    assert ids(list(mailbox.source(between.port).read(ALL))) == ["0", "1", "2"]
+
+
+def test_a_folder_has_the_name_that_people_see(mailbox: Mailbox) -> None:
+    """IMAP has an encoding of its own for what is not ASCII."""
+    mailbox.server.deliver(mailbox.user, mail(attached(post())), T0, folder="Aufträge & mehr")
+
+    assert ids(list(mailbox.source(FUTURSCAM_IMAP_FOLDER="Aufträge & mehr").read(ALL))) == ["a"]
+
+
+def test_a_user_need_not_be_ascii(mailbox: Mailbox) -> None:
+    """Nor a password, which is sent the same way."""
+    mailbox.user = f"jürgen-{mailbox.user}"
+    mailbox.deliver(attached(post()))
+
+    assert ids(mailbox.read()) == ["a"]
+
+
+def test_a_probe_counts_what_waits(mailbox: Mailbox, between: Between) -> None:
+    """Without looking into a mail."""
+    for number in range(3):
+        mailbox.deliver(attached(post()), at=T0 + number * SECOND)
+    mailbox.deliver(attached(post()), subject="Lunch")
+    found = Probe()
+
+    mailbox.source(between.port).probe(Window(T0 + SECOND), found)
+
+    assert found == Probe(reached=True, signed_in=True, may_read=True, waiting=2)
+    assert between.count(r"BODYSTRUCTURE|PEEK\[\d") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said", "got"),
+    [
+        ({"FUTURSCAM_IMAP_PASSWORD": WRONG}, Refused, "FUTURSCAM_IMAP_PASSWORD", Probe(reached=True)),
+        ({"FUTURSCAM_IMAP_PASSWORD": f"é{WRONG}"}, Refused, "FUTURSCAM_IMAP_PASSWORD", Probe(reached=True)),
+        (
+            {"FUTURSCAM_IMAP_FOLDER": "RFP"},
+            OperatorMustAct,
+            "FUTURSCAM_IMAP_FOLDER; there are: INBOX",
+            Probe(reached=True, signed_in=True),
+        ),
+        (
+            {"FUTURSCAM_IMAP_AUTH": "xoauth2", "FUTURSCAM_IMAP_ACCESS_TOKEN": WRONG},
+            Refused,
+            "IMAP.AccessAsApp",
+            Probe(reached=True),
+        ),
+    ],
+)
+def test_a_refusal_is_for_the_operator(
+    mailbox: Mailbox, change: dict[str, str], kind: type[FuturscamError], said: str, got: Probe
+) -> None:
+    """It says what to do, how far it went, and no secret."""
+    found = Probe()
+    with pytest.raises(kind) as raised:
+        mailbox.source(**change).probe(ALL, found)
+
+    assert said in str(raised.value)
+    assert f"{mailbox.server.port}" in str(raised.value)
+    assert mailbox.user in str(raised.value)
+    assert found == got
+    for secret in (PASSWORD, WRONG):
+        assert secret not in told(raised.value)
+
+
+def test_a_refusal_names_its_code(mailbox: Mailbox) -> None:
+    """For who wants to tell refusals from each other."""
+    with pytest.raises(Refused) as raised:
+        list(mailbox.source(FUTURSCAM_IMAP_PASSWORD=WRONG).read(ALL))
+
+    assert raised.value.code == "AUTHENTICATIONFAILED"
+
+
+@pytest.mark.parametrize("auth", ["password", "xoauth2"])
+def test_a_server_that_quotes_a_secret_is_not_quoted(mailbox: Mailbox, between: Between, auth: str) -> None:
+    """As it is, and as it was sent."""
+    wire = base64.b64encode(f"user={mailbox.user}\1auth=Bearer {WRONG}\1\1".encode()).decode()
+    between.answer("LOGIN|AUTHENTICATE", f"TAG NO You said {WRONG}, {wire}\r\n")
+    change = {"FUTURSCAM_IMAP_AUTH": auth, "FUTURSCAM_IMAP_PASSWORD": WRONG, "FUTURSCAM_IMAP_ACCESS_TOKEN": WRONG}
+
+    with pytest.raises(Refused, match=r"in: You said \*\*\*, ") as raised:
+        list(mailbox.source(between.port, **change).read(ALL))
+
+    assert WRONG not in told(raised.value)
+    assert base64.b64encode(WRONG.encode()).decode()[2:-4] not in told(raised.value)
+
+
+@pytest.mark.parametrize(
+    "answer", ["NO [UNAVAILABLE] Database is down", "NO [ALERT] Too many simultaneous connections"]
+)
+@pytest.mark.parametrize("command", ["LOGIN", "EXAMINE"])
+def test_a_refusal_for_the_moment_is_tried_again(mailbox: Mailbox, between: Between, command: str, answer: str) -> None:
+    """It needs no operator; if it goes on, the next run tries."""
+    mailbox.deliver(attached(post()))
+    between.answer(command, f"TAG {answer}\r\n", times=2)
+    assert ids(list(mailbox.source(between.port).read(ALL))) == ["a"]
+
+    between.answer(command, f"TAG {answer}\r\n", times=1000)
+    with pytest.raises(RetryLater, match="Nothing was lost"):
+        list(mailbox.source(between.port).read(ALL))
+
+
+def test_who_was_let_in_before_is_tried_again(mailbox: Mailbox, between: Between) -> None:
+    """A password that was right a moment ago is not suddenly wrong."""
+    mailbox.deliver(attached(post()))
+    between.before("BODYSTRUCTURE", lambda: between.answer("LOGIN", "TAG NO Slow down\r\n"))
+    between.cut("BODYSTRUCTURE")
+
+    assert ids(list(mailbox.source(between.port).read(ALL))) == ["a"]
+
+
+@pytest.mark.parametrize("by", ["setting", "asking"])
+def test_a_token_signs_in(mailbox: Mailbox, by: str) -> None:
+    """The one of the settings, or the one that is asked for."""
+    mailbox.deliver(attached(post()))
+    good = mailbox.server.token(mailbox.user)
+    change = {"FUTURSCAM_IMAP_AUTH": "xoauth2", "FUTURSCAM_IMAP_ACCESS_TOKEN": good if by == "setting" else ""}
+    source = mailbox.source(token=None if by == "setting" else lambda: good, **APP, **change)
+
+    assert ids(list(source.read(ALL))) == ["a"]
+
+
+def test_a_token_is_asked_for_each_time(mailbox: Mailbox, between: Between) -> None:
+    """After an hour the first one has expired."""
+    mailbox.deliver(attached(post()))
+    tokens = [mailbox.server.token(mailbox.user, lasts=timedelta(minutes=minutes)) for minutes in (1, 2)]
+    given = iter(tokens)
+    between.cut("BODYSTRUCTURE")
+    source = mailbox.source(between.port, token=lambda: next(given), **APP, FUTURSCAM_IMAP_AUTH="xoauth2")
+
+    assert ids(list(source.read(ALL))) == ["a"]
+    assert next(given, None) is None
+
+
+def test_an_expired_token_is_refused(mailbox: Mailbox) -> None:
+    """The text says so, and does not show it."""
+    old = mailbox.server.token(mailbox.user, lasts=timedelta(minutes=-1))
+    source = mailbox.source(FUTURSCAM_IMAP_AUTH="xoauth2", FUTURSCAM_IMAP_ACCESS_TOKEN=old)
+
+    with pytest.raises(Refused, match="may have expired") as raised:
+        list(source.read(ALL))
+
+    assert old not in told(raised.value)
+
+
+def test_an_unknown_authority_is_for_the_operator(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent to who cannot prove who it is."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    found = Probe()
+
+    with pytest.raises(OperatorMustAct, match=r"certificate of 127\.0\.0\.1:\d+ is not trusted\.\n.*SSL_CERT_FILE"):
+        mailbox.source().probe(ALL, found)
+
+    assert found == Probe()
+
+
+def test_a_certificate_for_another_host_is_for_the_operator(mailbox: Mailbox) -> None:
+    """Though a known authority has signed it."""
+    with pytest.raises(OperatorMustAct, match="is not trusted"):
+        list(mailbox.source(FUTURSCAM_IMAP_HOST="localhost").read(ALL))
+
+
+@contextmanager
+def listening(say: bytes = b"") -> Iterator[int]:
+    """A port that takes connections, says something and keeps still."""
+    with socket.create_server((HOST, 0)) as waiting:
+
+        def serve() -> None:
+            kept = []
+            with suppress(OSError):
+                while True:
+                    kept.append(waiting.accept()[0])
+                    kept[-1].sendall(say)
+            for connection in kept:
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield waiting.getsockname()[1]
+        waiting.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_nobody_there_is_for_later(mailbox: Mailbox) -> None:
+    """The text names the place, and says that nothing was lost."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+    found = Probe()
+
+    with pytest.raises(RetryLater, match=rf"at 127\.0\.0\.1:{port} did not answer: .*refused\.\nNothing was lost"):
+        mailbox.source(port).probe(ALL, found)
+
+    assert found == Probe()
+
+
+def test_a_server_that_says_nothing_is_for_later(mailbox: Mailbox) -> None:
+    """It is not waited for beyond the setting."""
+    change = {"FUTURSCAM_HTTP_TIMEOUT_SECONDS": "0.1", "FUTURSCAM_HTTP_TRIES": "2"}
+
+    with listening() as port, pytest.raises(RetryLater, match=r"did not answer: .*timed out"):
+        list(mailbox.source(port, **change).read(ALL))
+
+
+def test_a_port_without_tls_is_for_the_operator(mailbox: Mailbox) -> None:
+    """143 instead of 993."""
+    with listening(b"* OK Hello\r\n") as port, pytest.raises(OperatorMustAct, match="FUTURSCAM_IMAP_PORT: 993"):
+        list(mailbox.source(port).read(ALL))
+
+
+def test_a_server_that_is_too_busy_to_say_hello_is_for_later(mailbox: Mailbox, between: Between) -> None:
+    """It says goodbye instead."""
+    between.rewrite = lambda _: b"* BYE Too many connections\r\n"
+
+    with pytest.raises(RetryLater, match="Too many connections"):
+        list(mailbox.source(between.port).read(ALL))
+
+
+def test_a_missing_secret_is_told(mailbox: Mailbox) -> None:
+    """The settings find it before; a program that makes the source by itself gets to know it, too."""
+    source = mailbox.source(FUTURSCAM_IMAP_PASSWORD="")
+
+    with pytest.raises(UsageError, match="FUTURSCAM_IMAP_PASSWORD is not set"):
+        list(source.read(ALL))
+
+
+def test_who_stops_reading_signs_out(mailbox: Mailbox, between: Between) -> None:
+    """No connection stays behind, and the notes tell of what was read."""
+    for number in range(3):
+        mailbox.deliver(attached(post(f"{number}")))
+    source = mailbox.source(between.port)
+    records = source.read(ALL)
+
+    next(records)
+    records.close()  # type: ignore[attr-defined] # It is a generator.
+
+    assert between.commands[-1] == b"LOGOUT"
+    assert source.notes == ["1 mail(s) read."]
