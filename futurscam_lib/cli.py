@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 import traceback
 from datetime import datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from futurscam_lib import clock, logs, settings
-from futurscam_lib.commands import config, database, rejects
+from futurscam_lib.commands import config, database, doctor, loop, rejects, schedule
 from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, tell
 from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
 
@@ -83,7 +81,9 @@ def run(
         overlap=None if overlap is None else timedelta(minutes=overlap),
         dry_run=dry_run,
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for polite in ("SIGTERM", "SIGBREAK"):  # The second one is Windows', where a loop asks its run so.
+        if hasattr(signal, polite):
+            signal.signal(getattr(signal, polite), _interrupt)
     quiet: bool = context.obj
     one = watched.WatchedRun(request, seen=logs.watched())
     try:
@@ -189,11 +189,8 @@ def reset(
     typer.echo(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
 
 
-for _part in (rejects, database, config):
+for _part in (rejects, database, config, loop, schedule, doctor):
     _part.register(app)
-for _name in ("loop", "schedule", "doctor"):
-    if find_spec(f"futurscam_lib.commands.{_name}"):
-        importlib.import_module(f"futurscam_lib.commands.{_name}").register(app)
 
 
 def main() -> NoReturn:

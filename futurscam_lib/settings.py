@@ -9,32 +9,30 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass, replace
-from datetime import timedelta  # noqa: TC003 - pydantic reads the annotations at run time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.request import getproxies
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
-from futurscam_lib import env_file, mongo_uri
-from futurscam_lib import setting_kinds as kinds
+from futurscam_lib import alert_urls, env_file, mongo_uri
 from futurscam_lib.errors import UsageError
+from futurscam_lib.home_settings import HOME, PROJECT, URI, HomeSettings
 from futurscam_lib.mongo_uri import MASK
 from futurscam_lib.operation_settings import OperationSettings
 from futurscam_lib.redaction import Redactor
-from futurscam_lib.setting_kinds import Kind, Variable
+from futurscam_lib.setting_kinds import Variable
 from futurscam_lib.source_settings import KNOWN_SOURCES, SourceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-PROJECT: Final = Path(__file__).resolve().parent.parent
+__all__ = ["HOME", "MASK", "PROJECT", "TABLE", "Partial", "SettingRow", "Settings", "explain", "load", "load_partly"]
+
 KEYRING_SERVICE: Final = "futurscam"
 
 _INTERNAL = {"FUTURSCAM_SUPERVISED_RUN"}
 _PREFIX = "FUTURSCAM_"
-HOME: Final = "FUTURSCAM_HOME"
-_KEYRING, _URI = "FUTURSCAM_KEYRING", "MONGO_URI"
 _SHOWN_CHARACTERS = 80
 
 
@@ -61,110 +59,7 @@ class SettingRow:
     note: str = ""
 
 
-class _HomeSettings(BaseModel, frozen=True):
-    """What a home is, how its runs go and where they load."""
-
-    mongo_uri: Annotated[
-        SecretStr | None,
-        Variable(
-            _URI,
-            "",
-            Kind(
-                kinds.mongo_uri,
-                "mongodb://[user:password@]host[:port][/?options] or mongodb+srv://..., "
-                "with : / ? # [ ] @ % percent-encoded inside user and password (@ is %40)",
-            ),
-            "The MongoDB to load into; where it is not set, a local server in the folder mongodb is started.",
-            secret=True,
-        ),
-    ]
-    database: Annotated[
-        str,
-        Variable(
-            "FUTURSCAM_DB",
-            "FuturScam",
-            Kind(
-                kinds.database_name,
-                'at most 63 bytes without space and / \\ . " $ * < > : | ?; not admin, local or config',
-            ),
-            "Name of the database.",
-        ),
-    ]
-    home: Annotated[
-        Path,
-        Variable(
-            HOME,
-            str(PROJECT),
-            Kind(kinds.home, "a folder, or a name for one"),
-            "Folder of all that is kept: .last_execution, .env, inbox, runs, logs, the local database.",
-        ),
-    ]
-    sources: Annotated[
-        tuple[str, ...],
-        Variable(
-            "FUTURSCAM_SOURCES",
-            "folder",
-            kinds.some_of(KNOWN_SOURCES),
-            "Where RFPs are collected from.",
-        ),
-    ]
-    inbox: Annotated[
-        Path,
-        Variable(
-            "FUTURSCAM_INBOX",
-            "inbox",
-            Kind(kinds.folder, "a folder"),
-            "Folder that the source `folder` reads; a relative one is under FUTURSCAM_HOME.",
-        ),
-    ]
-    overlap: Annotated[
-        timedelta,
-        Variable(
-            "FUTURSCAM_OVERLAP_MINUTES",
-            "10",
-            kinds.span("minutes", 0, 1440),
-            "How far behind the watermark a run reads again.",
-        ),
-    ]
-    first_run: Annotated[
-        timedelta,
-        Variable(
-            "FUTURSCAM_FIRST_RUN_MINUTES",
-            "60",
-            kinds.span("minutes", 1, 525600),
-            "How far back a first run reads, when there is no .last_execution.",
-        ),
-    ]
-    run_budget: Annotated[
-        timedelta,
-        Variable(
-            "FUTURSCAM_RUN_BUDGET_MINUTES",
-            "55",
-            kinds.positive(kinds.span("minutes", 0, 1440), "a number of minutes above 0, at most 1440"),
-            "How long a run may take before it is ended.",
-        ),
-    ]
-    mongo_timeout: Annotated[
-        timedelta,
-        Variable(
-            "FUTURSCAM_MONGO_TIMEOUT_SECONDS",
-            "10",
-            kinds.span("seconds", 0.1, 300),
-            "How long MongoDB may take to be reached.",
-        ),
-    ]
-    use_keyring: Annotated[
-        bool,
-        Variable(
-            _KEYRING,
-            "true",
-            Kind(kinds.switch, "true or false"),
-            "Whether secrets that are not set elsewhere are looked up in the OS keyring, service futurscam.",
-        ),
-    ]
-
-
-class Settings(OperationSettings, SourceSettings, _HomeSettings):
+class Settings(OperationSettings, SourceSettings, HomeSettings):
     """All settings of one home, checked; made by `load`."""
 
     @property
@@ -225,7 +120,7 @@ class Settings(OperationSettings, SourceSettings, _HomeSettings):
         return [field for field in self.needed_by(source) if getattr(self, field) is None]
 
     def redactor(self) -> Redactor:
-        """What takes every secret, and the secret parts of `MONGO_URI` and of proxies, out of a text."""
+        """What takes every secret, and the secret parts of addresses and of proxies, out of a text."""
         return Redactor(self._secrets())
 
     def _secrets(self) -> Iterator[str]:
@@ -238,6 +133,8 @@ class Settings(OperationSettings, SourceSettings, _HomeSettings):
             yield user.partition(":")[2]
         if self.mongo_uri is not None:
             yield from mongo_uri.secrets_inside(self.mongo_uri.get_secret_value())
+        if self.alert_urls is not None:
+            yield from alert_urls.secrets_inside(self.alert_urls.get_secret_value())
 
 
 TABLE: Final[dict[str, Variable]] = {
@@ -269,6 +166,33 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         else:
             return settings
     raise UsageError("\n".join(["The settings are wrong; nothing has run.", *problems]))
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Settings some of which may be wrong.
+
+    Attributes:
+        rows: As `explain` tells them.
+        wrong: Fields whose value is not allowed.
+        settings: With the defaults in place of those; None where the home itself is wrong.
+    """
+
+    rows: list[SettingRow]
+    wrong: frozenset[str]
+    settings: Settings | None
+
+
+def load_partly(environ: Mapping[str, str] | None = None) -> Partial:
+    """Read what is right, for what has to work while something is wrong. Writes nothing, and makes no home."""
+    reading = _Reading(os.environ if environ is None else environ)
+    wrong = frozenset(TABLE.keys() - reading.values.keys())
+    if "home" in wrong:
+        return Partial(reading.rows, wrong, None)
+    defaults = {field: TABLE[field].kind.parse(text) if (text := TABLE[field].default) else None for field in wrong}
+    if "inbox" in defaults:
+        defaults["inbox"] = reading.values["home"] / defaults["inbox"]
+    return Partial(reading.rows, wrong, Settings(**reading.values, **defaults))
 
 
 def explain(environ: Mapping[str, str] | None = None) -> list[SettingRow]:
@@ -372,7 +296,7 @@ class _Reading:
 
 
 def _shown(variable: Variable, value: Any, text: str) -> str:
-    if variable.name == _URI and text:
+    if variable.name == URI and text:
         return mongo_uri.mask(text)
     if variable.secret:
         return MASK if text else ""

@@ -10,7 +10,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.run.lock import RunLock
-from futurscam_lib.run.loop_process import LoopFiles, LoopState
+from futurscam_lib.run.loop_files import LoopFiles, LoopState
 from futurscam_lib.show import Table
 from futurscam_lib.watermark import Watermark
 

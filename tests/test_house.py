@@ -24,7 +24,7 @@ STAGES = ("extract", "transform", "load")
 BASE = {
     *("rfp", "records", "watermark", "settings", "clock", "errors", "files", "jsontext", "spool", "counts"),
     *("redaction", "naming", "env_file", "mongo_uri", "setting_kinds", "source_settings"),
-    "operation_settings",
+    *("operation_settings", "home_settings", "alert_urls"),
 }
 ABOVE = ("opening", "pipeline", "run", "cli", "__main__")
 BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports"}

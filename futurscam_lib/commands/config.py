@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from futurscam_lib import settings
+from futurscam_lib import alert_urls, settings
 from futurscam_lib.commands.output import GROUP, Json, print_json
 from futurscam_lib.errors import UsageError
 from futurscam_lib.show import Table
@@ -39,10 +39,9 @@ def show(*, as_json: Json = False) -> None:
 @config.command(epilog="Example: futurscam config check")
 def check() -> None:
     """Check all settings; ends with 2 where one is wrong."""
-    from futurscam_lib.run import addresses  # noqa: PLC0415 - only what a command needs is loaded
-
-    known = addresses.of(settings.load())
-    if wrong := addresses.wrong(known) if known else []:
+    told = settings.load().alert_urls
+    known = alert_urls.split(told.get_secret_value()) if told else []
+    if wrong := alert_urls.wrong(known) if known else []:
         which = ", ".join(str(number) for number in wrong)
         raise UsageError(
             f"FUTURSCAM_ALERT_URLS holds what Apprise does not take for an address: number {which} of {len(known)}. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import settings as configured
 from futurscam_lib.doctor.finding import Finding
@@ -39,19 +39,15 @@ class Configuration:
 
 def read(environ: Mapping[str, str]) -> Configuration:
     """Read the settings; writes nothing, and makes no home."""
-    # What is right among what is wrong is of use to nobody else.
-    reading = configured._Reading(environ)  # noqa: SLF001
-    wrong = TABLE.keys() - reading.values.keys()
-    findings = tuple(_findings(reading.rows)) or (Finding(_NAME, "ok", "all are right"),)
-    if "home" in wrong:
+    found = configured.load_partly(environ)
+    findings = tuple(_findings(found.rows)) or (Finding(_NAME, "ok", "all are right"),)
+    if found.settings is None:
         return Configuration(findings, None, (), database=False)
-    settings = reading.settings
-    if settings is None:
-        settings = _mended(reading.values, wrong)
+    if found.wrong:
         # As long as anything is wrong, the settings themselves do not say what else is lacking.
-        findings += tuple(_lacking(settings, wrong))
-    askable = tuple(name for name in settings.sources if _can_be_asked(name, settings, wrong))
-    return Configuration(findings, settings, askable, database=not wrong & _OF_DATABASE)
+        findings += tuple(_lacking(found.settings, found.wrong))
+    askable = tuple(name for name in found.settings.sources if _can_be_asked(name, found.settings, found.wrong))
+    return Configuration(findings, found.settings, askable, database=not found.wrong & _OF_DATABASE)
 
 
 def _can_be_asked(source: str, settings: Settings, wrong: AbstractSet[str]) -> bool:
@@ -66,13 +62,6 @@ def _lacking(settings: Settings, wrong: AbstractSet[str]) -> Iterator[Finding]:
             if field not in wrong:
                 what = f"{TABLE[field].name} is not set; the source {source} needs it (docs/SOURCES.md)."
                 yield Finding(_NAME, "problem", what, _CORRECT)
-
-
-def _mended(right: Mapping[str, Any], wrong: AbstractSet[str]) -> Settings:
-    defaults = {field: TABLE[field].kind.parse(text) if (text := TABLE[field].default) else None for field in wrong}
-    if "inbox" in defaults:
-        defaults["inbox"] = right["home"] / defaults["inbox"]
-    return Settings(**right, **defaults)
 
 
 def _findings(rows: Iterable[configured.SettingRow]) -> Iterator[Finding]:

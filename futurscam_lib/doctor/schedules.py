@@ -36,7 +36,7 @@ def look(settings: Settings) -> Iterator[Finding]:
 
 def looping(settings: Settings) -> list[Finding]:
     """The loop of this home, where there is one."""
-    from futurscam_lib.run.loop_process import LoopFiles  # noqa: PLC0415 - a fault in it is a finding
+    from futurscam_lib.run.loop_files import LoopFiles  # noqa: PLC0415 - a fault in it is a finding
 
     state = LoopFiles(settings.home).find()
     return [Finding("loop", "ok", str(state))] if state else []

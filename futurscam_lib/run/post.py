@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from futurscam_lib.redaction import Redactor
-from futurscam_lib.run import addresses
+from futurscam_lib import alert_urls
 
 if TYPE_CHECKING:
     from futurscam_lib.run.alert_state import Message
@@ -30,8 +29,8 @@ _OUTCOMES: Final = {"sent", "failed", "wrong"}
 
 def deliver(configured: Settings, pending: dict[str, Message]) -> None:
     """Send what waits, and take out of `pending` what everybody got."""
-    known = dict(enumerate(addresses.of(configured), start=1))
-    redact = Redactor(addresses.secrets_inside(list(known.values())))
+    text = configured.alert_urls.get_secret_value() if configured.alert_urls else ""
+    known, redact = dict(enumerate(alert_urls.split(text), start=1)), configured.redactor()
     for about, message in list(pending.items()):
         to = {number: one for number, one in known.items() if message.unsent is None or number in message.unsent}
         outcomes, complaints = _send(message, to) if to else ({}, "")

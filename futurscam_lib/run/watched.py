@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from futurscam_lib import clock, logs, settings
 from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
-from futurscam_lib.redaction import Redactor
-from futurscam_lib.run import addresses, alerts, healthcheck, runner
+from futurscam_lib.run import alerts, healthcheck, runner
 from futurscam_lib.run.ending import Ending
-from futurscam_lib.settings import TABLE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_log = structlog.get_logger()
+    from futurscam_lib.settings import Settings
 
-SCHEDULED: Final = "FUTURSCAM_SCHEDULED"
-"""Set to anything by what schedules runs: a console may come along with those, too, though nobody looks at it."""
+_log = structlog.get_logger()
 
 
 class WatchedRun:
@@ -30,7 +26,7 @@ class WatchedRun:
 
     Args:
         request: What to do.
-        seen: A person started it and sees its errors; only then nobody else is told of wrong settings.
+        seen: There is a terminal. Where the request is one that a person makes, nobody else is told of its faults.
 
     Attributes:
         log: Its log, once there is one.
@@ -39,7 +35,8 @@ class WatchedRun:
     def __init__(self, request: runner.Request, *, seen: bool) -> None:
         """See the class."""
         self.log: Path | None = None
-        self._request, self._seen = request, seen and not os.environ.get(SCHEDULED)
+        # What a schedule starts asks for nothing special, and may have a console all the same: Windows gives it one.
+        self._request, self._seen = request, seen and request != runner.Request()
         self._run_id = ""
         self._clean: Callable[[str], str] = str
 
@@ -54,11 +51,11 @@ class WatchedRun:
         try:
             configured = settings.load()
         except UsageError as error:
-            wrong, found = error, as_far_as_right()
+            wrong, found = error, settings.load_partly().settings
             if found is None:
                 raise  # Without a home there is no place for a log, and none to remember alerts in.
             configured = found
-        self._clean = cleaner(configured)
+        self._clean = configured.redactor()
         with logs.kept(configured.logs, started=started, clean=self._clean) as self.log:
             try:
                 result = self._do(configured, wrong, progress=progress)
@@ -109,24 +106,6 @@ class WatchedRun:
             log=self.log,
             at=clock.now(),
         )
-
-
-def as_far_as_right() -> Settings | None:
-    """The settings, where some are wrong: those that are right, and the defaults of the others; None without a home."""
-    values = dict(settings._Reading(os.environ).values)  # noqa: SLF001 - nobody else has a use for half of them
-    if "home" not in values:
-        return None
-    for field, variable in TABLE.items():
-        if field not in values:
-            values[field] = variable.kind.parse(variable.default) if variable.default else None
-    values["inbox"] = values["home"] / values["inbox"]
-    return Settings(**values)
-
-
-def cleaner(configured: Settings) -> Callable[[str], str]:
-    """What takes every secret out of a text, pieces of alert addresses included."""
-    everything, pieces = configured.redactor(), Redactor(addresses.secrets_inside(addresses.of(configured)))
-    return lambda text: pieces(everything(text))
 
 
 def _log_end(error: BaseException, code: ExitCode) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from futurscam_lib.doctor import schedules as checks
 from futurscam_lib.errors import OperatorMustAct
-from futurscam_lib.run.loop_process import LoopFiles, LoopState
+from futurscam_lib.run.loop_files import LoopFiles, LoopState
 from futurscam_lib.run.schedule.target import Job, Plan, Standing
 from futurscam_lib.settings import PROJECT
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from futurscam_lib import alert_urls
 from futurscam_lib import settings as settings_module
 from futurscam_lib.errors import AlreadyRunning, ExitCode, UsageError
-from futurscam_lib.run import addresses, alert_state, alerts, engine, healthcheck, post, runner, watched
+from futurscam_lib.run import alert_state, alerts, engine, healthcheck, post, runner, watched
 from futurscam_lib.run.ending import Ending
 from tests.run.conftest import GLUE, SUMMARY
 from tests.run.conftest import post as job_post
@@ -191,8 +192,8 @@ def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
     urls = f"{receiver.address('a')}, nonsense://{SECRET} {receiver.address('b')}?to=x@y.z,v@w.z"
     receiver.fail("/b")
     with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as told, structlog.testing.capture_logs() as events:
-        assert len(addresses.of(told)) == 3
-        assert addresses.wrong(addresses.of(told)) == [2]
+        assert len(alert_urls.split(urls)) == 3
+        assert alert_urls.wrong(alert_urls.split(urls)) == [2]
         alerts.tell(told, BAD)
         assert sorted(path for _, path in receiver.asked) == ["/a", "/b"]
         alerts.tell(told, BAD)
@@ -279,17 +280,14 @@ def test_no_secret_is_told_or_kept(tmp_path: Path, receiver: Receiver) -> None:
     assert "no ***, no ***" in receiver.bodies[0]
 
 
-def test_a_proper_address_is_read_apart(tmp_path: Path) -> None:
+def test_a_proper_address_is_read_apart() -> None:
     """Spaces and commas separate; what follows inside an address stays there. The pieces that are keys are secrets."""
     urls = f"  mailto://me:{SECRET}@example.com?to=a@x.org,b@x.org , slack://T1234567/B12345678/{SECRET}a "
-    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as told:
-        known = addresses.of(told)
-
-    assert known == [
+    assert alert_urls.split(urls) == [
         f"mailto://me:{SECRET}@example.com?to=a@x.org,b@x.org",
         f"slack://T1234567/B12345678/{SECRET}a",
     ]
-    secrets = set(addresses.secrets_inside(known))
+    secrets = set(alert_urls.secrets_inside(urls))
     assert {SECRET, f"{SECRET}a", "B12345678"} <= secrets
     assert "example.com" not in secrets
 
@@ -361,7 +359,7 @@ def test_wrong_settings_are_told_where_nobody_looks(
 ) -> None:
     """A scheduled run cannot begin: the alert settings that are right are used. By hand, the terminal tells enough."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
-    by_hand = watched.WatchedRun(runner.Request(), seen=True)
+    by_hand = watched.WatchedRun(runner.Request(sources=("folder",)), seen=True)
     with pytest.raises(UsageError):
         by_hand.run(progress=False)
     assert receiver.requests == []
@@ -378,17 +376,18 @@ def test_wrong_settings_are_told_where_nobody_looks(
     check_silence(quick, done.stdout, done.stderr)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
 def test_a_scheduled_run_may_have_a_console(
-    quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, *, by_hand: bool
 ) -> None:
-    """Windows gives a console to a task though nobody looks at it."""
-    monkeypatch.setenv(watched.SCHEDULED, "1")
+    """Windows gives a console to a task though nobody looks at it; only a request with options is a person's."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
 
+    request = runner.Request(sources=("folder",)) if by_hand else runner.Request()
     with pytest.raises(UsageError):
-        watched.WatchedRun(runner.Request(), seen=True).run(progress=False)
+        watched.WatchedRun(request, seen=True).run(progress=False)
 
-    assert receiver.titles == ["runs fail"]
+    assert receiver.titles == ([] if by_hand else ["runs fail"])
     assert quick.home
 
 

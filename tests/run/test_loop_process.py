@@ -17,9 +17,10 @@ import pytest
 
 from futurscam_lib.commands.loop import Screen
 from futurscam_lib.errors import AlreadyRunning, FuturscamError, RetryLater, UsageError
-from futurscam_lib.run import loop_process
+from futurscam_lib.run import loop_files, loop_process
 from futurscam_lib.run.loop import Stop
-from futurscam_lib.run.loop_process import ChildRun, LoopFiles, LoopState
+from futurscam_lib.run.loop_files import LoopFiles, LoopState
+from futurscam_lib.run.loop_process import ChildRun
 from tests.run.conftest import GLUE, SUMMARY, soon
 
 if TYPE_CHECKING:
@@ -342,7 +343,7 @@ def test_a_full_disk_does_not_end_the_loop(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_: object) -> NoReturn:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(loop_process, "write_atomically", refuse)
+    monkeypatch.setattr(loop_files, "write_atomically", refuse)
     files = LoopFiles(tmp_path)
     with files.held():
         files.tell(ME)

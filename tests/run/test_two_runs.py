@@ -59,7 +59,9 @@ def test_a_second_run_changes_nothing(patient: Workshop) -> None:
         patient.run()
 
     assert second.returncode == 5
-    assert patient.files() == before
+    assert {name: data for name, data in patient.files().items() if not name.startswith("logs/etl_")} == {
+        name: data for name, data in before.items() if not name.startswith("logs/etl_")
+    }
     assert patient.database.list_collection_names() == documents
     assert f"process {first.pid}" in json.loads(patient.command("status", "--json").stdout)["running"]
     (patient.home / "go").touch()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PREPARED: Final = settings.PROJECT / "tmp" / "windows"
 _WITHIN: Final = 240.0
-_PASSED_ON: Final = ("PATH", "HOME", "MONGO_URI", "FUTURSCAM_DB", "FUTURSCAM_KEYRING")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,8 +77,27 @@ class Project:
         return subprocess.CompletedProcess(line, process.returncode, stdout, stderr)
 
 
+@pytest.fixture(scope="session")
+def wine() -> Iterator[dict[str, str]]:
+    """The environment of Windows programs, and wine at work: what it starts besides would hold a test's pipes open."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
+        "LC_ALL": "C.UTF-8",
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+        "WINEPREFIX": str(PREPARED / "prefix"),
+    }
+    with subprocess.Popen(
+        ["wine", "cmd"],  # noqa: S607 - the one that Debian installs
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ):
+        yield environment
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path, wine: dict[str, str]) -> Iterator[Project]:
     """A copy with the batch files and an environment, without the package."""
     folder = tmp_path / "Équipe Données (1)" / "FuturScam ETL"
     elsewhere = tmp_path / "ailleurs, là"
@@ -88,16 +106,13 @@ def project(tmp_path: Path) -> Iterator[Project]:
     for name in ("run_etl.bat", "run_etl_continuous.bat"):
         shutil.copy(settings.PROJECT / name, folder)
     shutil.copytree(settings.PROJECT / "scripts", folder / "scripts")
-    (folder / ".venv").mkdir()
-    (folder / ".venv" / "Scripts").symlink_to(PREPARED / "python")
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {
-        "ETL": as_windows(folder),
-        "LC_ALL": "C.UTF-8",
-        "WINEDEBUG": "-all",
-        "WINEDLLOVERRIDES": "mscoree=;mshtml=",
-        "WINEPREFIX": str(PREPARED / "prefix"),
-    }
+    programs = folder / ".venv" / "Scripts"
+    programs.mkdir(parents=True)
+    # Link by link: what renames or removes a link to a folder under wine does it to the folder.
+    for part in (PREPARED / "python").iterdir():
+        (programs / part.name).symlink_to(part)
+    (programs / "futurscam.exe").touch()
+    environment = wine | {"ETL": as_windows(folder)}
     made = Project(folder, elsewhere, environment)
     yield made
     for process in made.started:

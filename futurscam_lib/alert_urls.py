@@ -9,19 +9,15 @@ from urllib.parse import parse_qsl, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from futurscam_lib.settings import Settings
-
 # A comma or a space before anything but the beginning of an address belongs to the one before, as in ?to=a@x,b@x.
 _BETWEEN: Final = re.compile(r"[\s,]+(?=[A-Za-z0-9]{1,20}://)")
 _TOKEN: Final = re.compile(r"(?=.*\d).{8,}")
 """What may be a key in an address, unlike `webhook` or `example.com`."""
 
 
-def of(configured: Settings) -> list[str]:
-    """All addresses, in their order; none where nobody is to be told."""
-    if configured.alert_urls is None:
-        return []
-    return [one for one in _BETWEEN.split(configured.alert_urls.get_secret_value().strip(" ,")) if one]
+def split(text: str) -> list[str]:
+    """All addresses, in their order."""
+    return [one for one in _BETWEEN.split(text.strip(" ,")) if one]
 
 
 def wrong(addresses: list[str]) -> list[int]:
@@ -31,9 +27,9 @@ def wrong(addresses: list[str]) -> list[int]:
     return [number for number, address in enumerate(addresses, start=1) if not apprise.Apprise().add(address)]
 
 
-def secrets_inside(addresses: list[str]) -> Iterator[str]:
+def secrets_inside(text: str) -> Iterator[str]:
     """Each address, and the pieces of it that a service's error message might quote alone."""
-    for address in addresses:
+    for address in split(text):
         yield address
         try:
             parts = urlsplit(address)

@@ -1,0 +1,113 @@
+"""Whole runs in a Windows Python: papermill, a kernel, and a MongoDB that this machine runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import nbformat
+import pytest
+
+from futurscam_lib import settings
+from tests.run.conftest import GLUE, PARAMETERS, SUMMARY
+from tests.windows.conftest import as_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import Popen
+
+    from pymongo.database import Database
+
+    from futurscam_lib.settings import Settings
+    from tests.windows.conftest import Project
+
+_SECONDS: Final = 240.0
+_DONE: Final = (PARAMETERS, SUMMARY, GLUE)
+
+
+@pytest.fixture
+def installed(project: Project, home: Settings, tmp_path: Path) -> Project:
+    """A project with the package itself, whose home is another folder and whose database is empty."""
+    for name in ("futurscam_lib", "notebooks"):
+        shutil.copytree(settings.PROJECT / name, project.folder / name)
+    inbox = tmp_path / "Données" / "inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "été.json").write_text(
+        json.dumps({"id": "jp-1", "name": "Développeur", "timeStamp": "2026-11-20"}), "utf-8"
+    )
+    assert home.mongo_uri  # Where it has told the environment of its server and database.
+    project.environment |= {name: os.environ[name] for name in ("MONGO_URI", "FUTURSCAM_DB", "FUTURSCAM_KEYRING")}
+    project.environment["FUTURSCAM_HOME"] = as_windows(inbox.parent)
+    return project
+
+
+def _home(project: Project) -> Path:
+    return project.folder.parent.parent / "Données"
+
+
+def _write_notebook(project: Project, *cells: str) -> None:
+    """A small notebook that the home runs instead of the project's."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    path = _home(project) / "notebooks" / "etl.ipynb"
+    path.parent.mkdir()
+    nbformat.write(notebook, path)
+
+
+def _soon(happened: Callable[[], Any], process: Popen[str]) -> None:
+    """Look again until it has happened."""
+    deadline = time.monotonic() + _SECONDS
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def test_a_run_and_a_second_one_at_once(installed: Project, database: Database[dict[str, Any]]) -> None:
+    """The first loads what is in the inbox and ends with 0; the second says who is running and ends with 5."""
+    first = installed.start(r'"%ETL%\run_etl.bat" --json')
+    _soon((_home(installed) / ".futurscam.lock.json").exists, first)
+    second = installed.call(r'"%ETL%\run_etl.bat"')
+    stdout, stderr = first.communicate(timeout=_SECONDS)
+
+    assert first.returncode == 0, stderr
+    told = json.loads(stdout)
+    assert told["status"] == "ok"
+    assert told["counts"]["inserted"] == 1
+    assert [document["job_id"] for document in database.RFP.find()] == ["jp-1"]
+    assert len(list((_home(installed) / "runs").glob("*/*.ipynb"))) == 1
+    assert (_home(installed) / ".last_execution").exists()
+    assert second.returncode == 5
+    assert told["run_id"] in second.stderr
+
+
+def test_a_run_that_fails(installed: Project) -> None:
+    """A cell that raises ends the run with 1, and the watermark stays."""
+    _write_notebook(installed, PARAMETERS, 'raise ValueError("été")')
+
+    done = installed.call(r'"%ETL%\run_etl.bat"')
+
+    assert done.returncode == 1
+    assert "été" in done.stderr
+    (last,) = (_home(installed) / "runs" / "ledger.jsonl").read_text("utf-8").splitlines()[-1:]
+    assert json.loads(last)["status"] == "failed"
+
+
+def test_the_loop_until_it_is_stopped(installed: Project) -> None:
+    """It runs until `futurscam stop`, lets an active run finish, and ends with 0."""
+    _write_notebook(installed, *_DONE)
+    loop = installed.start(r'"%ETL%\run_etl_continuous.bat" 30 --dry-run')
+    _soon((_home(installed) / ".futurscam.lock.json").exists, loop)
+
+    stopped = installed.call(r'"%ETL%\.venv\Scripts\python.exe" -X utf8 -m futurscam_lib stop')
+    stdout, stderr = loop.communicate(timeout=_SECONDS)
+
+    assert stopped.returncode == 0, stopped.stderr
+    assert "has ended" in stopped.stdout
+    assert loop.returncode == 0, stderr
+    assert "Run #1: ok" in stdout
