@@ -41,7 +41,8 @@ _PATIENCE_SECONDS = 300
 _TIMEOUTS_IN_ALL = 10
 _SHOWN_CHARACTERS = 300
 _SIGNATURES = 4
-_NOT_NOW = {408, 425, 429, 500, 502, 503, 504}
+_NOT_NOW = {408, 425, 429}
+"""Besides all that begin with 5: those of a proxy in front of the server have numbers of their own."""
 _NO_PROXY = (
     "The environment names a proxy that cannot be used: HTTPS_PROXY, HTTP_PROXY and ALL_PROXY take "
     "http://[user:password@]host:port, NO_PROXY takes names separated by commas."
@@ -247,7 +248,7 @@ class Http:
         try:
             with self._client.stream(method, url, **request) as response:
                 self.date = _date(response.headers.get("Date", "")) or self.date
-                if response.status_code in _NOT_NOW:
+                if response.is_server_error or response.status_code in _NOT_NOW:
                     raise self._busy(response)
                 body = self._read(response, limit)
         except httpx.TransportError as error:

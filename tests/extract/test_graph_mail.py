@@ -404,6 +404,20 @@ def test_each_wrong_setting_is_told_with_its_remedy(
     assert graph.requests
 
 
+@pytest.mark.parametrize("place", ["openid-configuration", "/token"])
+@pytest.mark.parametrize(("status", "body"), [(302, b""), (403, b"<html>Blocked by the proxy</html>"), (400, b"{}")])
+def test_a_sign_in_that_something_else_answers(
+    graph: GraphServer, source: Callable[..., GraphMailSource], place: str, status: int, body: bytes
+) -> None:
+    """A proxy or a portal in between refuses: the operator must act, and no error of a library comes through."""
+    graph.fail(place, status=status, body=body, content_type="text/html", times=99)
+
+    error = refusal(source())
+
+    assert error.exit_code == ExitCode.OPERATOR_MUST_ACT
+    assert "sign" in str(error)
+
+
 def test_missing_consent_and_an_expired_secret(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
     """Both name what to do at Microsoft."""
     graph.forbidden = True
