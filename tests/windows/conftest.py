@@ -1,4 +1,4 @@
-"""Copies of the project that a Windows Python under wine works in; `tests/windows/run` installs and prepares both."""
+"""Copies of the project that a Windows Python under wine works in; `tests/windows/prepare` brings both."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PREPARED: Final = settings.PROJECT / "tmp" / "windows"
 _WITHIN: Final = 240.0
+_ROOM: Final = 64 * 1024  # What a pipe holds, so what a program may write until it ends.
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,12 +31,75 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if missing:
         for item in items:
             if item.path.parent == settings.PROJECT / "tests" / "windows":
-                item.add_marker(pytest.mark.skip(reason=f"{missing}; tests/windows/run does that, and runs these"))
+                item.add_marker(pytest.mark.skip(reason=f"{missing}; tests/windows/run brings it, and runs these"))
 
 
 def as_windows(path: Path) -> str:
     """How a Windows program names a file of this machine."""
     return "Z:" + str(path).replace("/", "\\")
+
+
+class Windows:
+    """One program under wine, and what it writes."""
+
+    def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str]) -> None:
+        """Start it. Its standard streams are pipes: a Python under wine takes no files for them."""
+        self._read: list[int] = []
+        write: list[int] = []
+        for _ in ("stdout", "stderr"):
+            ends = os.pipe()
+            self._read.append(ends[0])
+            write.append(ends[1])
+        self._process = subprocess.Popen(
+            ["wine", *command],  # noqa: S607 - the one that Debian installs
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=write[0],
+            stderr=write[1],
+        )
+        for end in write:
+            os.close(end)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def finish(self) -> Ended:
+        """Wait for its end."""
+        code = self._process.wait(_WITHIN)
+        return Ended(code, *(self._drain(end) for end in self._read))
+
+    def close(self) -> None:
+        """End it, if it has not."""
+        self._process.kill()
+        self._process.wait()
+        for end in self._read:
+            os.close(end)
+
+    def _drain(self, end: int) -> str:
+        """What was written. Not up to the end of the stream: wine's services inherit it, and live on."""
+        os.set_blocking(end, False)
+        try:
+            return os.read(end, _ROOM).decode().replace("\r\n", "\n")
+        except BlockingIOError:
+            return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        code: Its exit code.
+        stdout: All that it wrote there.
+        stderr: All that it wrote there.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
 
 
 @dataclass(slots=True)
@@ -45,59 +109,30 @@ class Project:
     Attributes:
         folder: Where it lies; its name has spaces, accents and brackets.
         elsewhere: The folder that batch files are called from.
-        environment: What the programs find in theirs, besides what wine needs.
+        environment: What programs find in theirs.
         started: What `start` has started.
     """
 
     folder: Path
     elsewhere: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    environment: dict[str, str]
+    started: list[Windows] = field(default_factory=list)
 
-    def start(self, line: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, line: str, **environment: str) -> Windows:
         """Have cmd read one line of a batch file from another folder; `%ETL%` is the copy's folder."""
         caller = self.elsewhere / f"caller {len(self.started)}.bat"
         caller.write_bytes(f"@echo off\r\n{line}\r\n".encode("ascii"))
-        process = subprocess.Popen(
-            ["wine", "cmd", "/c", caller.name],  # noqa: S607 - the one that Debian installs
-            cwd=self.elsewhere,
-            env={**self.environment, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        self.started.append(process)
-        return process
+        program = Windows(["cmd", "/c", caller.name], cwd=self.elsewhere, env=self.environment | environment)
+        self.started.append(program)
+        return program
 
-    def call(self, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def call(self, line: str, **environment: str) -> Ended:
         """The same, to its end."""
-        process = self.start(line, **environment)
-        stdout, stderr = process.communicate(timeout=_WITHIN)
-        return subprocess.CompletedProcess(line, process.returncode, stdout, stderr)
-
-
-@pytest.fixture(scope="session")
-def wine() -> Iterator[dict[str, str]]:
-    """The environment of Windows programs, and wine at work: what it starts besides would hold a test's pipes open."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
-        "LC_ALL": "C.UTF-8",
-        "WINEDEBUG": "-all",
-        "WINEDLLOVERRIDES": "mscoree=;mshtml=",
-        "WINEPREFIX": str(PREPARED / "prefix"),
-    }
-    with subprocess.Popen(
-        ["wine", "cmd"],  # noqa: S607 - the one that Debian installs
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ):
-        yield environment
+        return self.start(line, **environment).finish()
 
 
 @pytest.fixture
-def project(tmp_path: Path, wine: dict[str, str]) -> Iterator[Project]:
+def project(tmp_path: Path) -> Iterator[Project]:
     """A copy with the batch files and an environment, without the package."""
     folder = tmp_path / "Équipe Données (1)" / "FuturScam ETL"
     elsewhere = tmp_path / "ailleurs, là"
@@ -112,10 +147,14 @@ def project(tmp_path: Path, wine: dict[str, str]) -> Iterator[Project]:
     for part in (PREPARED / "python").iterdir():
         (programs / part.name).symlink_to(part)
     (programs / "futurscam.exe").touch()
-    environment = wine | {"ETL": as_windows(folder)}
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
+        "ETL": as_windows(folder),
+        "LC_ALL": "C.UTF-8",
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+        "WINEPREFIX": str(PREPARED / "prefix"),
+    }
     made = Project(folder, elsewhere, environment)
     yield made
-    for process in made.started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    for program in made.started:
+        program.close()

@@ -15,9 +15,8 @@ from tests.windows.conftest import as_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from subprocess import CompletedProcess
 
-    from tests.windows.conftest import Project
+    from tests.windows.conftest import Ended, Project
 
 _TELLS: Final = """
 import json, os, sys
@@ -43,7 +42,7 @@ def telling(project: Project) -> Project:
     return project
 
 
-def _told(done: CompletedProcess[str]) -> dict[str, Any]:
+def _told(done: Ended) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 
@@ -82,7 +81,7 @@ def test_arguments_and_folder(telling: Project) -> None:
 )
 def test_the_exit_code_is_that_of_the_program(telling: Project, call: str, code: int) -> None:
     """Whoever scheduled it learns how it ended."""
-    assert telling.call(call, CODE=str(code)).returncode == code
+    assert telling.call(call, CODE=str(code)).code == code
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_help(telling: Project, asked: str) -> None:
 
     done = telling.call(rf'"%ETL%\run_etl_continuous.bat" {asked}')
 
-    assert done.returncode == 0
+    assert done.code == 0
     assert "run_etl_continuous.bat [N]" in done.stdout
     assert done.stderr == ""
 
@@ -119,7 +118,7 @@ def test_neither_python_nor_uv(telling: Project, script: str) -> None:
 
     done = telling.call(rf'"%ETL%\{script}"')
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.code, done.stdout) == (2, "")
     assert "needs uv, or Python 3.11, 3.12 or 3.13 (64 bit), and found neither." in done.stderr
     assert "https://docs.astral.sh/uv/" in done.stderr
 
@@ -141,7 +140,7 @@ def test_uv_sets_the_environment_up(telling: Project, *, fails: bool) -> None:
     assert _lines(record) == ["uv --version", "uv sync --no-group dev --inexact"]
     assert "Setting up .venv, once." in done.stderr
     if fails:
-        assert (done.returncode, done.stdout) == (2, "")
+        assert (done.code, done.stdout) == (2, "")
         assert "Setting up .venv failed" in done.stderr
     else:
         assert _told(done)["arguments"] == ["run", "--dry-run"]
@@ -150,15 +149,15 @@ def test_uv_sets_the_environment_up(telling: Project, *, fails: bool) -> None:
 @pytest.mark.parametrize(
     ("program", "asked"),
     [
-        ("py", ["-3.13 -c", "-3.12 -c", "-3.12 -m"]),
-        ("python", ["-c import", "-m venv"]),
-        ("python3", ["-c import", "-m venv"]),
+        ("py", ['"-3.13" "-c"', '"-3.12" "-c"', '"-3.12" "-m"']),
+        ("python", ['"-c" "import', '"-m" "venv"']),
+        ("python3", ['"-c" "import', '"-m" "venv"']),
     ],
 )
 def test_python_sets_the_environment_up_where_uv_is_not(telling: Project, program: str, asked: list[str]) -> None:
     """The first Python that suits is asked to make a virtual environment; as this one makes none, the code is 2."""
     _without_environment(telling)
-    python = '@echo off\necho %~1 %~2>>"%RECORD%"\nif "%1"=="-3.13" exit /b 103\nexit /b 0\n'
+    python = '@echo off\necho "%~1" "%~2">>"%RECORD%"\nif "%1"=="-3.13" exit /b 103\nexit /b 0\n'
     record = telling.elsewhere / "record"
 
     done = telling.call(
@@ -168,7 +167,7 @@ def test_python_sets_the_environment_up_where_uv_is_not(telling: Project, progra
     )
 
     assert [line[: len(want)] for line, want in zip(_lines(record), asked, strict=True)] == asked
-    assert done.returncode == 2
+    assert done.code == 2
     assert "Setting up .venv failed" in done.stderr
 
 

@@ -18,12 +18,11 @@ from tests.windows.conftest import as_windows
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from subprocess import Popen
 
     from pymongo.database import Database
 
     from futurscam_lib.settings import Settings
-    from tests.windows.conftest import Project
+    from tests.windows.conftest import Project, Windows
 
 _SECONDS: Final = 240.0
 _DONE: Final = (PARAMETERS, SUMMARY, GLUE)
@@ -59,11 +58,11 @@ def _write_notebook(project: Project, *cells: str) -> None:
     nbformat.write(notebook, path)
 
 
-def _soon(happened: Callable[[], Any], process: Popen[str]) -> None:
+def _soon(happened: Callable[[], Any], program: Windows) -> None:
     """Look again until it has happened."""
     deadline = time.monotonic() + _SECONDS
     while not happened():
-        assert process.poll() is None, process.communicate()
+        assert program.runs, program.finish()
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.1)
 
@@ -73,16 +72,16 @@ def test_a_run_and_a_second_one_at_once(installed: Project, database: Database[d
     first = installed.start(r'"%ETL%\run_etl.bat" --json')
     _soon((_home(installed) / ".futurscam.lock.json").exists, first)
     second = installed.call(r'"%ETL%\run_etl.bat"')
-    stdout, stderr = first.communicate(timeout=_SECONDS)
+    done = first.finish()
 
-    assert first.returncode == 0, stderr
-    told = json.loads(stdout)
+    assert done.code == 0, done.stderr
+    told = json.loads(done.stdout)
     assert told["status"] == "ok"
     assert told["counts"]["inserted"] == 1
     assert [document["job_id"] for document in database.RFP.find()] == ["jp-1"]
     assert len(list((_home(installed) / "runs").glob("*/*.ipynb"))) == 1
     assert (_home(installed) / ".last_execution").exists()
-    assert second.returncode == 5
+    assert second.code == 5
     assert told["run_id"] in second.stderr
 
 
@@ -92,10 +91,10 @@ def test_a_run_that_fails(installed: Project) -> None:
 
     done = installed.call(r'"%ETL%\run_etl.bat"')
 
-    assert done.returncode == 1
+    assert done.code == 1
     assert "été" in done.stderr
     (last,) = (_home(installed) / "runs" / "ledger.jsonl").read_text("utf-8").splitlines()[-1:]
-    assert json.loads(last)["status"] == "failed"
+    assert json.loads(last)["facts"]["status"] == "failed"
 
 
 def test_the_loop_until_it_is_stopped(installed: Project) -> None:
@@ -105,9 +104,9 @@ def test_the_loop_until_it_is_stopped(installed: Project) -> None:
     _soon((_home(installed) / ".futurscam.lock.json").exists, loop)
 
     stopped = installed.call(r'"%ETL%\.venv\Scripts\python.exe" -X utf8 -m futurscam_lib stop')
-    stdout, stderr = loop.communicate(timeout=_SECONDS)
+    done = loop.finish()
 
-    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.code == 0, stopped.stderr
     assert "has ended" in stopped.stdout
-    assert loop.returncode == 0, stderr
-    assert "Run #1: ok" in stdout
+    assert done.code == 0, done.stderr
+    assert "Run #1: ok" in done.stdout
