@@ -214,11 +214,12 @@ def test_a_kernel_that_dies(lab: Lab, death: str, told: str) -> None:
 
 def test_a_kernel_that_never_starts(lab: Lab) -> None:
     """The run failed, no cell did; the message holds what the kernel said, without secrets."""
-    execution = lab.run("1", kernel_env={"PYTHONHOME": "/hunter22"}, secrets=("hunter22",))
+    # Python's last words are that it has no module of this name; what else it says differs between versions.
+    execution = lab.run("1", kernel_env={"PYTHONHOME": "/nowhere"}, secrets=("encodings",))
 
     assert (execution.status, execution.error_name, execution.failed_cell) == ("failed", "DeadKernelError", None)
     assert "***" in execution.error
-    assert "hunter22" not in execution.error
+    assert "encodings" not in execution.error
     assert cell_states(lab.finish(execution.status)) == {"1": "pending"}
 
 
