@@ -30,24 +30,25 @@ def timeline(hours: Mapping[str, int]) -> Picture:
     newest = sorted(counts.items())[-_BARS_SHOWN:]
     unit = "hour" if per_hour else "day"
     labels = [f"{name.replace('T', ' ')}h" if per_hour else name for name, _ in newest]
-    return _bars(labels, [count for _, count in newest], title=f"RFPs per {unit} of their last change (UTC)")
+    return bars(labels, [count for _, count in newest], title=f"RFPs per {unit} of their last change (UTC)")
 
 
 def rates(steps: Mapping[float, int]) -> Picture:
     """RFPs per daily rate."""
     lows = sorted(steps)[:_BARS_SHOWN]
     labels = [f"{low:.7g}-{low + RATE_STEP:.7g}" for low in lows]
-    return _bars(labels, [steps[low] for low in lows], title="RFPs per daily rate, upper end, EUR excl. VAT")
+    return bars(labels, [steps[low] for low in lows], title="RFPs per daily rate, upper end, EUR excl. VAT")
 
 
 def top_skills(skills: Counter[str]) -> Picture:
     """The skills asked for most."""
     top = skills.most_common(_SKILLS_SHOWN)[::-1]
     names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name, _ in top]
-    return _bars(names, [count for _, count in top], title="Skills asked for most", lying=True)
+    return bars(names, [count for _, count in top], title="Skills asked for most", lying=True)
 
 
-def _bars(labels: Sequence[str], counts: Sequence[int], *, title: str, lying: bool = False) -> Picture:
+def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, lying: bool = False) -> Picture:
+    """A bar per label, upright or lying; readable on a light and on a dark page."""
     if not counts:
         return Picture(f"{title}: nothing to draw.")
     from matplotlib.figure import Figure  # noqa: PLC0415 - most hourly runs draw nothing

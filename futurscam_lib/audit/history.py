@@ -1,0 +1,217 @@
+"""The runs, as the ledger tells them: each start with its end, the newest first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.counts import COLUMNS
+from futurscam_lib.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.settings import Settings
+
+UNFINISHED: Final = "unfinished"
+STATUSES: Final = ("ok", "failed", "timed out", "crashed", UNFINISHED)
+"""How a run can stand; `unfinished`: it is active, or was killed and no later run has noticed yet."""
+
+LAST: Final = "last"
+_FEW: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run.
+
+    Attributes:
+        run_id: Its name.
+        status: One of `STATUSES`.
+        started, ended: Aware, UTC; `ended` None while there is no end, and the time of discovery of a crash.
+        seconds: How long it took; None where nobody knows.
+        dry_run: Whether it wrote nothing to MongoDB.
+        parameters: What its notebook was given.
+        window: `since` and `until`, ISO 8601; `until` None means open.
+        watermark: `before` and `after`, ISO 8601; without `after` where the run has no end.
+        counts: As the accounting names them, in total; empty where the run did not get there.
+        sources: The same per source.
+        closed: Missions that it closed.
+        error, error_name: Why it did not end well; empty: it did.
+        failures: Per source that failed, `error` and `message`.
+        reject_reasons, oddities: How often each reason, and each word that no vocabulary knows, came up.
+        notebook: The executed notebook, relative to the folder of the runs, with `/`.
+        notebook_sha256: What it was when the run ended; empty where none could be kept.
+        pruned: Whether the notebook was removed because of its age.
+        rerun_of: The run whose window it read again; empty: none.
+        started_by, git_commit, python, platform, packages: Who and what ran it.
+        start_line, end_line: Lines of the ledger, from 1; 0 where there is none.
+    """
+
+    run_id: str
+    status: str
+    started: datetime
+    ended: datetime | None = None
+    seconds: float | None = None
+    dry_run: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    window: Mapping[str, str | None] = field(default_factory=dict)
+    watermark: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    closed: int = 0
+    error: str = ""
+    error_name: str = ""
+    failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    reject_reasons: Mapping[str, int] = field(default_factory=dict)
+    oddities: Mapping[str, int] = field(default_factory=dict)
+    notebook: str = ""
+    notebook_sha256: str = ""
+    pruned: bool = False
+    rerun_of: str = ""
+    started_by: str = ""
+    git_commit: str = ""
+    python: str = ""
+    platform: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    start_line: int = 0
+    end_line: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        told = asdict(self)
+        return told | {name: clock.to_text(told[name]) if told[name] else None for name in ("started", "ended")}
+
+
+class History:
+    """The runs of one home.
+
+    Args:
+        ledger: Where they are told.
+        runs: Folder of the executed notebooks.
+    """
+
+    def __init__(self, ledger: Ledger, runs: Path) -> None:
+        """See the class."""
+        self._ledger, self._runs = ledger, runs
+
+    @classmethod
+    def of(cls, settings: Settings) -> History:
+        """Those of the configured home."""
+        return cls(Ledger(settings.ledger_file), settings.runs)
+
+    def newest(self) -> Iterator[RunRecord]:
+        """Give all runs, newest first; reads no more of the ledger than is asked for.
+
+        Raises:
+            OperatorMustAct: The ledger was changed after it was written.
+        """
+        ends: dict[str, Entry] = {}
+        pruned: set[str] = set()
+        for entry in self._ledger.backwards():
+            if entry.event in {"end", "crashed"}:
+                ends[entry.run_id] = entry
+            elif entry.event == "pruned":
+                pruned.update(entry.facts.get("notebooks", {}))
+            elif entry.event == "start":
+                yield _record(entry, ends.pop(entry.run_id, None), pruned)
+
+    def find(self, name: str) -> RunRecord:
+        """The run of that name.
+
+        Args:
+            name: A run_id, its beginning where no other run has the same, or `last`.
+
+        Raises:
+            UsageError: There is no such run, or there are several.
+            OperatorMustAct: The ledger was changed after it was written.
+        """
+        found: list[RunRecord] = []
+        for run in self.newest():
+            if name in {run.run_id, LAST}:
+                return run
+            if name and run.run_id.startswith(name):
+                found.append(run)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(run.run_id for run in found[:_FEW])
+            more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
+            raise UsageError(f"{len(found)} runs begin with {name}: {names}{more}. Give more of the name.")
+        raise UsageError(f"The ledger knows no run {name!r}; `futurscam runs list` names them.")
+
+    def path(self, run: RunRecord) -> Path:
+        """Where its executed notebook is, or would be.
+
+        Raises:
+            UsageError: The ledger's path leads out of the folder of the runs: it was not written by this software.
+        """
+        path = (self._runs / run.notebook).resolve()
+        if not run.notebook or not path.is_relative_to(self._runs.resolve()):
+            raise UsageError(
+                f"The notebook of {run.run_id} is said to be {run.notebook!r}, which is not in {self._runs}."
+            )
+        return path
+
+    def frame(self, *, since: datetime | None = None) -> pd.DataFrame:
+        """The runs that started at `since` or later as a DataFrame: one row a run, the oldest first."""
+        import pandas as pd  # noqa: PLC0415 - only for analysts
+
+        rows = []
+        for run in self.newest():
+            if since is not None and run.started < since:
+                break
+            rows.append(_row(run))
+        frame = pd.DataFrame(rows[::-1], columns=[*_IN_A_ROW, *COLUMNS])
+        return frame.astype({"started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]"})
+
+
+def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
+    asked, told = start.facts, end.facts if end else {}
+    parameters: dict[str, Any] = asked.get("parameters") or {}
+    status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
+    notebook = str(told.get("notebook") or asked.get("notebook") or "")
+    return RunRecord(
+        run_id=start.run_id,
+        status=status,
+        started=clock.parse(start.at),
+        ended=clock.parse(end.at) if end else None,
+        seconds=told.get("seconds"),
+        dry_run=bool(parameters.get("dry_run")),
+        parameters=parameters,
+        window=told.get("window") or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
+        watermark=told.get("watermark") or asked.get("watermark") or {},
+        counts=told.get("counts") or {},
+        sources=told.get("sources") or {},
+        closed=told.get("closed") or 0,
+        error=told.get("error") or "",
+        error_name=told.get("error_name") or "",
+        failures=told.get("failures") or {},
+        reject_reasons=told.get("reject_reasons") or {},
+        oddities=told.get("oddities") or {},
+        notebook=notebook,
+        notebook_sha256=told.get("notebook_sha256") or "",
+        pruned=notebook in pruned,
+        rerun_of=asked.get("rerun_of") or "",
+        started_by=asked.get("started_by") or "",
+        git_commit=asked.get("git_commit") or "",
+        python=asked.get("python") or "",
+        platform=asked.get("platform") or "",
+        packages=asked.get("packages") or {},
+        start_line=start.seq,
+        end_line=end.seq if end else 0,
+    )
+
+
+_IN_A_ROW: Final = ("run_id", "status", "started", "ended", "seconds", "dry_run", "closed", "error", "notebook")
+
+
+def _row(run: RunRecord) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in _IN_A_ROW} | {name: run.counts.get(name) for name in COLUMNS}

@@ -1,0 +1,1 @@
+"""The analyst's desk: JupyterLab, the RFPs in pandas, exports."""
