@@ -11,8 +11,10 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
+from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
 from futurscam_lib.load import local_server
+from tests.made_runs import MadeRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +82,12 @@ def home(
     monkeypatch.setenv("FUTURSCAM_KEYRING", "false")
     monkeypatch.setenv("MONGO_URI", mongod_uri)
     return settings_module.load()
+
+
+@pytest.fixture
+def made(home: Settings) -> MadeRuns:
+    """Adds runs that never ran to `home`."""
+    return MadeRuns(home, clock.parse("2026-11-01T00:00:00Z"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
