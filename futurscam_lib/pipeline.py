@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock, plots
+from futurscam_lib import clock, details, plots
 from futurscam_lib import counts as accounting
 from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
@@ -234,6 +234,12 @@ class Run(Shown):
             reject_reasons=reasons,
             oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
         )
+
+    def details(self) -> dict[str, Any]:
+        """What was new, what changed, what was rejected, and the schema of the documents; see `details.of_run`."""
+        if self._transformed is None or self._loaded is None:
+            raise UsageError("The run is not complete: call extract(), transform() and load() first.")
+        return details.of_run(self._transformed, self._loaded, sources=list(self._counts))
 
     def timeline(self) -> Picture:
         """RFPs of this run per hour or day of their last change."""

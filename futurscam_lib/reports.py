@@ -156,7 +156,7 @@ class LoadReport(Shown):
     @property
     def updated(self) -> Table:
         """Which fields changed from what to what."""
-        rows = [(c.reference or c.job_id, c.title, c.field, *_before_and_after(c)) for c in self.changes]
+        rows = [(c.reference or c.job_id, c.title, c.field, *before_and_after(c)) for c in self.changes]
         count = sum(one.updated for one in self.counts.values())
         notes = [f"{count:,} document(s) were updated."] if count else []
         return Table(("reference", "title", "field", "from", "to"), rows, title="What updates changed", notes=notes)
@@ -238,7 +238,7 @@ class Summary(Shown):
         return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)
 
 
-def _before_and_after(change: Change) -> tuple[Any, Any]:
+def before_and_after(change: Change) -> tuple[Any, Any]:
     """Long texts are told by their length: what changed in them is for a diff, not for a table."""
     long_text = 300
     if any(isinstance(value, str) and len(value) > long_text for value in (change.before, change.after)):

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotations at run time
-from typing import Annotated, Final, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args, get_origin
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+from typing_extensions import TypedDict, get_type_hints, is_typeddict  # pydantic needs these before Python 3.12
 
 from futurscam_lib.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_JOB_ID: Final = 200
 """A longer id is none: hundreds of ids are looked up with one command, which may hold 16 MB."""
@@ -106,6 +109,7 @@ class RfpContent(TypedDict):
 
 
 _CHECK: Final = TypeAdapter(RfpContent)
+_WORDS: Final = {str: "text", float: "number", bool: "true or false", datetime: "date", type(None): "null"}
 
 
 class VersionKey(NamedTuple):
@@ -163,6 +167,24 @@ class Rfp:
             path = ".".join(str(part) for part in first["loc"])
             raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
         return cls(content, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+
+
+def schema() -> dict[str, str]:
+    """The type of each field of a document, as words: `skills[].name` is `text`, `company.city` is `text or null`."""
+    return dict(_fields(RfpContent, ""))
+
+
+def _fields(of: type[Any], path: str) -> Iterator[tuple[str, str]]:
+    for name, hint in get_type_hints(of).items():
+        origin: Any = get_origin(hint)
+        if is_typeddict(hint):
+            yield from _fields(hint, f"{path}{name}.")
+        elif origin is list:
+            yield from _fields(get_args(hint)[0], f"{path}{name}[].")
+        else:
+            kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+            null = [_WORDS[type(None)]] if type(None) in get_args(hint) else []
+            yield f"{path}{name}", " or ".join([*(_WORDS[kind] for kind in kinds), *null])
 
 
 def content_hash(content: RfpContent) -> str:

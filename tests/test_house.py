@@ -27,7 +27,7 @@ BASE = {
     *("operation_settings", "home_settings", "alert_urls"),
 }
 ABOVE = ("opening", "pipeline", "run", "cli", "__main__")
-BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports"}
+BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports", "details"}
 
 Graph = dict[str, set[str]]
 

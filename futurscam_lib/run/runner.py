@@ -49,6 +49,7 @@ class Request:
         sources: Their names; empty: all that are configured.
         overlap: How far behind to read again; None: the setting.
         dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
+        rerun_of: The run whose window is read again; empty: none.
     """
 
     since: datetime | None = None
@@ -56,6 +57,7 @@ class Request:
     sources: tuple[str, ...] = ()
     overlap: timedelta | None = None
     dry_run: bool = False
+    rerun_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class _Supervised:
         self._bury_crashed()
         parameters = self._parameters(before)
         told = facts.of_start(parameters, watermark=before, started_by=started_by())
+        if self._request.rerun_of:
+            told["rerun_of"] = self._request.rerun_of
         self._append("start", **told)
         narrate.started(told, run_id=self._run_id, notebook=self._output)
         spent = clock.now() - self._started
