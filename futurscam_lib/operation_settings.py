@@ -1,4 +1,4 @@
-"""The settings of what watches over runs: logs, alerts."""
+"""The settings of what watches over runs: logs, the ledger, alerts."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ class OperationSettings(BaseModel, frozen=True):
             "200",
             kinds.whole(1, 100_000),
             "How much all logs may hold; the oldest go first.",
+        ),
+    ]
+    ledger_key: Annotated[
+        SecretStr | None,
+        Variable(
+            "FUTURSCAM_LEDGER_KEY",
+            "",
+            Kind(kinds.key, "16 to 1000 characters, such as 32 random ones"),
+            "Seals the ledger of the runs, so that not even one who writes all of it anew goes unseen.",
+            secret=True,
         ),
     ]
     alert_urls: Annotated[

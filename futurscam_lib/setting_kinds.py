@@ -130,6 +130,13 @@ def secret(text: str) -> SecretStr:
     return SecretStr(text)
 
 
+def key(text: str) -> SecretStr:
+    """The same, long enough not to be guessed."""
+    if not 16 <= len(line(text)) <= MAX_LINE:  # noqa: PLR2004
+        raise ValueError
+    return SecretStr(text)
+
+
 def tenant(text: str) -> str:
     """What stands between two slashes of an address."""
     if not re.fullmatch(r"[A-Za-z0-9.-]{1,255}", text):

@@ -373,6 +373,7 @@ def test_a_secret_comes_from_the_keyring_last(tmp_path: Path, ring: MemoryKeyrin
 
     ring.asked = 0
     elsewhere = {"FUTURSCAM_ALERT_URLS": "json://host", "FUTURSCAM_HEALTHCHECK_URL": "https://host/path"}
+    elsewhere["FUTURSCAM_LEDGER_KEY"] = "x" * 32
     settings.load(places | elsewhere | {"MONGO_URI": "mongodb://db.example.com"})
     settings.load(environ(tmp_path))
     assert ring.asked == 0
@@ -636,8 +637,8 @@ def test_the_keyring_is_asked_for_what_is_of_use(tmp_path: Path, ring: MemoryKey
     settings.explain({"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_SOURCES": sources})
 
     secrets = sum(variable.secret for variable in settings.TABLE.values())
-    assert ring.asked == (3 if sources == "folder" else secrets)
-    assert secrets == 10
+    assert ring.asked == (4 if sources == "folder" else secrets)
+    assert secrets == 11
 
 
 def test_a_representation_of_the_settings_holds_no_secret(tmp_path: Path) -> None:

@@ -1,66 +1,51 @@
 """The ledger `runs/ledger.jsonl`: what each run did, one line an entry, chained by hash.
 
 A line is compact JSON with sorted keys. `hash` is the SHA-256 of the line without `hash`, `prev` the hash of the line
-before, so a line that was changed, moved, added or taken out later shows. What no chain can show by itself is that its
-last lines were taken off; there the executed notebooks in `runs/` tell.
+before, so a line that was changed, moved, added or taken out later shows. That its last lines were taken off shows by
+the head, and that all of it was written anew by the MACs of `seal`, where the ledger has a key.
 
 Events: `start`, `end`, `crashed` (a start that was found without its end; it carries the run_id of that run), `healed`,
-`reset`, `first-run`.
+`reset`, `first-run`, `pruned` (notebooks that were removed because of their age), `sealed` (from here on by a new key).
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import orjson
 from filelock import FileLock, Timeout
 
 from futurscam_lib import clock
+from futurscam_lib.audit import seal as sealing
+from futurscam_lib.audit.entry import (
+    Entry,
+    JsonValue,
+    Misfit,
+    chained,
+    check_link,
+    is_entry,
+    jsonable,
+    line_of,
+    read_entry,
+)
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 from futurscam_lib.files import sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
-JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+    from futurscam_lib.audit.seal import Seal
+    from futurscam_lib.settings import Settings
 
-_NO_PREV: Final = "0" * 64
+__all__ = ["Entry", "JsonValue", "Ledger"]
+
 _BLOCK: Final = 64 * 1024
 _LOCK_SECONDS: Final = 30.0
 """Appending takes milliseconds; who waits longer meets a process that was suspended while it wrote."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the ledger.
-
-    Attributes:
-        seq: Its number, from 1, which is also its line.
-        event: What happened: `start`, `end`, `crashed`, `healed`, `reset`, `first-run`.
-        run_id: The run that it is about; empty where none is.
-        at: When, as `clock.to_text` writes it.
-        facts: What the event's writer says about it.
-        prev: Hash of the line before; 64 zeros in the first.
-        hash: SHA-256 of this line without `hash`, hex.
-    """
-
-    seq: int
-    event: str
-    run_id: str
-    at: str
-    facts: dict[str, Any]
-    prev: str
-    hash: str
-
-
-_TYPES: Final = {field.name: {"seq": int, "facts": dict}.get(field.name, str) for field in fields(Entry)}
+_REMEDY: Final = "Restore it from a backup, or keep it under another name: the next run then begins a new one."
 
 
 class Ledger:
@@ -69,11 +54,22 @@ class Ledger:
     Args:
         path: The file; it and its folder are made by the first `append`.
         redact: Takes secrets out of a text; applied to every string in the facts.
+        seal: Made of the ledger's key; None: it has none. Reading needs none.
     """
 
-    def __init__(self, path: Path, *, redact: Callable[[str], str] = str) -> None:
+    def __init__(self, path: Path, *, redact: Callable[[str], str] = str, seal: Seal | None = None) -> None:
         """See the class."""
-        self._path, self._redact = path, redact
+        self._path, self._redact, self._sealing = path, redact, seal
+
+    @classmethod
+    def of(cls, settings: Settings) -> Ledger:
+        """That of the configured home, to write in."""
+        key = settings.ledger_key
+        return cls(
+            settings.ledger_file,
+            redact=settings.redactor(),
+            seal=sealing.Seal(key.get_secret_value()) if key else None,
+        )
 
     def append(self, event: str, *, at: datetime, run_id: str, facts: Mapping[str, JsonValue]) -> Entry:
         """Add one entry, on the disk when this returns; a torn last line is healed first.
@@ -84,12 +80,21 @@ class Ledger:
             RetryLater: Another process kept the ledger for longer than one should.
             OSError: The disk is full, or the folder is not writable; at worst a torn line is left, to be healed.
         """
-        clean = self._jsonable(facts)
-        with self._locked(), self._open() as file:
+        clean = jsonable(facts, self._redact)
+        with self._writing() as file:
             last, _ = self._heal(file, at=at)
-            entry = _chained(last, event=event, run_id=run_id, at=at, facts=clean)
-            _put(file, file.seek(0, os.SEEK_END), _line_of(entry) + b"\n")
-        return entry
+            return self._add(file, last, event=event, at=at, run_id=run_id, facts=clean)
+
+    def seal(self, *, at: datetime, facts: Mapping[str, JsonValue]) -> Entry:
+        """Add the entry from which on the ledger is sealed with this key; what stands before it is sealed by it, too.
+
+        Raises:
+            OperatorMustAct, RetryLater, OSError: See `append`.
+        """
+        clean = jsonable(facts, self._redact)
+        with self._writing() as file:
+            last, _ = self._heal(file, at=at, sealing_anew=True)
+            return self._add(file, last, event="sealed", at=at, run_id="", facts=clean)
 
     def heal(self, *, at: datetime) -> Entry | None:
         """Repair a last line that a kill or a power cut left without its end.
@@ -105,7 +110,7 @@ class Ledger:
         """
         if not self._path.exists():
             return None
-        with self._locked(), self._open() as file:
+        with self._writing() as file:
             return self._heal(file, at=at)[1]
 
     def entries(self) -> Iterator[Entry]:
@@ -122,9 +127,9 @@ class Ledger:
             older = None
             for number, raw in enumerate(file, start=1):
                 try:
-                    entry = _entry(raw.removesuffix(b"\n"))
-                    _check_link(entry, older)
-                except _Misfit as misfit:
+                    entry = read_entry(raw.removesuffix(b"\n"))
+                    check_link(entry, older)
+                except Misfit as misfit:
                     if raw.endswith(b"\n") or misfit.is_link:
                         raise self._changed(number, misfit) from None
                     return
@@ -171,36 +176,63 @@ class Ledger:
                         return clock.parse(text)
         return None
 
-    def _heal(self, file: BinaryIO, *, at: datetime) -> tuple[Entry | None, Entry | None]:
+    def _add(
+        self, file: BinaryIO, last: Entry | None, *, event: str, at: datetime, run_id: str, facts: dict[str, Any]
+    ) -> Entry:
+        entry = chained(last, event=event, run_id=run_id, at=at, facts=facts, seal=self._sealing)
+        _put(file, file.seek(0, os.SEEK_END), line_of(entry) + b"\n")
+        sealing.write_head(self._path, entry.seq, entry.hash, seal=self._sealing)
+        return entry
+
+    def _heal(self, file: BinaryIO, *, at: datetime, sealing_anew: bool = False) -> tuple[Entry | None, Entry | None]:
         """Give the last entry, and that again where it is a `healed` one that this call wrote."""
         begin, tail = next(_lines_backwards(file))
         last = next(self._backwards(file), None)
+        self._check_end(last, sealing_anew=sealing_anew)
         if not tail:
             return last, None
-        if _is_entry(tail):
+        if is_entry(tail):
             _put(file, begin + len(tail), b"\n")
             return last, None
-        facts = self._jsonable({"text": tail.decode(errors="replace"), "bytes": len(tail)})
-        healed = _chained(last, event="healed", run_id="", at=at, facts=facts)
+        facts = jsonable({"text": tail.decode(errors="replace"), "bytes": len(tail)}, self._redact)
+        healed = chained(last, event="healed", run_id="", at=at, facts=facts, seal=self._sealing)
         # Over the torn text, which stays on the disk until this line stands: a kill in between loses nothing.
-        _put(file, begin, _line_of(healed) + b"\n")
+        _put(file, begin, line_of(healed) + b"\n")
+        sealing.write_head(self._path, healed.seq, healed.hash, seal=self._sealing)
         return healed, healed
+
+    def _check_end(self, last: Entry | None, *, sealing_anew: bool) -> None:
+        """Make sure that the ledger's end is the one that was written last, before anything is added to it.
+
+        Raises:
+            OperatorMustAct: It is not, or cannot be known to be.
+        """
+        try:
+            head = sealing.read_head(self._path)
+            sealing.check_head(head, last)
+            if not sealing_anew:
+                sealing.check_seal(head, last, self._sealing)
+        except ValueError as error:
+            raise OperatorMustAct(
+                f"{self._path}: {error}.\n"
+                f"Nothing was written. `futurscam runs verify` tells what else was changed. {_REMEDY}"
+            ) from error
 
     def _backwards(self, file: BinaryIO) -> Iterator[Entry]:
         lines = _lines_backwards(file)
         begin, tail = next(lines)
-        newer = _entry(tail) if _is_entry(tail) else None
+        newer = read_entry(tail) if is_entry(tail) else None
         for older_begin, raw in lines:
             with self._blaming(file, older_begin):
-                older = _entry(raw)
+                older = read_entry(raw)
             if newer is not None:
                 with self._blaming(file, begin):
-                    _check_link(newer, older)
+                    check_link(newer, older)
                 yield newer
             newer, begin = older, older_begin
         if newer is not None:
             with self._blaming(file, begin):
-                _check_link(newer, None)
+                check_link(newer, None)
             yield newer
 
     @contextmanager
@@ -208,17 +240,18 @@ class Ledger:
         """Name the line that begins at `begin`, which nobody has counted on the way backwards."""
         try:
             yield
-        except _Misfit as misfit:
+        except Misfit as misfit:
             raise self._changed(_line_number(file, begin), misfit) from None
 
-    def _jsonable(self, facts: Mapping[str, JsonValue]) -> dict[str, Any]:
-        """Redact the facts and bring them into the form in which they will be read again."""
-        try:
-            clean: dict[str, Any] = orjson.loads(_canonical(_cleaned(facts, self._redact)))
-        except RecursionError as error:
-            msg = "the facts hold themselves, or are nested too deeply"
-            raise TypeError(msg) from error
-        return clean
+    @contextmanager
+    def _writing(self) -> Iterator[BinaryIO]:
+        """The file, for this process alone; a new one where there is none."""
+        with self._locked():
+            if not self._path.exists():
+                # Of a ledger that was put away; its end is not that of the one which begins now.
+                sealing.head_path(self._path).unlink(missing_ok=True)
+            with self._open() as file:
+                yield file
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -245,104 +278,12 @@ class Ledger:
             sync_folder(self._path.parent)
             return file
 
-    def _changed(self, number: int, misfit: _Misfit) -> OperatorMustAct:
+    def _changed(self, number: int, misfit: Misfit) -> OperatorMustAct:
         return OperatorMustAct(
             f"{self._path}, line {number}: {misfit}.\n"
             "The ledger was changed after it was written (by hand, by a program, by a broken disk), so it no longer "
-            "proves what the runs did. It was left as it is.\n"
-            "Restore it from a backup, or keep it under another name: the next run then begins a new one."
+            f"proves what the runs did. It was left as it is.\n{_REMEDY}"
         )
-
-
-class _Misfit(ValueError):
-    """A line is not what the ledger writes there."""
-
-    def __init__(self, message: str, *, is_link: bool = False) -> None:
-        super().__init__(message)
-        self.is_link = is_link
-
-
-def _entry(raw: bytes) -> Entry:
-    """Read one line, without its newline."""
-    try:
-        content = orjson.loads(raw)
-    except ValueError:
-        raise _Misfit("it is not JSON") from None
-    if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != _TYPES:
-        raise _Misfit("it is not an entry of a ledger")
-    entry = Entry(**content)
-    if _hash_of(content) != entry.hash:
-        raise _Misfit("the hash does not fit its content")
-    if _line_of(entry) != raw:
-        raise _Misfit("the content fits its hash, but is not written as the ledger writes it")
-    return entry
-
-
-def _is_entry(raw: bytes) -> bool:
-    try:
-        _entry(raw)
-    except _Misfit:
-        return False
-    return True
-
-
-def _check_link(entry: Entry, older: Entry | None) -> None:
-    due = older.seq + 1 if older else 1
-    if entry.seq != due:
-        raise _Misfit(f"its number is {entry.seq} where {due} is due", is_link=True)
-    if entry.prev != (older.hash if older else _NO_PREV):
-        raise _Misfit("it does not continue the line before it", is_link=True)
-
-
-def _chained(last: Entry | None, *, event: str, run_id: str, at: datetime, facts: dict[str, Any]) -> Entry:
-    content: dict[str, Any] = {
-        "seq": last.seq + 1 if last else 1,
-        "event": event,
-        "run_id": run_id,
-        "at": clock.to_text(at),
-        "facts": facts,
-        "prev": last.hash if last else _NO_PREV,
-    }
-    return Entry(**content, hash=_hash_of(content))
-
-
-def _hash_of(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_canonical({name: content[name] for name in _TYPES if name != "hash"})).hexdigest()
-
-
-def _line_of(entry: Entry) -> bytes:
-    return _canonical({name: getattr(entry, name) for name in _TYPES})
-
-
-def _canonical(content: object) -> bytes:
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-
-
-def _cleaned(value: object, redact: Callable[[str], str]) -> object:
-    """Copy what JSON can hold, strings redacted.
-
-    Not left to orjson, which would write a dataclass or a date by itself, past the redaction, and NaN as null.
-    """
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return redact(_without_surrogates(value))
-        case int():
-            return int(value)
-        case float() if math.isfinite(value):
-            return float(value)
-        case Mapping() if all(isinstance(key, str) for key in value):
-            return {_cleaned(key, redact): _cleaned(item, redact) for key, item in value.items()}
-        case list() | tuple():
-            return [_cleaned(item, redact) for item in value]
-    msg = f"the ledger holds JSON, which has no {type(value).__name__} like {value!r:.60}"
-    raise TypeError(msg)
-
-
-def _without_surrogates(text: str) -> str:
-    """Replace what UTF-8 cannot write; a pair of surrogates becomes the character that it means."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _put(file: BinaryIO, begin: int, data: bytes) -> None:

@@ -37,7 +37,7 @@ def reset(configured: Settings, to: datetime, *, now: datetime) -> str:
         except OperatorMustAct:
             standing = None  # What cannot be read is what a reset is for.
         before = clock.to_text(standing) if standing else None
-        Ledger(configured.ledger_file, redact=configured.redactor()).append(
+        Ledger.of(configured).append(
             "reset",
             at=now,
             run_id=f"reset-{reset_id}",

@@ -142,7 +142,7 @@ class _Supervised:
         self._settings, self._request, self._run_id, self._started = configured, request, run_id, started
         self._clock = time.monotonic()
         self._redact = configured.redactor()
-        self._ledger = Ledger(configured.ledger_file, redact=self._redact)
+        self._ledger = Ledger.of(configured)
         self._watermark = Watermark(configured.watermark_file)
         self._notebook = configured.notebook(NOTEBOOK)
         self._output = configured.runs / f"{started:%Y-%m}" / f"{run_id}.ipynb"

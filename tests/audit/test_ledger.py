@@ -20,8 +20,10 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from futurscam_lib.audit import entry as entry_module
 from futurscam_lib.audit import ledger as module
 from futurscam_lib.audit.ledger import Entry, Ledger
+from futurscam_lib.audit.seal import Seal, head_path
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 
 T0 = datetime(2026, 11, 23, 12, 5, 1, 223_000, tzinfo=UTC)
@@ -155,6 +157,7 @@ def test_a_kill_while_healing_loses_nothing(ledger: Ledger, monkeypatch: pytest.
     """The torn text is overwritten by a line that holds it; wherever that stops, the next try heals."""
     append(ledger, "start")
     whole = path_of(ledger).read_bytes()
+    head = head_path(path_of(ledger)).read_bytes()
     torn = b'{"at":"2026-11-23T12:05:01.223000+00:00","event":"end","facts":{"status":"o'
     path_of(ledger).write_bytes(whole + torn)
     healed = ledger.heal(at=T0)
@@ -164,6 +167,7 @@ def test_a_kill_while_healing_loses_nothing(ledger: Ledger, monkeypatch: pytest.
 
     for cut in range(len(line)):
         path_of(ledger).write_bytes(whole + line[:cut] + torn[cut:])
+        head_path(path_of(ledger)).write_bytes(head)
         ledger.heal(at=T0)
         events = [entry.event for entry in ledger.entries()]
         assert events in (["start", "healed"], ["start", "healed", "healed"])
@@ -268,8 +272,8 @@ def test_an_entry_made_anew_with_a_right_hash_breaks_the_next_link(ledger: Ledge
     first = append(ledger, "end", status="failed")
     append(ledger, "start")
     lines = path_of(ledger).read_bytes().splitlines()
-    forged = module._chained(None, event="end", run_id=RUN, at=T0, facts={"status": "ok"})
-    path_of(ledger).write_bytes(module._line_of(forged) + b"\n" + lines[1] + b"\n")
+    forged = entry_module.chained(None, event="end", run_id=RUN, at=T0, facts={"status": "ok"})
+    path_of(ledger).write_bytes(entry_module.line_of(forged) + b"\n" + lines[1] + b"\n")
 
     assert forged == replace(first, facts={"status": "ok"}, hash=forged.hash)
     for reader in (ledger.entries, ledger.backwards):
