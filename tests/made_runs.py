@@ -94,7 +94,7 @@ class MadeRuns:
             "platform": "Linux",
             "pid": 1,
         }
-        ledger = Ledger(self.settings.ledger_file)
+        ledger = Ledger.of(self.settings)
         ledger.append("start", at=started, run_id=name, facts=start)
         self.made.append(name)
         by_source = sources or {"folder": counts()}

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from futurscam_lib.audit import entry as entry_module
 from futurscam_lib.audit import ledger as module
 from futurscam_lib.audit.ledger import Entry, Ledger
-from futurscam_lib.audit.seal import Seal, head_path
+from futurscam_lib.audit.seal import head_path
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 
 T0 = datetime(2026, 11, 23, 12, 5, 1, 223_000, tzinfo=UTC)

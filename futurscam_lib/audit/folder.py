@@ -1,0 +1,162 @@
+"""The folder of the runs: whether each notebook is what its run left, and what is there besides."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from futurscam_lib.ahead import ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from futurscam_lib.audit.entry import Entry
+
+HTML: Final = "html"
+REVIEW: Final = "review.html"
+_OWN: Final = {"ledger.jsonl", "ledger.jsonl.lock", "ledger.head", REVIEW, ".gitkeep"}
+_OF_THE_SYSTEM: Final = {"desktop.ini", "thumbs.db", ".ds_store"}
+_TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_PART: Final = ".part"
+_CHECKPOINTS: Final = ".ipynb_checkpoints"
+_THREADS: Final = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A notebook of which the ledger tells.
+
+    Attributes:
+        run_id: Its run.
+        line: The ledger's line that says what it is.
+        sha256: What it must be; empty where the run could say nothing of it.
+        pruned: It was removed because of its age.
+        ended: The run has an end.
+    """
+
+    run_id: str
+    line: int
+    sha256: str = ""
+    pruned: bool = False
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Left:
+    """The notebooks that runs left, by their path below the folder, as a ledger tells."""
+
+    notebooks: dict[str, Promised] = field(default_factory=dict)
+
+    def see(self, entry: Entry) -> None:
+        """Look at one entry, oldest first."""
+        path = entry.facts.get("notebook")
+        if entry.event == "pruned" and isinstance(removed := entry.facts.get("notebooks"), dict):
+            for name, digest in removed.items():
+                known = self.notebooks.get(name)
+                self.notebooks[name] = Promised(known.run_id if known else "", entry.seq, str(digest), pruned=True)
+        elif entry.event in {"start", "end", "crashed"} and isinstance(path, str):
+            digest = str(entry.facts.get("notebook_sha256") or "")
+            self.notebooks[path] = Promised(entry.run_id, entry.seq, digest, ended=entry.event != "start")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file that was looked at, or that is missing.
+
+    Attributes:
+        place: Its path below the folder of the home: `runs/2026-11/....ipynb`.
+        problem: What is the matter with it; empty: nothing.
+        serious: Whether that means that the audit log was changed.
+        size: Bytes that were looked at.
+        is_notebook: Whether it is a notebook that the ledger tells of.
+    """
+
+    place: str
+    problem: str = ""
+    serious: bool = False
+    size: int = 0
+    is_notebook: bool = False
+
+
+def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
+    """Compare the folder with what the ledger says; notebooks are hashed by as many threads as there are processors."""
+    there = dict(_files(runs))
+    promised = {name: one for name, one in left.notebooks.items() if one.run_id != active or one.ended}
+    known = promised.keys() & there.keys()
+    for name in sorted(promised.keys() - known):
+        if problem := _missing(promised[name], has_part=name + _PART in there):
+            yield File(_place(runs, name), problem, serious=bool(promised[name].sha256))
+    yield from ahead(lambda name: _compared(runs, name, promised[name]), sorted(known), threads=_THREADS)
+    pages = {f"{HTML}/{one.run_id}.html" for one in left.notebooks.values()}
+    for name in sorted(there.keys() - left.notebooks.keys() - pages):
+        yield from _besides(runs, name, left, active)
+
+
+def _files(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All files, by their path with `/`; what a link leads to is not entered."""
+    try:
+        found = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for one in found:
+        name = f"{below}{one.name}"
+        if one.is_dir(follow_symlinks=False):
+            yield from _files(folder / one.name, f"{name}/")
+        else:
+            yield name, one
+
+
+def _compared(runs: Path, name: str, promised: Promised) -> File:
+    place = _place(runs, name)
+    try:
+        with (runs / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except OSError as error:
+        return File(place, f"It cannot be read ({error.strerror or error}).", serious=True, is_notebook=True)
+    problem, serious = "", False
+    if promised.sha256 and digest != promised.sha256:
+        serious = True
+        problem = (
+            f"It was changed after its run: its SHA-256 is {digest}, line {promised.line} of the ledger says "
+            f"{promised.sha256}."
+        )
+    elif promised.pruned:
+        problem = f"Line {promised.line} of the ledger says that it was removed because of its age; it is still there."
+    elif not promised.sha256:
+        problem = f"The ledger (line {promised.line}) does not say what it is: its run came to no proper end."
+    return File(place, problem, serious=serious, size=size, is_notebook=True)
+
+
+def _missing(promised: Promised, *, has_part: bool) -> str:
+    if promised.pruned or not promised.ended:
+        return ""
+    if promised.sha256:
+        return f"It is missing; line {promised.line} of the ledger says what the run had left."
+    return "" if has_part else f"The run could keep no notebook (line {promised.line} of the ledger)."
+
+
+def _besides(runs: Path, name: str, left: Left, active: str) -> Iterator[File]:
+    """A file that the ledger does not tell of."""
+    folder, _, file = name.rpartition("/")
+    place = _place(runs, name)
+    whole = left.notebooks.get(name.removesuffix(_PART))
+    if (not folder and file in _OWN) or file.lower() in _OF_THE_SYSTEM:
+        return
+    if _CHECKPOINTS in folder.split("/"):
+        yield File(place, "A checkpoint that Jupyter made of an opened notebook; it can be removed.")
+    elif _TEMPORARY.fullmatch(file):
+        yield File(place, "What a kill left of a file that was being written; it can be removed.")
+    elif name.endswith(_PART) and whole is not None:
+        if whole.run_id != active:
+            yield File(place, f"What {whole.run_id}, which came to no proper end, had saved until then.")
+    else:
+        yield File(place, "No run left this; it was put there.", serious=True)
+
+
+def _place(runs: Path, name: str) -> str:
+    return f"{runs.name}/{name}"

@@ -1,0 +1,120 @@
+"""The lines of a ledger one by one, whatever was done to them: what can be read, and all that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from futurscam_lib.audit import seal as sealing
+from futurscam_lib.audit.entry import Entry, Misfit, check_link, read_entry
+from futurscam_lib.audit.seal import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from futurscam_lib.audit.seal import Head, Seal
+
+_ADOPT: Final = f"; if {KEY} is new and all else is right: futurscam runs seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one line.
+
+    Attributes:
+        line: Its number in the file, from 1; that after the last one where something is missing at the end.
+        what: A clause for a person.
+        torn: It is the last line and has no end, as a power cut leaves it; the next run heals it.
+    """
+
+    line: int
+    what: str
+    torn: bool = False
+
+
+def read_lines(path: Path, told: Callable[[Fault], object]) -> Iterator[tuple[int, Entry]]:
+    """Give each entry that can be read with the number of its line; `told` hears what is wrong.
+
+    What a changed line said is not given; one that stands in the wrong place is.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    older: Entry | None = None
+    skipped = False
+    with file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                entry = read_entry(raw.removesuffix(b"\n"))
+            except Misfit as misfit:
+                told(Fault(number, str(misfit), torn=not raw.endswith(b"\n")))
+                # What follows a line that cannot be believed has nothing to be compared with.
+                skipped = True
+                continue
+            if not skipped:
+                _follow(entry, older, number, told)
+            elif older is not None and entry.seq <= older.seq:
+                told(Fault(number, f"its number is {entry.seq}, after {older.seq}"))
+            older, skipped = entry, False
+            yield number, entry
+
+
+def _follow(entry: Entry, older: Entry | None, number: int, told: Callable[[Fault], object]) -> None:
+    try:
+        check_link(entry, older)
+    except Misfit as misfit:
+        due = older.seq + 1 if older else 1
+        gone = f"; {entry.seq - due} line(s) before it are gone or moved" if entry.seq > due else ""
+        told(Fault(number, f"{misfit}{gone}"))
+
+
+class SealCheck:
+    """Whether lines are sealed with the key, as they pass.
+
+    A `sealed` entry vouches with its MAC for all that stands before it, so only what follows the last of them has to
+    be sealed line by line.
+    """
+
+    def __init__(self, seal: Seal | None) -> None:
+        """Prepare; without a key nothing can be checked."""
+        self._seal = seal
+        self._faults: list[Fault] = []
+        self.sealed = 0
+        self.since = 0
+
+    def see(self, number: int, entry: Entry) -> None:
+        """Look at one line."""
+        if entry.event == "sealed":
+            self._faults, self.since = [], number
+        if not entry.mac:
+            if self._seal or self.sealed:
+                self._faults.append(Fault(number, "it is not sealed with the key"))
+            return
+        self.sealed += 1
+        if self._seal and not self._seal.fits_line(entry.hash, entry.mac):
+            self._faults.append(Fault(number, "it is not sealed with this key, but with another one"))
+
+    def faults(self) -> list[Fault]:
+        """What is wrong, once all lines have passed; lines after the first one are counted only."""
+        if not self._faults:
+            return []
+        first, *others = self._faults
+        more = f", nor are {len(others):,} line(s) after it" if others else ""
+        return [Fault(first.line, f"{first.what}{more}{'' if self.sealed else _ADOPT}")]
+
+
+def check_end(path: Path, last: Entry | None, lines: int, seal: Seal | None) -> Iterator[Fault]:
+    """What the head says is wrong with the end of a ledger."""
+    try:
+        head: Head | None = sealing.read_head(path)
+        sealing.check_head(head, last)
+    except ValueError as error:
+        yield Fault(lines + 1, str(error))
+        return
+    if seal is None or last is None or not seal.fits_line(last.hash, last.mac):
+        return  # What is wrong with the seals of lines is told there.
+    if head is None or not seal.fits_head(head):
+        what = "is missing" if head is None else "is not sealed with the key"
+        yield Fault(lines + 1, f"{sealing.HEAD}, which names the last line, {what}")

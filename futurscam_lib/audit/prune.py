@@ -1,0 +1,142 @@
+"""Retention: notebooks of old runs are removed, and the ledger keeps what they were."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib.audit.folder import HTML
+from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.errors import UsageError
+from futurscam_lib.show import Shown, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from futurscam_lib.audit.entry import JsonValue
+    from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.settings import Settings
+
+FAILED_LONGER: Final = 4
+"""Notebooks of runs that did not end well are kept so many times as long, where nothing else is asked for."""
+
+_AT_ONCE: Final = 500
+
+
+@dataclass(slots=True, repr=False)
+class Pruned(Shown):
+    """What `prune` removed.
+
+    Attributes:
+        notebooks: Their paths below the folder of the runs.
+        size: Their bytes.
+        kept: Those that were old enough and were kept, with the reason.
+        dry_run: Whether that is only what it would do.
+    """
+
+    dry_run: bool
+    notebooks: list[str] = field(default_factory=list)
+    size: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {"dry_run": self.dry_run, "notebooks": self.notebooks, "bytes": self.size, "kept": self.kept}
+
+    def table(self) -> Table:
+        """For a terminal."""
+        did = "would be removed" if self.dry_run else "were removed; the ledger keeps what they were"
+        notes = [f"{len(self.notebooks):,} notebooks ({self.size / 1e6:,.1f} MB) {did}."]
+        return Table(("kept all the same", "because"), list(self.kept.items()), notes=notes)
+
+
+def prune(
+    settings: Settings,
+    *,
+    keep: timedelta,
+    keep_failed: timedelta,
+    now: datetime,
+    started_by: str,
+    dry_run: bool = False,
+) -> Pruned:
+    """Remove the notebooks of runs that ended longer ago, and the pages made of them.
+
+    What is removed stands in the ledger before it goes, with its hash, so that it is not missed and could be
+    recognised. A notebook that is not what its run left is evidence, and is kept.
+
+    Args:
+        settings: Of the home.
+        keep: How long notebooks are kept.
+        keep_failed: The same for runs that did not end well; not less than `keep`.
+        now: The present instant, aware, UTC.
+        started_by: Who does it, for the ledger.
+        dry_run: Tell, and remove nothing.
+
+    Raises:
+        UsageError: Failures would be kept for a shorter time than successes.
+        OperatorMustAct: The ledger was changed; nothing was removed.
+    """
+    if keep_failed < keep:
+        raise UsageError("Notebooks of runs that failed cannot be kept for a shorter time than those of all others.")
+    pruned = Pruned(dry_run)
+    told: dict[str, JsonValue] = {
+        "keep_days": _days(keep),
+        "keep_failed_days": _days(keep_failed),
+        "started_by": started_by,
+    }
+    ledger = Ledger.of(settings)
+    old = dict(_old(settings, keep=keep, keep_failed=keep_failed, now=now, told=pruned))
+    names = sorted(old)
+    for begin in range(0, len(names), _AT_ONCE):
+        some = {name: old[name] for name in names[begin : begin + _AT_ONCE]}
+        if not dry_run:
+            hashes: JsonValue = {name: run.notebook_sha256 for name, (run, _) in some.items()}
+            ledger.append("pruned", at=now, run_id="", facts={"notebooks": hashes, **told})
+        for name, (run, path) in some.items():
+            _remove(run, path, settings.runs, name=name, told=pruned)
+    return pruned
+
+
+def _old(
+    settings: Settings, *, keep: timedelta, keep_failed: timedelta, now: datetime, told: Pruned
+) -> Iterator[tuple[str, tuple[RunRecord, Path]]]:
+    """Notebooks that are to go: by path, their run and the file."""
+    history = History.of(settings)
+    for run in history.newest():
+        longest = keep if run.status == "ok" else keep_failed
+        if run.status == UNFINISHED or run.ended is None or run.ended >= now - longest or not run.notebook_sha256:
+            continue
+        path = history.path(run)
+        if not path.exists():
+            continue  # Removed before, or missing: that is for `verify` to tell.
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != run.notebook_sha256:
+            told.kept[run.notebook] = "it was changed after its run: see futurscam runs verify"
+            continue
+        yield run.notebook, (run, path)
+
+
+def _remove(run: RunRecord, path: Path, runs: Path, *, name: str, told: Pruned) -> None:
+    size = path.stat().st_size
+    if not told.dry_run:
+        try:
+            path.unlink()
+        except OSError as error:
+            # Windows does not remove what a program has open; the next time it goes.
+            told.kept[name] = f"it could not be removed ({error.strerror or error})"
+            return
+        (runs / HTML / f"{run.run_id}.html").unlink(missing_ok=True)
+        with suppress(OSError):  # Other notebooks are in it.
+            path.parent.rmdir()
+    told.notebooks.append(name)
+    told.size += size
+
+
+def _days(length: timedelta) -> float:
+    return round(length.total_seconds() / 86400, 3)

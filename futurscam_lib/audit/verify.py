@@ -1,0 +1,206 @@
+"""Whether the audit log is what the runs left: every line of the ledger, every notebook, and nothing besides."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit import folder
+from futurscam_lib.audit.continuity import Continuity
+from futurscam_lib.audit.lines import Fault, SealCheck, check_end, read_lines
+from futurscam_lib.audit.seal import KEY, Seal
+from futurscam_lib.errors import ExitCode, OperatorMustAct
+from futurscam_lib.show import Shown, Table
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from futurscam_lib.audit.continuity import Jump
+    from futurscam_lib.audit.entry import Entry
+    from futurscam_lib.settings import Settings
+
+_ROWS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as the runs left it, or that a reviewer should know.
+
+    Attributes:
+        place: The file, and the line where it is the ledger's: `ledger.jsonl, line 12`.
+        what: What is the matter, a sentence.
+        serious: Whether something was changed, removed or inserted, or time was passed over.
+    """
+
+    place: str
+    what: str
+    serious: bool = True
+
+
+@dataclass(slots=True, repr=False)
+class Verified(Shown):
+    """What `verify` saw.
+
+    Attributes:
+        findings: All that is not as it should be; those of the ledger first, in its order.
+        lines, runs, notebooks, size: How much was looked at: lines of the ledger, runs, notebooks and their bytes.
+        sealed: Lines that carry a seal.
+        key: Whether the seals could be checked.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    lines: int = 0
+    runs: int = 0
+    notebooks: int = 0
+    size: int = 0
+    sealed: int = 0
+    key: bool = False
+
+    @property
+    def serious(self) -> list[Finding]:
+        """Those for which somebody must act."""
+        return [finding for finding in self.findings if finding.serious]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return ExitCode.OPERATOR_MUST_ACT if self.serious else ExitCode.DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {**asdict(self), "ok": not self.serious}
+
+    def table(self) -> Table:
+        """For a terminal."""
+        rows = [("wrong" if one.serious else "note", one.place, one.what) for one in self.findings]
+        rows.sort(key=lambda row: row[0] != "wrong")
+        return Table(
+            ("", "where", "what"), rows[:_ROWS], title="Findings", notes=[*self._notes()], total=len(rows), limit=_ROWS
+        )
+
+    def _notes(self) -> Iterator[str]:
+        yield (
+            f"{self.lines:,} lines of the ledger, {self.runs:,} runs, {self.notebooks:,} notebooks "
+            f"({self.size / 1e6:,.1f} MB) were looked at."
+        )
+        if self.sealed and not self.key:
+            yield f"{self.sealed:,} lines are sealed; {KEY} is not set, so the seals were not checked."
+        elif self.sealed:
+            yield f"{self.sealed:,} lines are sealed with the key."
+        yield f"{len(self.serious):,} thing(s) are wrong." if self.serious else "Everything is what the runs left."
+
+
+def verify(settings: Settings, *, now: datetime, active: str = "") -> Verified:
+    """Look at the whole audit log; nothing is written.
+
+    Args:
+        settings: Of the home.
+        now: The present instant, aware, UTC.
+        active: The run that holds the lock now; empty: none does.
+    """
+    return _Verifying(settings, now=now, active=active).result()
+
+
+class _Verifying:
+    """One pass over the ledger, one over the folder."""
+
+    def __init__(self, settings: Settings, *, now: datetime, active: str) -> None:
+        self._settings, self._now, self._active = settings, now, active
+        key = settings.ledger_key
+        self._seal = Seal(key.get_secret_value()) if key else None
+        self._found = Verified(key=key is not None)
+        self._left = folder.Left()
+        self._continuity = Continuity()
+        self._open: dict[str, int] = {}
+        self._lost = False
+
+    def result(self) -> Verified:
+        self._read_ledger()
+        self._tell_of_unfinished()
+        self._look_into_folder()
+        self._tell_of_watermark()
+        return self._found
+
+    def _read_ledger(self) -> None:
+        path, seals = self._settings.ledger_file, SealCheck(self._seal)
+        last: Entry | None = None
+        for number, entry in read_lines(path, self._line_fault):
+            self._found.lines, last = number, entry
+            seals.see(number, entry)
+            self._continuity.see(entry)
+            self._left.see(entry)
+            self._see_run(number, entry)
+        self._found.sealed = seals.sealed
+        for fault in [*check_end(path, last, self._found.lines, self._seal), *seals.faults()]:
+            self._fault(fault)
+        if seals.since and self._seal:
+            self._note(seals.since, "From here on the ledger is sealed with the key, and all before it by this line.")
+
+    def _see_run(self, number: int, entry: Entry) -> None:
+        if entry.event == "start":
+            self._found.runs += 1
+            if entry.run_id in self._open:
+                self._fault(Fault(number, f"{entry.run_id} starts a second time"))
+            self._open[entry.run_id] = number
+        elif entry.event in {"end", "crashed"} and self._open.pop(entry.run_id, None) is None and not self._lost:
+            self._fault(Fault(number, f"{entry.run_id} ends, and no line says that it started"))
+        elif entry.event == "healed":
+            self._note(number, "A line that a kill or a power cut had torn was cut off; its text is kept here.")
+
+    def _tell_of_unfinished(self) -> None:
+        for run_id, number in self._open.items():
+            if run_id == self._active:
+                self._note(number, f"{run_id} is active.")
+            else:
+                self._note(number, f"{run_id} started and never ended: it was killed, or the machine went down.")
+
+    def _look_into_folder(self) -> None:
+        for file in folder.look(self._settings.runs, self._left, active=self._active):
+            self._found.notebooks += file.is_notebook
+            self._found.size += file.size
+            if file.problem:
+                self._found.findings.append(Finding(file.place, file.problem, serious=file.serious))
+
+    def _tell_of_watermark(self) -> None:
+        file = self._settings.watermark_file
+        try:
+            standing = Watermark(file).read(now=self._now)
+        except OperatorMustAct as error:
+            self._found.findings.append(Finding(file.name, str(error).replace("\n", " ")))
+            standing = None
+        if not self._active:
+            self._continuity.find(standing)
+        for jump in self._continuity.jumps:
+            place = self._line(jump.line) if jump.line else file.name
+            self._found.findings.append(Finding(place, _told(jump), serious=jump.is_gap and not jump.read_by))
+
+    def _line_fault(self, fault: Fault) -> None:
+        """One fault is told once: what its line would have said is not missed at the lines that follow."""
+        self._lost, self._continuity.standing = True, None
+        self._fault(fault)
+
+    def _fault(self, fault: Fault) -> None:
+        if fault.torn:
+            self._note(fault.line, "The line has no end, as a power cut leaves it; the next run keeps what is left.")
+        else:
+            self._found.findings.append(Finding(self._line(fault.line), f"{fault.what[:1].upper()}{fault.what[1:]}."))
+
+    def _note(self, line: int, what: str) -> None:
+        self._found.findings.append(Finding(self._line(line), what, serious=False))
+
+    def _line(self, number: int) -> str:
+        return f"{self._settings.ledger_file.name}, line {number}"
+
+
+def _told(jump: Jump) -> str:
+    before, after = clock.to_people(jump.before), clock.to_people(jump.after)
+    moved = f"The watermark had been left at {before} and was found at {after}"
+    if not jump.is_gap:
+        return f"{moved}: that time is read twice, which doubles nothing."
+    if jump.read_by:
+        return f"{moved}; what lies between was read by {jump.read_by}."
+    remedy = f"futurscam run --since {clock.to_text(jump.before)}"
+    return f"{moved}, though no run had read what lies between. To have it read: {remedy}"

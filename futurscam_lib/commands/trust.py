@@ -1,0 +1,105 @@
+"""`futurscam runs verify`, `seal` and `prune`: whether the audit log can be trusted, and for how long it is kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from futurscam_lib import clock, settings
+from futurscam_lib.commands.output import Json, print_json
+from futurscam_lib.commands.runs import runs
+from futurscam_lib.errors import OperatorMustAct, UsageError
+from futurscam_lib.naming import started_by
+
+if TYPE_CHECKING:
+    from futurscam_lib.audit.verify import Verified
+    from futurscam_lib.settings import Settings
+
+
+def register(_app: typer.Typer) -> None:
+    """The commands belong to the group `runs`, which is registered by its own module."""
+    runs.command(epilog="Example: futurscam runs verify")(verify)
+    runs.command(epilog="Example: futurscam runs seal")(seal)
+    runs.command(epilog="Example: futurscam runs prune --keep-days 400 --dry-run")(prune)
+
+
+def verify(*, as_json: Json = False) -> None:
+    """Check that the audit log is what the runs left: each line of the ledger, each notebook, and nothing besides.
+
+    Ends with 4 where something was changed, removed or inserted, and names the line or the file.
+    """
+    found = _verified(settings.load())
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        typer.echo(repr(found))
+    raise typer.Exit(int(found.exit_code))
+
+
+def seal(*, as_json: Json = False) -> None:
+    """Use a new key (FUTURSCAM_LEDGER_KEY) from here on; everything that stands in the ledger is sealed by it, too.
+
+    Refuses where `futurscam runs verify` finds that something else is wrong than the missing seal.
+    """
+    from futurscam_lib.audit.ledger import Ledger  # noqa: PLC0415 - only what a command needs is loaded
+
+    configured = settings.load()
+    if configured.ledger_key is None:
+        raise UsageError("FUTURSCAM_LEDGER_KEY is not set; nothing was sealed. Keep the key where you will find it.")
+    wrong = _verified(configured.model_copy(update={"ledger_key": None})).serious
+    if wrong:
+        raise OperatorMustAct(
+            f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what}) `futurscam runs verify` "
+            "tells all of it."
+        )
+    entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
+    if as_json:
+        print_json({"line": entry.seq, "at": entry.at})
+    else:
+        typer.echo(
+            f"Sealed from line {entry.seq} on, and by it all before. Every process that runs here needs the key."
+        )
+
+
+def prune(
+    *,
+    keep_days: Annotated[float, typer.Option(metavar="N", min=1, max=36500, help="How long notebooks are kept.")],
+    keep_failed_days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="M",
+            min=1,
+            max=146000,
+            help="The same for runs that did not end well; 4 times as long when not given.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove the notebooks of old runs; the ledger keeps what they were, and `verify` does not miss them."""
+    from futurscam_lib.audit import prune as retention  # noqa: PLC0415
+
+    keep = timedelta(days=keep_days)
+    keep_failed = timedelta(days=keep_failed_days) if keep_failed_days else keep * retention.FAILED_LONGER
+    found = retention.prune(
+        settings.load(),
+        keep=keep,
+        keep_failed=keep_failed,
+        now=clock.now(),
+        started_by=started_by(),
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        typer.echo(repr(found))
+
+
+def _verified(configured: Settings) -> Verified:
+    from futurscam_lib.audit.verify import verify as look  # noqa: PLC0415
+    from futurscam_lib.run.lock import RunLock  # noqa: PLC0415
+
+    holder = RunLock(configured.lock_file).holder() if configured.lock_file.exists() else None
+    return look(configured, now=clock.now(), active=(holder.run_id or "") if holder else "")

@@ -1,0 +1,155 @@
+"""Retention: old notebooks go, failures stay longer, and the audit log still proves what it proved."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib import clock
+from futurscam_lib.audit.history import History
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.prune import prune
+from futurscam_lib.audit.verify import verify
+from futurscam_lib.errors import OperatorMustAct, UsageError
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from futurscam_lib.audit.prune import Pruned
+    from tests.made_runs import MadeRuns
+
+NOW = clock.parse("2026-11-20T00:00:00Z")
+DAY = timedelta(days=1)
+
+
+def done(made: MadeRuns, **more: Any) -> Pruned:
+    """Keep ten days, failures forty."""
+    asked = {"keep": 10 * DAY, "keep_failed": 40 * DAY, "now": NOW, "started_by": "root on vm"} | more
+    return prune(made.settings, **asked)
+
+
+def there(made: MadeRuns) -> list[str]:
+    """Runs whose notebook is there."""
+    return [name for name in made.made if made.path(name).exists()]
+
+
+@pytest.fixture
+def old(made: MadeRuns) -> MadeRuns:
+    """Runs of 50, 30 and 9 days ago, of each time one that ended well and one that failed."""
+    for days in (50, 30, 9):
+        made.add(NOW - days * DAY)
+        made.add(NOW - days * DAY + timedelta(hours=1), status="failed")
+    Watermark(made.settings.watermark_file).reset(made.watermark)
+    return made
+
+
+def test_old_notebooks_go_and_nothing_is_missed(old: MadeRuns) -> None:
+    """Only those that are old enough, with their pages; verification stays green, the ledger whole."""
+    page = old.settings.runs / "html" / f"{old.made[0]}.html"
+    page.parent.mkdir()
+    page.write_text("")
+
+    pruned = done(old)
+
+    assert there(old) == [old.made[3], *old.made[4:]]
+    assert sorted(pruned.notebooks) == sorted(f"{n[:4]}-{n[4:6]}/{n}.ipynb" for n in old.made[:3])
+    assert not page.exists()
+    assert not (old.settings.runs / "2026-10" / "x").exists()
+    assert verify(old.settings, now=NOW).findings == []
+    history = {run.run_id: run for run in History.of(old.settings).newest()}
+    assert [history[name].pruned for name in old.made] == [True, True, True, False, False, False]
+    assert history[old.made[0]].counts["extracted"] == 0
+    *_, tombstone = Ledger(old.settings.ledger_file).entries()
+    assert tombstone.event == "pruned"
+    assert (tombstone.facts["keep_days"], tombstone.facts["keep_failed_days"]) == (10, 40)
+
+
+def test_doing_it_again_does_nothing(old: MadeRuns) -> None:
+    """There is no second tombstone."""
+    done(old)
+    before = old.settings.ledger_file.read_bytes()
+
+    assert done(old).notebooks == []
+    assert old.settings.ledger_file.read_bytes() == before
+
+
+def test_a_dry_run_removes_nothing(old: MadeRuns) -> None:
+    """It tells the same."""
+    before = old.settings.ledger_file.read_bytes()
+    told = done(old, dry_run=True)
+
+    assert there(old) == old.made
+    assert old.settings.ledger_file.read_bytes() == before
+    again = done(old)
+    assert (again.notebooks, again.size) == (told.notebooks, told.size)
+
+
+def test_evidence_is_kept(old: MadeRuns) -> None:
+    """A notebook that was changed after its run stays, and verification still names it."""
+    path = old.path(old.made[0])
+    path.write_bytes(path.read_bytes() + b" ")
+
+    assert "it was changed after its run" in repr(done(old))
+    assert path.exists()
+    assert [one.place for one in verify(old.settings, now=NOW).serious] == [f"runs/{path.parent.name}/{path.name}"]
+
+
+def test_a_kill_between_tombstone_and_removal(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the ledger says is gone and is still there is a note, and goes the next time."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            done(old)
+    found = verify(old.settings, now=NOW)
+    assert len(found.findings) == 3
+    assert found.serious == []
+
+    done(old)
+    assert verify(old.settings, now=NOW).findings == []
+
+
+def test_a_notebook_that_is_open_stays_until_the_next_time(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: it is told, the others go."""
+
+    def taken(path: Path, **more: bool) -> None:
+        if path.name.startswith(old.made[0]) and path.suffix == ".ipynb":
+            raise PermissionError(13, "in use")
+        remove(path, **more)
+
+    remove = Path.unlink
+    monkeypatch.setattr(Path, "unlink", taken)
+    assert "it could not be removed (in use)" in repr(done(old))
+    assert there(old) == [old.made[0], old.made[3], *old.made[4:]]
+
+
+def test_a_runs_notebook_that_comes_back_must_be_the_same(old: MadeRuns) -> None:
+    """Something else under the name of one that was removed is found."""
+    done(old)
+    path = old.path(old.made[0])
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+
+    assert [one.place for one in verify(old.settings, now=NOW).serious] == [f"runs/{path.parent.name}/{path.name}"]
+
+
+def test_failures_are_kept_at_least_as_long(old: MadeRuns) -> None:
+    """Asking for the contrary is refused."""
+    with pytest.raises(UsageError, match="shorter"):
+        done(old, keep_failed=9 * DAY)
+    assert there(old) == old.made
+
+
+def test_nothing_goes_where_the_ledger_was_changed(old: MadeRuns) -> None:
+    """What could be evidence stays."""
+    raw = old.settings.ledger_file.read_bytes()
+    old.settings.ledger_file.write_bytes(raw.replace(b"root", b"toor", 1))
+
+    with pytest.raises(OperatorMustAct, match="line 1"):
+        done(old)
+    assert there(old) == old.made

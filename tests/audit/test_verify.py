@@ -1,0 +1,468 @@
+"""Verification: whatever was changed, removed or inserted in the audit log is found, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from futurscam_lib import clock
+from futurscam_lib.audit import entry as entries
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.seal import Seal, head_path, write_head
+from futurscam_lib.audit.verify import verify
+from futurscam_lib.errors import OperatorMustAct
+from futurscam_lib.watermark import Watermark
+from tests.made_runs import MadeRuns, executed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from futurscam_lib.audit.verify import Verified
+
+T0 = clock.parse("2026-11-02T08:00:00Z")
+NOW = clock.parse("2026-11-20T00:00:00Z")
+KEY = "a key of more than sixteen letters"
+RUNS = 5
+
+
+@pytest.fixture
+def log(made: MadeRuns) -> MadeRuns:
+    """Five good runs, an hour apart, with the watermark where the last one left it."""
+    fill(made)
+    return made
+
+
+@pytest.fixture
+def sealed(made: MadeRuns) -> MadeRuns:
+    """The same, with a key."""
+    made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(KEY)})
+    fill(made)
+    return made
+
+
+def fill(made: MadeRuns) -> None:
+    """Add the runs."""
+    for hour in range(RUNS):
+        made.add(T0 + timedelta(hours=hour))
+    Watermark(made.settings.watermark_file).reset(made.watermark)
+
+
+def look(made: MadeRuns, **more: Any) -> Verified:
+    """Verify, at a fixed instant."""
+    return verify(made.settings, now=NOW, **more)
+
+
+def serious(made: MadeRuns, **more: Any) -> list[tuple[str, str]]:
+    """What is wrong: place and text."""
+    return [(one.place, one.what) for one in look(made, **more).serious]
+
+
+def lines(made: MadeRuns) -> list[bytes]:
+    """The ledger's lines."""
+    return made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+
+
+def rewrite(made: MadeRuns, changed: list[bytes]) -> None:
+    """Write them."""
+    made.settings.ledger_file.write_bytes(b"".join(changed))
+
+
+def test_what_the_runs_left_is_right(log: MadeRuns) -> None:
+    """A log that nobody touched has no finding, and ends with 0."""
+    found = look(log)
+
+    assert found.findings == []
+    assert (found.lines, found.runs, found.notebooks, found.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
+    assert found.size == sum(log.path(name).stat().st_size for name in log.made)
+    assert "Everything is what the runs left." in repr(found)
+    assert found.as_dict()["ok"] is True
+
+
+def test_a_home_without_runs_is_right(made: MadeRuns) -> None:
+    """Nothing is no finding."""
+    assert look(made).findings == []
+
+
+def test_a_count_edited_in_the_ledger(log: MadeRuns) -> None:
+    """The line is named."""
+    before = lines(log)
+    end = orjson.loads(before[3])
+    end["facts"]["counts"]["inserted"] = 7
+    rewrite(log, [*before[:3], orjson.dumps(end, option=orjson.OPT_SORT_KEYS) + b"\n", *before[4:]])
+
+    assert ("ledger.jsonl, line 4", "The hash does not fit its content.") in serious(log)
+    assert look(log).exit_code == 4
+
+
+@pytest.mark.parametrize("gone", range(2 * RUNS - 1))
+def test_a_line_removed(log: MadeRuns, gone: int) -> None:
+    """The line that now stands where it stood is named."""
+    before = lines(log)
+    rewrite(log, [*before[:gone], *before[gone + 1 :]])
+
+    found = serious(log)
+    assert found[0][0] == f"ledger.jsonl, line {gone + 1}"
+    assert found[0][1].startswith(f"Its number is {gone + 2} where {gone + 1} is due; 1 line(s) before it are gone")
+
+
+@pytest.mark.parametrize("first", range(2 * RUNS - 1))
+def test_two_lines_swapped(log: MadeRuns, first: int) -> None:
+    """Both places are named."""
+    before = lines(log)
+    before[first], before[first + 1] = before[first + 1], before[first]
+    rewrite(log, before)
+
+    places = [place for place, _ in serious(log)]
+    assert f"ledger.jsonl, line {first + 1}" in places
+    assert f"ledger.jsonl, line {first + 2}" in places
+
+
+def test_a_line_inserted(log: MadeRuns) -> None:
+    """One more line, made with a right hash, is named; so is a line that stands there twice."""
+    before = lines(log)
+    first = entries.read_entry(before[0].strip())
+    forged = entries.chained(first, event="end", run_id="x", at=T0, facts={"status": "ok"})
+    rewrite(log, [before[0], entries.line_of(forged) + b"\n", *before[1:]])
+    assert "ledger.jsonl, line 3" in [place for place, _ in serious(log)]
+
+    rewrite(log, [*before[:3], before[2], *before[3:]])
+    assert "ledger.jsonl, line 4" in [place for place, _ in serious(log)]
+
+
+def test_a_notebook_edited_by_one_character(log: MadeRuns) -> None:
+    """The notebook is named, with the line that says what it was."""
+    path = log.path(log.made[1])
+    path.write_bytes(path.read_bytes().replace(b"5 rows", b"6 rows"))
+
+    ((place, what),) = serious(log)
+    assert place == f"runs/2026-11/{log.made[1]}.ipynb"
+    assert "line 4 of the ledger" in what
+
+
+def test_a_notebook_deleted(log: MadeRuns) -> None:
+    """The notebook is named."""
+    log.path(log.made[2]).unlink()
+
+    ((place, what),) = serious(log)
+    assert place == f"runs/2026-11/{log.made[2]}.ipynb"
+    assert what == "It is missing; line 6 of the ledger says what the run had left."
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2026-11/20261102T093000Z-abcdef.ipynb",
+        "20261102T093000Z-abcdef.ipynb",
+        "x/y.txt",
+        "html/x.html",
+        "x.part",
+    ],
+)
+def test_a_foreign_file_added(log: MadeRuns, name: str) -> None:
+    """Wherever it is, it is named."""
+    (log.settings.runs / name).parent.mkdir(exist_ok=True)
+    (log.settings.runs / name).write_bytes(executed("ok", {}))
+
+    assert serious(log) == [(f"runs/{name}", "No run left this; it was put there.")]
+
+
+@pytest.mark.parametrize("count", range(1, 2 * RUNS + 1))
+def test_the_tail_cut_off(log: MadeRuns, count: int) -> None:
+    """The head knows how long it was; without the head, notebooks that nobody tells of and the watermark show it."""
+    before = lines(log)
+    rewrite(log, before[:-count])
+
+    left = 2 * RUNS - count
+    place, what = f"ledger.jsonl, line {left + 1}", f"It ends with line {left}, but line {2 * RUNS} had been written"
+    assert any(found[0] == place and found[1].startswith(what) for found in serious(log))
+
+    head_path(log.settings.ledger_file).unlink()
+    found = look(log)
+    unknown = [one for one in found.findings if one.place.endswith(".ipynb")]
+    unfinished = [one for one in found.findings if "never ended" in one.what]
+    assert len(unknown) == (count + 1) // 2
+    assert len(unfinished) == count % 2
+    assert found.serious
+
+
+def test_the_whole_ledger_deleted(log: MadeRuns) -> None:
+    """Every notebook that it told of is foreign, and the head has nothing to stand for."""
+    log.settings.ledger_file.unlink()
+
+    assert len([place for place, _ in serious(log) if place.endswith(".ipynb")]) == RUNS
+    assert (
+        "ledger.jsonl, line 1",
+        "It ends with line 0, but line 10 had been written: its end was cut off.",
+    ) in serious(log)
+
+
+def forge(made: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
+    """Write the whole chain anew with one count changed, as somebody who knows the format would."""
+    last = None
+    written = []
+    for raw in lines(made):
+        old = entries.read_entry(raw.strip())
+        facts = {**old.facts, **({"seconds": 1.5} if old.event == "end" else {})}
+        at = clock.parse(old.at)
+        new = entries.chained(last, event=old.event, run_id=old.run_id, at=at, facts=facts, seal=seal)
+        if not strip and seal is None:
+            new = entries.Entry(**{**orjson.loads(entries.line_of(new)), "mac": old.mac})
+        written.append(entries.line_of(new) + b"\n")
+        last = new
+    rewrite(made, written)
+    assert last is not None
+    write_head(made.settings.ledger_file, last.seq, last.hash, seal=seal)
+
+
+@pytest.mark.parametrize("strip", [True, False])
+@pytest.mark.parametrize("seal", [None, Seal("a key that somebody guessed")])
+def test_the_whole_chain_rewritten(sealed: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
+    """With a key it is found: without seals, with the old ones, with those of another key; no run goes on with it."""
+    forge(sealed, seal, strip=strip)
+
+    # The first line says the same as before, and so do its hash and its old seal.
+    ((place, what),) = serious(sealed)
+    assert place == f"ledger.jsonl, line {1 if seal or strip else 2}"
+    assert "not sealed with th" in what
+    with pytest.raises(OperatorMustAct, match="FUTURSCAM_LEDGER_KEY"):
+        Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
+
+
+def test_a_sealed_ledger_is_right(sealed: MadeRuns) -> None:
+    """With its key nothing is wrong; without it the chain is still checked, and that is said."""
+    for hour in range(RUNS, 2 * RUNS):
+        Ledger.of(sealed.settings).append("reset", at=T0 + timedelta(hours=hour), run_id="x", facts={})
+
+    found = look(sealed)
+    assert found.findings == []
+    assert found.sealed == 3 * RUNS
+    without = sealed.settings.model_copy(update={"ledger_key": None})
+    assert verify(without, now=NOW).findings == []
+    assert "FUTURSCAM_LEDGER_KEY is not set" in repr(verify(without, now=NOW))
+    with pytest.raises(OperatorMustAct, match="it is sealed, and FUTURSCAM_LEDGER_KEY is not set"):
+        Ledger.of(without).append("start", at=NOW, run_id="x", facts={})
+
+
+def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
+    """Who has no key can make no head for what is left."""
+    kept = lines(sealed)[:-2]
+    rewrite(sealed, kept)
+    last = entries.read_entry(kept[-1].strip())
+    for name in sealed.made[-1:]:
+        sealed.path(name).unlink()
+    Watermark(sealed.settings.watermark_file).reset(T0 + timedelta(hours=RUNS - 2, milliseconds=1))
+
+    write_head(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
+    assert serious(sealed) == [
+        ("ledger.jsonl, line 9", "Ledger.head, which names the last line, is not sealed with the key.")
+    ]
+    head_path(sealed.settings.ledger_file).unlink()
+    assert serious(sealed) == [("ledger.jsonl, line 9", "Ledger.head, which names the last line, is missing.")]
+    with pytest.raises(OperatorMustAct, match="is missing"):
+        Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
+
+
+def test_a_new_key_is_adopted_once(log: MadeRuns) -> None:
+    """A ledger that stands gets its key by an entry that vouches for all before it, and another one when it changes."""
+    for number, key in enumerate([KEY, f"another {KEY}"], start=1):
+        log.settings = log.settings.model_copy(update={"ledger_key": SecretStr(key)})
+        ledger = Ledger.of(log.settings)
+        assert "futurscam runs seal" in serious(log)[0][1] or "another one" in serious(log)[0][1]
+        with pytest.raises(OperatorMustAct, match="futurscam runs seal"):
+            ledger.append("start", at=NOW, run_id="x", facts={})
+
+        ledger.seal(at=NOW, facts={})
+        ledger.append("reset", at=NOW, run_id="y", facts={})
+
+        assert serious(log) == []
+        (note,) = look(log).findings
+        assert note.place == f"ledger.jsonl, line {2 * RUNS + 2 * number - 1}"
+
+    before = lines(log)
+    rewrite(log, [before[0].replace(b"root", b"toor"), *before[1:]])
+    assert serious(log)[0][0] == "ledger.jsonl, line 1"
+
+
+def test_runs_that_never_ended_are_told(log: MadeRuns) -> None:
+    """A start without an end is told with its line, the active one as such; what they saved is no foreign file."""
+    name = log.add(T0 + timedelta(hours=RUNS), status="unfinished", notebook=b"")
+    log.path(name).with_suffix(".ipynb.part").write_bytes(b"{}")
+
+    found = look(log)
+    assert serious(log) == []
+    assert [one.place for one in found.findings] == [
+        f"ledger.jsonl, line {2 * RUNS + 1}",
+        f"runs/2026-11/{name}.ipynb.part",
+    ]
+    assert "never ended" in found.findings[0].what
+    assert [one.what for one in look(log, active=name).findings] == [f"{name} is active."]
+
+
+def test_what_belongs_there_is_not_foreign(log: MadeRuns) -> None:
+    """Pages of runs, the review, what systems and kills leave."""
+    runs = log.settings.runs
+    (runs / "html").mkdir()
+    for name in ("review.html", f"html/{log.made[0]}.html", "2026-11/Thumbs.db", ".gitkeep", "ledger.jsonl.lock"):
+        (runs / name).write_text("")
+    assert look(log).findings == []
+
+    (runs / "2026-11" / ".x.ipynb.0123abcd.tmp").write_text("")
+    (runs / ".ipynb_checkpoints").mkdir()
+    (runs / ".ipynb_checkpoints" / "x-checkpoint.ipynb").write_text("")
+    assert [one.serious for one in look(log).findings] == [False, False]
+
+
+def test_a_torn_last_line_is_a_note(log: MadeRuns) -> None:
+    """A power cut is no falsification."""
+    with log.settings.ledger_file.open("ab") as file:
+        file.write(b'{"at":"2026')
+
+    (finding,) = look(log).findings
+    assert finding.place == f"ledger.jsonl, line {2 * RUNS + 1}"
+    assert not finding.serious
+
+
+@pytest.mark.parametrize("status", ["failed", "timed out", "crashed"])
+def test_a_run_that_could_keep_no_notebook(log: MadeRuns, status: str) -> None:
+    """It is told, and nothing is said to be missing."""
+    log.add(T0 + timedelta(hours=RUNS), status=status, notebook=b"")
+
+    (finding,) = look(log).findings
+    assert not finding.serious
+    assert "could keep no notebook" in finding.what
+
+
+def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
+    """Time that was passed over is serious until a run has read it."""
+    left, log.watermark = log.watermark, log.watermark + timedelta(hours=2)
+    log.add(T0 + timedelta(hours=RUNS + 3))
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+
+    ((place, what),) = serious(log)
+    assert place == f"ledger.jsonl, line {2 * RUNS + 1}"
+    assert f"futurscam run --since {clock.to_text(left)}" in what
+
+    window = {"since": clock.to_text(left - timedelta(minutes=10)), "until": None}
+    partly = {"since": clock.to_text(left + timedelta(minutes=1)), "until": None}
+    for number, (read, more) in enumerate(
+        [(partly, {}), (window, {"dry_run": True}), (window, {"status": "failed"}), (window, {})]
+    ):
+        assert serious(log) == [(place, what)]
+        name = log.add(T0 + timedelta(hours=RUNS + 4 + number), window=read, **more)
+        Watermark(log.settings.watermark_file).reset(log.watermark)
+    assert serious(log) == []
+    assert f"was read by {name}" in look(log).findings[0].what
+
+
+def test_a_gap_that_the_overlap_covers(log: MadeRuns) -> None:
+    """The run that begins late and reads far enough back passes over nothing."""
+    left, log.watermark = log.watermark, log.watermark + timedelta(minutes=5)
+    log.add(T0 + timedelta(hours=RUNS), window={"since": clock.to_text(left - timedelta(minutes=5)), "until": None})
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+
+    assert serious(log) == []
+
+
+def test_an_overlap_in_the_watermark_is_a_note(log: MadeRuns) -> None:
+    """Reading twice doubles nothing."""
+    log.watermark -= timedelta(hours=2)
+    log.add(T0 + timedelta(hours=RUNS))
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+
+    assert serious(log) == []
+    assert "read twice" in look(log).findings[0].what
+
+
+@pytest.mark.parametrize(("moved", "is_serious"), [(timedelta(hours=1), True), (timedelta(hours=-1), False)])
+def test_the_file_of_the_watermark_moved_by_hand(log: MadeRuns, moved: timedelta, *, is_serious: bool) -> None:
+    """Forward passes over time, back reads it twice; a reset says so in the ledger and is no finding."""
+    to = log.watermark + moved
+    Watermark(log.settings.watermark_file).reset(to)
+    (finding,) = look(log).findings
+    assert (finding.place, finding.serious) == (".last_execution", is_serious)
+
+    facts = {"watermark": {"before": clock.to_text(log.watermark), "after": clock.to_text(to)}}
+    Ledger.of(log.settings).append("reset", at=NOW, run_id="reset-x", facts=facts)
+    assert look(log).findings == []
+
+
+def test_a_watermark_that_cannot_be_read(log: MadeRuns) -> None:
+    """It is told, and the rest is looked at all the same."""
+    log.settings.watermark_file.write_text("yesterday")
+
+    ((place, what),) = serious(log)
+    assert place == ".last_execution"
+    assert "yesterday" in what
+
+
+def copy_of(made: MadeRuns, folder: Path) -> MadeRuns:
+    """The same home in another folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(made.settings.home, folder)
+    return MadeRuns(made.settings.model_copy(update={"home": folder}), made.watermark, made.made)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(1, 255), data=st.data())
+def test_any_byte_changed_anywhere_is_found(
+    log: MadeRuns, tmp_path: Path, place: float, byte: int, data: st.DataObject
+) -> None:
+    """In the ledger, its head or any notebook; the last line's newline alone may be a torn line."""
+    made = copy_of(log, tmp_path / "copy")
+    runs = made.settings.runs
+    files = sorted(path for path in runs.rglob("*") if path.is_file() and path.suffix != ".lock")
+    path = data.draw(st.sampled_from(files))
+    whole = bytearray(path.read_bytes())
+    at = int(place * len(whole))
+    whole[at] ^= byte
+    path.write_bytes(whole)
+
+    found = look(made)
+    assert found.findings
+    assert found.serious or (path.suffix == ".jsonl" and at == len(whole) - 1)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.lists(st.integers(0, 2 * RUNS - 1), max_size=2 * RUNS + 2))
+def test_any_other_order_of_lines_is_found(log: MadeRuns, tmp_path: Path, order: list[int]) -> None:
+    """Lines left out, doubled, moved: all but the true order is serious."""
+    made = copy_of(log, tmp_path / "copy")
+    before = lines(made)
+    rewrite(made, [before[number] for number in order])
+
+    assert bool(look(made).serious) == (order != list(range(2 * RUNS)))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.binary(max_size=300), line=st.integers(0, 2 * RUNS))
+def test_whatever_stands_in_the_ledger_nothing_breaks(log: MadeRuns, tmp_path: Path, text: bytes, line: int) -> None:
+    """Bytes that are no line are named, not raised."""
+    made = copy_of(log, tmp_path / "copy")
+    before = lines(made)
+    rewrite(made, [*before[:line], text + b"\n", *before[line:]])
+
+    found = look(made)
+    assert any(one.place.startswith("ledger.jsonl, line ") for one in found.serious)
+    json.dumps(found.as_dict())
+
+
+def test_each_fault_is_named_once(log: MadeRuns) -> None:
+    """Three changes are three findings, in the order of the log."""
+    before = lines(log)
+    rewrite(log, [before[0].replace(b"root", b"toor"), *before[1:5], b"{}\n", *before[6:]])
+    log.path(log.made[4]).unlink()
+
+    places = [place for place, _ in serious(log)]
+    assert places == [
+        "ledger.jsonl, line 1",
+        "ledger.jsonl, line 6",
+        f"runs/2026-11/{log.made[4]}.ipynb",
+    ]
