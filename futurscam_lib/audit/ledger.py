@@ -14,6 +14,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+import structlog
 from filelock import FileLock, Timeout
 
 from futurscam_lib import clock
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 __all__ = ["Entry", "JsonValue", "Ledger"]
+
+_log = structlog.get_logger()
 
 _BLOCK: Final = 64 * 1024
 _LOCK_SECONDS: Final = 30.0
@@ -181,8 +184,16 @@ class Ledger:
     ) -> Entry:
         entry = chained(last, event=event, run_id=run_id, at=at, facts=facts, seal=self._sealing)
         _put(file, file.seek(0, os.SEEK_END), line_of(entry) + b"\n")
-        sealing.write_head(self._path, entry.seq, entry.hash, seal=self._sealing)
+        self._write_head(entry)
         return entry
+
+    def _write_head(self, entry: Entry) -> None:
+        try:
+            sealing.write_head(self._path, entry.seq, entry.hash, seal=self._sealing)
+        except PermissionError as error:
+            # The line stands, and a head that is behind is as good as none: the next line's will do. On Windows a
+            # virus scanner can keep the file for long.
+            _log.warning("ledger head not written", reason=str(error))
 
     def _heal(self, file: BinaryIO, *, at: datetime, sealing_anew: bool = False) -> tuple[Entry | None, Entry | None]:
         """Give the last entry, and that again where it is a `healed` one that this call wrote."""
@@ -198,7 +209,7 @@ class Ledger:
         healed = chained(last, event="healed", run_id="", at=at, facts=facts, seal=self._sealing)
         # Over the torn text, which stays on the disk until this line stands: a kill in between loses nothing.
         _put(file, begin, line_of(healed) + b"\n")
-        sealing.write_head(self._path, healed.seq, healed.hash, seal=self._sealing)
+        self._write_head(healed)
         return healed, healed
 
     def _check_end(self, last: Entry | None, *, sealing_anew: bool) -> None:

@@ -270,6 +270,24 @@ def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
         Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
 
 
+def test_a_head_that_another_program_keeps_open(sealed: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: the line is written, the head stays behind, and both the next line and verification take that."""
+
+    def taken(*_: object, **__: object) -> None:
+        raise PermissionError(13, "in use")
+
+    ledger = Ledger.of(sealed.settings)
+    with monkeypatch.context() as broken:
+        broken.setattr("futurscam_lib.audit.seal.write_atomically", taken)
+        for _ in range(3):
+            ledger.append("reset", at=NOW, run_id="x", facts={})
+    assert look(sealed).findings == []
+
+    ledger.append("reset", at=NOW, run_id="x", facts={})
+    assert look(sealed).findings == []
+    assert look(sealed).lines == 2 * RUNS + 4
+
+
 def test_a_new_key_is_adopted_once(log: MadeRuns) -> None:
     """A ledger that stands gets its key by an entry that vouches for all before it, and another one when it changes."""
     for number, key in enumerate([KEY, f"another {KEY}"], start=1):
