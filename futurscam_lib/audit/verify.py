@@ -93,15 +93,23 @@ class Verified(Shown):
         yield f"{len(self.serious):,} thing(s) are wrong." if self.serious else "Everything is what the runs left."
 
 
-def verify(settings: Settings, *, now: datetime, active: str = "") -> Verified:
+def verify(settings: Settings, *, now: datetime, active: str = "", documents: bool = False) -> Verified:
     """Look at the whole audit log; nothing is written.
 
     Args:
         settings: Of the home.
         now: The present instant, aware, UTC.
         active: The run that holds the lock now; empty: none does.
+        documents: Ask MongoDB for the runs that loaded what it holds, too: who puts an old ledger back cannot make
+            the documents forget the runs that came after it.
+
+    Raises:
+        RetryLater, OperatorMustAct: MongoDB was to be asked, and does not answer, or refuses.
     """
-    return _Verifying(settings, now=now, active=active).result()
+    verifying = _Verifying(settings, now=now, active=active)
+    if documents:
+        verifying.ask_mongodb()
+    return verifying.found
 
 
 class _Verifying:
@@ -111,37 +119,48 @@ class _Verifying:
         self._settings, self._now, self._active = settings, now, active
         key = settings.ledger_key
         self._seal = Seal(key.get_secret_value()) if key else None
-        self._found = Verified(key=key is not None)
+        self.found = Verified(key=key is not None)
         self._left = folder.Left()
         self._continuity = Continuity()
         self._open: dict[str, int] = {}
+        self._runs: set[str] = {active}
         self._lost = False
-
-    def result(self) -> Verified:
         self._read_ledger()
         self._tell_of_unfinished()
         self._look_into_folder()
         self._tell_of_watermark()
-        return self._found
+
+    def ask_mongodb(self) -> None:
+        """Look for runs that loaded documents and of which the ledger says nothing."""
+        from futurscam_lib.audit.witness import runs_named  # noqa: PLC0415 - the driver is slow to import
+
+        for place, run_id, count in runs_named(self._settings):
+            if run_id not in self._runs:
+                what = (
+                    f"{run_id} is named {count:,} time(s), and the ledger does not know it: its lines are gone, or "
+                    "another home loads into this database."
+                )
+                self.found.findings.append(Finding(place, what))
 
     def _read_ledger(self) -> None:
         path, seals = self._settings.ledger_file, SealCheck(self._seal)
         last: Entry | None = None
         for number, entry in read_lines(path, self._line_fault):
-            self._found.lines, last = number, entry
+            self.found.lines, last = number, entry
             seals.see(number, entry)
             self._continuity.see(entry)
             self._left.see(entry)
             self._see_run(number, entry)
-        self._found.sealed = seals.sealed
-        for fault in [*check_end(path, last, self._found.lines, self._seal), *seals.faults()]:
+        self.found.sealed = seals.sealed
+        for fault in [*check_end(path, last, self.found.lines, self._seal), *seals.faults()]:
             self._fault(fault)
         if seals.since and self._seal:
             self._note(seals.since, "From here on the ledger is sealed with the key, and all before it by this line.")
 
     def _see_run(self, number: int, entry: Entry) -> None:
         if entry.event == "start":
-            self._found.runs += 1
+            self.found.runs += 1
+            self._runs.add(entry.run_id)
             if entry.run_id in self._open:
                 self._fault(Fault(number, f"{entry.run_id} starts a second time"))
             self._open[entry.run_id] = number
@@ -159,23 +178,23 @@ class _Verifying:
 
     def _look_into_folder(self) -> None:
         for file in folder.look(self._settings.runs, self._left, active=self._active):
-            self._found.notebooks += file.is_notebook
-            self._found.size += file.size
+            self.found.notebooks += file.is_notebook
+            self.found.size += file.size
             if file.problem:
-                self._found.findings.append(Finding(file.place, file.problem, serious=file.serious))
+                self.found.findings.append(Finding(file.place, file.problem, serious=file.serious))
 
     def _tell_of_watermark(self) -> None:
         file = self._settings.watermark_file
         try:
             standing = Watermark(file).read(now=self._now)
         except OperatorMustAct as error:
-            self._found.findings.append(Finding(file.name, str(error).replace("\n", " ")))
+            self.found.findings.append(Finding(file.name, str(error).replace("\n", " ")))
             standing = None
         if not self._active:
             self._continuity.find(standing)
         for jump in self._continuity.jumps:
             place = self._line(jump.line) if jump.line else file.name
-            self._found.findings.append(Finding(place, _told(jump), serious=jump.is_gap and not jump.read_by))
+            self.found.findings.append(Finding(place, _told(jump), serious=jump.is_gap and not jump.read_by))
 
     def _line_fault(self, fault: Fault) -> None:
         """One fault is told once: what its line would have said is not missed at the lines that follow."""
@@ -186,10 +205,10 @@ class _Verifying:
         if fault.torn:
             self._note(fault.line, "The line has no end, as a power cut leaves it; the next run keeps what is left.")
         else:
-            self._found.findings.append(Finding(self._line(fault.line), f"{fault.what[:1].upper()}{fault.what[1:]}."))
+            self.found.findings.append(Finding(self._line(fault.line), f"{fault.what[:1].upper()}{fault.what[1:]}."))
 
     def _note(self, line: int, what: str) -> None:
-        self._found.findings.append(Finding(self._line(line), what, serious=False))
+        self.found.findings.append(Finding(self._line(line), what, serious=False))
 
     def _line(self, number: int) -> str:
         return f"{self._settings.ledger_file.name}, line {number}"

@@ -25,12 +25,18 @@ def register(_app: typer.Typer) -> None:
     runs.command(epilog="Example: futurscam runs prune --keep-days 400 --dry-run")(prune)
 
 
-def verify(*, as_json: Json = False) -> None:
+def verify(
+    *,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Ask MongoDB, too, which runs loaded the documents.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check that the audit log is what the runs left: each line of the ledger, each notebook, and nothing besides.
 
     Ends with 4 where something was changed, removed or inserted, and names the line or the file.
     """
-    found = _verified(settings.load())
+    found = _verified(settings.load(), documents=documents)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -97,9 +103,9 @@ def prune(
         typer.echo(repr(found))
 
 
-def _verified(configured: Settings) -> Verified:
+def _verified(configured: Settings, *, documents: bool = False) -> Verified:
     from futurscam_lib.audit.verify import verify as look  # noqa: PLC0415
     from futurscam_lib.run.lock import RunLock  # noqa: PLC0415
 
     holder = RunLock(configured.lock_file).holder() if configured.lock_file.exists() else None
-    return look(configured, now=clock.now(), active=(holder.run_id or "") if holder else "")
+    return look(configured, now=clock.now(), active=(holder.run_id or "") if holder else "", documents=documents)

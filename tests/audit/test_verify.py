@@ -25,6 +25,8 @@ from tests.made_runs import MadeRuns, executed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pymongo.database import Database
+
     from futurscam_lib.audit.verify import Verified
 
 T0 = clock.parse("2026-11-02T08:00:00Z")
@@ -191,6 +193,24 @@ def test_the_tail_cut_off(log: MadeRuns, count: int) -> None:
     assert len(unknown) == (count + 1) // 2
     assert len(unfinished) == count % 2
     assert found.serious
+
+
+def test_an_old_ledger_put_back_with_all_that_belongs_to_it(log: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Files alone cannot show that; documents that name a run which the ledger does not know do."""
+    kept = {path: path.read_bytes() for path in log.settings.home.rglob("*") if path.is_file()}
+    name = log.add(T0 + timedelta(hours=RUNS))
+    log.path(name).unlink()
+    by_hand = f"interactive-{name}"
+    database.RFP.insert_one({"job_id": "a", "_etl": {"run_id": by_hand, "first_run_id": log.made[0]}})
+    database.RFP.insert_one({"job_id": "b", "_etl": {"run_id": name, "first_run_id": name}})
+    database.RFP.insert_one({"job_id": "c"})
+    for path, data in kept.items():
+        path.write_bytes(data)
+
+    assert look(log).findings == []
+    found = look(log, documents=True).serious
+    assert [one.place for one in found] == ["MongoDB, RFP._etl.first_run_id", "MongoDB, RFP._etl.run_id"]
+    assert all(one.what.startswith(f"{name} is named 1 time(s)") for one in found)
 
 
 def test_the_whole_ledger_deleted(log: MadeRuns) -> None:

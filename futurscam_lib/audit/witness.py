@@ -1,0 +1,38 @@
+"""What MongoDB witnesses: the runs that its documents name, whatever the ledger says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from futurscam_lib.load import mongo
+from futurscam_lib.load.collections import Collections
+from futurscam_lib.naming import BY_HAND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from futurscam_lib.load.collections import Documents
+    from futurscam_lib.settings import Settings
+
+
+def runs_named(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """Each headless run that a collection names: the collection, the run_id, and how many documents name it.
+
+    Raises:
+        RetryLater, OperatorMustAct: MongoDB does not answer, or refuses.
+    """
+    with mongo.connect(settings) as client, mongo.mongo_errors():
+        collections = Collections.of(client[settings.database])
+        for collection, field in (
+            (collections.rfps, "_etl.first_run_id"),
+            (collections.rfps, "_etl.run_id"),
+            (collections.outcomes, "run_id"),
+        ):
+            yield from _named(collection, field)
+
+
+def _named(collection: Documents, field: str) -> Iterator[tuple[str, str, int]]:
+    pipeline: list[dict[str, Any]] = [{"$group": {"_id": f"${field}", "count": {"$sum": 1}}}, {"$sort": {"_id": 1}}]
+    for found in collection.aggregate(pipeline):
+        if isinstance(found["_id"], str) and not found["_id"].startswith(BY_HAND):
+            yield f"MongoDB, {collection.name}.{field}", found["_id"], found["count"]
