@@ -17,7 +17,7 @@ import bench
 import psutil
 
 from futurscam_lib import clock, demo, settings
-from futurscam_lib.audit import entry, seal
+from futurscam_lib.audit import entry, head
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.watermark import Watermark
 
@@ -125,7 +125,7 @@ def _fill(configured: Settings, count: int) -> int:
         made.write(configured.runs)
     with configured.ledger_file.open("ab") as file:
         file.writelines(lines)
-    seal.write_head(configured.ledger_file, last.seq, last.hash, seal=None)
+    head.write(configured.ledger_file, last.seq, last.hash, seal=None)
     Watermark(configured.watermark_file).reset(standing)
     return len(template) * count
 

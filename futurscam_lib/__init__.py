@@ -10,16 +10,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from futurscam_lib.audit.review import review
+    from futurscam_lib.desk import analyses
+    from futurscam_lib.desk.frames import languages, rfps, skills
     from futurscam_lib.opening import open_run
     from futurscam_lib.pipeline import Run
     from futurscam_lib.scraps import glue
 
-__all__ = ["Run", "glue", "open_run"]
+__all__ = ["Run", "analyses", "glue", "languages", "open_run", "review", "rfps", "skills"]
 
-_HOMES = {"Run": "futurscam_lib.pipeline", "glue": "futurscam_lib.scraps", "open_run": "futurscam_lib.opening"}
+_HOMES = {
+    "Run": "futurscam_lib.pipeline",
+    "glue": "futurscam_lib.scraps",
+    "languages": "futurscam_lib.desk.frames",
+    "open_run": "futurscam_lib.opening",
+    "review": "futurscam_lib.audit.review",
+    "rfps": "futurscam_lib.desk.frames",
+    "skills": "futurscam_lib.desk.frames",
+}
+_MODULES = {"analyses": "futurscam_lib.desk.analyses"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

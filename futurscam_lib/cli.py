@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from datetime import datetime, timedelta
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from futurscam_lib import clock, logs, settings
-from futurscam_lib.commands import config, database, doctor, loop, rejects, schedule
+from futurscam_lib.commands import (
+    config,
+    database,
+    doctor,
+    export,
+    lab,
+    loop,
+    one_run,
+    rejects,
+    review,
+    runs,
+    schedule,
+    trust,
+    why,
+)
 from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, tell
-from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
-
-if TYPE_CHECKING:
-    from types import FrameType
+from futurscam_lib.errors import ExitCode, FuturscamError, UsageError
 
 _ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
 app = typer.Typer(name="futurscam", help=_ABOUT, pretty_exceptions_enable=False, **(GROUP | {"no_args_is_help": True}))
@@ -72,7 +82,7 @@ def run(
 
     Who is to be told (FUTURSCAM_ALERT_URLS, FUTURSCAM_HEALTHCHECK_URL) is told how it ended, but of a dry run.
     """
-    from futurscam_lib.run import runner, watched  # noqa: PLC0415 - only what a command needs is loaded
+    from futurscam_lib.run import runner  # noqa: PLC0415 - only what a command needs is loaded
 
     request = runner.Request(
         since=since,
@@ -81,26 +91,12 @@ def run(
         overlap=None if overlap is None else timedelta(minutes=overlap),
         dry_run=dry_run,
     )
-    for polite in ("SIGTERM", "SIGBREAK"):  # The second one is Windows', where a loop asks its run so.
-        if hasattr(signal, polite):
-            signal.signal(getattr(signal, polite), _interrupt)
     quiet: bool = context.obj
-    one = watched.WatchedRun(request, seen=logs.watched())
-    try:
-        result = one.run(progress=logs.watched() and not as_json and not quiet)
-    except FuturscamError as error:
-        if as_json:
-            # A script that reads stdout finds an object there, however the run ended.
-            ran = "not started" if isinstance(error, UsageError | AlreadyRunning) else "failed"
-            told = {"status": ran, "error": redacted(str(error)), "exit_code": int(error.exit_code)}
-            print_json({**told, "log": str(one.log) if one.log else None})
-        elif one.log and not quiet:
-            tell(f"Log: {one.log}")
-        raise
+    result, log = one_run.do(request, as_json=as_json, quiet=quiet)
     if as_json:
-        print_json({**result.as_dict(), "log": str(one.log) if one.log else None})
+        print_json({**result.as_dict(), "log": str(log) if log else None})
     else:
-        print_result(result, log=one.log, quiet=quiet)
+        print_result(result, log=log, quiet=quiet)
     raise typer.Exit(int(result.exit_code))
 
 
@@ -189,7 +185,7 @@ def reset(
     typer.echo(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
 
 
-for _part in (rejects, database, config, loop, schedule, doctor):
+for _part in (runs, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
     _part.register(app)
 
 
@@ -208,8 +204,3 @@ def main() -> NoReturn:
         tell(traceback.format_exc())
         sys.exit(int(ExitCode.FAILED))
     sys.exit(int(ExitCode.DONE))
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Treat a polite request to end as Ctrl+C: the run writes its ledger before it goes."""
-    raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from futurscam_lib.load import lifecycle, mongo, quarantine
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.durability import Durability
 from futurscam_lib.load.entry import Entry
+from futurscam_lib.load.foreseen import Foreseen
 from futurscam_lib.load.landing import Landing, payloads
 from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.naming import BY_HAND, started_by
@@ -71,11 +72,7 @@ class Run(Shown):
         """Connect; see `open_run`, which makes the arguments from what a notebook knows."""
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
         self._settings, self._sources, self._now = configured, sources, now
-        self._instance = boond.Instance(
-            url=configured.boond_url.removesuffix("/api"),
-            open_states=configured.boond_open_states,
-            origins=configured.boond_origins or {},
-        )
+        self._instance = boond.Instance.of(configured)
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
         with mongo.mongo_errors():
@@ -98,6 +95,7 @@ class Run(Shown):
         self._transformed: Transformed | None = None
         self._loaded: LoadReport | None = None
         self._ended = Ended(self.dry_run)
+        self._foreseen = Foreseen()
         self._tally = Tally()
 
     def extract(self) -> Extracted:
@@ -161,9 +159,10 @@ class Run(Shown):
         """
         if self._transformed is None:
             raise UsageError("Nothing was transformed yet: call transform() first.")
-        report = LoadReport(self.dry_run, self._counts)
+        report = LoadReport(self.dry_run, self._counts, run_id=self.run_id)
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
         upsert = Upsert(self._collections, **facts)
+        self._foreseen = upsert.foreseen
         kept = quarantine.Quarantine(self._collections, **facts)
 
         def bring_in(chunk: Sequence[Mapping[str, Any]]) -> Loaded:
@@ -199,13 +198,16 @@ class Run(Shown):
             RetryLater: MongoDB does not answer.
         """
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
+        facts["foreseen"] = self._foreseen
         report = self._ended = Ended(self.dry_run)
         with mongo.mongo_errors():
             for source in self._sources:
                 if isinstance(source, Sweeping):
                     self._sweep(source, lifecycle.SourceEnds(self._collections, source.name, **facts), source.name)
             report.deadline = lifecycle.close_past_deadline(self._collections, **facts)
-            report.active = self._collections.rfps.count_documents({"isActive": True})
+            # In a dry run the deadlines have closed nothing, so those are still among the active ones.
+            report.active = lifecycle.count_active(self._collections, self._foreseen)
+            report.active -= report.deadline if self.dry_run else 0
         return report
 
     def reconcile(self) -> Summary:

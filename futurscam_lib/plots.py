@@ -17,7 +17,11 @@ _HOURS_SHOWN: Final = 72
 _BARS_SHOWN: Final = 60
 _SKILLS_SHOWN: Final = 15
 _LONGEST_NAME: Final = 40
+_FEW_BARS: Final = 8
+_LABELS_SHOWN: Final = 15
 _COLOUR: Final = "#3b6ea5"
+_COLOURS: Final = (_COLOUR, "#d1803a", "#5a9a58", "#8a6bb1", "#b5495b", "#7a7a7a")
+"""Told apart by those who see red and green alike, too, in this order."""
 
 
 def timeline(hours: Mapping[str, int]) -> Picture:
@@ -43,36 +47,82 @@ def rates(steps: Mapping[float, int]) -> Picture:
 def top_skills(skills: Counter[str]) -> Picture:
     """The skills asked for most."""
     top = skills.most_common(_SKILLS_SHOWN)[::-1]
-    names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name, _ in top]
-    return bars(names, [count for _, count in top], title="Skills asked for most", lying=True)
+    return bars(
+        [_short(name) for name, _ in top], [count for _, count in top], title="Skills asked for most", lying=True
+    )
 
 
 def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, lying: bool = False) -> Picture:
     """A bar per label, upright or lying; readable on a light and on a dark page."""
+    if not lying:
+        return stacked(labels, {"": counts}, title=title)
     if not counts:
-        return Picture(f"{title}: nothing to draw.")
+        return _nothing(title)
+    figure, axes = _figure(max(2.2, 0.3 * len(counts)))
+    places = range(len(counts))
+    axes.barh(places, counts, color=_COLOUR)
+    _label(axes.set_yticks, places, labels)
+    return _drawn(figure, axes.xaxis, title=title, listed=_listed(labels, counts))
+
+
+def stacked(labels: Sequence[str], parts: Mapping[str, Sequence[float]], *, title: str) -> Picture:
+    """An upright bar per label, made of parts that lie on each other; readable on a light and on a dark page.
+
+    Args:
+        labels: Below the bars.
+        parts: By name, a number for each label; where there is but one part, its name is not shown.
+        title: Above.
+    """
+    totals = [sum(numbers) for numbers in zip(*parts.values(), strict=True)]
+    if not totals:
+        return _nothing(title)
+    figure, axes = _figure(2.8)
+    places = range(len(totals))
+    below = [0.0] * len(totals)
+    for number, (name, numbers) in enumerate(parts.items()):
+        axes.bar(places, numbers, bottom=below, color=_COLOURS[number % len(_COLOURS)], label=_short(name))
+        below = [low + high for low, high in zip(below, numbers, strict=True)]
+    middle, half = (len(totals) - 1) / 2, max(len(totals), _FEW_BARS) / 2
+    axes.set_xlim(middle - half, middle + half)  # One bar alone would fill the picture.
+    step = -(-len(labels) // _LABELS_SHOWN)
+    _label(axes.set_xticks, places[::step], labels[::step], rotation=45, ha="right")
+    if len(parts) > 1:
+        for text in axes.legend(fontsize=8, frameon=False).get_texts():
+            text.set_parse_math(False)
+    return _drawn(figure, axes.yaxis, title=title, listed=_listed(labels, totals))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _nothing(title: str) -> Picture:
+    return Picture(f"{title}: nothing to draw.")
+
+
+def _listed(labels: Sequence[str], counts: Sequence[float]) -> str:
+    return ", ".join(f"{label}: {count:.10g}" for label, count in zip(labels, counts, strict=True))
+
+
+def _figure(height: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - most hourly runs draw nothing
+
+    figure = Figure(figsize=(9, height), dpi=90, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _drawn(figure: Any, counting: Any, *, title: str, listed: str) -> Picture:
+    """Finish a figure; `counting` is the axis of the numbers."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
-    figure = Figure(figsize=(9, max(2.2, 0.3 * len(counts)) if lying else 2.8), dpi=90, layout="constrained")
-    axes = figure.add_subplot()
-    places = range(len(counts))
-    if lying:
-        axes.barh(places, counts, color=_COLOUR)
-        _label(axes.set_yticks, places, labels)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    else:
-        axes.bar(places, counts, color=_COLOUR)
-        step = -(-len(labels) // 15)
-        _label(axes.set_xticks, places[::step], labels[::step], rotation=45, ha="right")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    (axes,) = figure.axes
+    counting.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     png = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # Drawn as a box; the description has the name.
         figure.savefig(png, format="png")
-    listed = ", ".join(f"{label}: {count}" for label, count in zip(labels, counts, strict=True))
     return Picture(f"{title}. {listed}", png.getvalue())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from futurscam_lib import counts as accounting
+from futurscam_lib.naming import BY_HAND
 from futurscam_lib.show import Shown, Table
 
 if TYPE_CHECKING:
@@ -138,13 +139,28 @@ class LoadReport(Shown):
     new: list[tuple[Any, ...]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     updates: int = 0
+    run_id: str = ""
 
     def table(self) -> Table:
         """Counts per source."""
         names = accounting.COLUMNS[1:]
         rows = [(source, *(getattr(one, name) for name in names)) for source, one in self.counts.items()]
+        return Table(("source", *names), rows, notes=self._notes())
+
+    def _notes(self) -> list[str]:
+        by_hand = self.run_id.startswith(BY_HAND)
         notes = ["Dry run: this is what would have been written; nothing was."] if self.dry_run else []
-        return Table(("source", *names), rows, notes=notes)
+        if by_hand and self.dry_run:
+            notes.append(
+                "To apply it, set dry_run = False in the cell Parameters and run all cells again: "
+                f"what is loaded is then labelled {BY_HAND}... in _etl.run_id."
+            )
+        elif by_hand:
+            notes += [
+                f"Loaded by hand: what is new or changed is labelled {self.run_id} in _etl.run_id.",
+                "Set dry_run = True again before this notebook is saved, so that the next person changes nothing.",
+            ]
+        return notes
 
     @property
     def inserted(self) -> Table:
@@ -158,7 +174,8 @@ class LoadReport(Shown):
         """Which fields changed from what to what."""
         rows = [(c.reference or c.job_id, c.title, c.field, *before_and_after(c)) for c in self.changes]
         count = sum(one.updated for one in self.counts.values())
-        notes = [f"{count:,} document(s) were updated."] if count else []
+        did = "would be" if self.dry_run else "were"
+        notes = [f"{count:,} document(s) {did} updated."] if count else []
         return Table(("reference", "title", "field", "from", "to"), rows, title="What updates changed", notes=notes)
 
 
@@ -171,7 +188,7 @@ class Ended(Shown):
         deadline: How many whose deadline has passed.
         at_source: How many that their source has closed or deleted, by (source, `closed` or `deleted`).
         reopened: How many that were closed because their source did not show them, which it does again.
-        active: How many are active now.
+        active: How many are active afterwards, or would be.
     """
 
     dry_run: bool
@@ -192,7 +209,8 @@ class Ended(Shown):
         rows += [(f"{did}, {fate} at {source}", count) for (source, fate), count in sorted(self.at_source.items())]
         if self.reopened:
             rows.append(("open again at their source", self.reopened))
-        return Table(("missions", "number"), [*rows, ("active", self.active)])
+        rows.append(("would be active then" if self.dry_run else "active", self.active))
+        return Table(("missions", "number"), rows)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -233,7 +251,7 @@ class Summary(Shown):
         """The sum per source and in total."""
         rows = [(name, *one.as_dict().values(), "yes") for name, one in self.counts.items()]
         rows.append(("total", *self.total.as_dict().values(), "yes"))
-        notes = [f"{self.closed} mission(s) that have ended were closed."]
+        notes = [f"{self.closed} mission(s) that have ended {'would be' if self.dry_run else 'were'} closed."]
         notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
         return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)
 

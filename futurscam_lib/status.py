@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.history import History
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.run.loop_files import LoopFiles, LoopState
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from futurscam_lib.audit.history import RunRecord
     from futurscam_lib.settings import Settings
 
 RUNS_SHOWN: Final = 5
@@ -103,27 +104,22 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()
     try:
-        status.runs = list(islice(_runs(Ledger(configured.ledger_file)), RUNS_SHOWN))
+        status.runs = [_told(run) for run in islice(History.of(configured).newest(), RUNS_SHOWN)]
     except FuturscamError as error:
         status.problems.append(str(error))
     _ask_mongodb(configured, status)
     return status
 
 
-def _runs(ledger: Ledger) -> Iterator[dict[str, Any]]:
-    over: set[str] = set()
-    for entry in ledger.backwards():
-        if entry.event in {"end", "crashed"} or (entry.event == "start" and entry.run_id not in over):
-            over.add(entry.run_id)
-            unsaid = {"start": "no end yet", "crashed": "crashed"}
-            yield {
-                "run_id": entry.run_id,
-                "status": entry.facts.get("status") or unsaid[entry.event],
-                "at": entry.at,
-                "seconds": entry.facts.get("seconds"),
-                "counts": entry.facts.get("counts") or {},
-                "error": entry.facts.get("error") or "",
-            }
+def _told(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "at": clock.to_text(run.ended or run.started),
+        "seconds": run.seconds,
+        "counts": dict(run.counts),
+        "error": run.error,
+    }
 
 
 def _ask_mongodb(configured: Settings, status: Status) -> None:

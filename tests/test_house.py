@@ -27,7 +27,7 @@ BASE = {
     *("operation_settings", "home_settings", "alert_urls"),
 }
 ABOVE = ("opening", "pipeline", "run", "cli", "__main__")
-BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports", "details"}
+BELOW = {*BASE, *STAGES, "audit", "show", "plots", "tally", "scraps", "reports", "details", "spreadsheet", "terminal"}
 
 Graph = dict[str, set[str]]
 

@@ -153,6 +153,35 @@ def test_a_rate_of_any_size_is_drawn(low: float, drawn: list[matplotlib.figure.F
     assert max(map(len, labels)) < 30
 
 
+def test_parts_lie_on_each_other(drawn: list[matplotlib.figure.Figure]) -> None:
+    """One colour and one name in the legend for each; the description has the sums."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = plots.stacked(["a", "b"], {"folder $x$": [1, 2], "b" * 99: [3, 0.5]}, title="T")
+
+    size_of(picture)
+    (axes,) = drawn[0].axes
+    assert [bar.get_y() for bar in axes.patches] == [0, 0, 1, 2]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["folder $x$", "b" * 39 + "…"]
+    assert not any(text.get_parse_math() for text in axes.get_legend().get_texts())
+    assert picture.description == "T. a: 4, b: 2.5"
+
+
+def test_a_single_bar_does_not_fill_the_picture(drawn: list[matplotlib.figure.Figure]) -> None:
+    """Few bars are as thin as eight would be."""
+    plots.bars(["a"], [1], title="T")
+    plots.bars(list("abcdefgh"), [1] * 8, title="T")
+
+    (low, high), eight = (figure.axes[0].get_xlim() for figure in drawn)
+    assert high - low == eight[1] - eight[0] == 8
+    assert low + high == 0
+
+
+def test_parts_of_nothing_are_not_drawn() -> None:
+    """No labels, or no parts at all."""
+    assert plots.stacked([], {}, title="T").png == plots.stacked([], {"a": []}, title="T").png == b""
+
+
 def test_rates_go_from_low_to_high() -> None:
     """Whatever the order in which they were counted."""
     picture = plots.rates({700.0: 3, 650.0: 1})

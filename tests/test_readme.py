@@ -50,7 +50,8 @@ def test_the_options_exist() -> None:
     rows = re.findall(r"^\| `futurscam (\w+)(.*?)\|", README.read_text("utf-8"), re.MULTILINE)
     commands: dict[str, click.Command] = vars(typer.main.get_command(cli.app))["commands"]
     for verb, rest in rows:
-        taken = {option for parameter in commands[verb].params for option in parameter.opts}
+        within = [commands[verb], *getattr(commands[verb], "commands", {}).values()]
+        taken = {option for command in within for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= taken, verb
 
 

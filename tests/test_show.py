@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from futurscam_lib.show import MAX_ROWS, MAX_TEXT, Picture, Shown, Table, as_text
+from futurscam_lib.show import MAX_ROWS, MAX_TEXT, Link, Mark, Picture, Shown, Table, Tables, as_text, is_inside
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -58,7 +58,7 @@ def test_text_from_outside_stays_text_in_every_place(text: str) -> None:
 
     assert seen.tags == plain.tags
     assert seen.open == []
-    assert seen.attributes <= {"class", "style"}
+    assert seen.attributes <= {"class", "style", "scope"}
     assert seen.text == text * 4
 
 
@@ -90,6 +90,89 @@ def test_a_table_shows_its_beginning_and_says_of_how_much() -> None:
     assert f"{MAX_ROWS} of 1,234 shown." in table._repr_html_()
     assert f"{MAX_ROWS} of 1,234 shown." in repr(table)
     assert len(table.to_frame()) == MAX_ROWS + 10
+
+
+def test_a_table_may_show_more_or_less() -> None:
+    """Rows and characters, where the one who makes it says so."""
+    table = Table(["n"], [["x" * 300] for _ in range(MAX_ROWS + 10)], limit=MAX_ROWS + 5, longest=200)
+
+    assert Seen(table._repr_html_()).tags.count("tr") == MAX_ROWS + 6
+    assert f"{MAX_ROWS + 5} of {MAX_ROWS + 10} shown." in repr(table)
+    assert "x" * 199 + "…" in repr(table)
+    assert "x" * 199 + "…" in table._repr_html_()
+
+
+def test_a_table_says_what_a_page_wants_to_know() -> None:
+    """The caption, the scope of a heading, the status of a cell, and by what a length of time is sorted."""
+    rows = [(1, timedelta(minutes=2), Mark("no", "failed"), Link("x", "html/x.html#a", "ok"), datetime.now(UTC))]
+    html = Table(["a", "b", "c", "d", "e"], rows, title="T", kind="calendar")._repr_html_()
+
+    assert html.count('<th scope="col"') == 5
+    assert "<caption" in html
+    assert '<table class="calendar">' in html
+    assert '<td class="number" data-value="120"' in html
+    assert '<td data-status="failed"' in html
+    assert '<td data-status="ok"' in html
+    assert '<a href="html/x.html#a">x</a>' in html
+    assert '<td class="stamp"' in html
+
+
+@pytest.mark.parametrize("href", ["html/x.html", "../review.html", "x", "#cell-1", "x.html#y", "a%20b/c"])
+def test_a_link_stays_beside_the_page(href: str) -> None:
+    """A relative path, a place in it, or both."""
+    assert Link("x", href).href == href
+    assert is_inside(href)
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        *("", "/etc/passwd", "//evil.example", "https://evil.example", "javascript:alert(1)", "data:text/html,x"),
+        *(
+            "file:///x",
+            "C:\\x",
+            "a b",
+            'x" onclick="alert(1)',
+            "x\n",
+            "#",
+            "java\tscript:x",
+            "x?y=z",
+            "\\\\host\\x",
+            "%x",
+        ),
+    ],
+)
+def test_a_link_cannot_lead_elsewhere(href: str) -> None:
+    """No scheme, no host, no absolute path, nothing that would end the attribute."""
+    with pytest.raises(ValueError, match="neither a relative path"):
+        Link("x", href)
+
+
+@pytest.mark.parametrize("status", ["Failed", "a b", 'x"', "x\n"])
+def test_a_status_is_one_word(status: str) -> None:
+    """It stands in an attribute and in a style sheet."""
+    with pytest.raises(ValueError, match="one word"):
+        Mark("x", status)
+    with pytest.raises(ValueError, match="one word"):
+        Link("x", "y", status)
+
+
+@given(st.text())
+def test_the_text_of_a_link_is_text(text: str) -> None:
+    """Whatever it is, it adds no tag; for an analyst it is a plain text."""
+    table = Table(["a", "b"], [[Link(text, "x"), Mark(text, "ok")]])
+
+    assert Seen(table._repr_html_()).tags.count("a") == 1
+    assert Seen(table._repr_html_()).open == []
+    assert table.to_frame().iloc[0].tolist() == [text, text]
+
+
+def test_several_tables_show_one_below_the_other() -> None:
+    """As HTML and as text."""
+    one, two = Table(["a"], [[1]], title="One"), Table(["b"], [[2]], title="Two")
+
+    assert Tables([one, two])._repr_html_() == one._repr_html_() + two._repr_html_()
+    assert repr(Tables([one, two])) == f"{one!r}\n\n{two!r}"
 
 
 def test_a_table_that_is_whole_says_nothing_about_its_length() -> None:
@@ -126,6 +209,13 @@ def test_a_table_as_text_has_straight_columns() -> None:
         (1234.567, "1,234.57"),
         (0.0, "0"),
         (datetime(2026, 11, 23, 12, 5, 59, tzinfo=UTC), "2026-11-23 12:05"),
+        (timedelta(seconds=4.25), "4.2 s"),
+        (timedelta(seconds=60), "1 min 0 s"),
+        (timedelta(minutes=125, seconds=31), "2 h 5 min"),
+        (timedelta(days=3, hours=4), "3 d 4 h"),
+        (-timedelta(hours=1), "-1 h 0 min"),
+        (Mark("failed, dry", "failed"), "failed, dry"),
+        (Link("run", "html/x.html"), "run"),
         (["SQL", None, 3], "SQL, , 3"),
         ({"name": "SQL", "seniority": "Expert"}, "SQL Expert"),
         ([{"name": "SQL", "seniority": "Expert"}, {"name": "R", "seniority": "NS"}], "SQL Expert, R NS"),

@@ -18,7 +18,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from futurscam_lib import clock
-from futurscam_lib.audit import seal as sealing
+from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.entry import (
     Entry,
     JsonValue,
@@ -30,6 +30,7 @@ from futurscam_lib.audit.entry import (
     line_of,
     read_entry,
 )
+from futurscam_lib.audit.seal import Seal
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 from futurscam_lib.files import sync_folder
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from futurscam_lib.audit.seal import Seal
     from futurscam_lib.settings import Settings
 
 __all__ = ["Entry", "JsonValue", "Ledger"]
@@ -71,7 +71,7 @@ class Ledger:
         return cls(
             settings.ledger_file,
             redact=settings.redactor(),
-            seal=sealing.Seal(key.get_secret_value()) if key else None,
+            seal=Seal(key.get_secret_value()) if key else None,
         )
 
     def append(self, event: str, *, at: datetime, run_id: str, facts: Mapping[str, JsonValue]) -> Entry:
@@ -189,7 +189,7 @@ class Ledger:
 
     def _write_head(self, entry: Entry) -> None:
         try:
-            sealing.write_head(self._path, entry.seq, entry.hash, seal=self._sealing)
+            heads.write(self._path, entry.seq, entry.hash, seal=self._sealing)
         except PermissionError as error:
             # The line stands, and a head that is behind is as good as none: the next line's will do. On Windows a
             # virus scanner can keep the file for long.
@@ -219,10 +219,10 @@ class Ledger:
             OperatorMustAct: It is not, or cannot be known to be.
         """
         try:
-            head = sealing.read_head(self._path)
-            sealing.check_head(head, last)
+            head = heads.read(self._path)
+            heads.check_end(head, last)
             if not sealing_anew:
-                sealing.check_seal(head, last, self._sealing)
+                heads.check_seal(head, last, self._sealing)
         except ValueError as error:
             raise OperatorMustAct(
                 f"{self._path}: {error}.\n"
@@ -260,7 +260,7 @@ class Ledger:
         with self._locked():
             if not self._path.exists():
                 # Of a ledger that was put away; its end is not that of the one which begins now.
-                sealing.head_path(self._path).unlink(missing_ok=True)
+                heads.path_of(self._path).unlink(missing_ok=True)
             with self._open() as file:
                 yield file
 

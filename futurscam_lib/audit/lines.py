@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from futurscam_lib.audit import seal as sealing
+from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.entry import Entry, Misfit, check_link, read_entry
 from futurscam_lib.audit.seal import KEY
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from futurscam_lib.audit.seal import Head, Seal
+    from futurscam_lib.audit.head import Head
+    from futurscam_lib.audit.seal import Seal
 
 _ADOPT: Final = f"; if {KEY} is new and all else is right: futurscam runs seal"
 
@@ -108,13 +109,13 @@ class SealCheck:
 def check_end(path: Path, last: Entry | None, lines: int, seal: Seal | None) -> Iterator[Fault]:
     """What the head says is wrong with the end of a ledger."""
     try:
-        head: Head | None = sealing.read_head(path)
-        sealing.check_head(head, last)
+        head: Head | None = heads.read(path)
+        heads.check_end(head, last)
     except ValueError as error:
         yield Fault(lines + 1, str(error))
         return
     if seal is None or last is None or not seal.fits_line(last.hash, last.mac):
         return  # What is wrong with the seals of lines is told there.
-    if head is None or not seal.fits_head(head):
+    if head is None or not head.fits(seal):
         what = "is missing" if head is None else "is not sealed with the key"
-        yield Fault(lines + 1, f"{sealing.HEAD}, which names the last line, {what}")
+        yield Fault(lines + 1, f"{heads.HEAD}, which names the last line, {what}")

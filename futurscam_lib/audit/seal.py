@@ -1,28 +1,17 @@
-"""The seal of a ledger: what only the holder of its key can write, and where the ledger's end was last seen.
+"""The seal of a ledger: what only the holder of its key can write.
 
 Hashes tell that a line was changed by somebody who did not make the whole chain anew. Against one who did, each line
-carries a MAC of its hash; against one who takes lines off the end, the head, a file beside the ledger, names the last
-line that was written, with a MAC of its own. An old ledger put back together with its old head is what neither shows.
+carries a MAC of its hash, and so does the head.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
-
-import orjson
-
-from futurscam_lib.files import write_atomically
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from futurscam_lib.audit.entry import Entry
+from dataclasses import dataclass
+from typing import Final
 
 KEY: Final = "FUTURSCAM_LEDGER_KEY"
-HEAD: Final = "ledger.head"
 _LINE: Final = "line"
 _HEAD: Final = "head"
 
@@ -45,98 +34,10 @@ class Seal:
         """Whether the MAC is this key's."""
         return hmac.compare_digest(self.of_line(digest), mac)
 
-    def fits_head(self, head: Head) -> bool:
+    def fits_head(self, seq: int, digest: str, mac: str) -> bool:
         """The same for a head."""
-        return hmac.compare_digest(self.of_head(head.seq, head.hash), head.mac)
+        return hmac.compare_digest(self.of_head(seq, digest), mac)
 
     def _mac(self, kind: str, text: str) -> str:
         # The kind keeps the MAC of one thing from being used for another.
         return hmac.new(self.key.encode(), f"{kind}\n{text}".encode(), hashlib.sha256).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The last line that was written.
-
-    Attributes:
-        seq: Its number.
-        hash: Its hash.
-        mac: Of both; empty where the ledger has no key.
-    """
-
-    seq: int
-    hash: str
-    mac: str = ""
-
-
-def head_path(ledger: Path) -> Path:
-    """Where the head of a ledger is kept."""
-    return ledger.with_name(HEAD)
-
-
-def read_head(ledger: Path) -> Head | None:
-    """The head of a ledger; None where there is none.
-
-    Raises:
-        ValueError: It is none that this software wrote.
-    """
-    try:
-        content = orjson.loads(head_path(ledger).read_bytes())
-    except FileNotFoundError:
-        return None
-    match content:
-        case {"seq": int(seq), "hash": str(digest), "mac": str(mac), **more} if not more:
-            return Head(seq, digest, mac)
-    msg = "it is not the head of a ledger"
-    raise ValueError(msg)
-
-
-def write_head(ledger: Path, seq: int, digest: str, *, seal: Seal | None) -> None:
-    """Name the line that was written last.
-
-    Raises:
-        OSError: See `files.write_atomically`.
-    """
-    head = Head(seq, digest, seal.of_head(seq, digest) if seal else "")
-    write_atomically(head_path(ledger), orjson.dumps(asdict(head)) + b"\n")
-
-
-def check_head(head: Head | None, last: Entry | None) -> None:
-    """Check that a ledger which ends with `last` ends where its head says.
-
-    Raises:
-        ValueError: Lines were taken off its end, or it was written anew.
-    """
-    if head is None:
-        return
-    there = last.seq if last else 0
-    if head.seq > there:
-        raise ValueError(f"it ends with line {there}, but line {head.seq} had been written: its end was cut off")
-    # A kill may come after a line and before its head.
-    due = {last.seq: last.hash, last.seq - 1: last.prev} if last else {}
-    if due.get(head.seq, head.hash) != head.hash:
-        raise ValueError(f"line {head.seq} is not the one that had been written: the ledger was written anew")
-
-
-def check_seal(head: Head | None, last: Entry | None, seal: Seal | None) -> None:
-    """Check that the end of a ledger is sealed with its key, or has none as it should.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if last is None:
-        return
-    if seal is None:
-        if last.mac:
-            raise ValueError(f"it is sealed, and {KEY} is not set; set it to the key that sealed it")
-        return
-    if not last.mac or not seal.fits_line(last.hash, last.mac):
-        what = "sealed with another key" if last.mac else "not sealed"
-        raise ValueError(
-            f"line {last.seq} is {what}, though {KEY} is set. If the key is new, check with `futurscam runs verify` "
-            "that all else is right, then `futurscam runs seal`. If it is not, the ledger was written anew by somebody "
-            "without the key"
-        )
-    if head is None or not seal.fits_head(head):
-        what = "is missing" if head is None else "is not sealed with the key"
-        raise ValueError(f"{HEAD}, which names its last line, {what}")

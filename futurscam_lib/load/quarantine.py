@@ -86,7 +86,9 @@ class Quarantine:
 
     def _instants(self, jobs: set[str]) -> dict[str, str]:
         """The instants of the versions that are there; a reject that is no newer was overtaken."""
-        found = self._rfps.find({"job_id": {"$in": list(jobs)}}, {"job_id": 1, "_etl.version": 1}) if jobs else ()
+        # Not those that another program wrote: they have no version, so nothing was overtaken.
+        ours = {"job_id": {"$in": list(jobs)}, "_etl.version": {"$type": "string"}}
+        found = self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ()
         return {document["job_id"]: document["_etl"]["version"].partition("#")[0] for document in found}
 
     def _write(self, reject: Mapping[str, Any], state: str) -> UpdateOne:

@@ -15,6 +15,7 @@ from pymongo import ReplaceOne, UpdateOne
 
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.load.entry import Change, Entry, Outcome, Result
+from futurscam_lib.load.foreseen import Ahead, Foreseen
 from futurscam_lib.load.landing import insert_new
 from futurscam_lib.rfp import VersionKey
 
@@ -28,24 +29,40 @@ MAX_ROUNDS: Final = 50
 _STATE: Final = {"job_id": 1, "_etl.version": 1, "_etl.content_hash": 1, "_etl.transform_version": 1, "_etl.raw_id": 1}
 # What the source does not give and others fill in; a new version of the mission does not undo their work.
 _ENRICHED: Final = ("RFP_type",)
+_FOREIGN: Final = VersionKey("", 0, "")
+_OURS: Final = {
+    "_etl.version": {"$type": "string"},
+    "_etl.content_hash": {"$type": "string"},
+    "_etl.transform_version": {"$type": "number"},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What is known of a document in the database."""
+    """What is known of a document in the database.
+
+    Attributes:
+        id: Its `_id`.
+        key: Its version; that of a document which another program wrote is older than any.
+        has_version: Whether it has one of ours.
+    """
 
     id: Any
     key: VersionKey
+    has_version: bool = True
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> _Stored:
-        etl = found["_etl"]
-        instant = etl["version"].partition("#")[0]
-        return cls(found["_id"], VersionKey(instant, etl["transform_version"], etl["content_hash"]))
+        match found.get("_etl"):
+            case {"version": str(version), "transform_version": int(mapping), "content_hash": str(digest)}:
+                return cls(found["_id"], VersionKey(version.partition("#")[0], mapping, digest))
+        return cls(found["_id"], _FOREIGN, has_version=False)
 
     @property
     def guard(self) -> dict[str, Any]:
         """Filter that holds while nobody has written the document since."""
+        if not self.has_version:
+            return {"_id": self.id, "$nor": [_OURS]}
         return {
             "_id": self.id,
             "_etl.version": self.key.text,
@@ -63,12 +80,17 @@ class Loaded:
 
 
 class Upsert:
-    """Loads chunks for one run."""
+    """Loads chunks for one run.
+
+    Attributes:
+        foreseen: What would be there after a dry run.
+    """
 
     def __init__(self, collections: Collections, *, run_id: str, now: datetime, dry_run: bool) -> None:
         """Prepare; with `dry_run` say what would happen and write nothing."""
         self._rfps, self._run_id, self._now, self._dry_run = collections.rfps, run_id, now, dry_run
         self._would_be: dict[str, VersionKey] = {}
+        self.foreseen = Foreseen()
 
     def load(self, entries: Sequence[Entry]) -> Loaded:
         """Load a chunk.
@@ -149,7 +171,7 @@ class Upsert:
         for entry, there in pairs:
             old = before.get(entry.job_id)
             if self._dry_run:
-                written.append((entry, differences(old, _decoded(entry)) if old else []))
+                written.append((entry, differences(old, _successor(entry, old, now=self._now)) if old else []))
                 continue
             if old is None or _Stored.of(old) != there:
                 again.append(entry)
@@ -193,6 +215,8 @@ class Upsert:
         )
         if result in {"inserted", "updated"}:
             self._foresee(entry)
+            if self._dry_run:
+                self.foreseen.put(Ahead.of(entry.document))
 
     def _foresee(self, entry: Entry) -> None:
         """In a dry run, remember what would be there."""
@@ -209,12 +233,10 @@ def _successor(entry: Entry, old: dict[str, Any], *, now: datetime) -> dict[str,
     for name in _ENRICHED:
         if new[name] is None:
             new[name] = old.get(name)
-    first = old["_etl"]
-    new["_etl"] |= {
-        "first_run_id": first["first_run_id"],
-        "first_seen_at": first["first_seen_at"],
-        "changed_at": now,
-    }
+    match old.get("_etl"):
+        case {"first_run_id": first_run_id, "first_seen_at": first_seen_at}:
+            new["_etl"] |= {"first_run_id": first_run_id, "first_seen_at": first_seen_at}
+    new["_etl"]["changed_at"] = now
     # With its `_id` first the server can tell that nothing differs.
     return {"_id": old["_id"], **new}
 

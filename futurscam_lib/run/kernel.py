@@ -36,10 +36,11 @@ _SPEC = KernelSpec(
 )
 
 
-class _OwnInterpreter(KernelSpecManager):
+class OwnInterpreter(KernelSpecManager):
     """Knows one kernel, whatever kernels are installed under the same name in the folders that Jupyter looks into."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002 - one answer to all names
+        """The one, by any name."""
         return _SPEC
 
 
@@ -54,7 +55,7 @@ class Kernel:
         """Prepare it; nothing is started."""
         self.manager: Any = AsyncKernelManager(
             kernel_name="python3",
-            kernel_spec_manager=_OwnInterpreter(),
+            kernel_spec_manager=OwnInterpreter(),
             transport_encryption="required",
         )
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`

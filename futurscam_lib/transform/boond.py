@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - dataclass fields are read at run time by tools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from futurscam_lib import rfp
@@ -21,6 +21,8 @@ from futurscam_lib.transform.vocabulary import Speller
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+
+    from futurscam_lib.settings import Settings
 
 TRANSFORM_VERSION: Final = 1
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
@@ -42,6 +44,15 @@ class Instance:
     url: str = "https://ui.boondmanager.com"
     open_states: frozenset[int] = frozenset({0})
     origins: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, configured: Settings) -> Self:
+        """The configured one."""
+        return cls(
+            url=configured.boond_url.removesuffix("/api"),
+            open_states=configured.boond_open_states,
+            origins=configured.boond_origins or {},
+        )
 
 
 DEFAULT_INSTANCE: Final = Instance()

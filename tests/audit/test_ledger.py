@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from futurscam_lib.audit import entry as entry_module
+from futurscam_lib.audit import head as heads
 from futurscam_lib.audit import ledger as module
 from futurscam_lib.audit.ledger import Entry, Ledger
-from futurscam_lib.audit.seal import head_path
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 
 T0 = datetime(2026, 11, 23, 12, 5, 1, 223_000, tzinfo=UTC)
@@ -157,7 +157,7 @@ def test_a_kill_while_healing_loses_nothing(ledger: Ledger, monkeypatch: pytest.
     """The torn text is overwritten by a line that holds it; wherever that stops, the next try heals."""
     append(ledger, "start")
     whole = path_of(ledger).read_bytes()
-    head = head_path(path_of(ledger)).read_bytes()
+    head = heads.path_of(path_of(ledger)).read_bytes()
     torn = b'{"at":"2026-11-23T12:05:01.223000+00:00","event":"end","facts":{"status":"o'
     path_of(ledger).write_bytes(whole + torn)
     healed = ledger.heal(at=T0)
@@ -167,7 +167,7 @@ def test_a_kill_while_healing_loses_nothing(ledger: Ledger, monkeypatch: pytest.
 
     for cut in range(len(line)):
         path_of(ledger).write_bytes(whole + line[:cut] + torn[cut:])
-        head_path(path_of(ledger)).write_bytes(head)
+        heads.path_of(path_of(ledger)).write_bytes(head)
         ledger.heal(at=T0)
         events = [entry.event for entry in ledger.entries()]
         assert events in (["start", "healed"], ["start", "healed", "healed"])

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 
 from futurscam_lib import clock
 from futurscam_lib.audit import entry as entries
+from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.audit.seal import Seal, head_path, write_head
+from futurscam_lib.audit.seal import Seal
 from futurscam_lib.audit.verify import verify
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.watermark import Watermark
@@ -186,7 +187,7 @@ def test_the_tail_cut_off(log: MadeRuns, count: int) -> None:
     place, what = f"ledger.jsonl, line {left + 1}", f"It ends with line {left}, but line {2 * RUNS} had been written"
     assert any(found[0] == place and found[1].startswith(what) for found in serious(log))
 
-    head_path(log.settings.ledger_file).unlink()
+    heads.path_of(log.settings.ledger_file).unlink()
     found = look(log)
     unknown = [one for one in found.findings if one.place.endswith(".ipynb")]
     unfinished = [one for one in found.findings if "never ended" in one.what]
@@ -239,7 +240,7 @@ def forge(made: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
         last = new
     rewrite(made, written)
     assert last is not None
-    write_head(made.settings.ledger_file, last.seq, last.hash, seal=seal)
+    heads.write(made.settings.ledger_file, last.seq, last.hash, seal=seal)
 
 
 @pytest.mark.parametrize("strip", [True, False])
@@ -280,11 +281,11 @@ def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
         sealed.path(name).unlink()
     Watermark(sealed.settings.watermark_file).reset(T0 + timedelta(hours=RUNS - 2, milliseconds=1))
 
-    write_head(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
+    heads.write(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
     assert serious(sealed) == [
         ("ledger.jsonl, line 9", "Ledger.head, which names the last line, is not sealed with the key.")
     ]
-    head_path(sealed.settings.ledger_file).unlink()
+    heads.path_of(sealed.settings.ledger_file).unlink()
     assert serious(sealed) == [("ledger.jsonl, line 9", "Ledger.head, which names the last line, is missing.")]
     with pytest.raises(OperatorMustAct, match="is missing"):
         Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
@@ -298,7 +299,7 @@ def test_a_head_that_another_program_keeps_open(sealed: MadeRuns, monkeypatch: p
 
     ledger = Ledger.of(sealed.settings)
     with monkeypatch.context() as broken:
-        broken.setattr("futurscam_lib.audit.seal.write_atomically", taken)
+        broken.setattr("futurscam_lib.audit.head.write_atomically", taken)
         for _ in range(3):
             ledger.append("reset", at=NOW, run_id="x", facts={})
     assert look(sealed).findings == []

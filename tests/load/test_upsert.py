@@ -222,6 +222,20 @@ def test_what_enrichment_filled_in_survives_a_newer_version(collections: Collect
     assert (now["_etl"]["first_run_id"], now["_etl"]["run_id"]) == ("earlier", "later")
 
 
+@pytest.mark.parametrize("etl", [None, {}, {"version": 7}, "x"])
+def test_a_document_that_another_program_wrote_is_taken_over(collections: Collections, etl: Any) -> None:
+    """It is older than any version, and what enrichment filled in stays; it is one document, before and after."""
+    there = {"job_id": "job-1", "roleTitle": "Old", "RFP_type": "IT", **({} if etl is None else {"_etl": etl})}
+    collections.rfps.insert_one(dict(there))
+
+    assert load(collections, Version()) == ["updated"]
+
+    (document,) = collections.rfps.find()
+    assert (document["roleTitle"], document["RFP_type"]) == ("Red", "IT")
+    assert document["_etl"]["run_id"] == document["_etl"]["first_run_id"] == "earlier"
+    assert load(collections, Version()) == ["unchanged"]
+
+
 def test_changes_tell_each_field(collections: Collections, upsert: Upsert) -> None:
     """What a reviewer sees of an update: the field, before, after; nothing of what only the software knows."""
     load(collections, Version())

@@ -141,7 +141,7 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
     assert told["watermark"] == clock.to_text(NOW - 3 * HOUR)
     assert told["watermark_age_seconds"] == 3 * 3600
     assert [(run["run_id"], run["status"]) for run in told["runs"]] == [
-        ("r5", "no end yet"),
+        ("r5", "unfinished"),
         ("r4", "ok"),
         ("r3", "crashed"),
         ("r2", "ok"),
@@ -161,7 +161,7 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
     assert told["problems"] == []
     assert json.loads(json.dumps(told)) == told
     text = "\n".join(repr(table) for table in found.tables())
-    for part in ("(3.0 hours ago)", "r5", "no end yet", "crashed", "2, 1 of them active", "run r5 (process"):
+    for part in ("(3.0 hours ago)", "r5", "unfinished", "crashed", "2, 1 of them active", "run r5 (process"):
         assert part in text
 
 

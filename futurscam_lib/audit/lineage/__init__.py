@@ -1,0 +1,1 @@
+"""From a document back to the runs and payloads that made it."""

@@ -1,0 +1,116 @@
+"""From what people call a mission to what MongoDB holds of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib.errors import UsageError
+from futurscam_lib.load.quarantine import OPEN, RESOLVED
+from futurscam_lib.show import as_text
+
+if TYPE_CHECKING:
+    from futurscam_lib.load.collections import Collections
+
+_FEW: Final = 20
+_PROVENANCE: Final = {"source", "raw_id", "version", "transform_version", "run_id", "first_run_id", "first_seen_at"}
+_CLOSING: Final = {"at", "run_id", "reason"}
+_BOTH: Final = {"$in": [OPEN, RESOLVED]}
+"""Asked for so that the indexes on state and something else are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What MongoDB holds of a mission.
+
+    Attributes:
+        job_id: Its key; empty where only rejects are known, which tell none.
+        document: As it stands; None where there is none.
+        rejects: Its entries in the quarantine.
+        outcomes: What became of each of its payloads, as `RFP_outcomes` keeps it.
+        unfinished: Runs that may have landed payloads which are not loaded yet.
+    """
+
+    job_id: str
+    document: dict[str, Any] | None
+    rejects: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
+    unfinished: list[str]
+
+    @property
+    def etl(self) -> dict[str, Any]:
+        """The document's `_etl`; empty where it is not this software's."""
+        etl = (self.document or {}).get("_etl")
+        return etl if isinstance(etl, dict) and etl.keys() >= _PROVENANCE else {}
+
+    @property
+    def closed(self) -> dict[str, Any] | None:
+        """When, by which run and why it was closed; None where it was not."""
+        closed = self.etl.get("closed")
+        return closed if isinstance(closed, dict) and closed.keys() >= _CLOSING else None
+
+    def __bool__(self) -> bool:
+        """Whether anything is known."""
+        return bool(self.document or self.rejects or self.outcomes)
+
+
+def find(collections: Collections, asked: str) -> Found:
+    """Look under every name that people use.
+
+    Args:
+        collections: Where to look.
+        asked: A `job_id`, a reference, the id at the source, or the name of a reject or its place.
+
+    Returns:
+        What there is, perhaps nothing.
+
+    Raises:
+        UsageError: Several missions have that name.
+    """
+    document = collections.rfps.find_one({"job_id": asked})
+    if document is not None:
+        return _of_job(collections, asked, document)
+    rejects = _rejects_called(collections, asked)
+    outcomes = list(collections.outcomes.find({"_id": {"$in": [entry["raw_id"] for entry in rejects]}}))
+    # What was rejected without telling its job may have been made into a document by a later mapping.
+    jobs = {one["job_id"] for one in [*rejects, *outcomes] if one["job_id"]}
+    if len(jobs) > 1:
+        raise _several(asked, [(entry["_id"], entry["reason"]) for entry in rejects])
+    job_id = next(iter(jobs), asked)
+    found = _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
+    if rejects and not jobs:
+        return replace(found, job_id="", rejects=rejects, outcomes=outcomes)
+    if found:
+        known = {entry["_id"] for entry in found.rejects}
+        return replace(found, rejects=[*found.rejects, *(entry for entry in rejects if entry["_id"] not in known)])
+    # Neither is indexed, so the documents are read: a few hundred milliseconds for a hundred thousand.
+    either = {"$or": [{"reference": asked}, {"_etl.source_id": asked}]}
+    documents = list(collections.rfps.find(either).limit(_FEW + 1))
+    if len(documents) > 1:
+        raise _several(asked, [(one["job_id"], one.get("roleTitle")) for one in documents])
+    return _of_job(collections, documents[0]["job_id"], documents[0]) if documents else found
+
+
+def _rejects_called(collections: Collections, asked: str) -> list[dict[str, Any]]:
+    """Entries of the quarantine with that name, or of what stood in that place."""
+    named = collections.rejects.find({"_id": asked})
+    placed = collections.rejects.find({"state": _BOTH, "origin": asked})
+    return list({entry["_id"]: entry for entry in (*named, *placed)}.values())
+
+
+def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> Found:
+    rejects = collections.rejects.find({"state": _BOTH, "job_id": job_id})
+    outcomes = collections.outcomes.find({"job_id": job_id})
+    return Found(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
+
+
+def _unfinished(collections: Collections) -> list[str]:
+    """A hand is called `RUN_ID/` and a random word."""
+    hands = collections.runs.find({"sources.0": {"$exists": True}}, {"_id": 1}).limit(_FEW)
+    return sorted({str(hand["_id"]).rpartition("/")[0] for hand in hands})
+
+
+def _several(asked: str, names: list[tuple[Any, Any]]) -> UsageError:
+    lines = [f"  {as_text(name)}  {as_text(told, longest=80)}" for name, told in names[:_FEW]]
+    more = ["  and others"] if len(names) > _FEW else []
+    return UsageError("\n".join([f"Several missions are called {asked!r}; ask for one of these:", *lines, *more]))

@@ -1,0 +1,208 @@
+"""What the runs of the last days did: what `notebooks/review.ipynb` shows."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib import settings as settings_module
+from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.audit.reviewing import findings, hours, mongo, period, tables, watermark
+from futurscam_lib.audit.reviewing.findings import Finding
+from futurscam_lib.errors import UsageError
+from futurscam_lib.show import Mark, Shown, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from futurscam_lib.audit.reviewing.hours import Hours
+    from futurscam_lib.audit.reviewing.period import Period
+    from futurscam_lib.settings import Settings
+    from futurscam_lib.show import Picture, Tables
+
+_FINDINGS: Final = 300
+_TEXT: Final = 500
+_ONE_HOUR: Final = 1
+
+
+def review(days: float = 7.0, *, until: str = "") -> Review:
+    """Look at the runs of the configured home.
+
+    Args:
+        days: How many; above 0, at most 3660.
+        until: Where they end, ISO 8601; empty: now.
+
+    Raises:
+        UsageError: A setting or an argument is wrong.
+    """
+    try:
+        now = clock.parse(until) if until else clock.now()
+    except ValueError as error:
+        raise UsageError(f"until: {error}.") from error
+    return Review(settings_module.load(), days=days, now=now)
+
+
+class Review(Shown):
+    """The review of a period; displays itself as counts.
+
+    What is wrong with a notebook, with the ledger or with MongoDB is told in a table and never raised.
+
+    Args:
+        settings: Of the home.
+        days: How long the period is.
+        now: Where it ends; aware, UTC.
+
+    Raises:
+        UsageError: The number of days is none that can be reviewed.
+    """
+
+    def __init__(self, settings: Settings, *, days: float, now: datetime) -> None:
+        """See the class."""
+        self._settings = settings
+        self.period: Period = period.read(settings, days=days, now=now)
+        self.hours: Hours = hours.of(self.period)
+
+    def table(self) -> Table:
+        """Counts at a glance."""
+        counts = self.counts()
+        rows = [(name, number) for name, number in counts.items()]
+        since, until = (f"{instant:%Y-%m-%d %H:%M}" for instant in (self.period.since, self.period.until))
+        return Table(("", "number"), rows, title=f"{since} until {until} UTC")
+
+    def counts(self) -> dict[str, int]:
+        """Runs by how they ended, hours without one, things to look at."""
+        statuses = [period.kind_of(run) for run in self.period.runs]
+        return {
+            "runs": len(statuses),
+            **{status: statuses.count(status) for status in ("ok", "failed", "dry", UNFINISHED)},
+            "missing hours": len(self.hours.missing),
+            "findings": len(self.found),
+        }
+
+    @cached_property
+    def found(self) -> list[Finding]:
+        """What a reviewer must look at; what touches the record itself first, then the newest."""
+        everything = sorted(self._findings(), key=lambda one: one.at or self.period.until, reverse=True)
+        return sorted(everything, key=lambda one: not one.serious)
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from findings.of_ledger(self.period)
+        history = History.of(self._settings)
+        for run in self.period.runs:
+            yield from findings.of_run(run)
+            yield from findings.of_notebook(history, run)
+        for first, last, number in self.hours.gaps():
+            text = f"{first:%Y-%m-%d %H}:00" if first == last else f"{first:%Y-%m-%d %H}:00 to {last:%Y-%m-%d %H}:59"
+            many = "1 hour" if number == _ONE_HOUR else f"{number:,} hours"
+            yield Finding("missing hours", first, f"{many} in which a run was due and none started: {text}.")
+        for step in watermark.steps(self.period):
+            if step.what == "gap":
+                yield Finding(
+                    "watermark gap", step.at, f"{step.before} to {step.after} was passed over. {step.text}", step.run
+                )
+
+    @property
+    def findings(self) -> Table:
+        """What a reviewer must look at."""
+        rows = [
+            (
+                Mark(one.what, "failed" if one.serious else period.kind_of(one.run) if one.run else "missing"),
+                one.text,
+                one.at,
+                hours.link_to(one.run) if one.run else "",
+            )
+            for one in self.found[:_FINDINGS]
+        ]
+        columns = ("what", "more", "when (UTC)", "run")
+        return Table(
+            columns,
+            rows,
+            title="Findings, those about the record itself first",
+            total=len(self.found),
+            limit=_FINDINGS,
+            longest=_TEXT,
+        )
+
+    @property
+    def calendar(self) -> Tables:
+        """Days and hours: ok, failed, missing, dry."""
+        return hours.calendar(self.period, self.hours)
+
+    @property
+    def records(self) -> Table:
+        """Records per source."""
+        return tables.records(self.period.runs)
+
+    @property
+    def records_by_run(self) -> Table:
+        """Records per run and source, where something was new."""
+        return tables.records_by_run(self.period.runs)
+
+    def records_picture(self) -> Picture:
+        """New and updated documents over time."""
+        return tables.records_picture(self.period.runs, days=self.period.days)
+
+    @property
+    def durations(self) -> Table:
+        """How long runs took."""
+        return tables.durations(self.period.runs)
+
+    def durations_picture(self) -> Picture:
+        """How long runs took over time."""
+        return tables.durations_picture(self.period.runs, days=self.period.days)
+
+    @property
+    def rejects(self) -> Table:
+        """Rejects by reason."""
+        return tables.reasons(self.period.runs)
+
+    @property
+    def unknown_words(self) -> Table:
+        """Words that no vocabulary knows."""
+        return tables.oddities(self.period.runs)
+
+    @cached_property
+    def _loaded(self) -> mongo.Loaded:
+        return mongo.ask(self._settings, self.period)
+
+    @property
+    def publication(self) -> Table:
+        """From publication to load."""
+        return mongo.publication(self._loaded)
+
+    @property
+    def watermark(self) -> Table:
+        """How the watermark moved."""
+        return watermark.table(self.period)
+
+    @property
+    def by_hand(self) -> Table:
+        """What analysts loaded."""
+        return mongo.by_hand(self._loaded)
+
+    @property
+    def runs(self) -> Table:
+        """The runs, each leading to its page."""
+        return tables.runs(self.period.runs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it: what `futurscam review` needs and `--json` prints."""
+        return {
+            "since": clock.to_text(self.period.since),
+            "until": clock.to_text(self.period.until),
+            "days": self.period.days,
+            "counts": self.counts(),
+            "findings": [
+                {
+                    "what": one.what,
+                    "at": clock.to_text(one.at) if one.at else None,
+                    "run_id": one.run.run_id if one.run else None,
+                    "text": one.text,
+                    "serious": one.serious,
+                }
+                for one in self.found[:_FINDINGS]
+            ],
+            "listed": [run.run_id for run in tables.listed(self.period.runs)],
+        }

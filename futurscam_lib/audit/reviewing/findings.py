@@ -1,0 +1,157 @@
+"""What a reviewer must look at: what is wrong with a run, with its notebook, with the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from futurscam_lib import clock
+from futurscam_lib.audit.history import UNFINISHED
+from futurscam_lib.errors import UsageError
+from futurscam_lib.scraps import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from futurscam_lib.audit.history import History, RunRecord
+    from futurscam_lib.audit.reviewing.period import Period
+
+_SUMMARY: Final = "summary"
+_SAME: Final = ("counts", "sources", "closed", "dry_run")
+_SHOWN: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes:
+        what: The word for it: `ledger changed`, `notebook torn`, `failed`, `missing hours`...
+        at: When it happened, or when the run started that it is about; None where that is not known.
+        text: A sentence or two for a person.
+        run: The run it is about; None: none.
+        serious: Whether something is wrong with the record itself, not only with one run.
+    """
+
+    what: str
+    at: datetime | None
+    text: str
+    run: RunRecord | None = None
+    serious: bool = False
+
+
+def of_ledger(period: Period) -> Iterator[Finding]:
+    """What is wrong with the ledger itself."""
+    for fault in period.faults:
+        yield Finding("ledger changed", None, fault, serious=True)
+    for entry in period.others:
+        if entry.event == "healed":
+            text = (
+                f"Line {entry.seq}: a line that a kill or a power cut had torn was cut off and is kept there as text."
+            )
+            yield Finding("ledger healed", clock.parse(entry.at), text)
+
+
+def of_run(run: RunRecord) -> Iterator[Finding]:
+    """Why a run did not end well, or not at all."""
+    if run.status == UNFINISHED:
+        text = "It has not ended: it is active, or it was killed and no later run has noticed yet."
+        yield Finding(UNFINISHED, run.started, text, run)
+    elif run.status != "ok":
+        lost = "It was killed, or the machine went down." if run.status == "crashed" else "No reason was kept."
+        yield Finding(run.status, run.started, run.error or lost, run)
+
+
+def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
+    """What is wrong with the notebook that a run left; whatever stands there, it is told and not raised."""
+    if run.pruned or run.status == UNFINISHED:
+        return
+    if not run.notebook_sha256:
+        yield Finding("notebook not kept", run.started, "The run could keep no notebook.", run, serious=True)
+        return
+    try:
+        data = history.path(run).read_bytes()
+    except FileNotFoundError:
+        text = f"The ledger names {run.notebook}, which is not there."
+        yield Finding("notebook missing", run.started, text, run, serious=True)
+    except UsageError as error:
+        yield Finding("notebook elsewhere", run.started, str(error), run, serious=True)
+    except OSError as error:
+        text = f"{run.notebook} cannot be read ({error.strerror or error})."
+        yield Finding("notebook unreadable", run.started, text, run, serious=True)
+    else:
+        yield from _of_content(data, run)
+
+
+def _of_content(data: bytes, run: RunRecord) -> Iterator[Finding]:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != run.notebook_sha256:
+        text = (
+            f"{run.notebook} was changed after the run: its SHA-256 begins with {digest[:_SHOWN]}, "
+            f"the ledger (line {run.end_line}) says {run.notebook_sha256[:_SHOWN]}."
+        )
+        yield Finding("notebook changed", run.started, text, run, serious=True)
+    try:
+        summary = summary_in(data)
+    except ValueError as error:
+        text = f"{run.notebook} cannot be read as a notebook: {error}"
+        yield Finding("notebook torn", run.started, text, run, serious=True)
+        return
+    if told := "; ".join(_contradictions(summary, run)):
+        yield Finding("notebook contradicts", run.started, f"{told}.", run, serious=True)
+
+
+def summary_in(data: bytes) -> Mapping[str, Any] | None:
+    """The summary that an executed notebook holds, read through scrapbook; None where it holds none.
+
+    Raises:
+        ValueError: It is no notebook; the text says why.
+    """
+    # Slow to import, without types, and only a review reads notebooks so.
+    nbformat: Any = import_module("nbformat")
+    scrapbook: Any = import_module("scrapbook.models")
+    try:
+        whole = orjson.loads(data)
+        # scrapbook checks each scrap against a schema, which takes longer than reading the file; this one is needed.
+        cells = [{"outputs": [output]} for cell in whole["cells"] for output in _summaries(cell)]
+        found = scrapbook.Notebook(nbformat.from_dict({**whole, "cells": cells})).scraps.get(_SUMMARY)
+    except Exception as error:
+        # scrapbook, jsonschema and what a torn file makes of them fail in many ways; all mean the same here.
+        why = str(error).strip().partition("\n")[0][:200]
+        raise ValueError(f"{type(error).__name__}: {why}") from error
+    return None if found is None else found.data
+
+
+def _summaries(cell: Mapping[str, Any]) -> Sequence[Any]:
+    outputs = cell.get("outputs") or ()
+    return [one for one in outputs if one.get("data", {}).get(MEDIA_TYPE, {}).get("name") == _SUMMARY]
+
+
+def _contradictions(summary: Mapping[str, Any] | None, run: RunRecord) -> Iterator[str]:
+    """Where the summary says something else than the ledger."""
+    if summary is None:
+        if run.status == "ok":
+            yield "The run is said to have ended well, and its notebook holds no summary"
+        return
+    if not isinstance(summary, dict):
+        yield "What the notebook holds as its summary is none"
+        return
+    if summary.get("run_id") != run.run_id:
+        yield f"The notebook's summary is that of {summary.get('run_id')!r:.60}"
+    if not run.counts:
+        return
+    for name in _SAME:
+        told, kept = summary.get(name), getattr(run, name)
+        if told != kept:
+            yield f"The notebook says {name} {_short(told)}, the ledger {_short(kept)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and all(isinstance(number, int) for number in value.values()):
+        return ", ".join(f"{number} {name}" for name, number in value.items())
+    return f"{value!r:.200}"

@@ -1,0 +1,126 @@
+"""What MongoDB says of a period: how fast missions were loaded, and what was loaded by hand."""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib.errors import FuturscamError
+from futurscam_lib.naming import BY_HAND
+from futurscam_lib.show import Table
+
+if TYPE_CHECKING:
+    from futurscam_lib.audit.reviewing.period import Period
+    from futurscam_lib.settings import Settings
+
+_PERCENT: Final = 90
+
+
+@dataclass(slots=True)
+class Delays:
+    """One source's documents that were first seen in the period.
+
+    Attributes:
+        seconds: From publication to load, of those that name when they were published.
+        undated: How many name none.
+    """
+
+    seconds: array[float] = field(default_factory=lambda: array("d"))
+    undated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What one run by hand left: documents that no later run has changed since."""
+
+    run_id: str
+    first: datetime
+    last: datetime
+    documents: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What MongoDB says of a period.
+
+    Attributes:
+        delays: By source.
+        by_hand: Newest first.
+        problem: Why MongoDB could not be asked; empty: it could.
+    """
+
+    delays: dict[str, Delays] = field(default_factory=dict)
+    by_hand: tuple[ByHand, ...] = ()
+    problem: str = ""
+
+
+def ask(settings: Settings, period: Period) -> Loaded:
+    """Ask MongoDB; that it does not answer is told, not raised."""
+    from futurscam_lib.load import mongo  # noqa: PLC0415 - the database driver, only where it is asked
+    from futurscam_lib.load.collections import Collections  # noqa: PLC0415
+
+    try:
+        with mongo.connect(settings) as client, mongo.mongo_errors():
+            rfps = Collections.of(client[settings.database]).rfps
+            return Loaded(_delays(rfps, period), _by_hand(rfps, period))
+    except FuturscamError as error:
+        return Loaded(problem=f"MongoDB could not be asked: {str(error).partition(chr(10))[0]}")
+
+
+def publication(loaded: Loaded) -> Table:
+    """How long after its publication a mission was in MongoDB, per source."""
+    rows = [_row(source, one) for source, one in sorted(loaded.delays.items())]
+    columns = ("source", "new documents", "median", f"{_PERCENT} of 100 within", "longest", "without publication date")
+    notes = ["From when the source says that it was published to the run that first loaded it; below 0: still to come."]
+    notes += [loaded.problem] if loaded.problem else []
+    return Table(columns, rows, title="From publication to load", notes=notes)
+
+
+def by_hand(loaded: Loaded) -> Table:
+    """What analysts loaded."""
+    rows = [(one.first, one.run_id, one.documents, one.new, one.last) for one in loaded.by_hand]
+    columns = ("first (UTC)", "run", "documents", "of these new", "last (UTC)")
+    notes = ["Documents whose present version was loaded by a run by hand."]
+    notes += [loaded.problem] if loaded.problem else []
+    return Table(columns, rows, title="Loaded by hand", notes=notes)
+
+
+def _row(source: str, one: Delays) -> tuple[Any, ...]:
+    found = sorted(one.seconds)
+    told: list[timedelta | None] = [None] * 3
+    if found:
+        high = found[min(len(found) - 1, -(-len(found) * _PERCENT // 100) - 1)]
+        told = [timedelta(seconds=value) for value in (median(found), high, found[-1])]
+    return (source, len(found) + one.undated, *told, one.undated)
+
+
+def _delays(rfps: Any, period: Period) -> dict[str, Delays]:
+    seen = {"_etl.first_seen_at": {"$gte": period.since, "$lt": period.until}}
+    wanted = {"_id": 0, "publishedAt": 1, "_etl.source": 1, "_etl.first_seen_at": 1}
+    found: defaultdict[str, Delays] = defaultdict(Delays)
+    for document in rfps.find(seen, wanted):
+        one = found[str(document["_etl"].get("source"))]
+        published = document.get("publishedAt")
+        if isinstance(published, datetime):
+            one.seconds.append((document["_etl"]["first_seen_at"] - published).total_seconds())
+        else:
+            one.undated += 1
+    return dict(found)
+
+
+def _by_hand(rfps: Any, period: Period) -> tuple[ByHand, ...]:
+    changed = {"_etl.run_id": {"$regex": f"^{BY_HAND}"}, "_etl.changed_at": {"$gte": period.since, "$lt": period.until}}
+    group = {
+        "_id": "$_etl.run_id",
+        "first": {"$min": "$_etl.changed_at"},
+        "last": {"$max": "$_etl.changed_at"},
+        "documents": {"$sum": 1},
+        "new": {"$sum": {"$cond": [{"$eq": ["$_etl.run_id", "$_etl.first_run_id"]}, 1, 0]}},
+    }
+    found = rfps.aggregate([{"$match": changed}, {"$group": group}, {"$sort": {"first": -1}}])
+    return tuple(ByHand(one["_id"], one["first"], one["last"], one["documents"], one["new"]) for one in found)

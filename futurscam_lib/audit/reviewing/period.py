@@ -1,0 +1,114 @@
+"""The runs of a period, as far as the ledger can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit import head as heads
+from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.errors import OperatorMustAct, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.settings import Settings
+
+LONGEST: Final = 3660.0
+"""Days; ten years."""
+
+_EARLIER: Final = 60
+_IN_RUNS: Final = ("start", "end", "crashed")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What the ledger tells of `[since, until)`.
+
+    Attributes:
+        since, until: Aware, UTC.
+        runs: Those that started in it, newest first.
+        earlier: The last ones before it, at most 60, newest first: what is usual shows in them, too.
+        others: What else the ledger tells of it: resets, first runs, repairs; newest first.
+        faults: What is wrong with the ledger: it was cut off, or could not be read any further back.
+    """
+
+    since: datetime
+    until: datetime
+    runs: tuple[RunRecord, ...] = ()
+    earlier: tuple[RunRecord, ...] = ()
+    others: tuple[Entry, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def days(self) -> float:
+        """How long it is."""
+        return (self.until - self.since) / timedelta(days=1)
+
+
+def read(settings: Settings, *, days: float, now: datetime) -> Period:
+    """Read the ledger back to the beginning of the period, and a little further.
+
+    Args:
+        settings: Of the home.
+        days: How long the period is that ends now.
+        now: The present instant; aware, UTC.
+
+    Raises:
+        UsageError: The number of days is none that can be reviewed.
+    """
+    if not 0 < days <= LONGEST:
+        raise UsageError(f"{days:g} days cannot be reviewed; give more than 0 and at most {LONGEST:g}.")
+    since = now - timedelta(days=days)
+    runs: list[RunRecord] = []
+    earlier: list[RunRecord] = []
+    others: list[Entry] = []
+    faults = list(_cut_off(settings.ledger_file))
+    try:
+        for run in History.of(settings).newest():
+            if run.started < since:
+                earlier.append(run)
+            elif run.started < now:
+                runs.append(run)
+            if len(earlier) == _EARLIER:
+                break
+        for entry in Ledger(settings.ledger_file).backwards():
+            if clock.parse(entry.at) < since:
+                break
+            if entry.event not in _IN_RUNS and clock.parse(entry.at) < now:
+                others.append(entry)
+    except OperatorMustAct as error:
+        faults.append(str(error))
+    return Period(since, now, tuple(runs), tuple(earlier), tuple(others), tuple(faults))
+
+
+def _cut_off(ledger: Path) -> Iterator[str]:
+    """Whether lines were taken off the ledger's end, which no chain shows."""
+    try:
+        # Before the ledger: a run that ends meanwhile writes its line first.
+        head = heads.read(ledger)
+        heads.check_end(head, next(Ledger(ledger).backwards(), None))
+    except ValueError as error:
+        yield f"{ledger}: {error}. `futurscam runs verify` looks at all of it."
+    except OperatorMustAct:
+        return  # Whoever reads the ledger meets the same.
+
+
+def kind_of(run: RunRecord) -> str:
+    """How a run stands, in one word: `ok`, `dry`, `unfinished`, or `failed` in any way."""
+    if run.status == UNFINISHED:
+        return UNFINISHED
+    return "failed" if run.status != "ok" else "dry" if run.dry_run else "ok"
+
+
+def counted(found: Any) -> Iterable[tuple[str, int]]:
+    """The numbers in what a notebook glued and the ledger keeps, which may be anything."""
+    pairs: Mapping[Any, Any] = found if isinstance(found, dict) else {}
+    return ((name, number) for name, number in pairs.items() if isinstance(name, str) and isinstance(number, int))

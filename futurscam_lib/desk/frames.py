@@ -1,0 +1,198 @@
+"""The RFPs in pandas: one call, one row each."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import settings
+from futurscam_lib.desk.columns import COLUMNS, Column, chosen
+from futurscam_lib.desk.filters import COLLATION, Filters
+from futurscam_lib.errors import UsageError
+from futurscam_lib.load import mongo
+from futurscam_lib.load.collections import Collections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from futurscam_lib.desk.filters import Names, When
+    from futurscam_lib.settings import Settings
+
+_ORDER: Final = ("published_at", "job_id")
+_SLICE: Final = 1000
+
+
+def rfps(
+    *,
+    active: bool | None = None,
+    since: When = None,
+    until: When = None,
+    source: Names = None,
+    seniority: Names = None,
+    region: Names = None,
+    remote: Names = None,
+    skill: Names = None,
+    text: str | None = None,
+    columns: str | Iterable[str] | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """The RFPs of the configured MongoDB: one row each, the newest publication first; only what is asked for is read.
+
+    Args:
+        active: True: only open ones; False: only closed ones.
+        since: Published at this instant or later: ISO 8601 text, a date or a datetime, UTC where it names no offset.
+            Where the source gives no publication, what counts is when it was first seen.
+        until: Published before this instant.
+        source: `folder`, `graph_mail`, `imap_mail`, `boond`; one name or several, as with all that follow, whatever
+            their case and accents.
+        seniority: `Junior`, `Medior`, `Senior`, `Expert`, `NS`.
+        region: `Brussels`, `Liège`, `Flemish Brabant`...
+        remote: `OnSite`, `Hybrid`, `Remote`, `NotSpecified`.
+        skill: Asks for one of these skills, by their whole names.
+        text: Words, or parts of words, that all stand somewhere in title, reference, description, company,
+            department, city or skills; whatever their case and accents.
+        columns: Only these, in this order, each once; None: all but those on request.
+        limit: At most so many, the newest.
+
+    Returns:
+        Missing values are missing (`NaN`, `NaT`, `<NA>`), also where a document holds something odd. The columns:
+
+        - Mission: `job_id`, `reference`, `title`, `seniority`, `remote`, `active`, `rfp_type`, `url`, `provider` (the
+          intermediary).
+        - Company: `company`, `department`, `street`, `zipcode`, `city`, `region`, `country`.
+        - Conditions: `rate_min`, `rate_max` (per day, excl. VAT, in `currency`, ISO 4217), `fixed_margin` (percent),
+          `occupation`, `starts_at`, `ends_at`, `start_immediately`.
+        - Times (UTC): `published_at`, `deadline_at`.
+        - Counts: `n_skills`, `n_languages`.
+        - Provenance: `source`, `source_id`, `version`, `raw_id`, `first_seen_at`, `changed_at`, `first_run_id`,
+          `run_id`, `interactive` (last loaded by hand).
+        - On request: `description` (plain text), `skills`, `languages` (lists; `skills()` and `languages()` give them
+          as rows).
+
+        Text is `string`, instants are `datetime64[ms, UTC]`, flags `boolean`, rates `float64`, counts `int64`.
+
+    Raises:
+        UsageError: There is no such column, or a filter has a value that it cannot have.
+        RetryLater, OperatorMustAct: See `load.mongo.connect`.
+    """
+    filters = Filters(active, since, until, source, seniority, region, remote, skill, text)
+    return _framed(read(settings.load(), filters, columns=chosen(columns), limit=limit))
+
+
+def skills(**filters: Any) -> pd.DataFrame:
+    """The skills that RFPs ask for: `job_id`, `skill`, `seniority`; one row a skill.
+
+    Args:
+        filters: Those of `rfps`; they choose the RFPs, of which all skills are given.
+
+    Raises:
+        UsageError, RetryLater, OperatorMustAct: See `rfps`.
+    """
+    return _long("skills", filters)
+
+
+def languages(**filters: Any) -> pd.DataFrame:
+    """The languages that RFPs ask for: `job_id`, `language`, `level`; one row a language.
+
+    Args:
+        filters: Those of `rfps`; they choose the RFPs, of which all languages are given.
+
+    Raises:
+        UsageError, RetryLater, OperatorMustAct: See `rfps`.
+    """
+    return _long("languages", filters)
+
+
+def read(configured: Settings, filters: Filters, *, columns: Iterable[Column], limit: int | None = None) -> pa.Table:
+    """The RFPs as an Arrow table, in the order of `rfps`.
+
+    Raises:
+        UsageError, RetryLater, OperatorMustAct: See `rfps`.
+    """
+    wanted = {column.name: column for column in columns}
+    fetched = {**wanted, **{name: COLUMNS[name] for name in _ORDER}}
+    project = {"_id": 0, **{name: column.expression() for name, column in fetched.items()}}
+    pipeline: list[dict[str, Any]] = [{"$match": filters.match()}, {"$project": project}]
+    if limit is not None:
+        pipeline += [{"$sort": {"published_at": -1, "job_id": 1}}, {"$limit": _positive(limit)}]
+    with mongo.connect(configured) as client, mongo.mongo_errors():
+        collection = Collections.of(client[configured.database]).rfps
+        found = _api().aggregate_arrow_all(collection, pipeline, schema=_schema(fetched.values()), collation=COLLATION)
+    found = found.sort_by([("published_at", "descending"), ("job_id", "ascending")])
+    return _readable(found.select(list(wanted)))
+
+
+def _positive(limit: Any) -> int:
+    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return limit
+    raise UsageError(f"limit takes a number from 1, not {limit!r}.")
+
+
+def _api() -> Any:
+    with warnings.catch_warnings():
+        # Said when it was built with another patch release of pyarrow; it accepts those itself.
+        warnings.filterwarnings("ignore", ".* size changed, may indicate binary incompatibility", RuntimeWarning)
+        from pymongoarrow import api  # noqa: PLC0415 - slow, and only analysts need it
+    return api
+
+
+def _schema(columns: Iterable[Column]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    types = {
+        "text": pa.string(),
+        "number": pa.float64(),
+        "date": pa.timestamp("ms", tz="UTC"),
+        "flag": pa.bool_(),
+        "by hand": pa.bool_(),
+        "count": pa.int64(),
+        "skills": pa.list_(pa.struct({"skill": pa.string(), "seniority": pa.string()})),
+        "languages": pa.list_(pa.struct({"language": pa.string(), "level": pa.string()})),
+    }
+    return _api().Schema({column.name: types[column.kind] for column in columns})
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """With the description as plain text."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if "description" not in table.column_names:
+        return table
+    # In slices: as Python texts all of them at once would take several times the memory.
+    described = table["description"]
+    slices = [_plain(described[first : first + _SLICE]) for first in range(0, len(described), _SLICE)]
+    place = table.column_names.index("description")
+    return table.set_column(place, "description", pa.chunked_array(slices, pa.string()))
+
+
+def _plain(texts: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa  # noqa: PLC0415
+
+    from futurscam_lib.desk.plain import plain_text  # noqa: PLC0415
+
+    return pa.array([None if text is None else plain_text(text) for text in texts.to_pylist()], pa.string())
+
+
+def _long(name: str, filters: dict[str, Any]) -> pd.DataFrame:
+    """One row for each entry of a list column."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    table = read(settings.load(), Filters(**filters), columns=chosen(["job_id", name])).combine_chunks()
+    lists = table[name]
+    entries = pc.list_flatten(lists).combine_chunks()
+    job_ids = table["job_id"].take(pc.list_parent_indices(lists))
+    fields = [field.name for field in lists.type.value_type]
+    return _framed(pa.table({"job_id": job_ids, **{field: pc.struct_field(entries, field) for field in fields}}))
+
+
+def _framed(table: pa.Table) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
+    kinds = {pa.string(): pd.StringDtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
+    return frame

@@ -1,0 +1,22 @@
+"""Plain text of the HTML that a description is."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+import nh3
+
+_LINES: Final = re.compile(r"<br\b[^>]*>|</(?:p|div|li|h[1-6]|tr|ul|ol|dt|dd|pre|blockquote)\s*>", re.IGNORECASE)
+_ITEM: Final = re.compile(r"<li\b[^>]*>", re.IGNORECASE)
+_CELL: Final = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
+_BLANKS: Final = re.compile(r"[^\S\n]+")
+_SPACE: Final = re.compile(r" ?\n[ \n]*")
+
+
+def plain_text(markup: str) -> str:
+    """The text of some HTML: a line for each paragraph, entry and row, a dot before an entry; no tag is left."""
+    marked = _CELL.sub(" \\g<0>", _LINES.sub("\n\\g<0>", _ITEM.sub("\\g<0>• ", markup)))
+    text = html.unescape(nh3.clean(marked, tags=set()))
+    return _SPACE.sub("\n", _BLANKS.sub(" ", text)).strip()

@@ -1,0 +1,163 @@
+"""RFPs as CSV, as an Excel workbook and as Parquet; a spreadsheet calculates nothing of what they hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from futurscam_lib.errors import UsageError
+from futurscam_lib.spreadsheet import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
+
+SHEET_ROWS: Final = 1_048_576
+"""What a sheet of Excel holds, the heading included."""
+
+CELL_UNITS: Final = 32_767
+"""UTF-16 units that a cell of Excel holds."""
+
+CUT: Final = " […cut]"
+
+_SLICE: Final = 1000
+_FIRST_YEAR_OF_EXCEL: Final = 1900
+_NOT_GIVEN: Final = "NS"
+# What XML cannot hold, and what steers a terminal; tab and line ends stay.
+_UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# What most texts are; to see that is quicker than to guard them.
+_HARMLESS: Final = re.compile(r"[^\W_][^;\t\r\n]*")
+_SEPARATORS: Final = re.compile("([;\t\r\n]+)")
+
+
+def write_csv(table: pa.Table, file: BinaryIO) -> None:
+    """RFC 4180 in UTF-8 with a byte order mark, by which Excel knows it; instants ISO 8601, UTC; lists in one cell."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    try:
+        writer = csv.writer(text)
+        writer.writerow(table.column_names)
+        writer.writerows([_for_csv(cell) for cell in row] for row in _rows(table))
+    finally:
+        text.detach()
+
+
+def write_xlsx(table: pa.Table, file: BinaryIO) -> None:
+    """A workbook of one sheet, with its heading frozen and filters; instants are Excel's, UTC; lists in one cell.
+
+    Raises:
+        UsageError: There are more rows than a sheet holds.
+    """
+    import xlsxwriter  # noqa: PLC0415 - only for this
+
+    if table.num_rows >= SHEET_ROWS:
+        raise UsageError(
+            f"{table.num_rows:,} RFPs are more than an Excel sheet holds ({SHEET_ROWS - 1:,}); nothing was written.\n"
+            "Take fewer (--since, --source, --active), or another format (--format csv or parquet)."
+        )
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(file, {**options, "strings_to_numbers": False}) as book:
+        book.set_properties({"title": "RFPs", "comments": "All times are UTC."})
+        sheet = book.add_worksheet("RFPs")
+        sheet.freeze_panes(1, 0)
+        sheet.autofilter(0, 0, table.num_rows, max(table.num_columns - 1, 0))
+        sheet.set_column(0, max(table.num_columns - 1, 0), 18)
+        bold = book.add_format({"bold": True})
+        for place, name in enumerate(table.column_names):
+            sheet.write_string(0, place, name, bold)
+        cells = _Cells(sheet, book.add_format({"num_format": 'yyyy-mm-dd hh:mm "UTC"'}), book.add_format())
+        for number, row in enumerate(_rows(table), start=1):
+            for place, cell in enumerate(row):
+                cells.write(number, place, cell)
+
+
+def write_parquet(table: pa.Table, file: BinaryIO) -> None:
+    """Every column with its type: instants in UTC, skills and languages as lists of two fields; text as it is."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - only for this
+
+    pq.write_table(table, file)
+
+
+WRITERS: Final[dict[str, Callable[[pa.Table, BinaryIO], None]]] = {
+    "csv": write_csv,
+    "xlsx": write_xlsx,
+    "parquet": write_parquet,
+}
+"""Each format, by the ending of its files."""
+
+
+class _Cells:
+    """Writes cells by their type, text only ever as text."""
+
+    def __init__(self, sheet: Worksheet, date: Format, quoted: Format) -> None:
+        self._sheet, self._date, self._quoted = sheet, date, quoted
+        # What begins like a formula stays text, too, after somebody edits the cell.
+        self._quoted.set_quote_prefix()
+
+    def write(self, row: int, column: int, cell: Any) -> None:
+        if cell is None:
+            return
+        if isinstance(cell, bool):
+            self._sheet.write_boolean(row, column, cell)
+        elif isinstance(cell, int | float):
+            self._sheet.write_number(row, column, cell)
+        elif isinstance(cell, datetime) and cell.year >= _FIRST_YEAR_OF_EXCEL:
+            self._sheet.write_datetime(row, column, cell.replace(tzinfo=None), self._date)
+        else:
+            text = _for_sheet(_iso(cell) if isinstance(cell, datetime) else _text(cell))
+            self._sheet.write_string(row, column, text, self._quoted if guarded(text) != text else None)
+
+
+def _rows(table: pa.Table) -> Iterator[list[Any]]:
+    for batch in table.to_batches(max_chunksize=_SLICE):
+        columns = [column.to_pylist() for column in batch.columns]
+        yield from (list(row) for row in zip(*columns, strict=True))
+
+
+def _for_csv(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, int | float):
+        return f"{cell:.15g}"
+    if isinstance(cell, datetime):
+        return _iso(cell)
+    text = _text(cell)
+    if _HARMLESS.fullmatch(text):
+        return text
+    # A spreadsheet of a country that separates by semicolons begins a cell of its own after each of them.
+    pieces = _SEPARATORS.split(text)
+    return guarded("".join(guarded(piece) if place % 2 == 0 else piece for place, piece in enumerate(pieces)))
+
+
+def _for_sheet(text: str) -> str:
+    """Text that a cell can hold."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.startswith("<r>") and text.endswith("</r>"):
+        text = f" {text}"  # xlsxwriter would take it for its own markup and write it into the file as it is.
+    units = text.encode("utf-16-le")
+    if len(units) <= CELL_UNITS * 2:
+        return text
+    return units[: (CELL_UNITS - len(CUT)) * 2].decode("utf-16-le", "ignore") + CUT
+
+
+def _text(cell: Any) -> str:
+    text = "; ".join(map(_entry, cell)) if isinstance(cell, list) else str(cell)
+    return _UNWANTED.sub("", text)
+
+
+def _entry(entry: dict[str, str | None]) -> str:
+    """A skill or a language, its level in brackets where one is given."""
+    name, level = entry.values()
+    return f"{name} ({level})" if level and level != _NOT_GIVEN else f"{name}"
+
+
+def _iso(instant: datetime) -> str:
+    exact = instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds")
+    return exact.replace("+00:00", "Z")

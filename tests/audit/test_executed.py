@@ -1,0 +1,171 @@
+"""What an executed notebook tells, whatever state it is in."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from futurscam_lib import clock
+from futurscam_lib.audit import executed
+from futurscam_lib.audit.history import History
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.scraps import MEDIA_TYPE
+from tests.made_runs import executed as made_notebook
+
+if TYPE_CHECKING:
+    from futurscam_lib.audit.executed import Executed
+    from tests.made_runs import MadeRuns
+
+NAMELESS = {
+    "cells": [{"cell_type": "code", "source": "", "outputs": [{"data": {MEDIA_TYPE: {"name": "summary"}}}]}],
+}
+T0 = clock.parse("2026-11-02T08:00:00Z")
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+outputs = st.fixed_dictionaries(
+    {},
+    optional={
+        "output_type": st.sampled_from(["error", "stream"]) | json_values,
+        "data": st.dictionaries(st.just(MEDIA_TYPE), json_values) | json_values,
+        **dict.fromkeys(("ename", "evalue", "traceback"), json_values),
+    },
+)
+cells = st.fixed_dictionaries(
+    {"cell_type": st.sampled_from(["code", "markdown"]), "source": st.just("# x") | st.lists(json_values, max_size=2)},
+    optional={"outputs": st.lists(outputs | json_values, max_size=2), "metadata": json_values, "id": json_values},
+)
+notebooks = st.fixed_dictionaries({"cells": st.lists(cells | json_values, min_size=1, max_size=3)}) | json_values
+
+
+def of(made: MadeRuns, name: str = "last") -> Executed:
+    """Read the notebook of a run."""
+    history = History.of(made.settings)
+    return executed.read(history.find(name), history)
+
+
+def test_the_notebook_that_the_run_left(made: MadeRuns) -> None:
+    """It verifies, its scraps are read, and no cell failed."""
+    made.add(T0, scraps={"new": {"total": 2, "listed": [{"job_id": "a"}, "no object"]}})
+
+    left = of(made)
+
+    assert left.genuine is True
+    assert left.failed is None
+    assert left.listed("new") == (2, [{"job_id": "a"}])
+    assert left.listed("changes") is None
+    assert left.scraps["summary"]["run_id"] == made.made[-1]
+    assert left.path == made.path(made.made[-1])
+
+
+def test_one_letter_changed(made: MadeRuns) -> None:
+    """A notebook that was edited is still read, and said not to be what the run left."""
+    path = made.path(made.add(T0))
+    path.write_bytes(path.read_bytes().replace(b"5 rows", b"6 rows"))
+
+    left = of(made)
+
+    assert left.genuine is False
+    assert left.notebook is not None
+    assert "not what the run left" in left.state
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), "missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), "torn"),
+        (lambda path: path.write_text("[]", "utf-8"), "no notebook"),
+        (lambda path: path.write_text(json.dumps(NAMELESS), "utf-8"), "no notebook"),
+        (lambda path: (path.unlink(), path.mkdir()), "could not be read"),
+    ],
+)
+def test_a_spoilt_notebook_is_told(made: MadeRuns, spoil: Any, words: str) -> None:
+    """Missing, torn, something else, unreadable: a sentence each, no exception."""
+    spoil(made.path(made.add(T0)))
+
+    left = of(made)
+
+    assert words in left.state
+    assert left.notebook is None
+    assert not left.genuine
+
+
+def test_a_notebook_that_went_rightly(made: MadeRuns) -> None:
+    """One removed for its age, and one that never was, are no reproach."""
+    old = made.add(T0)
+    name = made.path(old).relative_to(made.settings.runs).as_posix()
+    Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {name: "0" * 64}})
+    made.path(old).unlink()
+    none = made.add(T0 + timedelta(hours=1), status="failed", notebook=b"")
+
+    assert (of(made, old).genuine, of(made, none).genuine) == (None, None)
+    assert "because of its age" in of(made, old).state
+    assert "left none" in of(made, none).state
+
+
+def test_a_path_out_of_the_runs_is_not_followed(made: MadeRuns) -> None:
+    """What the ledger says cannot have another file of the machine read."""
+    facts = {"notebook": "../../.env", "parameters": {}}
+    Ledger(made.settings.ledger_file).append("start", at=T0, run_id="x", facts=facts)
+
+    assert "../../.env" in of(made, "x").state
+    assert of(made, "x").path is None
+
+
+def test_a_run_that_has_no_end_yet(made: MadeRuns) -> None:
+    """What was saved until now is read, from the file that it grows in."""
+    path = made.path(made.add(T0, status="unfinished"))
+    part = path.rename(path.with_name(f"{path.name}.part"))
+
+    left = of(made)
+
+    assert left.path == part
+    assert left.notebook is not None
+    assert "no end yet" in left.state
+
+
+def test_the_failed_cell(made: MadeRuns) -> None:
+    """Its heading is that of the story, not what the runner put before it; nothing in it steers a terminal."""
+    notebook = nbformat.reads(made_notebook("failed", {}).decode(), as_version=4)
+    marker = nbformat.v4.new_markdown_cell("# Failed here")
+    marker.metadata["tags"] = ["papermill-error-cell-tag"]
+    work = next(index for index, cell in enumerate(notebook.cells) if cell.id == "work")
+    story = nbformat.v4.new_markdown_cell("words\n## Load\n\nWhat became of them?")
+    notebook.cells[work:work] = [story, marker]
+    notebook.cells[work + 2].source = "run.load()\nx"
+    (error,) = notebook.cells[work + 2].outputs
+    error.evalue, error.traceback = "\x1b[31mno disk\x1b[0m\x07", ["\x1b[1mTraceback", "RetryLater: no disk"]
+    made.add(T0, status="failed", notebook=json.dumps(notebook).encode())
+
+    failed = of(made).failed
+
+    assert failed is not None
+    assert (failed.heading, failed.cell_id) == ("Load", "work")
+    assert failed.source == "run.load()\nx"
+    assert (failed.error_name, failed.error) == ("RetryLater", "no disk\ufffd")
+    assert failed.traceback == "Traceback\nRetryLater: no disk"
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=notebooks)
+def test_whatever_the_file_holds(made: MadeRuns, content: Any) -> None:
+    """Any JSON in the place of a notebook is either read or said to be none."""
+    if not made.made:
+        made.add(T0)
+    made.path(made.made[0]).write_text(json.dumps(content), "utf-8")
+
+    left = of(made)
+
+    assert left.genuine is False
+    if left.notebook is not None:
+        executed.code_cells(left.notebook)
+        json.dumps(left.as_dict())

@@ -1,0 +1,561 @@
+"""The story of a mission: from what was landed to what stands in MongoDB, each payload once, whatever happened."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis.stateful import invariant, run_state_machine_as_test
+
+from futurscam_lib import transform
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.lineage import text as lineage_text
+from futurscam_lib.audit.lineage import why as lineage
+from futurscam_lib.audit.lineage.versions import UNSETTLED
+from futurscam_lib.errors import RetryLater, UsageError
+from futurscam_lib.load import mongo
+from futurscam_lib.load.lifecycle import SourceEnds
+from futurscam_lib.records import Flaw, RawRecord
+from futurscam_lib.rfp import Rfp
+from tests.load.machine import INSTANTS, JOBS, T0, Fault, Promises, Shelf, World, examples, finish, post, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from pymongo import MongoClient
+
+    from futurscam_lib.audit.lineage.story import FieldChange, Standing, Step, Story
+    from futurscam_lib.settings import Settings
+    from tests.made_runs import MadeRuns
+
+HOSTILE = "<script>alert(1)</script> \x1b]0;owned\x07 \u202e=1+1"
+
+
+@pytest.fixture
+def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MongoClient[dict[str, Any]]]:
+    """One client for all runs of a test."""
+    with mongo.connect(home) as client:
+        monkeypatch.setattr("futurscam_lib.pipeline.mongo.connect", lambda _: client)
+        yield client
+
+
+@pytest.fixture
+def world(home: Settings, connected: MongoClient[dict[str, Any]]) -> World:
+    """A fresh world of runs."""
+    return World(home, connected[home.database])
+
+
+def load(world: World, *records: RawRecord, fault: Fault | None = None, dry_run: bool = False) -> None:
+    """One run over these, an hour after the one before."""
+    world.tick(60)
+    finish(world.open(Shelf(records), dry_run=dry_run), fault=fault)
+
+
+def told(world: World, asked: str = JOBS[0]) -> Story:
+    """The story of a mission."""
+    return lineage.tell(world.settings, world.collections, asked, now=world.now)
+
+
+def results(story: Story) -> list[str]:
+    """What became of it, step by step."""
+    return [step.result for step in story.steps]
+
+
+def changes(step: Step) -> dict[str, tuple[Any, Any]]:
+    """Field by field, from and to."""
+    return {change.field: (change.before, change.after) for change in step.changes}
+
+
+def text(story: Story) -> str:
+    """As a terminal shows it."""
+    return "\n".join(lineage_text.lines(story))
+
+
+def put(content: dict[str, Any], change: FieldChange) -> None:
+    """Apply a change to a document, of which it must tell what is there."""
+    *path, last = change.field.split(".")
+    for name in path:
+        content = content[name]
+    assert content.get(last) == change.before
+    content[last] = copy.deepcopy(change.after)
+
+
+def check(world: World, job: str) -> None:
+    """What must hold of a story, whatever happened, where nothing but runs wrote."""
+    document = world.collections.rfps.find_one({"job_id": job}, {"_id": 0})
+    outcomes = {one["_id"] for one in world.collections.outcomes.find({"job_id": job})}
+    if document is None and not outcomes and world.collections.rejects.find_one({"job_id": job}) is None:
+        with pytest.raises(UsageError, match="was never seen"):
+            told(world, job)
+        return
+    story = told(world, job)
+    assert [step.kind for step in story.steps].index("now") == len(story.steps) - 1
+    assert story.steps[-1].changes == ()
+    landed = [step.landed.raw_id for step in story.steps if step.landed]
+    assert sorted(landed) == sorted(outcomes | ({document["_etl"]["raw_id"]} if document else set()))
+    times = [step.at for step in story.steps if step.at]
+    assert times == sorted(times)
+    content: dict[str, Any] = {}
+    for step in story.steps:
+        for change in step.changes:
+            put(content, change)
+    stored = {name: value for name, value in (document or {}).items() if name != "_etl"}
+    assert content == {name: value for name, value in stored.items() if value is not None or name in content}
+
+
+def settled(world: World) -> None:
+    """After a good run every payload that tells its job is in that job's story."""
+    kept = {one["_id"] for one in world.collections.raw.find({}, {"_id": 1})}
+    for job in JOBS:
+        own = {i.record.raw_id for i in world.items if i.job == job and i.kind in {"good", "rejected", "undated"}}
+        if own & kept:
+            assert {step.landed.raw_id for step in told(world, job).steps if step.landed} == own & kept
+
+
+class Told(Promises):
+    """All that may happen to a source and to runs; after each thing, the stories are checked."""
+
+    @invariant()
+    def stories(self) -> None:
+        """Each is whole and true."""
+        for job in JOBS[:2]:
+            check(self.world, job)
+
+    def teardown(self) -> None:
+        """Once the source has been quiet."""
+        super().teardown()
+        settled(self.world)
+
+
+def test_a_story_is_whole_and_true_whatever_happened(home: Settings, connected: MongoClient[dict[str, Any]]) -> None:
+    """Any order, batches, repetition, runs that break off: changes add up to what is stored, payloads are told once."""
+
+    class Here(Told):
+        def __init__(self) -> None:
+            super().__init__(World(home, connected[home.database]))
+
+    run_state_machine_as_test(Here, settings=examples(25))
+
+
+def test_what_became_of_each_payload(world: World) -> None:
+    """First seen, changed, the same under a newer version, too late, rejected: each with its run, in order of time."""
+    load(world, record(post(), origin="first.json"))
+    load(world, record(post(instant=INSTANTS[2], budgetInfo={"maxDailyRate": 500}), origin="second.json"))
+    load(world, record(post(instant=INSTANTS[3], budgetInfo={"maxDailyRate": 500}), origin="third.json"))
+    load(world, record(post(instant=INSTANTS[1], content="blue"), origin="late.json"))
+    load(world, record(post(instant=INSTANTS[3], name=None), origin="wrong.json"))
+
+    story = told(world)
+
+    assert results(story) == ["inserted", "updated", "unchanged", "stale", "rejected", "document"]
+    assert [step.run_id for step in story.steps[:-1]] == ["run-1", "run-2", "run-3", "run-4", "run-5"]
+    assert [step.landed.origin for step in story.steps if step.landed] == [
+        "first.json",
+        "second.json",
+        "third.json",
+        "late.json",
+        "wrong.json",
+    ]
+    assert changes(story.steps[1]) == {"conditions.dailyRate.max": (None, 500.0)}
+    assert [step.moved for step in story.steps] == [False, False, True, False, False, False]
+    assert story.steps[4].notes == ("name is missing or empty.",)
+    assert (story.first_run_id, story.first_seen_at) == ("run-1", T0 + timedelta(hours=1))
+    assert story.document
+    assert story.document["_etl"]["raw_id"] == story.steps[2].landed.raw_id  # type: ignore[union-attr]
+    assert "conditions.dailyRate.max: nothing -> 500" in text(story)
+
+
+def test_the_same_content_of_an_older_version_moved_nothing(world: World) -> None:
+    """An unchanged payload is told apart by whether the version went forward, also where it came later."""
+    load(world, record(post()))
+    load(world, record(post(instant=INSTANTS[2])))
+    load(world, record(post(instant=INSTANTS[1])))
+
+    story = told(world)
+
+    assert results(story)[:-1] == ["inserted", "unchanged", "unchanged"]
+    assert [step.moved for step in story.steps[:-1]] == [False, True, False]
+    assert [step.version for step in story.steps[:-1]] == [INSTANTS[0], INSTANTS[2], INSTANTS[1]]
+    assert "under a version that is no newer" in text(story)
+
+
+def test_runs_that_crossed(world: World) -> None:
+    """A run that started first and loaded last is told last: the document was what it loaded after the other."""
+    world.tick(60)
+    first = world.open(Shelf([record(post(instant=INSTANTS[1], content="blue"))]))
+    load(world, record(post()))
+    finish(first)
+
+    story = told(world)
+
+    assert [(step.run_id, step.result) for step in story.steps[:-1]] == [("run-2", "inserted"), ("run-1", "updated")]
+    assert changes(story.steps[1])["roleTitle"] == ("Red", "Blue")
+
+
+def test_closed_and_opened_again(world: World) -> None:
+    """A closing is a step with its reason, before what came later; what a sweep opened again is told as such."""
+    soon = {"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()}
+    load(world, record(post(publicationInfo=soon)))
+    load(world)
+    load(world, record(post(instant=INSTANTS[1], publicationInfo=soon)))
+    load(world, record(post(instant=INSTANTS[2], name=None)))
+    closed = told(world)
+    world.collections.rfps.update_one({"job_id": "job-1"}, {"$set": {"isActive": True}})
+    edited = told(world)
+    load(world, record(post("job-2", publicationInfo={"isClosed": True})))
+    SourceEnds(world.collections, "folder", run_id="run-9", now=world.now, dry_run=False).reopen(["job-2"])
+    opened = told(world, "job-2")
+
+    assert results(closed) == ["inserted", "deadline", "unchanged", "rejected", "document"]
+    assert changes(closed.steps[1]) == {"isActive": (True, False)}
+    assert closed.steps[2].moved
+    assert closed.steps[1].run_id == "run-2"
+    assert closed.steps[-1].changes == ()
+    assert [(one.field, one.why) for one in edited.steps[-1].changes] == [("isActive", "edited")]
+    assert [(one.field, one.why) for one in opened.steps[-1].changes] == [("isActive", "reopened")]
+
+
+def test_what_others_wrote_is_told_apart(world: World) -> None:
+    """Enrichment, and fields that were edited, added or taken out, are the last step, each with its meaning."""
+    load(world, record(post(locationInfo={"mainLocation": {"city": "Gent"}})))
+    edits = {"$set": {"RFP_type": "Data", "company.city": "Genk", "score": 4.0}, "$unset": {"reference": ""}}
+    world.collections.rfps.update_one({}, edits)
+
+    last = told(world).steps[-1]
+
+    assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
+        ("RFP_type", None, "Data", "enriched"),
+        ("company.city", "Gent", "Genk", "edited"),
+        ("score", None, 4.0, "edited"),
+        ("reference", "", None, "edited"),
+    }
+
+
+def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its version then and today's are told, and what today's makes otherwise; read again, all is as it should be."""
+    load(world, record(post(), origin="one.json"))
+    raise_the_mapping(monkeypatch, lambda content: {**content, "serviceProvider": "Mended"})
+
+    before = told(world)
+    load(world, record(post(), origin="one.json"))
+    after = told(world)
+
+    assert before.steps[0].notes[0] == "Version 1 of the mapping dealt with it; today's is 2."
+    assert [(one.field, one.before, one.after, one.why) for one in before.steps[-1].changes] == [
+        ("serviceProvider", "Mended", None, "mapping")
+    ]
+    assert results(after) == ["updated", "document"]
+    assert [(step.run_id, step.landed and step.landed.run_id) for step in after.steps[:-1]] == [("run-2", "run-1")]
+    assert after.steps[-1].changes == ()
+    assert after.first_run_id == "run-1"
+
+
+def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A raised mapping writes over what became of old payloads; they stand where they were landed, and still tell."""
+    posts = [record(post()), record(post(instant=INSTANTS[1], content="blue"))]
+    for one in posts:
+        load(world, one)
+        end(world)
+    raise_the_mapping(monkeypatch, lambda content: content)
+    load(world, *posts)
+    end(world)
+
+    story = told(world)
+
+    assert [(step.run_id, step.result, step.again_run_id) for step in story.steps[:-1]] == [
+        ("run-1", "stale", "run-3"),
+        ("run-2", "unchanged", "run-3"),
+    ]
+    assert changes(story.steps[1])["roleTitle"] == ("Red", "Blue")
+    assert story.steps[0].again_at == world.now
+    assert story.steps[-1].changes == ()
+    assert "again    2026-11-23 15:00:00 UTC by run-3" in text(story)
+    assert "then stale" in text(story)
+
+
+def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
+    """The document tells its payload though nothing else does; once the next run has settled it, the story is whole."""
+    load(world, record(post()))
+    newer = record(post(instant=INSTANTS[1], content="blue"))
+    with pytest.raises(RetryLater):
+        load(world, newer, fault=Fault(3, "before"))
+    assert world.collections.rfps.find_one({"roleTitle": "Blue"}), "the fault hits after the document was written"
+
+    torn = told(world)
+    load(world)
+    whole = told(world)
+
+    assert results(torn) == ["inserted", UNSETTLED, "document"]
+    assert changes(torn.steps[1])["roleTitle"] == ("Red", "Blue")
+    assert "run-2 may not be loaded yet" in " ".join(torn.notes)
+    assert results(whole) == ["inserted", "unchanged", "document"]
+    assert changes(whole.steps[1])["roleTitle"] == ("Red", "Blue")
+    assert not whole.notes
+    assert "interrupted before it wrote that down" in text(whole)
+    load(world, record(post(instant=INSTANTS[2], content="short")))
+    later = told(world)
+    assert changes(later.steps[2])["roleTitle"] == ("Blue", "Short")
+    for story in (torn, whole, later):
+        assert story.steps[-1].changes == ()
+
+
+def test_what_a_failed_run_landed(world: World) -> None:
+    """A payload that no run loaded before a newer one came is stale, and was never the document."""
+    with pytest.raises(RetryLater):
+        load(world, record(post()), fault=Fault(2, "before"))
+    end(world, "failed")
+    load(world, record(post(instant=INSTANTS[1], content="blue")))
+
+    newer, older, _ = told(world).steps
+
+    assert [(step.result, step.run_id, step.again_run_id) for step in (newer, older)] == [
+        ("inserted", "run-2", ""),
+        ("stale", "run-2", ""),
+    ]
+    assert changes(newer)["roleTitle"] == (None, "Blue")
+    assert older.changes == ()
+
+
+def test_every_name_that_people_use(world: World) -> None:
+    """Job, reference, id at the source, a reject's name and place lead to the same story; a shared one is refused."""
+    load(
+        world,
+        record(post(number={"numberFormatted": "JP1"})),
+        record(post("job-2", number={"numberFormatted": "JP2"})),
+        record(post("job-3", number={"numberFormatted": "JP2"})),
+        record(post("job-1", INSTANTS[3], name=None), origin="wrong.json"),
+        record(b"{", origin="broken.json"),
+    )
+    world.collections.rfps.update_one({"job_id": "job-1"}, {"$set": {"_etl.source_id": "source-1"}})
+
+    for name in ("job-1", "JP1", "source-1", "folder#job-1", "wrong.json"):
+        assert told(world, name).job_id == "job-1"
+    assert told(world, "folder:broken.json").rejects == told(world, "broken.json").rejects
+    with pytest.raises(UsageError, match=r"Several missions are called 'JP2'(?s:.*)job-2(?s:.*)job-3"):
+        told(world, "JP2")
+
+
+def test_what_never_became_a_document(world: World) -> None:
+    """A reject tells its reason, how often and when, its payload, and whether something later resolved it."""
+    load(world, record(b"{", origin="broken.json"))
+    load(world, record(b'{"id": ', origin="broken.json"))
+    load(world, record(post("job-2", name=None), origin="wrong.json"))
+    broken, wrong = told(world, "folder:broken.json"), told(world, "job-2")
+    load(world, record(post(), origin="broken.json", at=T0 + timedelta(hours=4)))
+    resolved = told(world, "folder:broken.json")
+
+    assert (broken.state, broken.job_id, wrong.state, wrong.job_id) == ("rejected", "", "rejected", "job-2")
+    assert "Rejected 2 time(s): first on 2026-11-23 13:00:00.000000 UTC by run-1" in text(broken)
+    assert "Broken JSON" in text(broken)
+    assert broken.rejects[0]["raw_id"] == broken.steps[0].landed.raw_id  # type: ignore[union-attr]
+    assert "name is missing or empty." in text(wrong)
+    assert "is open in the quarantine" in text(broken)
+    assert "is resolved in the quarantine" in text(resolved)
+    assert "by run-4" in text(resolved)
+
+
+def test_what_lay_in_the_future_when_it_came(world: World) -> None:
+    """The reason of an older reject is that of its own time, though another one has taken its place since."""
+    for number in range(2):
+        at = T0 + timedelta(hours=number)
+        load(world, record(post(instant=f"2026-12-24T10:00:0{number}Z"), origin="early.json", at=at))
+    world.tick(60 * 24 * 40)
+
+    first, second, _ = told(world).steps
+
+    assert first.notes == ("timeStamp 2026-12-24T10:00:00.0000000Z lies in the future.",)
+    assert second.notes == ("timeStamp 2026-12-24T10:00:01.0000000Z lies in the future.",)
+
+
+def test_a_reject_that_a_mended_mapping_took(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the name of the reject, which told no job, the story of the mission that its payload became is found."""
+    nameless = record(post(id=None, name="Red"), origin="nameless.json")
+    load(world, nameless)
+    raise_the_mapping(monkeypatch, lambda content: content, lambda payload: {**payload, "id": "job-1"})
+    load(world, nameless)
+
+    story = told(world, "folder:nameless.json")
+
+    assert (story.state, story.job_id, results(story)) == ("document", "job-1", ["inserted", "document"])
+    assert [entry["state"] for entry in story.rejects] == ["resolved"]
+    assert "It was rejected before: id is missing or empty." in text(story)
+    assert "landed   2026-11-23 13:00:00 UTC by run-1" in text(story)
+
+
+def test_settings_of_boondmanager_that_changed_since(world: World) -> None:
+    """An opportunity is made as the settings say; where they changed, that is told."""
+    row = {"id": "12", "attributes": {"title": "Java", "state": 5, "updateDate": "2026-11-20T10:00:00+0100"}}
+    payload = json.dumps({"data": row, "detail": None, "included": []}).encode()
+    shelf = Shelf([RawRecord.of(payload, source="boond", origin="opportunity 12", instant=T0)])
+    shelf.name = "boond"
+    before, world.settings = world.settings, with_open_states(world.settings, 0, 5)
+    finish(world.open(shelf))
+
+    assert told(world, "boond-12").steps[-1].changes == told(world, "12").steps[-1].changes == ()
+    world.settings = before
+    assert [(one.field, one.before, one.after, one.why) for one in told(world, "12").steps[-1].changes] == [
+        ("isActive", False, True, "mapping")
+    ]
+
+
+def with_open_states(configured: Settings, *states: int) -> Settings:
+    """The settings, with other states of opportunities that are open."""
+    return configured.model_copy(update={"boond_open_states": frozenset(states)})
+
+
+def test_a_reject_without_bytes(world: World) -> None:
+    """Its story tells what the source said was wrong."""
+    flaw = Flaw("too-large", "The file has 6,000,000 bytes.")
+    load(world, RawRecord.flawed(flaw, source="folder", origin="huge.json", instant=world.now, size=6_000_000, line=1))
+
+    assert "The file has 6,000,000 bytes." in text(told(world, "huge.json"))
+
+
+def test_what_nobody_ever_saw(world: World) -> None:
+    """It says so, where it looked, and from when on the next run reads; also what a killed run left to be loaded."""
+    world.collections.runs.insert_one({"_id": "run-7/ab", "sources": ["folder"], "landings": 1})
+
+    with pytest.raises(UsageError) as raised:
+        told(world, "JP404")
+
+    assert "'JP404' was never seen." in str(raised.value)
+    for name in ("RFP)", "RFP_outcomes", "RFP_rejects", "2026-11-23 11:50:00", "futurscam run --since", "run-7"):
+        assert name in str(raised.value)
+    with pytest.raises(UsageError, match="never seen"):
+        told(world, "")
+
+
+def test_documents_that_others_made_or_removed(world: World) -> None:
+    """One without our `_etl` is another program's; of one that was loaded and is gone the payloads still tell."""
+    load(world, record(post()))
+    world.collections.rfps.delete_one({"job_id": "job-1"})
+    theirs = {"job_id": "theirs", "roleTitle": "Theirs", "odd": float("nan"), "_etl": {"raw_id": 1}}
+    world.collections.rfps.insert_one(theirs)
+
+    removed, foreign = told(world), told(world, "theirs")
+
+    assert (removed.state, removed.document, results(removed)) == ("removed", None, ["inserted", "removed"])
+    assert "A run never deletes" in text(removed)
+    assert (foreign.state, [step.kind for step in foreign.steps]) == ("foreign", ["now"])
+    assert "no `_etl` of ours" in text(foreign)
+    assert foreign.as_dict()["document"]["odd"] == "nan"
+
+
+def test_a_payload_that_is_no_longer_kept(world: World) -> None:
+    """Somebody emptied RFP_raw: what became of the payload is told, and that its content is not known."""
+    load(world, record(post()))
+    world.collections.raw.delete_many({})
+
+    story = told(world)
+
+    assert results(story) == ["inserted", "document"]
+    assert "no longer in RFP_raw" in text(story)
+    assert "nothing checks its fields" in text(story)
+
+
+def test_hostile_text_steers_no_terminal(world: World) -> None:
+    """Whatever a payload, a place, an editor or the question holds: one line stays one line of letters."""
+    load(world, record(post(name=HOSTILE), origin=HOSTILE), record(post("job-2", name=None), origin=f"2{HOSTILE}"))
+    load(world, record(post(instant=INSTANTS[1], name=f"{HOSTILE}{HOSTILE}")))
+    world.collections.rfps.update_one({}, {"$set": {HOSTILE.replace(".", ""): HOSTILE, "_etl.run_id": HOSTILE}})
+
+    for asked in ("job-1", f"2{HOSTILE}"):
+        assert all(line.isprintable() for line in lineage_text.lines(told(world, asked)))
+    load(world, *(record(post(job, number={"numberFormatted": HOSTILE})) for job in ("job-3", f"j{HOSTILE}")))
+    with pytest.raises(UsageError) as raised:
+        told(world, HOSTILE)
+    assert all(line.isprintable() for line in str(raised.value).splitlines())
+
+
+def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -> None:
+    """Each run: its status, its lines, and whether its notebook is what it left; by hand and unknown runs say so."""
+    names = {name: made.add(T0 - timedelta(hours=9 - hour), status=status) for hour, (name, status) in enumerate(RUNS)}
+    made.path(names["changed"]).write_bytes(made.path(names["changed"]).read_bytes() + b" ")
+    for name in ("missing", "pruned"):
+        made.path(names[name]).unlink()
+    relative = made.path(names["pruned"]).relative_to(made.settings.runs).as_posix()
+    Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {relative: "0" * 64}})
+    damage(made, names["damaged"])
+    names |= {"by hand": "interactive-20261123T110000Z-0a1b2c", "unknown": "20261123T110000Z-0a1b2c"}
+    for number, run_id in enumerate(names.values()):
+        load(world, record(post(attachmentInfo=number, name=f"Title {number}", instant=f"2026-11-20T10:00:0{number}Z")))
+        seen_in(world, run_id)
+
+    story = told(world)
+
+    runs: Mapping[str, Standing] = {run.run_id: run for run in story.runs}
+    standing = {name: runs[run_id] for name, run_id in names.items()}
+    states = {name: (run.status, run.notebook_state) for name, run in standing.items()}
+    assert states == {
+        "good": ("ok", "verifies"),
+        "changed": ("failed", "changed"),
+        "missing": ("ok", "missing"),
+        "pruned": ("ok", "pruned"),
+        "crashed": ("crashed", "verifies"),
+        "unfinished": ("unfinished", ""),
+        "damaged": ("unfinished", ""),
+        "by hand": ("", ""),
+        "unknown": ("", ""),
+    }
+    assert standing["good"].lines == (1, 2)
+    assert standing["good"].started_by == "root on vm"
+    assert "the hash does not fit" in standing["damaged"].problem
+    assert (standing["by hand"].by_hand, standing["unknown"].known) == (True, False)
+    shown = text(story)
+    for words in ("NOT what it was", "is MISSING", "because of its age", "by hand: no ledger", "does NOT know it"):
+        assert words in shown
+
+
+def end(world: World, status: str = "ok") -> None:
+    """Have the ledger tell the last run."""
+    run_id, ledger = f"run-{world._runs}", Ledger(world.settings.ledger_file)
+    ledger.append("start", at=world.now, run_id=run_id, facts={})
+    ledger.append("end", at=world.now, run_id=run_id, facts={"status": status})
+
+
+RUNS = [
+    ("good", "ok"),
+    ("changed", "failed"),
+    ("missing", "ok"),
+    ("pruned", "ok"),
+    ("crashed", "crashed"),
+    ("damaged", "ok"),
+    ("unfinished", "unfinished"),
+]
+
+
+def seen_in(world: World, run_id: str) -> None:
+    """Have all that the last run did be done by that one."""
+    last = f"run-{world._runs}"
+    for collection in (world.collections.raw, world.collections.outcomes):
+        collection.update_many({"run_id": last}, {"$set": {"run_id": run_id}})
+    world.collections.rfps.update_many({"_etl.run_id": last}, {"$set": {"_etl.run_id": run_id}})
+
+
+def damage(made: MadeRuns, run_id: str) -> None:
+    """Change a count in the end line of a run."""
+    lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+    changed = [
+        line.replace(b'"seconds":4.2', b'"seconds":4.3') if run_id.encode() in line and b'"end"' in line else line
+        for line in lines
+    ]
+    assert changed != lines
+    made.settings.ledger_file.write_bytes(b"".join(changed))
+
+
+def raise_the_mapping(
+    monkeypatch: pytest.MonkeyPatch, mend: Callable[[Any], Any], read: Callable[[Any], Any] = dict
+) -> None:
+    """Have version 2 of the mapping read, or make, something else of each payload."""
+    old = transform._FORMATS["folder"]
+
+    def normalise(payload: Any, *, seen_at: datetime) -> Rfp:
+        made = old.normalise(read(payload), seen_at=seen_at)
+        return Rfp.of(mend(made.content), source_id=made.source_id, instant=made.key.instant, transform_version=2)
+
+    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=2, normalise=normalise))

@@ -1,0 +1,568 @@
+"""The review of a period: what it finds, what it counts, and that nothing that stands in `runs/` brings it down."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from futurscam_lib import clock
+from futurscam_lib import settings as settings_module
+from futurscam_lib.audit.history import RunRecord
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.review import Review, review
+from futurscam_lib.audit.reviewing.findings import summary_in
+from futurscam_lib.audit.reviewing.hours import page_of
+from futurscam_lib.audit.reviewing.period import counted
+from futurscam_lib.errors import UsageError
+from futurscam_lib.show import Link, Table
+from tests.made_runs import counts, executed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymongo.database import Database
+
+    from futurscam_lib.settings import Settings
+    from tests.made_runs import MadeRuns
+
+T0 = clock.parse("2026-11-02T08:05:00Z")
+HOUR = timedelta(hours=1)
+
+
+def hourly(made: MadeRuns, hours: Sequence[float], **more: Any) -> list[str]:
+    """A run at each of these hours after T0."""
+    return [made.add(T0 + hour * HOUR, **more) for hour in hours]
+
+
+def looked_at(made: MadeRuns, *, now: datetime, days: float = 7) -> Review:
+    """The review of the made runs, as of `now`."""
+    return Review(made.settings, days=days, now=now)
+
+
+def missing(made: MadeRuns, *, now: datetime, days: float = 7) -> list[str]:
+    """The missing hours."""
+    return [f"{hour:%d %H}" for hour in looked_at(made, now=now, days=days).hours.missing]
+
+
+def whats(found: Review) -> list[str]:
+    """The words of its findings."""
+    return [one.what for one in found.found]
+
+
+def column(table: Table, name: str) -> list[str]:
+    """One column of a table, as text."""
+    place = list(table.columns).index(name)
+    return [str(row[place]) for row in table.rows]
+
+
+def test_an_hour_without_a_run_is_missing(made: MadeRuns) -> None:
+    """Where runs come every hour: between two of them and after the last; not before the first, not the present one."""
+    hourly(made, [0, 1, 2, 4, 5, 8])
+
+    assert missing(made, now=T0 + 10.5 * HOUR) == ["02 11", "02 14", "02 15", "02 17"]
+    assert missing(made, now=T0 + 8.9 * HOUR) == ["02 11", "02 14", "02 15"]
+    assert missing(made, now=T0 + 10.5 * HOUR, days=3 / 24) == ["02 17"]
+    found = looked_at(made, now=T0 + 10.5 * HOUR)
+    texts = [one.text for one in found.found if one.what == "missing hours"]
+    assert texts[1] == "2 hours in which a run was due and none started: 2026-11-02 14:00 to 2026-11-02 15:59."
+    assert found.counts()["missing hours"] == 4
+    row = found.calendar.tables[0].rows[0]
+    assert [str(cell) for cell in row[9:20]] == [
+        *("ok", "ok", "ok", "missing", "ok", "ok", "missing", "missing", "ok", "missing", "")
+    ]
+
+
+def test_a_home_that_runs_every_four_hours_misses_none_of_the_others(made: MadeRuns) -> None:
+    """What is usual shows in the runs themselves; one that was left out is found all the same."""
+    hourly(made, [0, 4, 8, 13, 14, 16, 24, 28])
+
+    assert missing(made, now=T0 + 31 * HOUR) == ["03 04"]
+    assert missing(made, now=T0 + 37 * HOUR) == ["03 04", "03 16", "03 20"]
+    texts = [one.text for one in looked_at(made, now=T0 + 37 * HOUR).found]
+    assert texts[0] == "2 hours in which a run was due and none started: 2026-11-03 16:00 to 2026-11-03 20:59."
+    assert len(texts) == 2
+
+
+def test_a_burst_of_tries_is_not_taken_for_the_usual(made: MadeRuns) -> None:
+    """Ten runs within ten minutes say nothing about the hours."""
+    hourly(made, [minute / 60 for minute in range(10)])
+    assert missing(made, now=T0 + 30 * HOUR) == []
+
+    hourly(made, [6, 12, 18, 24])
+    assert missing(made, now=T0 + 29 * HOUR) == []
+
+
+def test_of_few_runs_nothing_is_concluded(made: MadeRuns) -> None:
+    """Two runs do not make a schedule."""
+    hourly(made, [0, 1])
+
+    assert missing(made, now=T0 + 99 * HOUR) == []
+    assert "Too few runs" in repr(looked_at(made, now=T0 + 99 * HOUR).calendar)
+
+
+def test_a_run_a_minute_late_leaves_no_hour_missing(made: MadeRuns) -> None:
+    """08:59, 09:59 and 11:01 are an hour apart, although none of them started between ten and eleven."""
+    hourly(made, [0.9, 1.9, 2.94, 3.94, 4.94])
+
+    assert missing(made, now=T0 + 5 * HOUR) == []
+
+
+def test_an_hour_in_which_a_run_was_still_going_is_not_missing(made: MadeRuns) -> None:
+    """No second one could start."""
+    hourly(made, [0, 1, 2])
+    hourly(made, [3], seconds=2.5 * 3600)
+    hourly(made, [6, 7])
+
+    assert missing(made, now=T0 + 7.5 * HOUR) == []
+
+
+def test_a_crashed_run_was_not_going_until_it_was_found(made: MadeRuns) -> None:
+    """The hour in which the next run noticed it had no run."""
+    hourly(made, [0, 1, 2])
+    hourly(made, [3], status="crashed")
+    hourly(made, [6, 7])
+
+    assert missing(made, now=T0 + 7.5 * HOUR) == ["02 12", "02 13"]
+
+
+def test_an_hour_says_how_its_runs_ended(made: MadeRuns) -> None:
+    """The worst first, with numbers where there are several, and the way to the page of what failed."""
+    hourly(made, [0.1, 0.2])
+    failed = made.add(T0 + 0.3 * HOUR, status="failed")
+    made.add(T0 + HOUR, parameters={"dry_run": True})
+    hourly(made, [2.1, 2.2])
+    made.add(T0 + 3 * HOUR, status="unfinished")
+
+    row = looked_at(made, now=T0 + 4 * HOUR).calendar.tables[0].rows[0]
+
+    assert [str(cell) for cell in row[9:13]] == ["1/3 failed", "dry", "2 ok", "open"]
+    assert row[9] == Link("1/3 failed", f"html/{failed}.html", "failed")
+
+
+def test_many_days_are_summed_up_by_week(made: MadeRuns) -> None:
+    """The newest 31 days by hour, the others by week; the sums stay exact."""
+    hourly(made, range(0, 24 * 60, 24))
+    made.add(T0 + 24 * HOUR + HOUR, status="failed")
+
+    found = looked_at(made, now=T0 + 24 * 59.5 * HOUR, days=3660)
+
+    days, weeks = found.calendar.tables
+    assert len(days.rows) == 31
+    assert sum(int(number) for number in column(weeks, "ok")) + 31 == found.counts()["ok"] == 60
+    assert column(weeks, "failed") == ["0", "0", "0", "0", "1"]
+    assert column(weeks, "week of (UTC)")[-1] == "2026-11-02"
+
+
+def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
+    """Torn, missing, changed by one character, contradicting the ledger: told with the run, and nothing is raised."""
+    names = hourly(made, range(6))
+    made.path(names[0]).write_bytes(made.path(names[0]).read_bytes()[:200])
+    made.path(names[1]).unlink()
+    data = made.path(names[2]).read_bytes()
+    made.path(names[2]).write_bytes(data.replace(b"5 rows", b"6 rows"))
+    other = executed("ok", {"summary": {"run_id": names[2], "counts": counts(inserted=9)}})
+    contradicting = made.add(T0 + 6 * HOUR, notebook=other)
+    without = made.add(T0 + 7 * HOUR, notebook=executed("ok", {}))
+    none_kept = made.add(T0 + 8 * HOUR, notebook=b"")
+
+    found = looked_at(made, now=T0 + 8.5 * HOUR)
+
+    told = {(one.what, one.run.run_id) for one in found.found if one.run}
+    assert told == {
+        ("notebook changed", names[0]),
+        ("notebook torn", names[0]),
+        ("notebook missing", names[1]),
+        ("notebook changed", names[2]),
+        ("notebook contradicts", contradicting),
+        ("notebook contradicts", without),
+        ("notebook not kept", none_kept),
+    }
+    assert all(one.serious for one in found.found)
+    text = next(one.text for one in found.found if one.run and one.run.run_id == contradicting)
+    assert "9 inserted" in text
+    assert f"that of '{names[2]}'" in text
+    assert len(found.findings.rows) == found.counts()["findings"] == 7
+
+
+def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: MadeRuns) -> None:
+    """The ledger says so itself."""
+    (name,) = hourly(made, [0])
+    notebook = made.path(name).relative_to(made.settings.runs).as_posix()
+    Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {notebook: "0" * 64}})
+    made.path(name).unlink()
+
+    assert whats(looked_at(made, now=T0 + HOUR)) == []
+
+
+def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
+    """Each with its reason, the newest first; what touches the record stands above them."""
+    made.add(T0, status="failed", error="The mailbox did not answer.")
+    made.add(T0 + HOUR, status="timed out", error="Too long.")
+    made.add(T0 + 2 * HOUR, status="crashed")
+    gone = made.add(T0 + 3 * HOUR)
+    made.path(gone).unlink()
+    made.add(T0 + 4 * HOUR, status="unfinished")
+
+    found = looked_at(made, now=T0 + 4.5 * HOUR)
+
+    assert whats(found) == ["notebook missing", "unfinished", "crashed", "timed out", "failed"]
+    assert column(found.findings, "more")[-1] == "The mailbox did not answer."
+    assert found.counts() == {
+        "runs": 5,
+        "ok": 1,
+        "failed": 3,
+        "dry": 0,
+        "unfinished": 1,
+        "missing hours": 0,
+        "findings": 5,
+    }
+
+
+def test_a_changed_ledger_is_a_finding_and_what_is_newer_is_reviewed(made: MadeRuns) -> None:
+    """The page says which line was changed, and tells of the runs behind it, which are still believed."""
+    hourly(made, range(4))
+    lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"20261102T090500Z", b"20261102T090501Z", 1)
+    made.settings.ledger_file.write_bytes(b"".join(lines))
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    assert whats(found)[0] == "ledger changed"
+    assert "line 3" in found.found[0].text
+    assert [run.run_id for run in found.period.runs] == made.made[:1:-1]
+    assert "ledger changed" in repr(found.findings)
+
+
+def test_a_ledger_whose_end_was_cut_off_is_a_finding(made: MadeRuns) -> None:
+    """No chain shows that; the file that names the last line does."""
+    hourly(made, range(3))
+    lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+    made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
+
+    found = looked_at(made, now=T0 + 2.5 * HOUR)
+
+    assert whats(found)[0] == "ledger changed"
+    assert "its end was cut off" in found.found[0].text
+    assert len(found.period.runs) == 2
+
+
+def test_a_line_that_was_torn_is_told(made: MadeRuns) -> None:
+    """What a power cut left was cut off, and a reviewer learns of it."""
+    hourly(made, [0])
+    with made.settings.ledger_file.open("ab") as file:
+        file.write(b'{"at":"2026-')
+    Ledger(made.settings.ledger_file).heal(at=T0 + HOUR)
+
+    assert whats(looked_at(made, now=T0 + 2 * HOUR)) == ["ledger healed"]
+
+
+def test_a_notebook_elsewhere_is_not_read(made: MadeRuns) -> None:
+    """A ledger that was written by somebody else can neither lead to another file nor to another page."""
+    secret = made.settings.home / "secret.ipynb"
+    secret.write_bytes(executed("ok", {"summary": {"run_id": "stolen"}}))
+    facts = {"notebook": "../secret.ipynb", "parameters": {}}
+    ledger = Ledger(made.settings.ledger_file)
+    ledger.append("start", at=T0, run_id="../../x", facts=facts)
+    ledger.append("end", at=T0, run_id="../../x", facts={"status": "ok", "notebook_sha256": "0" * 64, **facts})
+
+    found = looked_at(made, now=T0 + HOUR)
+
+    assert whats(found) == ["notebook elsewhere"]
+    assert "stolen" not in found.found[0].text
+    assert "href" not in found.runs._repr_html_() + found.findings._repr_html_()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", "x.y", "-x", "a" * 101, "C:x", "x\n"])
+def test_a_name_that_no_run_has_makes_no_page(name: str) -> None:
+    """Only what cannot lead anywhere becomes a file name."""
+    assert page_of(name) == ""
+    assert page_of("20261123T132501Z-3f9a1c") == "html/20261123T132501Z-3f9a1c.html"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["cells", "outputs", "data", "name", "nbformat", "application/scrapbook.scrap.json+json", "encoder"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=50) | anything.map(lambda value: json.dumps(value).encode()))
+def test_whatever_stands_in_a_notebook_is_read_or_told(data: bytes) -> None:
+    """There is a summary, there is none, or there is a sentence on why; nothing else comes out."""
+    with suppress(ValueError):
+        summary_in(data)
+
+
+def test_the_summary_is_found_among_other_scraps() -> None:
+    """The last one of that name, as scrapbook reads it."""
+    assert summary_in(executed("ok", {"parameters": {"a": 1}, "summary": {"run_id": "x"}, "new": []})) == {
+        "run_id": "x"
+    }
+    assert summary_in(executed("ok", {"parameters": {}})) is None
+
+
+def test_dry_runs_count_no_records(made: MadeRuns) -> None:
+    """What they would have done is not added to what was done."""
+    reasons = {"reject_reasons": {"missing id": 2}, "oddities": {"seniority: Guru: 2": 3}}
+    one = {"folder": counts(inserted=5, rejected=2), "boond": counts(updated=1)}
+    made.add(T0, sources=one, **reasons)
+    last = made.add(T0 + HOUR, sources={"folder": counts(inserted=1)}, **reasons)
+    made.add(T0 + 2 * HOUR, sources=one, parameters={"dry_run": True}, **reasons)
+    made.add(T0 + 3 * HOUR, sources={}, status="failed", failures={"boond": {"error": "RetryLater", "message": "-"}})
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    frame = found.records.to_frame().set_index("source")
+    assert frame.loc["folder", ["runs", "inserted", "rejected", "of these failed"]].tolist() == [3, 6, 2, 0]
+    assert frame.loc["boond", ["runs", "updated", "of these failed"]].tolist() == [1, 1, 1]
+    assert frame.loc["total", ["runs", "extracted"]].tolist() == [3, 9]
+    assert found.rejects.to_frame().iloc[0].tolist()[:4] == ["missing id", 4, 2, last]
+    assert found.unknown_words.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
+    assert column(found.records_by_run, "source") == ["folder", "boond", "folder"]
+    assert found.records_picture().description.endswith("(UTC). 2026-11-02: 7")
+
+
+def test_durations_name_the_longest(made: MadeRuns) -> None:
+    """Median, what nine in ten took at most, and the longest with its run."""
+    for number in range(1, 11):
+        made.add(T0 + number * HOUR, seconds=number * 10)
+    made.add(T0 + 11 * HOUR, seconds=1, status="failed")
+
+    found = looked_at(made, now=T0 + 11.5 * HOUR)
+
+    assert [str(cell) for cell in found.durations.rows[0]] == [
+        *("ok", "10", "0:00:55", "0:01:30", "0:01:40", made.made[9])
+    ]
+    assert [str(row[0]) for row in found.durations.rows] == ["ok", "failed"]
+    assert found.durations_picture().description.endswith("2026-11-02: 100")
+
+
+def test_what_a_notebook_glued_as_numbers_may_be_anything() -> None:
+    """Where there is no number there is nothing to count."""
+    for nothing in (None, [], "x", 3, {"a": "b", 1: 2}, {"a": [1]}):
+        assert list(counted(nothing)) == []
+    assert list(counted({"a": 1})) == [("a", 1)]
+
+
+def test_the_runs_that_are_listed(made: MadeRuns) -> None:
+    """The newest two hundred, and every one before them that did not end well; each leads to its page."""
+    bad = [made.add(T0, status="failed"), made.add(T0 + HOUR / 60, status="crashed")]
+    hourly(made, [1 + number / 60 for number in range(203)], notebook=b"")
+
+    found = looked_at(made, now=T0 + 9 * HOUR)
+
+    names = column(found.runs, "run")
+    assert names == [*made.made[:4:-1], *bad[::-1]]
+    assert names == found.as_dict()["listed"]
+    assert "202 of 205 shown." in repr(found.runs)
+    assert f'href="html/{bad[0]}.html"' in found.runs._repr_html_()
+    assert 'data-status="failed"' in found.runs._repr_html_()
+
+
+def test_the_watermark_moves_from_run_to_run(made: MadeRuns) -> None:
+    """Runs that begin where the one before ended are one row; those that failed move nothing."""
+    hourly(made, [0, 1])
+    made.add(T0 + 2 * HOUR, status="failed")
+    last = made.add(T0 + 3 * HOUR)
+
+    table = looked_at(made, now=T0 + 4 * HOUR).watermark
+
+    assert column(table, "what") == ["moved by 3 runs"]
+    assert column(table, "who") == [last]
+    assert table.notes == []
+
+
+def test_a_reset_of_the_watermark_says_who_and_whereto(made: MadeRuns) -> None:
+    """Back means that time is read again, forward that some is not."""
+    hourly(made, [0, 1])
+    reset(made, T0 + 1.5 * HOUR, to=T0 - 24 * HOUR)
+    hourly(made, [2])
+    reset(made, T0 + 2.5 * HOUR, to=T0 + 2.4 * HOUR)
+    hourly(made, [3])
+
+    found = looked_at(made, now=T0 + 4 * HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "reset", "moved", "reset", "moved by 2 runs"]
+    assert column(found.watermark, "who")[1] == "anna on desk"
+    assert [text.partition(":")[0] for text in column(found.watermark, "more")] == ["", "Forward", "", "Back", ""]
+    assert "watermark gap" not in whats(found)
+
+
+def reset(made: MadeRuns, at: datetime, *, to: datetime) -> None:
+    """As `futurscam reset` notes it."""
+    facts = {"watermark": {"before": clock.to_text(made.watermark), "after": clock.to_text(to)}}
+    ledger = Ledger(made.settings.ledger_file)
+    ledger.append("reset", at=at, run_id="reset-x", facts={**facts, "started_by": "anna on desk"})
+    made.watermark = to
+
+
+def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
+    """A run that begins later than the one before ended passed something over; one that begins earlier reads again."""
+    hourly(made, [0, 1])
+    made.watermark += 2 * HOUR
+    hourly(made, [4])
+    made.watermark -= 3 * HOUR
+    hourly(made, [5])
+
+    found = looked_at(made, now=T0 + 5.5 * HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "overlap", "moved", "gap", "moved by 2 runs"]
+    assert "2 place(s)" in found.watermark.notes[0]
+    gap = next(one for one in found.found if one.what == "watermark gap")
+    assert "2026-11-02 09:05:00.001000+00:00 to 2026-11-02 11:05:00.001000+00:00" in gap.text
+    asked = "futurscam run --since 2026-11-02T09:05:00.001000+00:00 --until 2026-11-02T11:05:00.001000+00:00"
+    assert gap.text.endswith(asked)
+    assert asked in repr(found.watermark)
+
+
+def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None:
+    """The first run of the period is compared with the last one before it."""
+    hourly(made, [0, 1])
+    made.watermark += HOUR
+    hourly(made, [30])
+
+    assert column(looked_at(made, now=T0 + 31 * HOUR, days=1).watermark, "what") == ["moved", "gap"]
+
+
+def test_a_run_that_moved_the_watermark_over_what_it_did_not_read_shows(made: MadeRuns) -> None:
+    """A window that begins after the watermark, in a run that moved it, is a gap."""
+    hourly(made, [0])
+    made.add(T0 + HOUR, window={"since": clock.to_text(T0 + HOUR / 2), "until": None})
+
+    assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved", "gap", "moved"]
+
+
+def test_a_first_run_is_told(made: MadeRuns) -> None:
+    """That `.last_execution` was missing stands in the table."""
+    facts = {"watermark": clock.to_text(made.watermark)}
+    Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
+    hourly(made, [0])
+
+    assert column(looked_at(made, now=T0 + HOUR).watermark, "what") == ["moved", "first run"]
+
+
+def rfp(database: Database[dict[str, Any]], job: str, *, run_id: str, seen: datetime, **more: Any) -> None:
+    """A document as far as the review reads it."""
+    about = {"source": "folder", "run_id": run_id, "first_run_id": run_id, "first_seen_at": seen, "changed_at": seen}
+    database.RFP.insert_one({"job_id": job, "publishedAt": None, **more, "_etl": {**about, **more.get("_etl", {})}})
+
+
+def test_from_publication_to_load(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Of documents first seen in the period: median, nine in ten, longest; those without a date are counted."""
+    for minutes in range(1, 11):
+        seen = T0 + minutes * HOUR / 60
+        rfp(database, f"a{minutes}", run_id="x", seen=seen, publishedAt=seen - minutes * HOUR)
+    rfp(database, "undated", run_id="x", seen=T0)
+    rfp(database, "early", run_id="x", seen=T0 - 8 * 24 * HOUR, publishedAt=T0 - 99 * 24 * HOUR)
+    rfp(database, "future", run_id="x", seen=T0, publishedAt=T0 + HOUR, _etl={"source": "boond"})
+
+    table = looked_at(made, now=T0 + HOUR).publication
+
+    assert [row[0] for row in table.rows] == ["boond", "folder"]
+    assert table.rows[0][2:] == (-HOUR, -HOUR, -HOUR, 0)
+    assert table.rows[1] == ("folder", 11, 5.5 * HOUR, 9 * HOUR, 10 * HOUR, 1)
+    assert "-1 h 0 min" in repr(table)
+
+
+def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """By run, with when and how many; what the runner loaded is not."""
+    rfp(database, "a", run_id="20261102T080500Z-aaaaaa", seen=T0)
+    rfp(database, "b", run_id="interactive-1", seen=T0)
+    rfp(database, "c", run_id="interactive-1", seen=T0 + HOUR, _etl={"first_run_id": "other"})
+    rfp(database, "d", run_id="interactive-2", seen=T0 - 30 * 24 * HOUR)
+
+    table = looked_at(made, now=T0 + 2 * HOUR).by_hand
+
+    assert table.rows == [(T0, "interactive-1", 2, 1, T0 + HOUR)]
+
+
+def test_a_database_that_does_not_answer_is_a_note(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tables say so, asked once; all others are there."""
+    hourly(made, range(3))
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
+    monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
+
+    found = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
+
+    assert found.publication.notes[-1].startswith("MongoDB could not be asked: MongoDB did not answer")
+    assert found.by_hand.notes[-1] == found.publication.notes[-1]
+    assert len(found.runs.rows) == 3
+
+
+def test_an_empty_home_is_reviewed(home: Settings) -> None:
+    """Nothing has run, and nothing is wrong."""
+    found = Review(home, days=7, now=T0)
+
+    assert set(found.counts().values()) == {0}
+    tables = [found.findings, found.records, found.records_by_run, found.durations, found.rejects, found.unknown_words]
+    assert all(table.rows == [] for table in [*tables, found.publication, found.watermark, found.by_hand, found.runs])
+    assert found.records_picture().png == found.durations_picture().png == b""
+    assert repr(found).startswith("2026-10-26 08:05 until 2026-11-02 08:05 UTC")
+
+
+@pytest.mark.parametrize("days", [0, -1, 3661, float("nan"), float("inf")])
+def test_days_that_cannot_be_reviewed_are_refused(home: Settings, days: float) -> None:
+    """Before anything is read."""
+    with pytest.raises(UsageError, match="cannot be reviewed"):
+        Review(home, days=days, now=T0)
+
+
+def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
+    """`review(days, until=...)` looks at the home of the settings; an instant that is none is refused."""
+    hourly(made, range(3))
+
+    assert len(review(1, until="2026-11-02T10:00:00Z").period.runs) == 2
+    assert review(3660).period.runs[0].run_id == made.made[-1]
+    with pytest.raises(UsageError, match="until"):
+        review(1, until="yesterday")
+
+
+def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
+    """Counts, findings and the listed runs, as a notebook glues them."""
+    made.add(T0, status="failed", error="It broke.")
+
+    told = orjson.loads(orjson.dumps(looked_at(made, now=T0 + HOUR).as_dict()))
+
+    assert told["since"] == "2026-10-26T09:05:00.000000+00:00"
+    assert told["counts"]["failed"] == 1
+    assert told["findings"][0] == {
+        "what": "failed",
+        "at": clock.to_text(T0),
+        "run_id": made.made[0],
+        "text": "It broke.",
+        "serious": False,
+    }
+    assert told["listed"] == made.made
+
+
+def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
+    """As HTML, as text, with every kind of run in it, whatever was glued."""
+    for number, status in enumerate(("ok", "failed", "timed out", "crashed", "unfinished")):
+        made.add(T0 + number * HOUR, status=status, reject_reasons=["<b>"], oddities={"<b>": "<i>"})
+    found = looked_at(made, now=T0 + 5 * HOUR)
+
+    names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
+    shown = [getattr(found, name) for name in names]
+
+    assert len(shown) == 11
+    assert all(one._repr_html_() and repr(one) for one in shown)
+    assert not any("<b>" in one._repr_html_() for one in shown)
+    assert isinstance(found.period.runs[0], RunRecord)

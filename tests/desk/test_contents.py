@@ -1,0 +1,216 @@
+"""The files that JupyterLab shows: a folder to work in, and an audit log that nothing there can change."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ntpath
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from tornado.web import HTTPError
+
+from futurscam_lib.desk.contents import DeskFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+RUN = "runs/2026-11/20261123T132501Z-3f9a1c.ipynb"
+NOTEBOOK = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# One run", id="title")]))
+MODEL = {"type": "notebook", "content": nbformat.reads(NOTEBOOK, as_version=4)}
+PARTS = (
+    "runs",
+    "RUNS",
+    "2026-11",
+    "20261123T132501Z-3f9a1c.ipynb",
+    "notebooks",
+    "etl.ipynb",
+    "link",
+    "..",
+    ".",
+    "",
+    "a",
+)
+
+any_path = st.lists(st.sampled_from(PARTS), max_size=5).map("/".join)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeskFiles:
+    """A project, and a home elsewhere with one executed notebook."""
+    # Where Jupyter keeps which notebooks are trusted.
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    log, notebooks = tmp_path / "home" / "runs", tmp_path / "project" / "notebooks"
+    for folder in (log / "2026-11", notebooks, tmp_path / "project" / "runs"):
+        folder.mkdir(parents=True)
+    (log / RUN.removeprefix("runs/")).write_text(NOTEBOOK, "utf-8")
+    (log / "ledger.jsonl").write_text("{}\n", "utf-8")
+    (notebooks / "etl.ipynb").write_text(NOTEBOOK, "utf-8")
+    return files_of(tmp_path / "project", log)
+
+
+def files_of(root: Path, log: Path) -> DeskFiles:
+    """Nothing goes to the trash of whoever tests."""
+    return DeskFiles(root_dir=str(root), runs=str(log), delete_to_trash=False)
+
+
+def got(asked: Coroutine[Any, Any, Any]) -> Any:
+    """The answer."""
+    return asyncio.run(asked)
+
+
+def refused(asked: Coroutine[Any, Any, Any]) -> bool:
+    """Whether it is refused because it would change the audit log."""
+    with pytest.raises(HTTPError) as raised:
+        asyncio.run(asked)
+    return raised.value.status_code == 403 and "audit log" in str(raised.value.log_message)
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    """Everything in a folder, by what it holds."""
+    found = {path: path.read_bytes() if path.is_file() else b"folder" for path in folder.rglob("*")}
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(data).hexdigest() for path, data in found.items()}
+
+
+def test_the_runs_of_a_home_elsewhere_are_shown_as_runs(files: DeskFiles) -> None:
+    """The folder beside the notebooks is the home's, not the one that lies there; its notebooks open."""
+    listed = {one["path"]: one["writable"] for one in got(files.get(""))["content"]}
+    assert listed == {"notebooks": True, "runs": False}
+
+    runs = got(files.get("/runs"))
+    assert (runs["name"], runs["path"], runs["type"]) == ("runs", "runs", "directory")
+    assert {one["path"] for one in runs["content"]} == {"runs/2026-11", "runs/ledger.jsonl"}
+    model = got(files.get(RUN, content=True, type="notebook"))
+    assert (model["path"], model["writable"]) == (RUN, False)
+    assert model["content"].cells[0].source == "# One run"
+    assert (got(files.file_exists(RUN)), got(files.dir_exists("runs/2026-11")), files.exists(RUN)) == (True, True, True)
+    assert not got(files.is_hidden(RUN))
+    assert got(files.list_checkpoints(RUN)) == []
+
+
+def test_a_copy_of_the_log_can_be_taken(files: DeskFiles) -> None:
+    """A notebook or a folder of it, to work on."""
+    assert got(files.copy(RUN, "notebooks"))["path"] == f"notebooks/{RUN.rpartition('/')[2]}"
+    assert got(files.copy("runs/2026-11", "notebooks"))["path"] == "notebooks/2026-11"
+    assert got(files.save(MODEL, "notebooks/2026-11/mine.ipynb"))["writable"]
+
+
+def test_the_copy_is_checkpointed_and_restored(files: DeskFiles) -> None:
+    """Outside of the log all is as ever."""
+    got(files.save(MODEL, "notebooks/mine.ipynb"))
+    [checkpoint] = got(files.list_checkpoints("notebooks/mine.ipynb"))
+    got(files.restore_checkpoint(checkpoint["id"], "notebooks/mine.ipynb"))
+    got(files.delete_checkpoint(checkpoint["id"], "notebooks/mine.ipynb"))
+    got(files.create_checkpoint("notebooks/mine.ipynb"))
+    got(files.rename("notebooks/mine.ipynb", "notebooks/yours.ipynb"))
+    got(files.delete("notebooks/yours.ipynb"))
+    assert {one["name"] for one in got(files.get("notebooks"))["content"]} == {"etl.ipynb"}
+    assert got(files.copy("notebooks/etl.ipynb", ""))["path"] == "etl.ipynb"
+    assert got(files.get(""))["writable"]
+
+
+def test_links_into_the_log_do_not_help(files: DeskFiles, tmp_path: Path) -> None:
+    """Neither a link to its folder nor one to a notebook; what is read through them is shown as read-only."""
+    notebooks, log = tmp_path / "project" / "notebooks", tmp_path / "home" / "runs"
+    (notebooks / "link").symlink_to(log, target_is_directory=True)
+    (notebooks / "link.ipynb").symlink_to(log / RUN.removeprefix("runs/"))
+    before = fingerprint(log)
+    through = f"notebooks/link/{RUN.removeprefix('runs/')}"
+
+    assert not got(files.get(through))["writable"]
+    assert not got(files.get("notebooks/link.ipynb"))["writable"]
+    for path in (through, "notebooks/link.ipynb", "notebooks/link/new.ipynb", "notebooks/link/../../runs/x.ipynb"):
+        assert refused(files.save(MODEL, path)), path
+        assert refused(files.delete(path)), path
+        assert refused(files.create_checkpoint(path)), path
+        assert refused(files.rename("notebooks/etl.ipynb", path)), path
+    assert fingerprint(log) == before
+
+
+def test_links_out_of_the_log_do_not_help(files: DeskFiles, tmp_path: Path) -> None:
+    """What is called `runs/...` is not written, wherever it leads."""
+    target = tmp_path / "project" / "notebooks" / "etl.ipynb"
+    (tmp_path / "home" / "runs" / "out.ipynb").symlink_to(target)
+    assert refused(files.save(MODEL, "runs/out.ipynb"))
+    assert target.read_text("utf-8") == NOTEBOOK
+
+
+def test_a_log_that_is_a_link_itself_is_protected_where_it_lies(files: DeskFiles, tmp_path: Path) -> None:
+    """As where `runs` was moved to a larger disk."""
+    assert files
+    (tmp_path / "disk").symlink_to(tmp_path / "home" / "runs", target_is_directory=True)
+    (tmp_path / "project" / "notebooks" / "link").symlink_to(tmp_path / "home" / "runs", target_is_directory=True)
+    moved = files_of(tmp_path / "project", tmp_path / "disk")
+    assert refused(moved.save(MODEL, "notebooks/link/new.ipynb"))
+    assert refused(moved.save(MODEL, "runs/new.ipynb"))
+
+
+def test_a_folder_above_the_log_is_not_moved(tmp_path: Path, files: DeskFiles) -> None:
+    """A home inside of the project takes its log along when it is renamed or deleted."""
+    assert files
+    inside = files_of(tmp_path, tmp_path / "home" / "runs")
+    assert refused(inside.rename("home", "gone"))
+    assert refused(inside.delete("home"))
+    assert refused(inside.save(MODEL, "home/runs/new.ipynb"))
+    assert got(inside.save(MODEL, "home/new.ipynb"))["path"] == "home/new.ipynb"
+
+
+def test_letters_of_another_case_are_the_same_folder_on_windows(
+    files: DeskFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`RUNS/` there is `runs/`, to be read and not to be written."""
+    assert not files.exists(RUN.replace("runs", "RUNS"))
+    monkeypatch.setattr(os.path, "normcase", ntpath.normcase)
+    assert got(files.get(RUN.replace("runs", "RUNS")))["path"] == RUN
+    assert refused(files.save(MODEL, "Runs/new.ipynb"))
+
+
+def test_reading_a_torn_notebook_mends_nothing(files: DeskFiles, tmp_path: Path) -> None:
+    """Jupyter puts a notebook's temporary file in its place when that one does not parse; in the log it stays torn."""
+    log = tmp_path / "home" / "runs"
+    torn = log / RUN.removeprefix("runs/")
+    torn.write_bytes(b'{"cells": [')
+    (torn.parent / f".~{torn.name}").write_text(NOTEBOOK, "utf-8")
+    before = fingerprint(log)
+
+    with pytest.raises(HTTPError, match="Unreadable Notebook"):
+        got(files.get(RUN))
+
+    assert fingerprint(log) == before
+
+
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["save", "upload", "folder", "untitled", "copy", "rename", "delete", "keep", "restore", "forget"]),
+    any_path,
+    any_path,
+)
+def test_whatever_is_asked_the_log_stays(files: DeskFiles, tmp_path: Path, what: str, path: str, other: str) -> None:
+    """Any request about any paths leaves the log as it was, byte by byte."""
+    log, link, hidden = tmp_path / "home" / "runs", tmp_path / "project" / "link", tmp_path / "project" / "runs"
+    if not link.is_symlink():
+        link.symlink_to(log, target_is_directory=True)
+    text = {"type": "file", "format": "text", "content": "x"}
+    asked = {
+        "save": lambda: files.save(MODEL, path),
+        "upload": lambda: files.save({**text, "chunk": -1}, path),
+        "folder": lambda: files.save({"type": "directory"}, path),
+        "untitled": lambda: files.new_untitled(path, type="notebook"),
+        "copy": lambda: files.copy(path, other),
+        "rename": lambda: files.rename(path, other),
+        "delete": lambda: files.delete(path),
+        "keep": lambda: files.create_checkpoint(path),
+        "restore": lambda: files.restore_checkpoint("checkpoint", path),
+        "forget": lambda: files.delete_checkpoint("checkpoint", path),
+    }
+    before = fingerprint(log), fingerprint(hidden)
+    with suppress(HTTPError, OSError):  # Refused, or about something that is not there.
+        asyncio.run(asked[what]())
+    assert (fingerprint(log), fingerprint(hidden)) == before

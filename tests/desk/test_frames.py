@@ -1,0 +1,383 @@
+"""The RFPs in pandas: tidy whatever the documents hold, and filtered by MongoDB."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from bson import Decimal128, Int64, ObjectId
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pymongo.errors import InvalidOperation
+
+from futurscam_lib import languages, rfps, skills
+from futurscam_lib.desk import frames
+from futurscam_lib.desk.columns import COLUMNS, STANDARD
+from futurscam_lib.desk.filters import MAX_WORD, MAX_WORDS
+from futurscam_lib.errors import RetryLater, UsageError
+from futurscam_lib.load import mongo
+from tests.desk.documents import SEEN, document
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from pymongo.database import Database
+
+    Mongo: TypeAlias = Database[dict[str, Any]]
+
+pytestmark = pytest.mark.usefixtures("home")
+
+TYPES = {
+    "text": "string",
+    "number": "float64",
+    "date": "datetime64[ms, UTC]",
+    "flag": "boolean",
+    "by hand": "boolean",
+    "count": "int64",
+}
+
+
+def ids(**filters: Any) -> set[str]:
+    """Which RFPs a filter finds."""
+    return set(rfps(columns="job_id", **filters)["job_id"])
+
+
+def types_of(frame: pd.DataFrame) -> dict[str, str]:
+    """Column by column."""
+    return {name: str(kind) for name, kind in frame.dtypes.items()}
+
+
+def test_a_document_becomes_one_flat_row(database: Mongo) -> None:
+    """Each field stands in its column, with its type and its value."""
+    database.RFP.insert_one(document("a"))
+
+    frame = rfps()
+
+    assert list(frame.columns) == list(STANDARD)
+    assert types_of(frame) == {name: TYPES[COLUMNS[name].kind] for name in STANDARD}
+    (row,) = frame.to_dict("records")
+    assert row["job_id"] == "a"
+    assert (row["title"], row["company"], row["city"]) == ("Data Engineer", "Voorbeeld NV", "Gent")
+    assert (row["rate_min"], row["rate_max"], row["currency"]) == (600.0, 750.5, "EUR")
+    assert row["published_at"] == datetime(2026, 11, 10, 9, tzinfo=UTC)
+    assert (row["active"], row["start_immediately"], row["interactive"]) == (True, False, False)
+    assert (row["n_skills"], row["n_languages"]) == (2, 1)
+    assert (row["source"], row["run_id"], row["first_seen_at"]) == ("folder", "20261120T080000Z-aaaaaa", SEEN)
+    assert pd.isna(row["rfp_type"])
+
+
+def test_every_column_is_explained() -> None:
+    """`help(rfps)` names each, and so does the last cell of the notebook."""
+    assert {name for name in COLUMNS if f"`{name}`" not in (rfps.__doc__ or "")} == set()
+
+
+def test_nothing_found_has_the_same_columns_and_types(database: Mongo) -> None:
+    """An analysis of an empty database, or of a filter without a match, needs no case of its own."""
+    empty = rfps(), skills(), languages()
+    database.RFP.insert_one(document("a"))
+
+    assert [len(frame) for frame in empty] == [0, 0, 0]
+    for nothing, some in zip(empty, (rfps(), skills(), languages()), strict=True):
+        assert types_of(nothing) == types_of(some)
+    assert types_of(rfps(region="nowhere")) == types_of(rfps())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        "text",
+        "",
+        True,
+        7,
+        Int64(2**60),
+        float("nan"),
+        float("-inf"),
+        Decimal128("1E+6144"),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        ObjectId(),
+        b"bytes",
+        [],
+        [{"name": "x"}],
+        {"name": {"$gt": ""}},
+    ],
+    ids=repr,
+)
+def test_an_odd_value_becomes_missing_and_the_row_stays(database: Mongo, odd: Any) -> None:
+    """Whatever another program writes into any field, every row is there, typed as ever, beside whole ones."""
+    database.RFP.insert_many([document("good"), {"job_id": "bare"}])
+    paths = {column.path for column in COLUMNS.values()} - {"job_id"}
+    database.RFP.insert_many([set_at(document(f"odd {path}"), path, odd) for path in paths])
+    database.RFP.insert_many([set_at(document(f"top {top}"), top, odd) for top in ("company", "conditions", "_etl")])
+    database.RFP.insert_one(set_at(document("x"), "job_id", odd))
+
+    frame = rfps(columns=list(COLUMNS))
+
+    assert len(frame) == 2 + len(paths) + 3 + 1
+    assert {name: kind for name, kind in types_of(frame).items() if name in STANDARD} == types_of(rfps())
+    by_id = frame.set_index("job_id")
+    kept = float(odd) if isinstance(odd, int) and not isinstance(odd, bool) else None
+    rate = by_id.loc["odd conditions.dailyRate.max", "rate_max"]
+    assert rate == kept if kept is not None else pd.isna(rate)
+    assert pd.isna(by_id.loc["odd publishedAt", "published_at"]) or isinstance(odd, datetime)
+    assert by_id.loc["good", "rate_max"] == 750.5
+    assert by_id.loc["bare", "n_skills"] == 0
+    assert pd.isna(by_id.loc["bare", "interactive"])
+    assert {"good", "bare", "odd skills"} <= set(by_id.index)
+    assert set(skills().columns) == {"job_id", "skill", "seniority"}
+
+
+def set_at(made: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The document with one field replaced."""
+    *above, last = path.split(".")
+    inner = made
+    for part in above:
+        inner = inner[part]
+    inner[last] = value
+    return made
+
+
+def test_dates_that_pandas_or_python_cannot_hold_do_not_fail(database: Mongo) -> None:
+    """The first and the last year of Python are kept; what lies beyond, as BSON can, is missing."""
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+    database.RFP.insert_many([document("a", deadlineAt=first), document("b", deadlineAt=last)])
+    for job_id, days in (("c", -(10**8)), ("d", 10**10)):
+        database.RFP.insert_one(document(job_id))
+        beyond = {"$dateAdd": {"startDate": "$deadlineAt", "unit": "day", "amount": days}}
+        database.RFP.update_one({"job_id": job_id}, [{"$set": {"deadlineAt": beyond}}])
+
+    deadlines = rfps(columns=["job_id", "deadline_at"]).set_index("job_id")["deadline_at"]
+
+    assert deadlines["a"] == first
+    assert deadlines["b"] == last
+    assert deadlines[["c", "d"]].isna().all()
+
+
+def test_only_the_columns_asked_for_are_read(database: Mongo) -> None:
+    """In the order in which they were asked for, each once; the server hands over nothing else."""
+    database.RFP.insert_one(document("a", job_desc="x" * 100_000))
+
+    assert list(rfps(columns=["title", "rate_max", "title"]).columns) == ["title", "rate_max"]
+    assert list(rfps(columns="city").columns) == ["city"]
+    database.command("profile", 2)
+    rfps(columns="city")
+    skills()
+    database.command("profile", 0)
+    sent = [one["responseLength"] for one in database.system.profile.find({"command.aggregate": "RFP"})]
+    assert len(sent) == 2
+    assert max(sent) < 1000
+
+
+def test_an_unknown_column_names_near_ones() -> None:
+    """A slip of the pen is told with what may have been meant, and nothing is read."""
+    with pytest.raises(UsageError, match="no column 'titel'; like it: title"):
+        rfps(columns=["job_id", "titel"])
+    with pytest.raises(UsageError, match=r"no column '\$where'\.\n"):
+        rfps(columns="$where")
+
+
+def test_a_description_is_plain_text_and_only_on_request(database: Mongo) -> None:
+    """Lines for paragraphs and entries, no tags, entities resolved."""
+    html = "<p>R&amp;D for <b>us</b></p><ul><li>One</li><li>Two &lt;x&gt;</li></ul><script>alert(1)</script>"
+    database.RFP.insert_one(document("a", job_desc=html))
+
+    assert "description" not in rfps()
+    assert rfps(columns="description")["description"][0] == "R&D for us\n• One\n• Two <x>"
+
+
+def test_skills_and_languages_are_rows(database: Mongo) -> None:
+    """One for each entry that has a name; a level that is none is missing."""
+    asked = [{"name": "SQL", "seniority": "Expert"}, {"name": "C#"}, {"seniority": "x"}, "text", None, {"name": 3}]
+    database.RFP.insert_many([document("a", skills=asked), document("b", skills=[], languages=None)])
+
+    listed = [tuple(None if pd.isna(cell) else cell for cell in row) for row in skills().itertuples(index=False)]
+
+    assert listed == [("a", "SQL", "Expert"), ("a", "C#", None)]
+    assert languages().to_numpy().tolist() == [["a", "Dutch", "FullProfessional"]]
+
+
+def test_the_newest_publication_comes_first(database: Mongo) -> None:
+    """What has none comes last; `limit` takes from the top, whatever the columns."""
+    days = {"a": 3, "b": 9, "c": 5}
+    database.RFP.insert_many(
+        [document(name, publishedAt=datetime(2026, 11, day, tzinfo=UTC)) for name, day in days.items()]
+    )
+    database.RFP.insert_one(document("d", publishedAt=None))
+
+    assert list(rfps(columns="job_id")["job_id"]) == ["b", "c", "a", "d"]
+    assert list(rfps(columns="job_id", limit=2)["job_id"]) == ["b", "c"]
+    assert len(rfps(columns="title", limit=99)) == 4
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, 1.5, "1"])
+def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
+    """It is a whole number from 1."""
+    with pytest.raises(UsageError, match="limit takes a number from 1"):
+        rfps(limit=limit)
+
+
+def test_each_filter_finds_what_it_should(database: Mongo) -> None:
+    """By one name or several, whatever case and accents; a filter that is empty asks for nothing."""
+    database.RFP.insert_many(
+        [
+            document("a", isActive=False, company__region="Liège", __source="boond", seniority="Junior"),
+            document("b", remoteOption="Remote", skills=[{"name": "C++"}, {"name": "Développement"}]),
+            document("c", isActive=None, company__region=None, skills=[{"name": "C"}]),
+        ]
+    )
+
+    assert ids(active=True) == {"b"}
+    assert ids(active=False) == {"a"}
+    assert ids(source="BOOND") == {"a"}
+    assert ids(source=["boond", "folder"]) == {"a", "b", "c"}
+    assert ids(seniority=("junior", "Expert")) == {"a"}
+    assert ids(region="liege") == {"a"}
+    assert ids(remote="remote") == {"b"}
+    assert ids(skill="c") == {"c"}
+    assert ids(skill=pd.Series(["c++", "developpement"])) == {"b"}
+    assert ids(skill=[]) == set()
+    assert ids(active=True, region="East Flanders", skill="c++") == {"b"}
+    assert ids(source="", since="", text="  ", region=None) == {"a", "b", "c"}
+    assert set(skills(skill="c++")["skill"]) == {"C++", "Développement"}
+
+
+def test_since_and_until_look_at_the_publication(database: Mongo) -> None:
+    """`since` is included, `until` is not; without a publication counts when it was first seen."""
+    noon = datetime(2026, 11, 12, 12, tzinfo=UTC)
+    database.RFP.insert_many(
+        [document("a", publishedAt=noon), document("b", publishedAt=None), document("c", publishedAt="yesterday")]
+    )
+
+    assert ids(since=noon) == {"a", "b", "c"}
+    assert ids(since=noon, until="2026-11-12T12:00:01Z") == {"a"}
+    assert ids(until=noon) == set()
+    assert ids(since="2026-11-12T13:00:00+01:00", until=date(2026, 11, 20)) == {"a"}
+    assert ids(since=datetime(2026, 11, 12, 12, 0, 1)) == {"b", "c"}  # noqa: DTZ001 - UTC where it says nothing
+    assert ids(since=pd.Timestamp("2026-11-12T12:00:01", tz="UTC")) == {"b", "c"}
+
+
+def test_a_text_search_finds_words_where_people_read_them(database: Mongo) -> None:
+    """All words, anywhere, whatever case and accents; neither tags, nor links, nor the names of entities."""
+    database.RFP.insert_many(
+        [
+            document("a", roleTitle="Développeur C++ (m/v)", job_desc="<p><strong>R&amp;D</strong> à Liège</p>"),
+            document("b", roleTitle="Tester", job_desc='<a href="https://evil.example/strong">hier</a> 50%'),
+            document("c", roleTitle="De\u0301veloppeuse", skills=[{"name": "Power BI"}], job_desc=None),
+        ]
+    )
+
+    assert ids(text="developpeur LIEGE") == {"a"}
+    assert ids(text="DÉVELOPPEUR") == {"a"}
+    assert ids(text="de\u0301veloppeur") == {"a"}
+    assert ids(text="c++") == {"a"}
+    assert ids(text="r&d") == {"a"}
+    assert ids(text="strong") == set()
+    assert ids(text="amp") == set()
+    assert ids(text="evil") == set()
+    assert ids(text="hier") == {"b"}
+    assert ids(text="50%") == {"b"}
+    assert ids(text="power bi développeuse") == {"c"}
+    assert ids(text=".*") == set()
+
+
+@pytest.mark.parametrize(
+    "name", ["source", "seniority", "region", "remote", "skill", "text", "active", "since", "until"]
+)
+@pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, [{"$gt": ""}], 5, {"$regex": "."}])
+def test_no_filter_takes_an_operator(database: Mongo, name: str, value: Any) -> None:
+    """What is not a value of its kind is refused, by name, before MongoDB is asked."""
+    database.RFP.insert_one(document("a"))
+
+    with pytest.raises(UsageError, match=f"^{name} takes"):
+        rfps(**{name: value})
+
+
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.text(max_size=40))
+@example(asked="a\x00b")
+@example(asked="\ud800")
+@example(asked="$where")
+@example(asked="(?<")
+@example(asked="[[:alpha:]]{1,99999}")
+@example(asked="\\E.*\\Q")
+@example(asked="가")
+@example(asked="ấ ά İ \ufb2c \u212b ≠")
+@example(asked="e\u0301\u0327 q\u0303")
+def test_whatever_is_asked_for_is_a_value(database: Mongo, asked: str) -> None:
+    """Any text finds what holds it, and nothing else; MongoDB never takes it for a pattern or an operator."""
+    database.RFP.delete_many({})
+    readable = "".join(char for char in asked if char.isprintable())
+    database.RFP.insert_many([document("holds it", roleTitle=f"x {readable} y"), document("other", roleTitle="")])
+
+    assert "holds it" in ids(text=readable)
+    rfps(text=asked)
+    for name in ("source", "region", "skill"):
+        assert ids(**{name: f"~{asked}"}) == set()
+
+
+def test_a_search_has_limits() -> None:
+    """A pattern that MongoDB would refuse is refused here, with the limits."""
+    with pytest.raises(UsageError, match=f"at most {MAX_WORDS} words of at most {MAX_WORD} characters"):
+        rfps(text="x" * (MAX_WORD + 1))
+    with pytest.raises(UsageError, match="at most"):
+        rfps(text="x " * (MAX_WORDS + 1))
+    assert ids(text="é" * MAX_WORD) == set()
+
+
+@pytest.mark.parametrize("when", ["yesterday", "2026-13-01"])
+def test_an_instant_that_is_none_is_told(when: str) -> None:
+    """With the filter's name and an example."""
+    with pytest.raises(UsageError, match=f"since: '{when}' is not an instant"):
+        rfps(since=when)
+
+
+def test_what_was_loaded_by_hand_is_marked(database: Mongo) -> None:
+    """The run of the last change says so, not that of the first."""
+    mine = "interactive-20261120T080000Z-aaaaaa"
+    database.RFP.insert_many([document("a", __run_id=mine), document("b", __first_run_id=mine)])
+
+    by_hand = rfps(columns=["job_id", "interactive"]).set_index("job_id")["interactive"]
+
+    assert by_hand.to_dict() == {"a": True, "b": False}
+
+
+def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a run: something to try again, without the driver's own words for it."""
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
+    monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "1")
+
+    with pytest.raises(RetryLater, match="MongoDB did not answer"):
+        rfps()
+
+
+def test_no_connection_stays_open(database: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An analyst calls it hundreds of times in one kernel; also where it fails, its client is closed."""
+    database.RFP.insert_one(document("a"))
+    connect, clients = mongo.connect, list[Any]()
+    monkeypatch.setattr(mongo, "connect", lambda configured: clients.append(connect(configured)) or clients[-1])
+
+    rfps()
+    with pytest.raises(UsageError):
+        rfps(limit=0)
+    monkeypatch.setattr(frames, "_schema", lambda _columns: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        rfps()
+
+    assert len(clients) == 2
+    for client in clients:
+        with pytest.raises(InvalidOperation, match="after close"):
+            client.admin.command("ping")
+
+
+def test_a_notebook_shows_no_warning_of_the_driver() -> None:
+    """Importing what reads the columns says nothing on stderr."""
+    program = "from futurscam_lib import rfps; rfps()"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""
