@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from futurscam_lib import scraps as gluing
-from futurscam_lib.errors import UsageError
+from futurscam_lib.audit import notebooks
 from futurscam_lib.terminal import plain
 
 if TYPE_CHECKING:
@@ -24,12 +23,18 @@ _MARKERS: Final = {"futurscam-status", "papermill-error-cell-tag"}
 INJECTED: Final = "injected-parameters"
 """Tag of the cell in which papermill puts the parameters of a run."""
 
-_GONE: Final = "It was removed because of its age; the ledger keeps what the run did."
-_NONE_LEFT: Final = "The run left none."
-_MISSING: Final = "It is missing, although the run left one; `futurscam runs verify` looks at all of them."
-_UNPROVEN: Final = "The ledger holds no hash of it, so nothing proves that it is what the run left."
-_TRUE: Final = "It is what the run left: its SHA-256 is the one in the ledger."
 _GROWING: Final = "The run has no end yet; this is what was saved until now."
+_GENUINE: Final = {"verifies": True, "changed": False, "missing": False}
+_SAYS: Final[Mapping[notebooks.State, str]] = {
+    "verifies": "It is what the run left: its SHA-256 is the one in the ledger.",
+    "changed": "It is not what the run left: its SHA-256 is {seen.sha256}, the ledger says {run.notebook_sha256}.",
+    "unproven": "The ledger holds no hash of it, so nothing proves that it is what the run left.",
+    "missing": "It is missing, although the run left one; `futurscam runs verify` looks at all of them.",
+    "pruned": "It was removed because of its age; the ledger keeps what the run did.",
+    "none": "The run left none.",
+    "elsewhere": "{seen.problem}",
+    "unreadable": "It could not be read ({seen.problem}).",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +97,21 @@ class Executed:
 
 def read(run: RunRecord, history: History) -> Executed:
     """Read the notebook of a run; what is wrong with it is told in `state`, never raised."""
-    try:
-        path = history.path(run)
-    except UsageError as error:
-        return Executed(str(error) if run.notebook else _NONE_LEFT)
-    growing = run.ended is None and not path.exists()
-    place = path.with_name(f"{path.name}.part") if growing else path
-    try:
-        data = place.read_bytes()
-    except FileNotFoundError:
-        state = _GONE if run.pruned else _MISSING if run.notebook_sha256 else _NONE_LEFT
-        return Executed(state, path, None if run.pruned or not run.notebook_sha256 else False)
-    except OSError as error:
-        return Executed(f"It could not be read ({error.strerror or error}).", path)
-    digest = hashlib.sha256(data).hexdigest()
-    genuine = digest == run.notebook_sha256 if run.notebook_sha256 else None
-    state = _GROWING if growing else _state(run, digest, genuine=genuine)
-    notebook = _notebook(data)
+    seen, part = history.look(run), ""
+    if seen.state == "none" and run.ended is None and run.notebook:
+        part = ".part"
+        seen = notebooks.look(history.runs, f"{run.notebook}{part}", "", pruned=False)
+    path = None
+    if run.notebook and seen.state != "elsewhere":
+        path = notebooks.place(history.runs, f"{run.notebook}{part}")
+    state = _GROWING if part and seen.data is not None else _SAYS[seen.state].format(run=run, seen=seen)
+    genuine = _GENUINE.get(seen.state)
+    if seen.data is None:
+        return Executed(state, path, genuine)
+    notebook = _notebook(seen.data)
     if notebook is None:
-        return Executed(f"It is torn, or no notebook at all. {state}", place, genuine)
-    return Executed(state, place, genuine, notebook, gluing.read(notebook), _failed(notebook["cells"]))
+        return Executed(f"It is torn, or no notebook at all. {state}", path, genuine)
+    return Executed(state, path, genuine, notebook, gluing.read(notebook), _failed(notebook["cells"]))
 
 
 def code_cells(notebook: Mapping[str, Any]) -> dict[str, str]:
@@ -135,14 +135,6 @@ def tags(cell: Mapping[str, Any]) -> set[str]:
         case {"tags": list(found)}:
             return {tag for tag in found if isinstance(tag, str)}
     return set()
-
-
-def _state(run: RunRecord, digest: str, *, genuine: bool | None) -> str:
-    if genuine is None:
-        return _UNPROVEN
-    if genuine:
-        return _TRUE
-    return f"It is not what the run left: its SHA-256 is {digest}, the ledger says {run.notebook_sha256}."
 
 
 def _notebook(data: bytes) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from datetime import datetime  # noqa: TC003 - dataclass fields are read at run 
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
+from futurscam_lib.audit import notebooks
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import UsageError
@@ -100,7 +101,7 @@ class History:
 
     def __init__(self, ledger: Ledger, runs: Path) -> None:
         """See the class."""
-        self._ledger, self._runs = ledger, runs
+        self._ledger, self.runs = ledger, runs
 
     @classmethod
     def of(cls, settings: Settings) -> History:
@@ -151,14 +152,13 @@ class History:
         """Where its executed notebook is, or would be.
 
         Raises:
-            UsageError: The ledger's path leads out of the folder of the runs: it was not written by this software.
+            UsageError: See `notebooks.place`.
         """
-        path = (self._runs / run.notebook).resolve()
-        if not run.notebook or not path.is_relative_to(self._runs.resolve()):
-            raise UsageError(
-                f"The notebook of {run.run_id} is said to be {run.notebook!r}, which is not in {self._runs}."
-            )
-        return path
+        return notebooks.place(self.runs, run.notebook)
+
+    def look(self, run: RunRecord) -> notebooks.Seen:
+        """Whether its executed notebook is what it left."""
+        return notebooks.look(self.runs, run.notebook, run.notebook_sha256, pruned=run.pruned)
 
     def frame(self, *, since: datetime | None = None) -> pd.DataFrame:
         """The runs that started at `since` or later as a DataFrame: one row a run, the oldest first."""

@@ -100,7 +100,7 @@ def test_nothing_found_has_the_same_columns_and_types(database: Mongo) -> None:
         float("-inf"),
         Decimal128("1E+6144"),
         datetime(2026, 1, 1, tzinfo=UTC),
-        ObjectId(),
+        ObjectId("6b058a7f660369f2221e7497"),
         b"bytes",
         [],
         [{"name": "x"}],

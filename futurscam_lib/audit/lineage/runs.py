@@ -5,11 +5,11 @@ Each line is checked against its own hash. That it stands where it was written i
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
+from futurscam_lib.audit import notebooks
 from futurscam_lib.audit.entry import Misfit, read_entry
 from futurscam_lib.audit.lineage.story import Standing
 from futurscam_lib.naming import BY_HAND
@@ -97,23 +97,6 @@ def _standing(run_id: str, lines: list[Line], runs: Path, pruned: Collection[str
         return told
     facts, event = ends[-1].facts, ends[-1].event
     notebook = str(facts.get("notebook") or told.notebook)
-    state = _notebook_state(runs, notebook, facts, is_pruned=notebook in pruned)
+    state = notebooks.look(runs, notebook, str(facts.get("notebook_sha256") or ""), pruned=notebook in pruned).state
     status = event if event == "crashed" else str(facts.get("status") or "")
     return replace(told, status=status, notebook=notebook, notebook_state=state)
-
-
-def _notebook_state(runs: Path, notebook: str, facts: dict[str, Any], *, is_pruned: bool) -> str:
-    due = facts.get("notebook_sha256")
-    path = (runs / notebook).resolve()
-    if not notebook or not path.is_relative_to(runs.resolve()):
-        return ""
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return "pruned" if is_pruned else "missing" if due else ""
-    except OSError:
-        return "unreadable"
-    if not due:
-        return "unproven"
-    return "verifies" if found == due else "changed"

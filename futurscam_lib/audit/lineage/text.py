@@ -41,6 +41,8 @@ _NOTEBOOKS: Final = {
     "pruned": "its notebook was removed because of its age",
     "unreadable": "its notebook cannot be read",
     "unproven": "the ledger holds no hash of its notebook",
+    "elsewhere": "the ledger puts its notebook where no run does",
+    "none": "it left no notebook",
     "": "it left no notebook",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +10,6 @@ import orjson
 
 from futurscam_lib import clock
 from futurscam_lib.audit.history import UNFINISHED
-from futurscam_lib.errors import UsageError
 from futurscam_lib.scraps import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -24,6 +22,21 @@ if TYPE_CHECKING:
 _SUMMARY: Final = "summary"
 _SAME: Final = ("counts", "sources", "closed", "dry_run")
 _SHOWN: Final = 12
+_SAYS: Final[Mapping[str, tuple[str, str]]] = {
+    "changed": (
+        "notebook changed",
+        (
+            "{run.notebook} was changed after the run: its SHA-256 begins with {found}, the ledger (line {run.end_line}) "
+            "says {run.notebook_sha256:.12}."
+        ),
+    ),
+    "missing": ("notebook missing", "The ledger names {run.notebook}, which is not there."),
+    "none": ("notebook not kept", "The run could keep no notebook."),
+    "unproven": ("notebook not kept", "The ledger holds no hash of {run.notebook}, so nothing proves what it is."),
+    "elsewhere": ("notebook elsewhere", "{seen.problem}"),
+    "unreadable": ("notebook unreadable", "{run.notebook} cannot be read ({seen.problem})."),
+}
+"""By the state of a notebook: the word for it, and a sentence; nothing is to be said of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +84,16 @@ def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
     """What is wrong with the notebook that a run left; whatever stands there, it is told and not raised."""
     if run.pruned or run.status == UNFINISHED:
         return
-    if not run.notebook_sha256:
-        yield Finding("notebook not kept", run.started, "The run could keep no notebook.", run, serious=True)
-        return
-    try:
-        data = history.path(run).read_bytes()
-    except FileNotFoundError:
-        text = f"The ledger names {run.notebook}, which is not there."
-        yield Finding("notebook missing", run.started, text, run, serious=True)
-    except UsageError as error:
-        yield Finding("notebook elsewhere", run.started, str(error), run, serious=True)
-    except OSError as error:
-        text = f"{run.notebook} cannot be read ({error.strerror or error})."
-        yield Finding("notebook unreadable", run.started, text, run, serious=True)
-    else:
-        yield from _of_content(data, run)
+    seen = history.look(run)
+    told = _SAYS.get(seen.state)
+    if told:
+        what, text = told
+        yield Finding(what, run.started, text.format(run=run, seen=seen, found=seen.sha256[:_SHOWN]), run, serious=True)
+    if seen.data is not None:
+        yield from _of_content(seen.data, run)
 
 
 def _of_content(data: bytes, run: RunRecord) -> Iterator[Finding]:
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != run.notebook_sha256:
-        text = (
-            f"{run.notebook} was changed after the run: its SHA-256 begins with {digest[:_SHOWN]}, "
-            f"the ledger (line {run.end_line}) says {run.notebook_sha256[:_SHOWN]}."
-        )
-        yield Finding("notebook changed", run.started, text, run, serious=True)
     try:
         summary = summary_in(data)
     except ValueError as error:
