@@ -120,7 +120,7 @@ def demo(
         print_json({**result.as_dict(), "log": str(log) if log else None})
     else:
         print_result(result, log=log, quiet=quiet)
-        typer.echo(f'Open it:    python -m uv run jupyter lab "{result.notebook}"')
+        typer.echo(f'Open it:    python -m uv run futurscam --home "{folder}" runs open last')
     raise typer.Exit(int(result.exit_code))
 
 

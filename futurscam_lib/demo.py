@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,8 +31,15 @@ def run(home: Path, *, progress: bool = False) -> runner.Result:
     environ = _environ(home)
     configured = settings.load({**_without_settings(), **environ})
     shutil.copytree(INBOX, configured.inbox, dirs_exist_ok=True)
+    _keep_settings(configured.home / ".env")
     with _server(configured):
         return runner.run(configured, runner.Request(since=clock.EPOCH), kernel_env=environ, progress=progress)
+
+
+def _keep_settings(path: Path) -> None:
+    """So that every other command works in the demo's home, too: `futurscam --home demo lab explore`."""
+    with suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+        file.write(f"FUTURSCAM_DB={DATABASE}\nFUTURSCAM_KEYRING=false\n")
 
 
 def _environ(home: Path) -> dict[str, str]:

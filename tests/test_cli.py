@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.settings import Settings
 
+NOTHING_SET = {"FUTURSCAM_DB": "", "MONGO_URI": ""}
 COUNTS = {"extracted", "inserted", "updated", "unchanged", "stale", "rejected"}
 
 
@@ -312,7 +313,13 @@ def test_the_demo_touches_nothing_that_is_configured(
     notebook = re.search(r"^Notebook: +(.+)$", again.stdout, re.MULTILINE)
     assert notebook is not None
     assert json.loads((own / notebook[1]).read_text("utf-8"))["metadata"]["futurscam"] == {"status": "ok"}
-    assert "jupyter lab" in again.stdout
+    assert f'futurscam --home "{own}" runs open last' in again.stdout
+    (shown,) = json.loads(
+        futurscam("--home", str(own), "runs", "list", "--limit", "1", "--json", env=NOTHING_SET).stdout
+    )
+    assert shown["counts"]["unchanged"] == 41
+    rows = json.loads(futurscam("--home", str(own), "config", "show", "--json", env=NOTHING_SET).stdout)
+    assert {row["name"]: row["value"] for row in rows}["FUTURSCAM_DB"] == demo.DATABASE
     (total,) = [line.split()[1:] for line in again.stdout.splitlines() if line.startswith("total")]
     assert dict(zip(sorted(COUNTS, key=list(told["counts"]).index), total, strict=True)) == {
         "extracted": "41",

@@ -26,8 +26,8 @@ _SAYS: Final[Mapping[str, tuple[str, str]]] = {
     "changed": (
         "notebook changed",
         (
-            "{run.notebook} was changed after the run: its SHA-256 begins with {found}, the ledger (line {run.end_line}) "
-            "says {run.notebook_sha256:.12}."
+            "{run.notebook} was changed after the run: its SHA-256 begins with {found}, "
+            "the ledger (line {run.end_line}) says {run.notebook_sha256:.12}."
         ),
     ),
     "missing": ("notebook missing", "The ledger names {run.notebook}, which is not there."),
