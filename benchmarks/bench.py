@@ -75,7 +75,9 @@ def client(uri: str) -> MongoClient[dict[str, Any]]:
 
 
 def _clean_environment(folder: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUTURSCAM_", "MONGO_"))}
+    # Without modules that are compiled once, as everywhere, each start would compile them all again.
+    left_out = ("FUTURSCAM_", "MONGO_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, settings.HOME: str(folder), "FUTURSCAM_KEYRING": "false"}
 
 

@@ -173,6 +173,8 @@ class _Verifying:
         for run_id, number in self._open.items():
             if run_id == self._active:
                 self._note(number, f"{run_id} is active.")
+            elif self._lost:
+                self._note(number, f"{run_id} started, and no line that can be read tells how it ended.")
             else:
                 self._note(number, f"{run_id} started and never ended: it was killed, or the machine went down.")
 

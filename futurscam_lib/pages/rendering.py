@@ -60,10 +60,11 @@ def rendered(
     """
     safe = _Safe(redact, own, linked=linked)
     cells = [built for number, cell in enumerate(notebook["cells"]) for built in safe.cell(cell, number)]
-    v4: Any = import_module("nbformat.v4")
+    nbconvert: Any = import_module("nbconvert")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # About pictures without a description, and the like.
-        html, _ = _exporter(code=code).from_notebook_node(v4.new_notebook(cells=cells))
+        # Not HTMLExporter's own, which parses the whole once more to describe pictures; these have a description.
+        html, _ = nbconvert.TemplateExporter.from_notebook_node(_exporter(code=code), _notebook(cells))
     failed = f"cell-id={own}-{safe.failed}" if safe.failed is not None else ""
     # Each piece was cleaned alone; this holds back what nbconvert itself might let through.
     inside = cleaned(html, own=f"cell-id={own}-", linked=linked)
@@ -87,7 +88,20 @@ def _exporter(*, code: bool) -> Any:
         exclude_output_prompt=True,
     )
     exporter.register_filter("markdown2html", _markdown)
+    exporter.register_filter("highlight_code", nbconvert.filters.Highlight2HTML(pygments_lexer="ipython3"))
+    # What it would clean with a slower library is cleaned here, piece by piece and as a whole.
+    exporter.register_filter("clean_html", _as_it_is)
     return exporter
+
+
+def _as_it_is(html: str) -> str:
+    return html
+
+
+def _notebook(cells: Sequence[Mapping[str, Any]]) -> Any:
+    # Not nbformat's makers, which check each part against a schema: half of the time that a page takes.
+    nbformat: Any = import_module("nbformat")
+    return nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
 def _markdown(source: str) -> str:
@@ -120,40 +134,45 @@ class _Safe:
 
     def __init__(self, redact: Callable[[str], str], own: str, *, linked: bool) -> None:
         self._redact, self._own, self._linked = redact, own, linked
-        self._v4: Any = import_module("nbformat.v4")
         self.failed: int | None = None
 
-    def cell(self, cell: Any, number: int) -> Iterator[Any]:
+    def cell(self, cell: Any, number: int) -> Iterator[dict[str, Any]]:
         if not isinstance(cell, dict):
             return
         name, source = f"{self._own}-{number}", self._text(cell.get("source"))
         if cell.get("cell_type") == "markdown":
-            yield self._v4.new_markdown_cell(source, id=name)
+            yield {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
         elif cell.get("cell_type") in {"code", "raw"}:
             found = cell.get("outputs")
             outputs = [built for output in _listed(found) for built in self._output(output)]
-            if self.failed is None and any(output.output_type == "error" for output in outputs):
+            if self.failed is None and any(output["output_type"] == "error" for output in outputs):
                 self.failed = number
             count = cell.get("execution_count")
-            yield self._v4.new_code_cell(
-                source, id=name, outputs=outputs, execution_count=count if isinstance(count, int) else None
-            )
+            yield {
+                "cell_type": "code",
+                "id": name,
+                "metadata": {},
+                "source": source,
+                "outputs": outputs,
+                "execution_count": count if isinstance(count, int) else None,
+            }
 
-    def _output(self, output: Any) -> Iterator[Any]:
+    def _output(self, output: Any) -> Iterator[dict[str, Any]]:
         kind = output.get("output_type") if isinstance(output, dict) else None
         if kind == "stream":
             name = "stderr" if output.get("name") == "stderr" else "stdout"
-            yield self._v4.new_output("stream", name=name, text=self._text(output.get("text")))
+            yield {"output_type": "stream", "name": name, "text": self._text(output.get("text"))}
         elif kind == "error":
             frames = [self._text(frame) for frame in _listed(output.get("traceback"))]
             told = f"{self._text(output.get('ename'))}: {self._text(output.get('evalue'))}"
-            yield self._v4.new_output("error", ename="", evalue="", traceback=frames or [told])
+            yield {"output_type": "error", "ename": "", "evalue": "", "traceback": frames or [told]}
         elif kind in {"display_data", "execute_result"}:
             data = output.get("data")
             if isinstance(data, dict) and MEDIA_TYPE not in data:
                 shown = self._shown(data)
                 alt = shown.get("text/plain", "A picture without a description.")
-                yield self._v4.new_output("display_data", shown, metadata={mime: {"alt": alt} for mime in _PICTURES})
+                described = {mime: {"alt": alt} for mime in _PICTURES}
+                yield {"output_type": "display_data", "data": shown, "metadata": described}
 
     def _shown(self, data: Mapping[str, Any]) -> dict[str, str]:
         texts = {mime: self._text(data[mime]) for mime in _TEXTS if mime in data}
