@@ -24,6 +24,8 @@ _TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 _PART: Final = ".part"
 _CHECKPOINTS: Final = ".ipynb_checkpoints"
 _THREADS: Final = os.cpu_count() or 1
+_AT_ONCE: Final = 50
+"""Handing a file to a thread takes as long as hashing a small one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,12 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
     for name in sorted(promised.keys() - known):
         if problem := _missing(promised[name], has_part=name + _PART in there):
             yield File(_place(runs, name), problem, serious=bool(promised[name].sha256))
-    yield from ahead(lambda name: _compared(runs, name, promised[name]), sorted(known), threads=_THREADS)
+    names = sorted(known)
+    batches = (names[begin : begin + _AT_ONCE] for begin in range(0, len(names), _AT_ONCE))
+    for files in ahead(
+        lambda some: [_compared(runs, name, promised[name]) for name in some], batches, threads=_THREADS
+    ):
+        yield from files
     pages = {f"{HTML}/{one.run_id}.html" for one in left.notebooks.values()}
     for name in sorted(there.keys() - left.notebooks.keys() - pages):
         yield from _besides(runs, name, left, active)
