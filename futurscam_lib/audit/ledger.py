@@ -116,6 +116,15 @@ class Ledger:
         with self._writing() as file:
             return self._heal(file, at=at)[1]
 
+    def check(self) -> None:
+        """Make sure that the next entry can be added; nothing is written.
+
+        Raises:
+            OperatorMustAct: The end of the ledger was changed or cut off, or is sealed with another key.
+        """
+        if self._path.exists():
+            self._check_end(next(self.backwards(), None), sealing_anew=False)
+
     def entries(self) -> Iterator[Entry]:
         """Give all entries, oldest first, each checked; a torn last line is passed over, for `heal` to repair.
 

@@ -123,7 +123,9 @@ def tail(settings: Settings) -> Finding:
             torn = file.read(1) not in {b"", b"\n"}
     except FileNotFoundError:
         return Finding("ledger", "ok", "none yet")
-    seen = sum(1 for _ in islice(Ledger(settings.ledger_file).backwards(), _LOOKED_AT))
+    ledger = Ledger.of(settings)
+    ledger.check()
+    seen = sum(1 for _ in islice(ledger.backwards(), _LOOKED_AT))
     if torn:
         what = "The ledger's last line is cut off, as a power cut or a full disk leaves it."
         return Finding("ledger", "warning", what, "The next run keeps what is left of it and goes on: futurscam run")

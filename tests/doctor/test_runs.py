@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
@@ -115,7 +116,7 @@ def test_a_run_that_never_ended(home: Settings) -> None:
 
 
 def test_a_torn_ledger_and_a_changed_one(home: Settings) -> None:
-    """What a power cut leaves heals by itself; what a hand changed does not, and is told once."""
+    """A power cut heals by itself; what a hand changed, cut off or did not seal does not, and is told once."""
     ran(home, "a", T0, status="ok")
     whole = home.ledger_file.read_bytes()
     home.ledger_file.write_bytes(whole + b'{"seq":3,"ev')
@@ -123,6 +124,13 @@ def test_a_torn_ledger_and_a_changed_one(home: Settings) -> None:
     assert found.state == "warning"
     assert "futurscam run" in found.remedy
     assert checks.last_run(home).state == "ok"
+
+    home.ledger_file.write_bytes(whole.splitlines(keepends=True)[0])
+    with pytest.raises(OperatorMustAct, match="its end was cut off"):
+        checks.tail(home)
+    home.ledger_file.write_bytes(whole)
+    with pytest.raises(OperatorMustAct, match="futurscam runs seal"):
+        checks.tail(home.model_copy(update={"ledger_key": SecretStr("a key that is long enough")}))
 
     home.ledger_file.write_bytes(whole.replace(b'"ok"', b'"failed"'))
     everything = list(checks.look(home, now=T0))
