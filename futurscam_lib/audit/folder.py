@@ -64,24 +64,31 @@ class Left:
             digest = str(entry.facts.get("notebook_sha256") or "")
             self.notebooks[path] = Promised(entry.run_id, entry.seq, digest, ended=entry.event != "start")
 
+    def tells_of(self, name: str) -> bool:
+        """Whether a file is the notebook of a run, what it is kept in while the run goes on, or its page."""
+        pages = (f"{HTML}/{one.run_id}.html" for one in self.notebooks.values())
+        return name.removesuffix(_PART) in self.notebooks or name in pages
+
 
 @dataclass(frozen=True, slots=True)
 class File:
     """One file that was looked at, or that is missing.
 
     Attributes:
-        place: Its path below the folder of the home: `runs/2026-11/....ipynb`.
+        name: Its path below the folder of the runs, with `/`.
         problem: What is the matter with it; empty: nothing.
         serious: Whether that means that the audit log was changed.
         size: Bytes that were looked at.
         is_notebook: Whether it is a notebook that the ledger tells of.
+        is_foreign: Whether no run is known to have left it.
     """
 
-    place: str
+    name: str
     problem: str = ""
     serious: bool = False
     size: int = 0
     is_notebook: bool = False
+    is_foreign: bool = False
 
 
 def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
@@ -91,7 +98,7 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
     known = promised.keys() & there.keys()
     for name in sorted(promised.keys() - known):
         if problem := _missing(promised[name], has_part=name + _PART in there):
-            yield File(_place(runs, name), problem, serious=bool(promised[name].sha256))
+            yield File(name, problem, serious=bool(promised[name].sha256))
     names = sorted(known)
     batches = (names[begin : begin + _AT_ONCE] for begin in range(0, len(names), _AT_ONCE))
     for files in ahead(
@@ -100,7 +107,7 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
         yield from files
     pages = {f"{HTML}/{one.run_id}.html" for one in left.notebooks.values()}
     for name in sorted(there.keys() - left.notebooks.keys() - pages):
-        yield from _besides(runs, name, left, active)
+        yield from _besides(name, left, active)
 
 
 def _files(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -118,13 +125,12 @@ def _files(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str
 
 
 def _compared(runs: Path, name: str, promised: Promised) -> File:
-    place = _place(runs, name)
     try:
         with (runs / name).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
     except OSError as error:
-        return File(place, f"It cannot be read ({error.strerror or error}).", serious=True, is_notebook=True)
+        return File(name, f"It cannot be read ({error.strerror or error}).", serious=True, is_notebook=True)
     problem, serious = "", False
     if promised.sha256 and digest != promised.sha256:
         serious = True
@@ -136,7 +142,7 @@ def _compared(runs: Path, name: str, promised: Promised) -> File:
         problem = f"Line {promised.line} of the ledger says that it was removed because of its age; it is still there."
     elif not promised.sha256:
         problem = f"The ledger (line {promised.line}) does not say what it is: its run came to no proper end."
-    return File(place, problem, serious=serious, size=size, is_notebook=True)
+    return File(name, problem, serious=serious, size=size, is_notebook=True)
 
 
 def _missing(promised: Promised, *, has_part: bool) -> str:
@@ -147,23 +153,18 @@ def _missing(promised: Promised, *, has_part: bool) -> str:
     return "" if has_part else f"The run could keep no notebook (line {promised.line} of the ledger)."
 
 
-def _besides(runs: Path, name: str, left: Left, active: str) -> Iterator[File]:
+def _besides(name: str, left: Left, active: str) -> Iterator[File]:
     """A file that the ledger does not tell of."""
     folder, _, file = name.rpartition("/")
-    place = _place(runs, name)
     whole = left.notebooks.get(name.removesuffix(_PART))
     if (not folder and file in _OWN) or file.lower() in _OF_THE_SYSTEM:
         return
     if _CHECKPOINTS in folder.split("/"):
-        yield File(place, "A checkpoint that Jupyter made of an opened notebook; it can be removed.")
+        yield File(name, "A checkpoint that Jupyter made of an opened notebook; it can be removed.")
     elif _TEMPORARY.fullmatch(file):
-        yield File(place, "What a kill left of a file that was being written; it can be removed.")
+        yield File(name, "What a kill left of a file that was being written; it can be removed.")
     elif name.endswith(_PART) and whole is not None:
         if whole.run_id != active:
-            yield File(place, f"What {whole.run_id}, which came to no proper end, had saved until then.")
+            yield File(name, f"What {whole.run_id}, which came to no proper end, had saved until then.")
     else:
-        yield File(place, "No run left this; it was put there.", serious=True)
-
-
-def _place(runs: Path, name: str) -> str:
-    return f"{runs.name}/{name}"
+        yield File(name, "No run left this; it was put there.", serious=True, is_foreign=True)

@@ -146,6 +146,8 @@ class History:
             names = ", ".join(run.run_id for run in found[:_FEW])
             more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
             raise UsageError(f"{len(found)} runs begin with {name}: {names}{more}. Give more of the name.")
+        if name == LAST:
+            raise UsageError("There is no run yet; `futurscam run` does one.")
         raise UsageError(f"The ledger knows no run {name!r}; `futurscam runs list` names them.")
 
     def path(self, run: RunRecord) -> Path:

@@ -123,7 +123,12 @@ class Ledger:
             OperatorMustAct: The end of the ledger was changed or cut off, or is sealed with another key.
         """
         if self._path.exists():
-            self._check_end(next(self.backwards(), None), sealing_anew=False)
+            with self._distrusting():
+                # Before the lines: a run may add one meanwhile, and write its head.
+                head = heads.read(self._path)
+                last = next(self.backwards(), None)
+                heads.check_end(head, last)
+                heads.check_seal(head, last, self._sealing)
 
     def entries(self) -> Iterator[Entry]:
         """Give all entries, oldest first, each checked; a torn last line is passed over, for `heal` to repair.
@@ -227,11 +232,16 @@ class Ledger:
         Raises:
             OperatorMustAct: It is not, or cannot be known to be.
         """
-        try:
+        with self._distrusting():
             head = heads.read(self._path)
             heads.check_end(head, last)
             if not sealing_anew:
                 heads.check_seal(head, last, self._sealing)
+
+    @contextmanager
+    def _distrusting(self) -> Iterator[None]:
+        try:
+            yield
         except ValueError as error:
             raise OperatorMustAct(
                 f"{self._path}: {error}.\n"

@@ -106,16 +106,42 @@ class SealCheck:
         return [Fault(first.line, f"{first.what}{more}{'' if self.sealed else _ADOPT}")]
 
 
-def check_end(path: Path, last: Entry | None, lines: int, seal: Seal | None) -> Iterator[Fault]:
-    """What the head says is wrong with the end of a ledger."""
-    try:
-        head: Head | None = heads.read(path)
-        heads.check_end(head, last)
-    except ValueError as error:
-        yield Fault(lines + 1, str(error))
-        return
-    if seal is None or last is None or not seal.fits_line(last.hash, last.mac):
-        return  # What is wrong with the seals of lines is told there.
-    if head is None or not head.fits(seal):
-        what = "is missing" if head is None else "is not sealed with the key"
-        yield Fault(lines + 1, f"{heads.HEAD}, which names the last line, {what}")
+class EndCheck:
+    """Whether a ledger ends where its head says, as its lines pass.
+
+    Made before they are read: a run may add some meanwhile, and write its head.
+    """
+
+    def __init__(self, path: Path, seal: Seal | None) -> None:
+        """Read the head."""
+        self._seal = seal
+        self._head: Head | None = None
+        self._problem = ""
+        self._named: Entry | None = None
+        self._last: Entry | None = None
+        self._lines = 0
+        try:
+            self._head = heads.read(path)
+        except ValueError as error:
+            self._problem = str(error)
+
+    def see(self, number: int, entry: Entry) -> None:
+        """Look at one line."""
+        self._lines, self._last = number, entry
+        if self._head and number == self._head.seq:
+            self._named = entry
+
+    def faults(self) -> list[Fault]:
+        """What is wrong, once all lines have passed."""
+        try:
+            heads.check_end(self._head, self._named or self._last)
+        except ValueError as error:
+            self._problem = str(error)
+        last, seal = self._last, self._seal
+        # What is wrong with the seals of lines is told there.
+        if not self._problem and seal and last and seal.fits_line(last.hash, last.mac):
+            if self._head is None:
+                self._problem = f"{heads.HEAD}, which names the last line, is missing"
+            elif not self._head.fits(seal):
+                self._problem = f"{heads.HEAD}, which names the last line, is not sealed with the key"
+        return [Fault(self._lines + 1, self._problem)] if self._problem else []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock
 from futurscam_lib.audit import folder
 from futurscam_lib.audit.continuity import Continuity
-from futurscam_lib.audit.lines import Fault, SealCheck, check_end, read_lines
+from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
 from futurscam_lib.audit.seal import KEY, Seal
 from futurscam_lib.errors import ExitCode, OperatorMustAct
 from futurscam_lib.show import Shown, Table
@@ -125,10 +125,12 @@ class _Verifying:
         self._open: dict[str, int] = {}
         self._runs: set[str] = {active}
         self._lost = False
+        # In this order: a run may end meanwhile, and what it leaves is then newer than what was read before.
+        standing = self._read_watermark()
         self._read_ledger()
         self._tell_of_unfinished()
         self._look_into_folder()
-        self._tell_of_watermark()
+        self._tell_of_watermark(standing)
 
     def ask_mongodb(self) -> None:
         """Look for runs that loaded documents and of which the ledger says nothing."""
@@ -143,16 +145,17 @@ class _Verifying:
                 self.found.findings.append(Finding(place, what))
 
     def _read_ledger(self) -> None:
-        path, seals = self._settings.ledger_file, SealCheck(self._seal)
-        last: Entry | None = None
+        path = self._settings.ledger_file
+        end, seals = EndCheck(path, self._seal), SealCheck(self._seal)
         for number, entry in read_lines(path, self._line_fault):
-            self.found.lines, last = number, entry
+            self.found.lines = number
+            end.see(number, entry)
             seals.see(number, entry)
             self._continuity.see(entry)
             self._left.see(entry)
             self._see_run(number, entry)
         self.found.sealed = seals.sealed
-        for fault in [*check_end(path, last, self.found.lines, self._seal), *seals.faults()]:
+        for fault in [*end.faults(), *seals.faults()]:
             self._fault(fault)
         if seals.since and self._seal:
             self._note(seals.since, "From here on the ledger is sealed with the key, and all before it by this line.")
@@ -179,19 +182,41 @@ class _Verifying:
                 self._note(number, f"{run_id} started and never ended: it was killed, or the machine went down.")
 
     def _look_into_folder(self) -> None:
+        foreign: list[folder.File] = []
         for file in folder.look(self._settings.runs, self._left, active=self._active):
             self.found.notebooks += file.is_notebook
             self.found.size += file.size
-            if file.problem:
-                self.found.findings.append(Finding(file.place, file.problem, serious=file.serious))
+            if file.is_foreign:
+                foreign.append(file)
+            elif file.problem:
+                self._tell_of(file)
+        if foreign:
+            later = self._left_by_now()
+            for file in foreign:
+                if not later.tells_of(file.name):
+                    self._tell_of(file)
 
-    def _tell_of_watermark(self) -> None:
+    def _left_by_now(self) -> folder.Left:
+        """What runs have left that began after the ledger was read."""
+        later = folder.Left()
+        for _, entry in read_lines(self._settings.ledger_file, lambda _: None):
+            later.see(entry)
+        return later
+
+    def _tell_of(self, file: folder.File) -> None:
+        place = f"{self._settings.runs.name}/{file.name}"
+        self.found.findings.append(Finding(place, file.problem, serious=file.serious))
+
+    def _read_watermark(self) -> datetime | None:
         file = self._settings.watermark_file
         try:
-            standing = Watermark(file).read(now=self._now)
+            return Watermark(file).read(now=self._now)
         except OperatorMustAct as error:
             self.found.findings.append(Finding(file.name, str(error).replace("\n", " ")))
-            standing = None
+            return None
+
+    def _tell_of_watermark(self, standing: datetime | None) -> None:
+        file = self._settings.watermark_file
         if not self._active:
             self._continuity.find(standing)
         for jump in self._continuity.jumps:

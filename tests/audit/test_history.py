@@ -37,6 +37,8 @@ def test_each_start_with_its_end_newest_first(made: MadeRuns) -> None:
 
 def test_a_run_is_found_by_its_beginning(made: MadeRuns) -> None:
     """A name, the beginning of one, or `last`; what fits none or several is refused with a hint."""
+    with pytest.raises(UsageError, match="no run yet"):
+        History.of(made.settings).find("last")
     names = [made.add(T0 + timedelta(hours=hour)) for hour in range(3)]
     history = History.of(made.settings)
 

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 
 from futurscam_lib import clock
 from futurscam_lib.audit import entry as entries
+from futurscam_lib.audit import folder
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.audit.seal import Seal
 from futurscam_lib.audit.verify import verify
 from futurscam_lib.errors import OperatorMustAct
@@ -343,6 +345,24 @@ def test_runs_that_never_ended_are_told(log: MadeRuns) -> None:
     ]
     assert "never ended" in found.findings[0].what
     assert [one.what for one in look(log, active=name).findings] == [f"{name} is active."]
+
+
+@pytest.mark.parametrize("place", ["read_lines", "folder.look"])
+def test_a_run_that_comes_meanwhile_is_no_finding(log: MadeRuns, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """It adds to the ledger, its head, the notebooks and the watermark just before or after the ledger was read."""
+    target = f"futurscam_lib.audit.verify.{place}"
+    real = {"read_lines": read_lines, "folder.look": folder.look}[place]
+
+    def meanwhile(*asked: Any, **more: Any) -> Any:
+        log.add(T0 + timedelta(hours=RUNS + len(log.made)))
+        Watermark(log.settings.watermark_file).reset(log.watermark)
+        log.add(T0 + timedelta(hours=RUNS + len(log.made)), status="unfinished", notebook=b"")
+        log.path(log.made[-1]).with_suffix(".ipynb.part").write_bytes(b"{}")
+        return real(*asked, **more)
+
+    monkeypatch.setattr(target, meanwhile)
+
+    assert look(log).serious == []
 
 
 def test_what_belongs_there_is_not_foreign(log: MadeRuns) -> None:
