@@ -421,10 +421,11 @@ def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
     assert f"was read by {name}" in look(log).findings[0].what
 
 
-def test_a_gap_that_the_overlap_covers(log: MadeRuns) -> None:
+@pytest.mark.parametrize("further", [timedelta(), timedelta(minutes=5)])
+def test_a_gap_that_the_overlap_covers(log: MadeRuns, further: timedelta) -> None:
     """The run that begins late and reads far enough back passes over nothing."""
     left, log.watermark = log.watermark, log.watermark + timedelta(minutes=5)
-    log.add(T0 + timedelta(hours=RUNS), window={"since": clock.to_text(left - timedelta(minutes=5)), "until": None})
+    log.add(T0 + timedelta(hours=RUNS), window={"since": clock.to_text(left - further), "until": None})
     Watermark(log.settings.watermark_file).reset(log.watermark)
 
     assert serious(log) == []
