@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.history import History, RunRecord
     from futurscam_lib.run.runner import Result
 
-runs = typer.Typer(help="Past runs: list, show, compare, open, run again.", **GROUP)
+runs = typer.Typer(help="Past runs: list, show, compare, open, run again; prove that none was changed.", **GROUP)
 
 Name = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or `last`.")]
 _SHOWN: Final = 20
