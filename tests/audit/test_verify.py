@@ -142,6 +142,28 @@ def test_a_line_inserted(log: MadeRuns) -> None:
     assert "ledger.jsonl, line 4" in [place for place, _ in serious(log)]
 
 
+def test_an_end_without_a_start(log: MadeRuns) -> None:
+    """A line that continues the chain, and tells of a run that never began, is named; so is a second start."""
+    ledger = Ledger.of(log.settings)
+    ledger.append("end", at=NOW, run_id="x", facts={"status": "ok"})
+    for _ in range(2):
+        ledger.append("start", at=NOW, run_id="y", facts={})
+
+    line = 2 * RUNS
+    assert serious(log) == [
+        (f"ledger.jsonl, line {line + 1}", "X ends, and no line says that it started."),
+        (f"ledger.jsonl, line {line + 3}", "Y starts a second time."),
+    ]
+
+
+def test_a_line_doubled_behind_one_that_cannot_be_read(log: MadeRuns) -> None:
+    """Both are named, though nothing tells what stood in between."""
+    before = lines(log)
+    rewrite(log, [*before[:2], b"{}\n", before[1], *before[4:]])
+
+    assert [place for place, _ in serious(log)][:2] == ["ledger.jsonl, line 3", "ledger.jsonl, line 4"]
+
+
 def test_a_notebook_edited_by_one_character(log: MadeRuns) -> None:
     """The notebook is named, with the line that says what it was."""
     path = log.path(log.made[1])
@@ -431,6 +453,16 @@ def test_a_gap_that_the_overlap_covers(log: MadeRuns, further: timedelta) -> Non
     assert serious(log) == []
 
 
+def test_a_gap_is_told_once(log: MadeRuns) -> None:
+    """Also where the run that began behind it was killed, and the next one begins where it had begun."""
+    log.watermark += timedelta(hours=2)
+    log.add(T0 + timedelta(hours=RUNS + 3), status="crashed")
+    log.add(T0 + timedelta(hours=RUNS + 4))
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+
+    assert [place for place, _ in serious(log)] == [f"ledger.jsonl, line {2 * RUNS + 1}"]
+
+
 def test_an_overlap_in_the_watermark_is_a_note(log: MadeRuns) -> None:
     """Reading twice doubles nothing."""
     log.watermark -= timedelta(hours=2)
@@ -520,6 +552,9 @@ def test_each_fault_is_named_once(log: MadeRuns) -> None:
     rewrite(log, [before[0].replace(b"root", b"toor"), *before[1:5], b"{}\n", *before[6:]])
     log.path(log.made[4]).unlink()
 
+    notes = [one.what for one in look(log).findings if not one.serious]
+    assert any("no line that can be read tells how it ended" in what for what in notes)
+    assert not any("never ended" in what for what in notes)
     places = [place for place, _ in serious(log)]
     assert places == [
         "ledger.jsonl, line 1",
