@@ -50,6 +50,12 @@ def replace(old: Path, new: Path) -> None:
     os.replace(old, new)  # noqa: PTH105 - the operation's name is the point
 
 
+@stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
+def read_bytes(path: Path) -> bytes:
+    """All of a file, tried again for 2.5 s: on Windows another program may be replacing or scanning it."""
+    return path.read_bytes()
+
+
 def move_if_absent(old: Path, new: Path) -> None:
     """Rename without ever overwriting.
 

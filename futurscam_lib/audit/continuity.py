@@ -51,15 +51,21 @@ class Continuity:
         self.standing: datetime | None = None
         self.jumps: list[Jump] = []
         self._asked: dict[str, frozenset[str]] = {}
+        self._before_reset: datetime | None = None
 
     def see(self, entry: Entry) -> None:
         """Look at one entry."""
         told = entry.facts.get("watermark")
+        if _is_dry(entry):
+            return  # It moves nothing, and may have begun anywhere.
         match entry.event:
             case "first-run":
                 self._stand(instant(told))
             case "reset" if isinstance(told, dict):
+                before = instant(told.get("before"))
+                self._begin(entry, before)
                 self._stand(instant(told.get("after")))
+                self._before_reset = before
             case "start" if isinstance(told, dict):
                 self._asked[entry.run_id] = _sources(entry)
                 self._begin(entry, instant(told.get("before")))
@@ -69,13 +75,15 @@ class Continuity:
 
     def find(self, now_at: datetime | None) -> None:
         """Compare with what `.last_execution` says now; None: there is none, or it cannot be read."""
-        if now_at is not None and self.standing is not None and now_at != self.standing:
+        if now_at is not None and self.standing is not None and now_at not in {self.standing, self._before_reset}:
             self.jumps.append(Jump(0, self.standing, now_at, frozenset()))
 
     def _begin(self, entry: Entry, before: datetime | None) -> None:
-        if before is not None and self.standing is not None and before != self.standing:
-            self.jumps.append(Jump(entry.seq, self.standing, before, self._asked[entry.run_id]))
+        # A reset that was killed before it wrote the file has moved nothing.
+        if before is not None and self.standing is not None and before not in {self.standing, self._before_reset}:
+            self.jumps.append(Jump(entry.seq, self.standing, before, self._asked.get(entry.run_id, frozenset())))
         self._stand(before)
+        self._before_reset = None
 
     def _stand(self, at: datetime | None) -> None:
         self.standing = at or self.standing
@@ -97,6 +105,11 @@ def instant(text: Any) -> datetime | None:
     with suppress(ValueError, TypeError, AttributeError):
         return clock.parse(text)
     return None
+
+
+def _is_dry(entry: Entry) -> bool:
+    parameters = entry.facts.get("parameters")
+    return bool(entry.facts.get("dry_run") or (isinstance(parameters, dict) and parameters.get("dry_run")))
 
 
 def _sources(entry: Entry) -> frozenset[str]:

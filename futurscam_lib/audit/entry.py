@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
-_NO_PREV: Final = "0" * 64
+NO_PREV: Final = "0" * 64
+"""What the first line continues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,11 @@ def read_entry(raw: bytes) -> Entry:
     if types not in (_TYPES, _UNSEALED):
         raise Misfit("it is not an entry of a ledger")
     entry = Entry(**content)
-    if _hash_of(content) != entry.hash:
+    try:
+        digest = _hash_of(content)
+    except TypeError:  # orjson reads deeper than it writes.
+        raise Misfit("it is nested more deeply than any line") from None
+    if digest != entry.hash:
         raise Misfit("the hash does not fit its content")
     if line_of(entry) != raw:
         raise Misfit("the content fits its hash, but is not written as the ledger writes it")
@@ -99,7 +104,7 @@ def check_link(entry: Entry, older: Entry | None) -> None:
     due = older.seq + 1 if older else 1
     if entry.seq != due:
         raise Misfit(f"its number is {entry.seq} where {due} is due", is_link=True)
-    if entry.prev != (older.hash if older else _NO_PREV):
+    if entry.prev != (older.hash if older else NO_PREV):
         raise Misfit("it does not continue the line before it", is_link=True)
 
 
@@ -113,7 +118,7 @@ def chained(
         "run_id": run_id,
         "at": clock.to_text(at),
         "facts": facts,
-        "prev": last.hash if last else _NO_PREV,
+        "prev": last.hash if last else NO_PREV,
     }
     digest = _hash_of(content)
     return Entry(**content, hash=digest, mac=seal.of_line(digest) if seal else "")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import stamina
 
 from futurscam_lib.ahead import ahead
 
@@ -64,10 +67,18 @@ class Left:
             digest = str(entry.facts.get("notebook_sha256") or "")
             self.notebooks[path] = Promised(entry.run_id, entry.seq, digest, ended=entry.event != "start")
 
-    def tells_of(self, name: str) -> bool:
-        """Whether a file is the notebook of a run, what it is kept in while the run goes on, or its page."""
-        pages = (f"{HTML}/{one.run_id}.html" for one in self.notebooks.values())
-        return name.removesuffix(_PART) in self.notebooks or name in pages
+    def explains(self, file: File) -> bool:
+        """Whether it is there because of a run, as notebook, part of one or page; or is gone because it was pruned."""
+        if file.is_missing:
+            return self.notebooks[file.name].pruned if file.name in self.notebooks else False
+        if file.name in self.notebooks or self.goes_on(file.name):
+            return True
+        return file.name in {f"{HTML}/{one.run_id}.html" for one in self.notebooks.values()}
+
+    def goes_on(self, name: str) -> bool:
+        """Whether a file is what a notebook is kept in while its run goes on, or after a run without a proper end."""
+        one = self.notebooks.get(name.removesuffix(_PART)) if name.endswith(_PART) else None
+        return one is not None and not (one.ended and one.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,7 @@ class File:
         size: Bytes that were looked at.
         is_notebook: Whether it is a notebook that the ledger tells of.
         is_foreign: Whether no run is known to have left it.
+        is_missing: Whether it is not there.
     """
 
     name: str
@@ -89,6 +101,7 @@ class File:
     size: int = 0
     is_notebook: bool = False
     is_foreign: bool = False
+    is_missing: bool = False
 
 
 def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
@@ -98,7 +111,7 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
     known = promised.keys() & there.keys()
     for name in sorted(promised.keys() - known):
         if problem := _missing(promised[name], has_part=name + _PART in there):
-            yield File(name, problem, serious=bool(promised[name].sha256))
+            yield File(name, problem, serious=bool(promised[name].sha256), is_missing=True)
     names = sorted(known)
     batches = (names[begin : begin + _AT_ONCE] for begin in range(0, len(names), _AT_ONCE))
     for files in ahead(
@@ -126,9 +139,7 @@ def _files(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str
 
 def _compared(runs: Path, name: str, promised: Promised) -> File:
     try:
-        with (runs / name).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        digest, size = _digest(runs / name)
     except OSError as error:
         return File(name, f"It cannot be read ({error.strerror or error}).", serious=True, is_notebook=True)
     problem, serious = "", False
@@ -143,6 +154,14 @@ def _compared(runs: Path, name: str, promised: Promised) -> File:
     elif not promised.sha256:
         problem = f"The ledger (line {promised.line}) does not say what it is: its run came to no proper end."
     return File(name, problem, serious=serious, size=size, is_notebook=True)
+
+
+@stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
+def _digest(path: Path) -> tuple[str, int]:
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")  # Reading a pipe would wait for ever.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
 
 def _missing(promised: Promised, *, has_part: bool) -> str:
@@ -163,7 +182,7 @@ def _besides(name: str, left: Left, active: str) -> Iterator[File]:
         yield File(name, "A checkpoint that Jupyter made of an opened notebook; it can be removed.")
     elif _TEMPORARY.fullmatch(file):
         yield File(name, "What a kill left of a file that was being written; it can be removed.")
-    elif name.endswith(_PART) and whole is not None:
+    elif whole is not None and left.goes_on(name):
         if whole.run_id != active:
             yield File(name, f"What {whole.run_id}, which came to no proper end, had saved until then.")
     else:

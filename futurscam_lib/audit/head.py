@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from futurscam_lib.audit.seal import KEY
-from futurscam_lib.files import write_atomically
+from futurscam_lib.files import read_bytes, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def read(ledger: Path) -> Head | None:
         ValueError: It is none that this software wrote.
     """
     try:
-        content = orjson.loads(path_of(ledger).read_bytes())
+        content = orjson.loads(read_bytes(path_of(ledger)))
     except FileNotFoundError:
         return None
     match content:
@@ -110,6 +110,14 @@ def check_seal(head: Head | None, last: Entry | None, seal: Seal | None) -> None
             "that all else is right, then `futurscam runs seal`. If it is not, the ledger was written anew by somebody "
             "without the key"
         )
-    if head is None or not head.fits(seal):
-        what = "is missing" if head is None else "is not sealed with the key"
-        raise ValueError(f"{HEAD}, which names its last line, {what}")
+    if problem := problem_of(head, last, seal):
+        raise ValueError(problem)
+
+
+def problem_of(head: Head | None, last: Entry, seal: Seal) -> str:
+    """Why the head is not the key's, though the last line is; empty: it is."""
+    if head is None:
+        return f"{HEAD}, which names its last line, is missing"
+    # A kill may come after the line that adopts a key, and before its head.
+    adopting = last.event == "sealed" and head.seq == last.seq - 1
+    return "" if adopting or head.fits(seal) else f"{HEAD}, which names its last line, is not sealed with the key"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock
 from futurscam_lib.audit import notebooks
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -114,15 +115,11 @@ class History:
         Raises:
             OperatorMustAct: The ledger was changed after it was written.
         """
-        ends: dict[str, Entry] = {}
-        pruned: set[str] = set()
-        for entry in self._ledger.backwards():
-            if entry.event in {"end", "crashed"}:
-                ends[entry.run_id] = entry
-            elif entry.event == "pruned":
-                pruned.update(entry.facts.get("notebooks", {}))
-            elif entry.event == "start":
-                yield _record(entry, ends.pop(entry.run_id, None), pruned)
+        return _paired(self._ledger.backwards())
+
+    def readable(self) -> Iterator[RunRecord]:
+        """Give the runs of a ledger that was changed, as far as its lines can be read; newest first."""
+        return _paired(entry for _, entry in reversed(list(read_lines(self._ledger.path, lambda _: None))))
 
     def find(self, name: str) -> RunRecord:
         """The run of that name.
@@ -173,6 +170,18 @@ class History:
             rows.append(_row(run))
         frame = pd.DataFrame(rows[::-1], columns=[*_IN_A_ROW, *COLUMNS])
         return frame.astype({"started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]"})
+
+
+def _paired(newest_first: Iterable[Entry]) -> Iterator[RunRecord]:
+    ends: dict[str, Entry] = {}
+    pruned: set[str] = set()
+    for entry in newest_first:
+        if entry.event in {"end", "crashed"}:
+            ends[entry.run_id] = entry
+        elif entry.event == "pruned":
+            pruned.update(entry.facts.get("notebooks", {}))
+        elif entry.event == "start":
+            yield _record(entry, ends.pop(entry.run_id, None), pruned)
 
 
 def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:

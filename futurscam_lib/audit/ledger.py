@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from futurscam_lib import clock
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.entry import (
+    NO_PREV,
     Entry,
     JsonValue,
     Misfit,
@@ -48,7 +49,7 @@ _log = structlog.get_logger()
 _BLOCK: Final = 64 * 1024
 _LOCK_SECONDS: Final = 30.0
 """Appending takes milliseconds; who waits longer meets a process that was suspended while it wrote."""
-_REMEDY: Final = "Restore it from a backup, or keep it under another name: the next run then begins a new one."
+_REMEDY: Final = "Restore it from a backup, or move the whole folder away: the next run then begins a new one."
 
 
 class Ledger:
@@ -63,6 +64,11 @@ class Ledger:
     def __init__(self, path: Path, *, redact: Callable[[str], str] = str, seal: Seal | None = None) -> None:
         """See the class."""
         self._path, self._redact, self._sealing = path, redact, seal
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     @classmethod
     def of(cls, settings: Settings) -> Ledger:
@@ -122,13 +128,12 @@ class Ledger:
         Raises:
             OperatorMustAct: The end of the ledger was changed or cut off, or is sealed with another key.
         """
-        if self._path.exists():
-            with self._distrusting():
-                # Before the lines: a run may add one meanwhile, and write its head.
-                head = heads.read(self._path)
-                last = next(self.backwards(), None)
-                heads.check_end(head, last)
-                heads.check_seal(head, last, self._sealing)
+        with self._distrusting():
+            # Before the lines: a run may add one meanwhile, and write its head.
+            head = heads.read(self._path)
+            last = next(self.backwards(), None)
+            heads.check_end(head, last)
+            heads.check_seal(head, last, self._sealing)
 
     def entries(self) -> Iterator[Entry]:
         """Give all entries, oldest first, each checked; a torn last line is passed over, for `heal` to repair.
@@ -226,6 +231,18 @@ class Ledger:
         self._write_head(healed)
         return healed, healed
 
+    def _begin(self) -> None:
+        """Write the head of a ledger without lines, so that a kill at its first line leaves no line without a head.
+
+        Raises:
+            OperatorMustAct: There is the head of one that had lines.
+        """
+        with self._distrusting():
+            head = heads.read(self._path)
+            heads.check_end(head, None)
+        if head is None:
+            heads.write(self._path, 0, NO_PREV, seal=self._sealing)
+
     def _check_end(self, last: Entry | None, *, sealing_anew: bool) -> None:
         """Make sure that the ledger's end is the one that was written last, before anything is added to it.
 
@@ -278,8 +295,7 @@ class Ledger:
         """The file, for this process alone; a new one where there is none."""
         with self._locked():
             if not self._path.exists():
-                # Of a ledger that was put away; its end is not that of the one which begins now.
-                heads.path_of(self._path).unlink(missing_ok=True)
+                self._begin()
             with self._open() as file:
                 yield file
 

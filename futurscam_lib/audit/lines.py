@@ -140,8 +140,7 @@ class EndCheck:
         last, seal = self._last, self._seal
         # What is wrong with the seals of lines is told there.
         if not self._problem and seal and last and seal.fits_line(last.hash, last.mac):
-            if self._head is None:
-                self._problem = f"{heads.HEAD}, which names the last line, is missing"
-            elif not self._head.fits(seal):
-                self._problem = f"{heads.HEAD}, which names the last line, is not sealed with the key"
+            self._problem = heads.problem_of(self._head, last, seal)
+        elif not self._problem and last and self._head is None:
+            self._problem = f"{heads.HEAD}, which names its last line, is missing"
         return [Fault(self._lines + 1, self._problem)] if self._problem else []

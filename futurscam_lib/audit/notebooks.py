@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from futurscam_lib.errors import UsageError
+from futurscam_lib.files import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def look(runs: Path, notebook: str, due: str, *, pruned: bool) -> Seen:
     if not notebook:
         return Seen("none")
     try:
-        data = place(runs, notebook).read_bytes()
+        data = read_bytes(place(runs, notebook))
     except UsageError as error:
         return Seen("elsewhere", problem=str(error))
     except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -51,8 +50,10 @@ class Pruned(Shown):
     def table(self) -> Table:
         """For a terminal."""
         did = "would be removed" if self.dry_run else "were removed; the ledger keeps what they were"
-        notes = [f"{len(self.notebooks):,} notebooks ({self.size / 1e6:,.1f} MB) {did}."]
-        return Table(("kept all the same", "because"), list(self.kept.items()), notes=notes)
+        size = f"{len(self.notebooks):,} notebooks ({self.size / 1e6:,.1f} MB) {did}"
+        between = f": {self.notebooks[0]} to {self.notebooks[-1]}." if self.notebooks else "."
+        rows = list(self.kept.items()) or [("none", "")]
+        return Table(("kept all the same", "because"), rows, notes=[size + between])
 
 
 def prune(
@@ -112,26 +113,28 @@ def _old(
         if run.status == UNFINISHED or run.ended is None or run.ended >= now - longest or not run.notebook_sha256:
             continue
         path = history.path(run)
-        if not path.exists():
-            continue  # Removed before, or missing: that is for `verify` to tell.
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != run.notebook_sha256:
+        seen = history.look(run)
+        if seen.state == "verifies":
+            yield run.notebook, (run, path)
+        elif seen.state == "changed":
             told.kept[run.notebook] = "it was changed after its run: see futurscam runs verify"
-            continue
-        yield run.notebook, (run, path)
+        elif seen.state == "unreadable":
+            told.kept[run.notebook] = f"it cannot be read ({seen.problem})"
 
 
 def _remove(run: RunRecord, path: Path, runs: Path, *, name: str, told: Pruned) -> None:
-    size = path.stat().st_size
-    if not told.dry_run:
-        try:
+    try:
+        size = path.stat().st_size
+        if not told.dry_run:
             path.unlink()
-        except OSError as error:
-            # Windows does not remove what a program has open; the next time it goes.
-            told.kept[name] = f"it could not be removed ({error.strerror or error})"
-            return
-        (runs / HTML / f"{run.run_id}.html").unlink(missing_ok=True)
+            (runs / HTML / f"{run.run_id}.html").unlink(missing_ok=True)
+    except FileNotFoundError:
+        return  # Somebody else has just removed it, for the same reason.
+    except OSError as error:
+        # Windows does not remove what a program has open; the next time it goes.
+        told.kept[name] = f"it could not be removed ({error.strerror or error})"
+        return
+    if not told.dry_run:
         with suppress(OSError):  # Other notebooks are in it.
             path.parent.rmdir()
     told.notebooks.append(name)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from futurscam_lib import clock, terminal
 from futurscam_lib.audit import folder
 from futurscam_lib.audit.continuity import Continuity
 from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
 from futurscam_lib.audit.seal import KEY, Seal
-from futurscam_lib.errors import ExitCode, OperatorMustAct
-from futurscam_lib.show import Shown, Table
+from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.entry import Entry
     from futurscam_lib.settings import Settings
 
-_ROWS: Final = 200
+_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Finding:
     serious: bool = True
 
 
-@dataclass(slots=True, repr=False)
-class Verified(Shown):
+@dataclass(slots=True)
+class Verified:
     """What `verify` saw.
 
     Attributes:
@@ -49,6 +49,7 @@ class Verified(Shown):
         lines, runs, notebooks, size: How much was looked at: lines of the ledger, runs, notebooks and their bytes.
         sealed: Lines that carry a seal.
         key: Whether the seals could be checked.
+        unanswered: Why MongoDB, which was to be asked, could not be; empty: it was, or was not to be.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Verified(Shown):
     size: int = 0
     sealed: int = 0
     key: bool = False
+    unanswered: str = ""
 
     @property
     def serious(self) -> list[Finding]:
@@ -67,19 +69,22 @@ class Verified(Shown):
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
-        return ExitCode.OPERATOR_MUST_ACT if self.serious else ExitCode.DONE
+        if self.serious:
+            return ExitCode.OPERATOR_MUST_ACT
+        return ExitCode.RETRY_LATER if self.unanswered else ExitCode.DONE
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return {**asdict(self), "ok": not self.serious}
 
-    def table(self) -> Table:
-        """For a terminal."""
-        rows = [("wrong" if one.serious else "note", one.place, one.what) for one in self.findings]
-        rows.sort(key=lambda row: row[0] != "wrong")
-        return Table(
-            ("", "where", "what"), rows[:_ROWS], title="Findings", notes=[*self._notes()], total=len(rows), limit=_ROWS
-        )
+    def report(self) -> Iterator[str]:
+        """For a terminal: a line for each finding, then what was looked at."""
+        told = sorted(self.findings, key=lambda one: not one.serious)
+        for one in told[:_SHOWN]:
+            yield terminal.plain(f"{'wrong' if one.serious else 'note '}  {one.place}: {one.what}").replace("\n", " ")
+        if len(told) > _SHOWN:
+            yield f"{_SHOWN} of {len(told):,} findings shown; --json has all."
+        yield from self._notes()
 
     def _notes(self) -> Iterator[str]:
         yield (
@@ -87,10 +92,18 @@ class Verified(Shown):
             f"({self.size / 1e6:,.1f} MB) were looked at."
         )
         if self.sealed and not self.key:
-            yield f"{self.sealed:,} lines are sealed; {KEY} is not set, so the seals were not checked."
+            yield (
+                f"{self.sealed:,} lines are sealed; {KEY} is not set, so the seals were not checked: "
+                "this proves nothing against one who writes all of it anew."
+            )
         elif self.sealed:
-            yield f"{self.sealed:,} lines are sealed with the key."
-        yield f"{len(self.serious):,} thing(s) are wrong." if self.serious else "Everything is what the runs left."
+            yield f"{self.sealed:,} lines are sealed."
+        if self.unanswered:
+            yield f"MongoDB could not be asked: {self.unanswered}"
+        if self.serious:
+            yield f"{len(self.serious):,} thing(s) are wrong."
+        elif not self.unanswered:
+            yield "Everything is what the runs left."
 
 
 def verify(settings: Settings, *, now: datetime, active: str = "", documents: bool = False) -> Verified:
@@ -103,12 +116,14 @@ def verify(settings: Settings, *, now: datetime, active: str = "", documents: bo
         documents: Ask MongoDB for the runs that loaded what it holds, too: who puts an old ledger back cannot make
             the documents forget the runs that came after it.
 
-    Raises:
-        RetryLater, OperatorMustAct: MongoDB was to be asked, and does not answer, or refuses.
     """
     verifying = _Verifying(settings, now=now, active=active)
     if documents:
-        verifying.ask_mongodb()
+        try:
+            verifying.ask_mongodb()
+        except FuturscamError as error:
+            # What the files show is told all the same.
+            verifying.found.unanswered = str(error)
     return verifying.found
 
 
@@ -136,8 +151,10 @@ class _Verifying:
         """Look for runs that loaded documents and of which the ledger says nothing."""
         from futurscam_lib.audit.witness import runs_named  # noqa: PLC0415 - the driver is slow to import
 
-        for place, run_id, count in runs_named(self._settings):
-            if run_id not in self._runs:
+        named = list(runs_named(self._settings))
+        later = {one.run_id for one in self._left_by_now().notebooks.values()}
+        for place, run_id, count in named:
+            if run_id not in self._runs | later:
                 what = (
                     f"{run_id} is named {count:,} time(s), and the ledger does not know it: its lines are gone, or "
                     "another home loads into this database."
@@ -157,7 +174,7 @@ class _Verifying:
         self.found.sealed = seals.sealed
         for fault in [*end.faults(), *seals.faults()]:
             self._fault(fault)
-        if seals.since and self._seal:
+        if seals.since and self._seal and not seals.faults():
             self._note(seals.since, "From here on the ledger is sealed with the key, and all before it by this line.")
 
     def _see_run(self, number: int, entry: Entry) -> None:
@@ -182,22 +199,25 @@ class _Verifying:
                 self._note(number, f"{run_id} started and never ended: it was killed, or the machine went down.")
 
     def _look_into_folder(self) -> None:
-        foreign: list[folder.File] = []
-        for file in folder.look(self._settings.runs, self._left, active=self._active):
-            self.found.notebooks += file.is_notebook
-            self.found.size += file.size
-            if file.is_foreign:
-                foreign.append(file)
-            elif file.problem:
-                self._tell_of(file)
-        if foreign:
-            later = self._left_by_now()
-            for file in foreign:
-                if not later.tells_of(file.name):
+        doubtful: list[folder.File] = []
+        try:
+            for file in folder.look(self._settings.runs, self._left, active=self._active):
+                self.found.notebooks += file.is_notebook
+                self.found.size += file.size
+                if file.is_foreign or file.is_missing:
+                    doubtful.append(file)
+                elif file.problem:
                     self._tell_of(file)
+        except OSError as error:
+            self.found.findings.append(Finding(self._settings.runs.name, f"It cannot be read ({error})."))
+        later = self._left_by_now() if doubtful else self._left
+        for file in doubtful:
+            gone = file.is_foreign and not os.path.lexists(self._settings.runs / file.name)
+            if not gone and not later.explains(file):
+                self._tell_of(file)
 
     def _left_by_now(self) -> folder.Left:
-        """What runs have left that began after the ledger was read."""
+        """What the ledger says after runs that began, and notebooks that were removed, since it was read."""
         later = folder.Left()
         for _, entry in read_lines(self._settings.ledger_file, lambda _: None):
             later.see(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,13 +35,15 @@ def verify(
 ) -> None:
     """Check that the audit log is what the runs left: each line of the ledger, each notebook, and nothing besides.
 
-    Ends with 4 where something was changed, removed or inserted, and names the line or the file.
+    Ends with 4 where something was changed, removed or inserted, and names the line or the file; with 3 where MongoDB
+    was to be asked and does not answer, and nothing else is wrong.
     """
     found = _verified(settings.load(), documents=documents)
     if as_json:
         print_json(found.as_dict())
     else:
-        typer.echo(repr(found))
+        for line in found.report():
+            typer.echo(line)
     raise typer.Exit(int(found.exit_code))
 
 
@@ -60,7 +63,13 @@ def seal(*, as_json: Json = False) -> None:
             f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what}) `futurscam runs verify` "
             "tells all of it."
         )
-    entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
+    ledger = Ledger.of(configured)
+    if next(ledger.backwards(), None) is None:
+        raise UsageError("There is no line to seal yet; the first run seals what it writes.")
+    with suppress(OperatorMustAct):  # That it is not sealed with the key is why this is asked for.
+        ledger.check()
+        raise UsageError("The ledger is sealed with this key already; nothing was written.")
+    entry = ledger.seal(at=clock.now(), facts={"started_by": started_by()})
     if as_json:
         print_json({"line": entry.seq, "at": entry.at})
     else:

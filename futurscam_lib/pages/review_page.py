@@ -83,17 +83,21 @@ def told_by(notebook: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _listed(settings: Settings, names: Iterable[str]) -> list[RunRecord]:
-    """The runs of these names; those behind a changed line of the ledger cannot be among them."""
-    wanted = set(names)
-    found: list[RunRecord] = []
+    """The runs of these names."""
+    wanted, history = set(names), History.of(settings)
     try:
-        for run in History.of(settings).newest():
-            if len(found) == len(wanted):
-                break
-            if run.run_id in wanted:
-                found.append(run)
+        return _named(history.newest(), wanted)
     except OperatorMustAct:
-        return found  # The review tells of it.
+        return _named(history.readable(), wanted)  # The review tells of what is wrong.
+
+
+def _named(newest_first: Iterable[RunRecord], wanted: set[str]) -> list[RunRecord]:
+    found: list[RunRecord] = []
+    for run in newest_first:
+        if len(found) == len(wanted):
+            break
+        if run.run_id in wanted:
+            found.append(run)
     return found
 
 

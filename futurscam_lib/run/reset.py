@@ -43,7 +43,13 @@ def reset(configured: Settings, to: datetime, *, now: datetime) -> str:
             run_id=f"reset-{reset_id}",
             facts={"watermark": {"before": before, "after": clock.to_text(to)}, "started_by": started_by()},
         )
-        watermark.reset(to)
+        try:
+            watermark.reset(to)
+        except OSError as error:
+            raise OperatorMustAct(
+                f"{configured.watermark_file} could not be written ({error.strerror or error}), so the watermark stays "
+                f"{before or 'as it was'}. Make room, or give the right to write it; then reset again."
+            ) from error
     minutes = configured.overlap.total_seconds() / 60
     return (
         f"The watermark was {before or 'missing or unreadable'} and is now {clock.to_text(to)}.\n"

@@ -128,6 +128,20 @@ def test_a_notebook_that_is_open_stays_until_the_next_time(old: MadeRuns, monkey
     assert there(old) == [old.made[0], old.made[3], *old.made[4:]]
 
 
+def test_two_at_once(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the other one has removed is no failure."""
+    append = Ledger.append
+
+    def meanwhile(ledger: Ledger, *asked: Any, **more: Any) -> Any:
+        old.path(old.made[0]).unlink()
+        return append(ledger, *asked, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "append", meanwhile)
+        assert len(done(old).notebooks) == 2
+    assert verify(old.settings, now=NOW).findings == []
+
+
 def test_a_runs_notebook_that_comes_back_must_be_the_same(old: MadeRuns) -> None:
     """Something else under the name of one that was removed is found."""
     done(old)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +21,7 @@ from futurscam_lib.audit import folder
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
+from futurscam_lib.audit.prune import prune
 from futurscam_lib.audit.seal import Seal
 from futurscam_lib.audit.verify import verify
 from futurscam_lib.errors import OperatorMustAct
@@ -26,7 +29,7 @@ from futurscam_lib.watermark import Watermark
 from tests.made_runs import MadeRuns, executed
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import datetime
 
     from pymongo.database import Database
 
@@ -87,7 +90,7 @@ def test_what_the_runs_left_is_right(log: MadeRuns) -> None:
     assert found.findings == []
     assert (found.lines, found.runs, found.notebooks, found.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
     assert found.size == sum(log.path(name).stat().st_size for name in log.made)
-    assert "Everything is what the runs left." in repr(found)
+    assert "Everything is what the runs left." in "\n".join(found.report())
     assert found.as_dict()["ok"] is True
 
 
@@ -291,7 +294,7 @@ def test_a_sealed_ledger_is_right(sealed: MadeRuns) -> None:
     assert found.sealed == 3 * RUNS
     without = sealed.settings.model_copy(update={"ledger_key": None})
     assert verify(without, now=NOW).findings == []
-    assert "FUTURSCAM_LEDGER_KEY is not set" in repr(verify(without, now=NOW))
+    assert "FUTURSCAM_LEDGER_KEY is not set" in "\n".join(verify(without, now=NOW).report())
     with pytest.raises(OperatorMustAct, match="it is sealed, and FUTURSCAM_LEDGER_KEY is not set"):
         Ledger.of(without).append("start", at=NOW, run_id="x", facts={})
 
@@ -307,10 +310,10 @@ def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
 
     heads.write(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
     assert serious(sealed) == [
-        ("ledger.jsonl, line 9", "Ledger.head, which names the last line, is not sealed with the key.")
+        ("ledger.jsonl, line 9", "Ledger.head, which names its last line, is not sealed with the key.")
     ]
     heads.path_of(sealed.settings.ledger_file).unlink()
-    assert serious(sealed) == [("ledger.jsonl, line 9", "Ledger.head, which names the last line, is missing.")]
+    assert serious(sealed) == [("ledger.jsonl, line 9", "Ledger.head, which names its last line, is missing.")]
     with pytest.raises(OperatorMustAct, match="is missing"):
         Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
 
@@ -434,7 +437,7 @@ def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
     window = {"since": clock.to_text(left - timedelta(minutes=10)), "until": None}
     partly = {"since": clock.to_text(left + timedelta(minutes=1)), "until": None}
     for number, (read, more) in enumerate(
-        [(partly, {}), (window, {"dry_run": True}), (window, {"status": "failed"}), (window, {})]
+        [(partly, {}), (window, {"parameters": {"dry_run": True}}), (window, {"status": "failed"}), (window, {})]
     ):
         assert serious(log) == [(place, what)]
         name = log.add(T0 + timedelta(hours=RUNS + 4 + number), window=read, **more)
@@ -561,3 +564,171 @@ def test_each_fault_is_named_once(log: MadeRuns) -> None:
         "ledger.jsonl, line 6",
         f"runs/2026-11/{log.made[4]}.ipynb",
     ]
+
+
+def test_a_head_that_was_removed(log: MadeRuns) -> None:
+    """Without it nothing shows that the end was cut off, so it is missed; the next run writes one again."""
+    heads.path_of(log.settings.ledger_file).unlink()
+    what = "Ledger.head, which names its last line, is missing."
+    assert serious(log) == [(f"ledger.jsonl, line {2 * RUNS + 1}", what)]
+
+    log.add(T0 + timedelta(hours=RUNS))
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+    assert look(log).findings == []
+
+
+@pytest.mark.parametrize("kind", ["log", "sealed"])
+def test_a_ledger_that_was_removed_is_not_begun_anew(kind: str, request: pytest.FixtureRequest) -> None:
+    """Its head says that there was one: no run goes on until a person has put all of it away."""
+    made: MadeRuns = request.getfixturevalue(kind)
+    made.settings.ledger_file.unlink()
+    ledger = Ledger.of(made.settings)
+
+    with pytest.raises(OperatorMustAct, match=f"line {2 * RUNS} had been written"):
+        ledger.append("start", at=NOW, run_id="x", facts={})
+    with pytest.raises(OperatorMustAct, match="move the whole folder away"):
+        ledger.check()
+    assert not made.settings.ledger_file.exists()
+
+    made.settings.runs.rename(made.settings.home / "runs-old")
+    made.made.clear()
+    made.add(NOW)
+    assert serious(made) == [] or [place for place, _ in serious(made)] == [".last_execution"]
+
+
+def test_a_kill_before_the_first_head_locks_nobody_out(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a ledger with a key, whose first line stands without its head; the same after the line that adopts a key."""
+    made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(KEY)})
+    ledger = Ledger.of(made.settings)
+    write = heads.write
+
+    def killed(path: Path, seq: int, digest: str, *, seal: Seal | None) -> None:
+        if seq == due:
+            raise KeyboardInterrupt
+        write(path, seq, digest, seal=seal)
+
+    monkeypatch.setattr("futurscam_lib.audit.ledger.heads.write", killed)
+    due = 1
+    with pytest.raises(KeyboardInterrupt):
+        ledger.append("reset", at=NOW, run_id="x", facts={})
+    assert look(made).serious == []
+    ledger.append("reset", at=NOW, run_id="x", facts={})
+
+    made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(f"another {KEY}")})
+    ledger, due = Ledger.of(made.settings), 3
+    with pytest.raises(KeyboardInterrupt):
+        ledger.seal(at=NOW, facts={})
+    assert look(made).serious == []
+    ledger.append("reset", at=NOW, run_id="x", facts={})
+    assert look(made).serious == []
+    assert look(made).lines == 4
+
+
+def reset(made: MadeRuns, before: datetime, after: datetime) -> None:
+    """Have the ledger tell of a reset."""
+    facts = {"watermark": {"before": clock.to_text(before), "after": clock.to_text(after)}}
+    Ledger.of(made.settings).append("reset", at=NOW, run_id="reset-x", facts=facts)
+
+
+def test_a_reset_hides_no_gap(log: MadeRuns) -> None:
+    """It says where it found the watermark; what lies before that and was not read is still missed."""
+    reset(log, log.watermark + timedelta(hours=2), log.watermark + timedelta(hours=1))
+    Watermark(log.settings.watermark_file).reset(log.watermark + timedelta(hours=1))
+
+    assert [place for place, _ in serious(log)] == [f"ledger.jsonl, line {2 * RUNS + 1}"]
+
+
+def test_a_reset_that_was_killed_before_it_wrote_the_file(log: MadeRuns) -> None:
+    """The watermark is where it was before: nothing was passed over, neither now nor after the next run."""
+    reset(log, log.watermark, log.watermark - timedelta(hours=2))
+    assert serious(log) == []
+
+    log.add(T0 + timedelta(hours=RUNS))
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+    assert serious(log) == []
+
+
+def test_dry_runs_move_nothing(log: MadeRuns) -> None:
+    """One without a watermark begins anywhere; that is no gap, and it hides none."""
+    standing = log.watermark
+    for hours in (-24, 5):
+        log.watermark = standing + timedelta(hours=hours)
+        log.add(T0 + timedelta(hours=RUNS + hours + 25), parameters={"dry_run": True})
+    log.watermark = standing
+    assert look(log).findings == []
+
+
+def test_notebooks_that_are_pruned_meanwhile(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are gone, and the ledger has told so since it was read."""
+    real = folder.look
+
+    def meanwhile(*asked: Any, **more: Any) -> Any:
+        prune(log.settings, keep=timedelta(days=1), keep_failed=timedelta(days=1), now=NOW, started_by="x")
+        return real(*asked, **more)
+
+    monkeypatch.setattr("futurscam_lib.audit.verify.folder.look", meanwhile)
+
+    assert look(log).findings == []
+    assert not log.path(log.made[0]).exists()
+
+
+def test_mongodb_that_does_not_answer_hides_nothing(log: MadeRuns) -> None:
+    """What the files show is told; the command ends with 3 where nothing is wrong with them."""
+    log.settings = log.settings.model_copy(
+        update={"mongo_uri": SecretStr("mongodb://127.0.0.1:9/"), "mongo_timeout": timedelta(seconds=0.1)}
+    )
+    found = look(log, documents=True)
+    assert found.exit_code == 3
+    assert "MongoDB could not be asked" in "\n".join(found.report())
+
+    log.path(log.made[0]).unlink()
+    found = look(log, documents=True)
+    assert found.exit_code == 4
+    assert log.made[0] in "\n".join(found.report())
+
+
+def test_a_file_that_another_program_opens_for_a_moment(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: it is tried again."""
+    taken: set[str] = set()
+    opened = Path.open
+
+    def now_and_then(path: Path, *asked: Any, **more: Any) -> Any:
+        if path.suffix in {".head", ".ipynb"} and path.name not in taken:
+            taken.add(path.name)
+            raise PermissionError(13, "in use")
+        return opened(path, *asked, **more)
+
+    monkeypatch.setattr(Path, "open", now_and_then)
+
+    assert look(log).findings == []
+    assert len(taken) == RUNS + 1
+
+
+def test_a_line_that_is_nested_too_deeply(log: MadeRuns) -> None:
+    """It is named like any other that the ledger did not write."""
+    deep = (
+        b'{"at":"x","event":"x","facts":{"a":'
+        + b"[" * 300
+        + b"]" * 300
+        + b'},"hash":"x","prev":"x","run_id":"x","seq":1}'
+    )
+    rewrite(log, [deep + b"\n", *lines(log)])
+
+    assert ("ledger.jsonl, line 1", "It is nested more deeply than any line.") in serious(log)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a file system with pipes")
+def test_a_pipe_in_place_of_a_notebook(log: MadeRuns) -> None:
+    """It is named, and nobody waits for what it would say."""
+    log.path(log.made[0]).unlink()
+    os.mkfifo(log.path(log.made[0]))
+
+    assert "it is no file" in serious(log)[0][1]
+
+
+def test_a_part_beside_a_notebook_that_is_complete(log: MadeRuns) -> None:
+    """No run leaves both."""
+    path = log.path(log.made[0])
+    path.with_name(f"{path.name}.part").write_bytes(b"{}")
+
+    assert [place for place, _ in serious(log)] == [f"runs/2026-11/{path.name}.part"]

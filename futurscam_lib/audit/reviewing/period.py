@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.errors import OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Period:
         runs: Those that started in it, newest first.
         earlier: The last ones before it, at most 60, newest first: what is usual shows in them, too.
         others: What else the ledger tells of it: resets, first runs, repairs; newest first.
-        faults: What is wrong with the ledger: it was cut off, or could not be read any further back.
+        faults: What is wrong with the ledger: it was cut off, or was changed, so that only some lines can be read.
     """
 
     since: datetime
@@ -67,26 +69,39 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
     if not 0 < days <= LONGEST:
         raise UsageError(f"{days:g} days cannot be reviewed; give more than 0 and at most {LONGEST:g}.")
     since = now - timedelta(days=days)
-    runs: list[RunRecord] = []
-    earlier: list[RunRecord] = []
-    others: list[Entry] = []
     faults = list(_cut_off(settings.ledger_file))
+    history = History.of(settings)
     try:
-        for run in History.of(settings).newest():
-            if run.started < since:
-                earlier.append(run)
-            elif run.started < now:
-                runs.append(run)
-            if len(earlier) == _EARLIER:
-                break
-        for entry in Ledger(settings.ledger_file).backwards():
-            if clock.parse(entry.at) < since:
-                break
-            if entry.event not in _IN_RUNS and clock.parse(entry.at) < now:
-                others.append(entry)
+        runs, earlier = _split(history.newest(), since, now)
+        others = _others(Ledger(settings.ledger_file).backwards(), since, now)
     except OperatorMustAct as error:
         faults.append(str(error))
-    return Period(since, now, tuple(runs), tuple(earlier), tuple(others), tuple(faults))
+        # What can be read is shown all the same: now a reviewer needs it most.
+        runs, earlier = _split(history.readable(), since, now)
+        lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None)]
+        others = _others(reversed(lines), since, now)
+    return Period(since, now, runs, earlier, others, tuple(faults))
+
+
+def _split(
+    newest_first: Iterable[RunRecord], since: datetime, now: datetime
+) -> tuple[tuple[RunRecord, ...], tuple[RunRecord, ...]]:
+    """The runs of the period, and the last ones before it."""
+    runs: list[RunRecord] = []
+    earlier: list[RunRecord] = []
+    for run in newest_first:
+        if run.started < since:
+            earlier.append(run)
+        elif run.started < now:
+            runs.append(run)
+        if len(earlier) == _EARLIER:
+            break
+    return tuple(runs), tuple(earlier)
+
+
+def _others(newest_first: Iterable[Entry], since: datetime, now: datetime) -> tuple[Entry, ...]:
+    found = takewhile(lambda entry: clock.parse(entry.at) >= since, newest_first)
+    return tuple(entry for entry in found if entry.event not in _IN_RUNS and clock.parse(entry.at) < now)
 
 
 def _cut_off(ledger: Path) -> Iterator[str]:
