@@ -74,7 +74,7 @@ def test_a_run_and_a_second_one_at_once(installed: Project, database: Database[d
     second = installed.call(r'"%ETL%\run_etl.bat"')
     done = first.finish()
 
-    assert done.code == 0, done.stderr
+    assert done.code == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["status"] == "ok"
     assert told["counts"]["inserted"] == 1
@@ -108,5 +108,5 @@ def test_the_loop_until_it_is_stopped(installed: Project) -> None:
 
     assert stopped.code == 0, stopped.stderr
     assert "has ended" in stopped.stdout
-    assert done.code == 0, done.stderr
+    assert done.code == 0, done.stdout + done.stderr
     assert "Run #1: ok" in done.stdout
