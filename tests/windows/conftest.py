@@ -22,17 +22,15 @@ _ROOM: Final = 64 * 1024  # What a pipe holds, so what a program may write until
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs wine where it is not there; what wine itself makes fail gets a second chance."""
+    """Skip what needs wine where it is not there."""
     missing = None
     if shutil.which("wine") is None:
         missing = "wine is not installed"
     elif not (PREPARED / "made-of").exists():
         missing = "no Windows Python is prepared"
-    for item in items:
-        if item.path.parent == settings.PROJECT / "tests" / "windows":
-            # wine is not Windows: once in some hundred whole runs it loses a kernel or a socket. Told as a rerun.
-            item.add_marker(pytest.mark.flaky(reruns=1))
-            if missing:
+    if missing:
+        for item in items:
+            if item.path.parent == settings.PROJECT / "tests" / "windows":
                 item.add_marker(pytest.mark.skip(reason=f"{missing}; tests/windows/run brings it, and runs these"))
 
 
