@@ -147,14 +147,13 @@ class _Safe:
             outputs = [built for output in _listed(found) for built in self._output(output)]
             if self.failed is None and any(output["output_type"] == "error" for output in outputs):
                 self.failed = number
-            count = cell.get("execution_count")
             yield {
                 "cell_type": "code",
                 "id": name,
                 "metadata": {},
                 "source": source,
                 "outputs": outputs,
-                "execution_count": count if isinstance(count, int) else None,
+                "execution_count": _count(cell.get("execution_count")),
             }
 
     def _output(self, output: Any) -> Iterator[dict[str, Any]]:
@@ -183,6 +182,11 @@ class _Safe:
 
     def _text(self, value: Any) -> str:
         return self._redact(_joined(value)).encode("utf-8", "replace").decode()
+
+
+def _count(value: Any) -> int | None:
+    # nbconvert refuses what nbformat's schema does: a negative number, and a bool, which Python takes for an int.
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -122,6 +122,15 @@ def test_whatever_the_cells_are_they_are_rendered(found: list[Any]) -> None:
     assert_harmless(rendered({"cells": found}, redact=str, own=OWN).html)
 
 
+@pytest.mark.parametrize("count", [True, False, -1, 1.5, "1", None, [], {}])
+def test_a_prompt_without_a_number_is_empty(count: object) -> None:
+    """What nbformat does not take for the number of an execution is none, and the cell is shown all the same."""
+    soup = bs4.BeautifulSoup(html_of({"cell_type": "code", "source": "shown", "execution_count": count}), "html.parser")
+
+    assert soup.find("div", class_="input_prompt").text.split() == ["In", "[", "]:"]
+    assert soup.find("div", class_="input_area").text.strip() == "shown"
+
+
 def test_what_people_want_to_see_stays() -> None:
     """Tables with their numbers and marks, pictures with their description, code in colours, colours of a terminal."""
     table = Table(("a", "n"), [("x", 1), (Mark("failed", "failed"), 2.5)], title="T", kind="calendar")
