@@ -27,7 +27,7 @@ from futurscam_lib.commands import (
     trust,
     why,
 )
-from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, tell
+from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, say, tell, work_in
 from futurscam_lib.errors import ExitCode, FuturscamError, UsageError
 
 _ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
@@ -52,8 +52,10 @@ def _everywhere(
         ),
     ] = False,
 ) -> None:
-    if home is not None:
-        os.environ[settings.HOME] = str(home.expanduser().absolute())
+    named = home and home.expanduser().absolute()
+    if named:
+        os.environ[settings.HOME] = str(named)
+    work_in(named)
     context.obj = quiet
     logs.configure(verbose=verbose, quiet=quiet, clean=redacted)
 
@@ -144,7 +146,7 @@ def check(
     if as_json:
         print_json([{**one.as_dict(), "problem": redacted(one.problem)} for one in found])
     else:
-        typer.echo(repr(tried.table(found)))
+        say(repr(tried.table(found)))
         for one in found:
             if one.problem:
                 tell(f"\n{one.name}: {one.problem}")
@@ -161,7 +163,7 @@ def status(*, as_json: Json = False) -> None:
         print_json(found.as_dict())
         return
     for table in found.tables():
-        typer.echo(f"{table!r}\n")
+        say(f"{table!r}\n")
 
 
 @app.command(epilog="Example: futurscam reset --to 2026-11-20T00:00:00Z")
@@ -182,7 +184,7 @@ def reset(
 
     if (to is None) == (not everything):
         raise UsageError("Give either --to INSTANT or --everything.")
-    typer.echo(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
+    say(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
 
 
 for _part in (runs, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):

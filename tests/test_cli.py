@@ -344,3 +344,15 @@ def test_every_verb_shows_an_example() -> None:
         shown = futurscam(*verb, "--help")
         assert shown.returncode == 0
         assert f"Example: futurscam {' '.join(verb)}" in shown.stdout
+
+
+def test_commands_that_messages_name_can_be_typed(tmp_path: Path) -> None:
+    """With the home that was named on the command line, and without where none was."""
+    named = tmp_path / "a b"
+
+    with_home = futurscam("--home", str(named), "runs", "show", "x")
+    without = futurscam("runs", "show", "x", env={"FUTURSCAM_HOME": str(named)})
+
+    quoted = f'"{named}"' if sys.platform == "win32" else f"'{named}'"
+    assert f"`futurscam --home {quoted} runs list`" in with_home.stderr
+    assert "`futurscam runs list`" in without.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from futurscam_lib import mongo_uri, settings
-from futurscam_lib.commands.output import GROUP
+from futurscam_lib.commands.output import GROUP, tell
 from futurscam_lib.errors import ExitCode
 
 database = typer.Typer(help="The local MongoDB, where MONGO_URI is not set.", **GROUP)
@@ -49,6 +49,6 @@ def uri() -> None:
         return
     found = local_server.find(configured)
     if found is None:
-        typer.echo("The local server is not running; `futurscam db start` starts it.", err=True)
+        tell("The local server is not running; `futurscam db start` starts it.")
         raise typer.Exit(int(ExitCode.RETRY_LATER))
     typer.echo(found.uri)

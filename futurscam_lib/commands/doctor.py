@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import clock
+from futurscam_lib.commands.output import print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +31,9 @@ def doctor(
 
     found = page.examine(os.environ, now=clock.now(), deep=deep)
     if as_json:
-        typer.echo(json.dumps(found.as_list(), ensure_ascii=False, indent=2))
+        print_json(found.as_list())
     else:
         colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         for line in found.lines(colours=colours):
-            typer.echo(line)
+            say(line)
     raise typer.Exit(int(found.exit_code))

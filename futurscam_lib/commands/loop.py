@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import settings
+from futurscam_lib.commands.output import say, tell
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +49,7 @@ def loop(
     state = loop_process.start(configured, every, arguments=arguments or ())
     typer.echo(f"Loop started: pid {state.pid}, every {state.interval_minutes:g} min.")
     typer.echo(f"Log:          {state.log}")
-    typer.echo("`futurscam status` shows it, `futurscam stop` ends it.")
+    say("`futurscam status` shows it, `futurscam stop` ends it.")
 
 
 def stop(
@@ -61,10 +62,7 @@ def stop(
     """End the loop of this home, and nothing else; an active run is finished first."""
     from futurscam_lib.run import loop_process  # noqa: PLC0415
 
-    def say(line: str) -> None:
-        typer.echo(line, err=True)
-
-    typer.echo(loop_process.stop(settings.load(), now=now, timeout=timeout, say=say))
+    say(loop_process.stop(settings.load(), now=now, timeout=timeout, say=tell))
 
 
 class Screen:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -40,9 +43,34 @@ def instant(text: str) -> datetime:
         raise typer.BadParameter(str(error)) from error
 
 
+_NAMED: Final[ContextVar[str]] = ContextVar("home that was named on the command line", default="")
+_COMMAND: Final = re.compile("(?<=`)futurscam (?=[a-z])|(?<=: )futurscam (?=[a-z])")
+
+
+def work_in(home: Path | None) -> None:
+    """Have the commands that messages name work for the home that was named on the command line; None: none was."""
+    _NAMED.set(str(home) if home else "")
+
+
+def command(words: str) -> str:
+    """What to type for a command, with the home where it was named."""
+    home = _NAMED.get()
+    quoted = f'"{home}"' if sys.platform == "win32" else shlex.quote(home)
+    return f"futurscam {f'--home {quoted} ' if home else ''}{words}"
+
+
+def say(text: str) -> None:
+    """Print on stdout; the commands it names, between backticks or after a colon, can be typed as they stand."""
+    typer.echo(_to_type(text))
+
+
 def tell(text: str) -> None:
-    """Print on stderr, without secrets; where there is no stderr, nothing."""
-    logs.said(redacted(text))
+    """Print on stderr as `say` does, without secrets; where there is no stderr, nothing."""
+    logs.said(redacted(_to_type(text)))
+
+
+def _to_type(text: str) -> str:
+    return _COMMAND.sub(lambda _: command(""), text)
 
 
 def redacted(text: str) -> str:

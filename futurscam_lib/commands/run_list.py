@@ -26,15 +26,33 @@ _CSV: Final = (
     *("closed", "error", "notebook", "pruned", "started_by", "git_commit"),
 )
 _LEAST_ERROR: Final = 24
+_LEFT_OUT: Final = ("kind", "error", "started (UTC)", "unchanged", "stale", "updated", "sources", "seconds", "inserted")
+"""What goes first where a terminal is too narrow; the first two only where they are empty."""
 _LONGEST_CELL: Final = 1000
 
 
 def table(runs: Sequence[RunRecord], *, notes: Sequence[str] = ()) -> Table:
-    """One line a run; errors are cut where the terminal ends."""
-    rows = [_row(run) for run in runs]
-    room = _room(rows)
-    cut = [(*row[:-1], as_text(row[-1], longest=room)) for row in rows]
-    return Table(_HEADINGS, cut, notes=notes, limit=len(rows))
+    """One line a run; on a terminal columns are left out, and errors cut, so that it stays a line."""
+    rows = [dict(zip(_HEADINGS, _row(run), strict=True)) for run in runs]
+    if not sys.stdout.isatty():
+        return _table(_HEADINGS, rows, notes, longest=MAX_TEXT)
+    width = shutil.get_terminal_size().columns - 1
+    widths = {name: max([len(name), *(len(as_text(row[name])) for row in rows)]) + 2 for name in _HEADINGS}
+    error, widths["error"] = widths["error"], min(widths["error"], _LEAST_ERROR)
+    missing: list[str] = []
+    for name in _LEFT_OUT:
+        empty = all(not row[name] for row in rows)
+        if sum(widths.values()) - 2 > width and (empty or name not in _LEFT_OUT[:2]):
+            del widths[name]
+            missing += [] if empty else [name]
+    room = width - sum(widths.values()) + widths.get("error", 0)
+    more = [f"Left out, for want of width: {', '.join(missing)}."] if missing else []
+    return _table(list(widths), rows, [*notes, *more], longest=max(_LEAST_ERROR, min(MAX_TEXT, room, error)))
+
+
+def _table(names: Sequence[str], rows: Sequence[dict[str, Any]], notes: Sequence[str], *, longest: int) -> Table:
+    cut = [[as_text(row[name], longest=longest) if name == "error" else row[name] for name in names] for row in rows]
+    return Table(names, cut, notes=notes, limit=len(rows))
 
 
 def write_csv(runs: Iterable[RunRecord], file: TextIO) -> None:
@@ -58,14 +76,6 @@ def _row(run: RunRecord) -> tuple[Any, ...]:
     marks = [*(["dry run"] if run.dry_run else []), *(["rerun"] if run.rerun_of else [])]
     names = list(sources_of(run))
     return (run.run_id, run.started, run.status, seconds, *counts, names, ", ".join(marks), run.error)
-
-
-def _room(rows: Sequence[Sequence[Any]]) -> int:
-    """How many letters of an error fit behind the other columns; all of them where no terminal ends a line."""
-    if not sys.stdout.isatty():
-        return MAX_TEXT
-    others = [max([len(head), *(len(as_text(row[i])) for row in rows)]) + 2 for i, head in enumerate(_HEADINGS[:-1])]
-    return min(MAX_TEXT, max(_LEAST_ERROR, shutil.get_terminal_size().columns - sum(others) - 1))
 
 
 def _flat(run: RunRecord) -> dict[str, Any]:

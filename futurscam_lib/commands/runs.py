@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from datetime import datetime  # noqa: TC003 - typer reads the annotations at run time
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from futurscam_lib import settings
-from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result
+from futurscam_lib.commands.output import GROUP, Json, command, instant, print_json, print_result, say, tell
 from futurscam_lib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def listed(
         run_list.write_csv(found, sys.stdout)
     elif not found:
         chose = status or since or until or source
-        typer.echo("No run is like that; `futurscam runs list` lists the newest." if chose else "No run yet.")
+        say("No run is like that; `futurscam runs list` lists the newest." if chose else "No run yet.")
     else:
         more = next(chosen, None) is not None
         notes = ["There are older ones: --limit N shows more, --all shows all."] if more else []
@@ -96,7 +95,7 @@ def show(run: Name, *, as_json: Json = False) -> None:
     if as_json:
         print_json({**found.as_dict(), "executed": left.as_dict()})
     else:
-        typer.echo(run_told.run_text(found, left))
+        say(run_told.run_text(found, left))
 
 
 @runs.command(epilog="Example: futurscam runs diff 20261123T12 last")
@@ -124,7 +123,7 @@ def diff(
     if as_json:
         print_json(found.as_dict())
     else:
-        typer.echo(run_told.differences_text(found))
+        say(run_told.differences_text(found))
 
 
 @runs.command(epilog="Example: futurscam runs rerun last --apply")
@@ -147,7 +146,7 @@ def rerun(
     request = request_of(history.find(run), configured, apply=apply)
     result, log = one_run.do(request, as_json=as_json, quiet=quiet)
     _, left = _one(history, result.run_id)
-    to_apply = _command(context, request.rerun_of) if result.status == "ok" and not apply else None
+    to_apply = command(f"runs rerun {request.rerun_of} --apply") if result.status == "ok" and not apply else None
     if as_json:
         brought: dict[str, Any] = {name: left.scraps.get(name) for name in ("new", "changes", "rejects")}
         told = {**result.as_dict(), "log": str(log) if log else None, "rerun_of": request.rerun_of}
@@ -210,7 +209,7 @@ def _diff_notebooks(one: tuple[RunRecord, Executed], other: tuple[RunRecord, Exe
         if left.notebook is None:
             raise UsageError(f"The notebook of {run.run_id} cannot be compared. {left.state}")
         if left.genuine is False:
-            typer.echo(f"{run.run_id}: {left.state}", err=True)
+            tell(f"{run.run_id}: {left.state}")
     try:
         found = notebook_diff(one[1].notebook or {}, other[1].notebook or {}, colours=terminal.in_colour())
     except ValueError as error:
@@ -235,11 +234,3 @@ def _would(result: Result) -> str:
     counts = result.counts
     told = f"insert {counts['inserted']}, update {counts['updated']} and reject {counts['rejected']}"
     return f"Dry run: nothing was written to MongoDB. Applied, it would {told}, and close {result.closed} mission(s)."
-
-
-def _command(context: typer.Context, run_id: str) -> str:
-    """What to type to apply a rerun, with the home where it was named."""
-    named: Path | None = context.find_root().params.get("home")
-    home = str(named.expanduser().absolute()) if named else ""
-    quoted = f'"{home}"' if sys.platform == "win32" else shlex.quote(home)
-    return f"futurscam {f'--home {quoted} ' if home else ''}runs rerun {run_id} --apply"

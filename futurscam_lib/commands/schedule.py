@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from futurscam_lib import clock, settings
+from futurscam_lib.commands.output import GROUP, print_json, say
 from futurscam_lib.errors import UsageError
 
-_HELP: Any = {"no_args_is_help": False, "add_completion": False, "rich_markup_mode": None}
 _ABOUT = "Have the system start the runs: Windows Task Scheduler, systemd or launchd."
-schedule = typer.Typer(help=_ABOUT, **_HELP)
+schedule = typer.Typer(help=_ABOUT, **GROUP)
 
 
 def register(app: typer.Typer) -> None:
@@ -88,11 +87,11 @@ def show(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
 
     standing = scheduling.here().show()
     if as_json:
-        typer.echo(json.dumps(standing.as_dict(), ensure_ascii=False, indent=2))
+        print_json(standing.as_dict())
         return
-    typer.echo(repr(standing))
+    say(repr(standing))
     if not standing.installed:
-        typer.echo("`futurscam schedule install` schedules it.")
+        say("`futurscam schedule install` schedules it.")
 
 
 @schedule.command(epilog="Example: futurscam schedule remove")

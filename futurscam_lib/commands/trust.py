@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.commands.output import Json, print_json
+from futurscam_lib.commands.output import Json, print_json, say
 from futurscam_lib.commands.runs import runs
 from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.naming import started_by
@@ -43,7 +43,7 @@ def verify(
         print_json(found.as_dict())
     else:
         for line in found.report():
-            typer.echo(line)
+            say(line)
     raise typer.Exit(int(found.exit_code))
 
 
@@ -60,8 +60,8 @@ def seal(*, as_json: Json = False) -> None:
     wrong = _verified(configured.model_copy(update={"ledger_key": None})).serious
     if wrong:
         raise OperatorMustAct(
-            f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what}) `futurscam runs verify` "
-            "tells all of it."
+            f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what.rstrip('.')}). "
+            "`futurscam runs verify` tells all of it."
         )
     ledger = Ledger.of(configured)
     if next(ledger.backwards(), None) is None:
@@ -109,7 +109,7 @@ def prune(
     if as_json:
         print_json(found.as_dict())
     else:
-        typer.echo(repr(found))
+        say(repr(found))
 
 
 def _verified(configured: Settings, *, documents: bool = False) -> Verified:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.commands.output import Json, print_json
+from futurscam_lib.commands.output import Json, print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def why(
         print_json(story.as_dict())
         return
     for line in told.lines(story):
-        typer.echo(line)
+        say(line)
 
 
 def raw(

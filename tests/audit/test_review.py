@@ -133,18 +133,48 @@ def test_a_crashed_run_was_not_going_until_it_was_found(made: MadeRuns) -> None:
     assert missing(made, now=T0 + 7.5 * HOUR) == ["02 12", "02 13"]
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"parameters": {"dry_run": True}},
+        {"parameters": {"until": "2026-11-01T00:00:00Z"}},
+    ],
+)
+def test_a_run_by_hand_takes_no_place(made: MadeRuns, extra: dict[str, Any]) -> None:
+    """Rehearsals, reruns and windows read by hand hide no missing hour, unless one was active when the run was due."""
+    hourly(made, [0.1, 1.1, 2.1])
+    made.add(T0 + 3.5 * HOUR, seconds=60, **extra)
+    made.add(T0 + 4 * HOUR, seconds=1200, **extra)
+    hourly(made, [5.1, 6.1])
+
+    assert missing(made, now=T0 + 6.5 * HOUR) == ["02 11"]
+
+
+def test_a_dry_run_that_failed_is_a_dry_run(made: MadeRuns) -> None:
+    """It lost nothing: the hour is not red, but it is told, and its page is at hand."""
+    made.add(T0, status="failed", parameters={"dry_run": True}, error="MongoDB does not answer.")
+
+    found = looked_at(made, now=T0 + HOUR)
+
+    assert (found.counts()["failed"], found.counts()["dry"]) == (0, 1)
+    assert [(one.what, one.text) for one in found.found] == [("dry run failed", "MongoDB does not answer.")]
+    assert str(found.runs.rows[0][2]) == "failed, dry"
+    assert column(found.durations, "ended") == ["dry"]
+
+
 def test_an_hour_says_how_its_runs_ended(made: MadeRuns) -> None:
     """The worst first, with numbers where there are several, and the way to the page of what failed."""
     hourly(made, [0.1, 0.2])
     failed = made.add(T0 + 0.3 * HOUR, status="failed")
-    made.add(T0 + HOUR, parameters={"dry_run": True})
-    hourly(made, [2.1, 2.2])
-    made.add(T0 + 3 * HOUR, status="unfinished")
+    made.add(T0 + 0.7 * HOUR, parameters={"dry_run": True})
+    hourly(made, [1.1, 1.2])
+    made.add(T0 + 2 * HOUR, status="unfinished")
+    made.add(T0 + 2.95 * HOUR, parameters={"dry_run": True})
 
-    row = looked_at(made, now=T0 + 4 * HOUR).calendar.tables[0].rows[0]
+    row = looked_at(made, now=T0 + 3 * HOUR).calendar.tables[0].rows[0]
 
-    assert [str(cell) for cell in row[9:13]] == ["1/3 failed", "dry", "2 ok", "open"]
-    assert row[9] == Link("1/3 failed", f"html/{failed}.html", "failed")
+    assert [str(cell) for cell in row[9:13]] == ["1/4 failed", "2 ok", "open", "dry"]
+    assert row[9] == Link("1/4 failed", f"html/{failed}.html", "failed")
 
 
 def test_many_days_are_summed_up_by_week(made: MadeRuns) -> None:

@@ -364,3 +364,27 @@ def test_long_errors_end_where_the_terminal_does(made: MadeRuns, monkeypatch: py
     assert max(map(len, text.splitlines())) == 199
     assert text.endswith("x…")
     assert show.MAX_TEXT > 24
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_narrow_terminal_leaves_columns_out_and_says_so(
+    made: MadeRuns, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """What tells a bad run from a good one stays longest, what is empty needs no word; no line is folded."""
+    from futurscam_lib.audit.history import History  # noqa: PLC0415
+    from futurscam_lib.commands import run_list  # noqa: PLC0415
+
+    made.add(T0, sources={"folder": counts(inserted=3, rejected=2)})
+    made.add(T0 + HOUR, status="failed", error="The source does not answer. " * 20)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    lines = repr(run_list.table(list(History.of(made.settings).newest()))).splitlines()
+
+    assert max(map(len, lines)) < width
+    heads = lines[0].split()
+    assert {"run", "status", "extracted", "rejected", "error"} <= set(heads)
+    assert "kind" not in heads
+    left_out = [name for name in ("started", "inserted", "seconds", "sources") if name not in heads]
+    assert all(name in lines[-1] for name in left_out)
+    assert (len(lines) == 4) is bool(left_out)

@@ -77,7 +77,8 @@ def of_run(run: RunRecord) -> Iterator[Finding]:
         yield Finding(UNFINISHED, run.started, text, run)
     elif run.status != "ok":
         lost = "It was killed, or the machine went down." if run.status == "crashed" else "No reason was kept."
-        yield Finding(run.status, run.started, run.error or lost, run)
+        what = f"dry run {run.status}" if run.dry_run else run.status
+        yield Finding(what, run.started, run.error or lost, run)
 
 
 def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:

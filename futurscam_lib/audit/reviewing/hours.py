@@ -116,18 +116,25 @@ def of(period: Period) -> Hours:
     """Sort the runs into hours, and find those without one that should have had it.
 
     A home need not run every hour: what is usual is the median distance between the hours that had a run. Nothing is
-    missing before the first run that the ledger knows, nor in the present hour.
+    missing before the first run that the ledger knows, nor in the present hour. Runs by hand (dry ones,
+    reruns, windows with an end) take the place of none; but none is missing that they kept from starting.
     """
     cells: defaultdict[datetime, Cell] = defaultdict(Cell)
     for run in period.runs:
         cells[hour_of(run.started)].add(run)
-    spans = _spans([*period.runs, *period.earlier])
+    known = [*period.runs, *period.earlier]
+    spans = _spans(run for run in known if not _is_extra(run))
+    extra = list(_spans(filter(_is_extra, known)).values())
     usual = _usual(spans)
     if usual is not None:
-        for hour in _missing(spans, usual, now=period.until):
+        for hour in _missing(spans, extra, usual, now=period.until):
             if hour >= period.since:
                 cells[hour].missing = True
     return Hours(dict(cells), usual)
+
+
+def _is_extra(run: RunRecord) -> bool:
+    return run.dry_run or bool(run.parameters.get("until"))
 
 
 @dataclass(slots=True)
@@ -156,7 +163,9 @@ def _usual(spans: Sequence[datetime] | Mapping[datetime, _Span]) -> int | None:
     return median_low((later - earlier) // HOUR for earlier, later in pairwise(spans))
 
 
-def _missing(spans: Mapping[datetime, _Span], usual: int, *, now: datetime) -> Iterator[datetime]:
+def _missing(
+    spans: Mapping[datetime, _Span], extra: Sequence[_Span], usual: int, *, now: datetime
+) -> Iterator[datetime]:
     step = usual * HOUR
     present = hour_of(now)
     for (hour, span), (next_hour, following) in pairwise([*spans.items(), (present, _Span(now, now, now))]):
@@ -165,7 +174,8 @@ def _missing(spans: Mapping[datetime, _Span], usual: int, *, now: datetime) -> I
         due = hour + step
         # Half a step before the next run is nearer to it than to the one that is missing.
         while due < next_hour and (next_hour == present or due <= next_hour - step / 2):
-            if due > span.active:
+            at = due + (span.last - hour)
+            if due > span.active and not any(one.first <= at <= one.active for one in extra):
                 yield due
             due += step
 

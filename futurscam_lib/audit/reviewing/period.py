@@ -117,10 +117,10 @@ def _cut_off(ledger: Path) -> Iterator[str]:
 
 
 def kind_of(run: RunRecord) -> str:
-    """How a run stands, in one word: `ok`, `dry`, `unfinished`, or `failed` in any way."""
+    """How a run stands, in one word: `ok`, `unfinished`, `failed` in any way, or `dry`, however that ended."""
     if run.status == UNFINISHED:
         return UNFINISHED
-    return "failed" if run.status != "ok" else "dry" if run.dry_run else "ok"
+    return "dry" if run.dry_run else "ok" if run.status == "ok" else "failed"
 
 
 def counted(found: Any) -> Iterable[tuple[str, int]]:

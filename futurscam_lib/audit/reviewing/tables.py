@@ -112,7 +112,7 @@ def durations(found: Sequence[RunRecord]) -> Table:
     by_status: defaultdict[str, list[RunRecord]] = defaultdict(list)
     for run in found:
         if run.seconds is not None:
-            by_status["dry" if run.dry_run and run.status == "ok" else run.status].append(run)
+            by_status["dry" if run.dry_run else run.status].append(run)
     rows = [_duration_row(status, ones) for status, ones in sorted(by_status.items(), key=lambda one: -len(one[1]))]
     columns = ("ended", "runs", "median", f"{_PERCENT} of 100 within", "longest", "which")
     return Table(columns, rows, title="How long runs took")
