@@ -1,5 +1,18 @@
-"""`python -m futurscam_lib`: the same as `futurscam`."""
+"""Where `futurscam` and `python -m futurscam_lib` begin; so small that Ctrl+C is caught while all else is loaded."""
 
-from futurscam_lib.cli import main
+import sys
+from typing import NoReturn
 
-main()
+
+def main() -> NoReturn:
+    """Run the command and end with its exit code."""
+    try:
+        from futurscam_lib.cli import main as command  # noqa: PLC0415 - the longest part of a start
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)  # noqa: T201 - what prints otherwise was not loaded
+        sys.exit(1)
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import Annotated, NoReturn
@@ -52,12 +54,19 @@ def _everywhere(
         ),
     ] = False,
 ) -> None:
-    named = home and home.expanduser().absolute()
+    named = _absolute(home) if home else None
     if named:
         os.environ[settings.HOME] = str(named)
     work_in(named)
     context.obj = quiet
     logs.configure(verbose=verbose, quiet=quiet, clean=redacted)
+
+
+def _absolute(home: Path) -> Path:
+    try:
+        return home.expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageError(f"--home {home}: there is no such user here. Nothing has run.") from error
 
 
 @app.command(epilog="Example: futurscam run --since 2026-11-20 --source folder --dry-run")
@@ -106,16 +115,17 @@ def run(
 def demo(
     context: typer.Context,
     *,
-    home: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the demo lives; default: demo/.")] = None,
+    home: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The same as --home before the command.")] = None,
     as_json: Json = False,
 ) -> None:
     """Try it all on a packaged inbox.
 
-    It has a home and a local MongoDB of its own, and touches nothing that is configured.
+    It has a home and a local MongoDB of its own (demo/, or what --home says), and touches nothing that is configured.
     """
     from futurscam_lib import demo as packaged  # noqa: PLC0415
 
-    folder, quiet = (home or packaged.HOME).absolute(), bool(context.obj)
+    named: Path | None = home or context.find_root().params["home"]
+    folder, quiet = _absolute(named) if named else packaged.HOME, bool(context.obj)
     with logs.kept(folder / "logs", started=clock.now(), clean=redacted) as log:
         result = packaged.run(folder, progress=logs.watched() and not as_json and not quiet)
     if as_json:
@@ -202,7 +212,18 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         tell("Interrupted.")
         sys.exit(int(ExitCode.FAILED))
-    except Exception:  # noqa: BLE001 - the last stop: told whole, without secrets, and with exit code 1
+    except Exception as error:  # noqa: BLE001 - the last stop: told whole, without secrets, and with exit code 1
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _tell_no_space(error)
+            sys.exit(int(ExitCode.OPERATOR_MUST_ACT))
         tell(traceback.format_exc())
         sys.exit(int(ExitCode.FAILED))
     sys.exit(int(ExitCode.DONE))
+
+
+def _tell_no_space(error: OSError) -> None:
+    """In a line: a full disk is no fault of this software, wherever it was met."""
+    tell(f"No space is left to write {error.filename or 'the output'}. Make room, then give the command again.")
+    with suppress(OSError, ValueError):
+        # What stdout still holds would fail once more when Python ends, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import UsageError
@@ -16,20 +16,25 @@ from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from types import UnionType
 
     from futurscam_lib.settings import Settings
 
+_INSTANT: Final = "ISO 8601 text such as 2026-11-23T13:25:01Z"
+
 
 def open_run(
-    run_id: str = "",
+    run_id: str | None = "",
     *,
-    watermark: str = "",
-    until: str = "",
-    sources: str = "",
+    watermark: str | None = "",
+    until: str | None = "",
+    sources: str | None = "",
     dry_run: bool = True,
     overlap_minutes: float = -1,
 ) -> Run:
     """Open a run; nothing is read or written yet but the indexes of the collections.
+
+    A text that is None counts as empty.
 
     Args:
         run_id: Given by the runner; a run by hand makes its own, which begins with `interactive-`.
@@ -44,16 +49,23 @@ def open_run(
         OperatorMustAct: `.last_execution` cannot be read, MongoDB refuses the credentials.
         RetryLater: MongoDB does not answer.
     """
+    _check("run_id", run_id, str | None, takes="text")
+    _check("watermark", watermark, str | None, takes=_INSTANT)
+    _check("until", until, str | None, takes=_INSTANT)
+    _check("sources", sources, str | None, takes="names separated by commas")
+    # What is only as good as False must not load: papermill's `-p dry_run None` means no real run.
+    _check("dry_run", dry_run, bool, takes="True or False")
+    _check("overlap_minutes", overlap_minutes, int | float, takes="a number")
     configured = settings.load()
     now = clock.now()
     since = _instant("watermark", watermark) or _watermark_of(configured, now)
     overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
     window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
-    asked = (name.strip() for name in sources.split(","))
+    asked = (name.strip() for name in (sources or "").split(","))
     names = tuple(dict.fromkeys(name for name in asked if name)) or configured.sources
     configured.require(names)
     if not run_id or os.environ.get(SUPERVISED) != run_id:
-        run_id = by_hand(run_id, now=now)
+        run_id = by_hand(run_id or "", now=now)
     return Run(
         configured,
         open_sources(configured, names),
@@ -82,11 +94,16 @@ def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime 
     return Window(since, until)
 
 
+def _check(name: str, value: object, kind: type | UnionType, *, takes: str) -> None:
+    if not isinstance(value, kind) or value != value:  # noqa: PLR0124 - not a number does not equal itself
+        raise UsageError(f"{name} takes {takes}, not {value!r}.")
+
+
 def _watermark_of(configured: Settings, now: datetime) -> datetime:
     return Watermark(configured.watermark_file).read(now=now) or now - configured.first_run
 
 
-def _instant(name: str, text: str) -> datetime | None:
+def _instant(name: str, text: str | None) -> datetime | None:
     if not text:
         return None
     try:

@@ -97,6 +97,7 @@ class Run(Shown):
         self._ended = Ended(self.dry_run)
         self._foreseen = Foreseen()
         self._tally = Tally()
+        self._begun: set[str] = set()
 
     def extract(self) -> Extracted:
         """Read the sources in the window and land every new payload.
@@ -140,9 +141,18 @@ class Run(Shown):
         return report
 
     def transform(self) -> Transformed:
-        """Turn what was landed and not yet dealt with into documents, or into rejects."""
+        """Turn what was landed and not yet dealt with into documents, or into rejects.
+
+        Called again, as when a cell is run a second time, it gives the same report.
+
+        Raises:
+            UsageError: Nothing was extracted yet, or the step broke off before.
+        """
+        if self._transformed is not None:
+            return self._transformed
         if self._extracted is None:
             raise UsageError("Nothing was extracted yet: call extract() first.")
+        self._begin("transform")
         report = Transformed(oddities=self._tally.oddities)
         for chunk in self._raw.chunks():
             for found in chunk:
@@ -154,11 +164,17 @@ class Run(Shown):
     def load(self) -> LoadReport:
         """Bring the documents into MongoDB, the last version wins; keep the rejects in the quarantine.
 
+        Called again it loads nothing and gives the same report.
+
         Raises:
+            UsageError: Nothing was transformed yet, or the step broke off before.
             RetryLater: MongoDB does not answer.
         """
+        if self._loaded is not None:
+            return self._loaded
         if self._transformed is None:
             raise UsageError("Nothing was transformed yet: call transform() first.")
+        self._begin("load")
         report = LoadReport(self.dry_run, self._counts, run_id=self.run_id)
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
         upsert = Upsert(self._collections, **facts)
@@ -275,6 +291,12 @@ class Run(Shown):
 
     def _hosts(self) -> str:
         return ", ".join(sorted(f"{host}:{port}" for host, port in self._client.nodes))
+
+    def _begin(self, step: str) -> None:
+        # What it had read and counted until it broke off would be counted twice.
+        if step in self._begun:
+            raise UsageError(f"{step}() broke off: call extract() again, then the steps after it.")
+        self._begun.add(step)
 
     def _read(self, source: Source, report: Extracted) -> None:
         one = report.sources[source.name]

@@ -107,6 +107,7 @@ class Table:
         limit: How many rows are shown.
         longest: How many characters of a cell are shown.
         kind: One small word by which a page may lay it out, such as `calendar`; empty: none.
+        otherwise: What is said where there are no rows; empty: that there are none.
     """
 
     columns: Sequence[str]
@@ -117,6 +118,7 @@ class Table:
     limit: int = MAX_ROWS
     kind: str = ""
     longest: int = MAX_TEXT
+    otherwise: str = ""
 
     def to_frame(self) -> pd.DataFrame:
         """The rows that are here, for an analyst."""
@@ -163,7 +165,14 @@ class Table:
         shown = min(len(self.rows), self.limit)
         more = [f"{shown} of {total:,} shown."] if shown < total else []
         notes = [as_text(note, longest=MAX_NOTE) for note in self.notes]
-        return [*([] if self.rows else ["None."]), *more, *notes]
+        return [*([] if self.rows else [self._nothing()]), *more, *notes]
+
+    def _nothing(self) -> str:
+        if self.otherwise:
+            return as_text(self.otherwise, longest=MAX_NOTE)
+        # Without a title, what is not there is what the first heading names.
+        of_what = "" if self.title else next(filter(None, self.columns), "")
+        return f"{as_text(of_what)}: none." if of_what else "None."
 
 
 class Shown(ABC):

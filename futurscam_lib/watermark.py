@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -109,6 +110,8 @@ class Watermark:
 # On Windows a virus scanner, OneDrive or an editor may have the file to itself for a moment.
 @stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
 def _first_bytes(path: Path) -> bytes:
+    if not path.is_file() and path.exists():
+        raise OSError(errno.EINVAL, "it is no file")  # Who reads a pipe waits for ever.
     with path.open("rb") as file:
         return file.read(_MOST_BYTES + 1)
 

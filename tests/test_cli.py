@@ -308,7 +308,7 @@ def test_the_demo_touches_nothing_that_is_configured(
     assert told["counts"]["rejected"] == 2
     assert told["counts"]["stale"] == 2
 
-    again = futurscam("demo", "--home", str(own))
+    again = futurscam("--home", str(own), "demo")
     assert again.returncode == 0, again.stderr
     notebook = re.search(r"^Notebook: +(.+)$", again.stdout, re.MULTILINE)
     assert notebook is not None
@@ -356,3 +356,61 @@ def test_commands_that_messages_name_can_be_typed(tmp_path: Path) -> None:
     quoted = f'"{named}"' if sys.platform == "win32" else f"'{named}'"
     assert f"`futurscam --home {quoted} runs list`" in with_home.stderr
     assert "`futurscam runs list`" in without.stderr
+
+
+def test_an_interruption_while_all_is_loaded(tmp_path: Path) -> None:
+    """Ctrl+C in the first second is told as it is later, without a traceback."""
+    program = (
+        "import runpy, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'futurscam_lib.cli':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "runpy.run_module('futurscam_lib', run_name='__main__')\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Interrupted.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a device that is always full.")
+@pytest.mark.parametrize("arguments", [("runs", "list"), ("runs", "list", "--csv"), ("status", "--json")])
+def test_a_full_disk_is_told_in_a_line(home: Settings, arguments: tuple[str, ...]) -> None:
+    """What was to be written to stdout, and could not, ends with a sentence and a code."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "futurscam_lib", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert done.stderr.decode().splitlines() == [
+        "No space is left to write the output. Make room, then give the command again."
+    ]
+    assert done.returncode == 4
+    assert not home.runs.exists()
+
+
+def test_a_user_who_is_not_here(tmp_path: Path) -> None:
+    """The home of somebody unknown is a wrong argument."""
+    done = futurscam("--home", "~nobody-of-that-name/x", "runs", "list", env={"FUTURSCAM_HOME": str(tmp_path)})
+
+    assert (done.returncode, done.stderr) == (
+        2,
+        "--home ~nobody-of-that-name/x: there is no such user here. Nothing has run.\n",
+    )
+
+
+@pytest.mark.parametrize("said", ["timed out", "timed-out"])
+def test_a_status_is_asked_for_as_it_is_shown(home: Settings, said: str) -> None:
+    """With a space as in the table, with a hyphen as a shell likes it; what is none is told with what there is."""
+    assert (
+        futurscam("runs", "list", "--status", said).stdout
+        == "No run is like that; `futurscam runs list` lists the newest.\n"
+    )
+
+    wrong = futurscam("runs", "list", "--status", "late")
+
+    assert wrong.returncode == 2
+    assert "'late' is none; there are: ok, failed, timed out, crashed, unfinished." in wrong.stderr
+    assert not home.runs.exists()

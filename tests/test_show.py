@@ -189,6 +189,17 @@ def test_an_empty_table_says_so() -> None:
     assert repr(table) == "New documents\nNone."
 
 
+def test_an_empty_table_without_a_title_says_of_what() -> None:
+    """What the first heading names; or what its maker says instead, whatever that is."""
+    table = Table(["", "last runs", "b"], [])
+    told = Table(["a"], [], title="T", otherwise="Not known: <b>.", notes=["N."])
+
+    assert Seen(table._repr_html_()).text == repr(table) == "last runs: none."
+    assert repr(Table([], [])) == "None."
+    assert Seen(told._repr_html_()).text == "TNot known: <b>.N."
+    assert repr(told) == "T\nNot known: <b>.\nN."
+
+
 def test_a_table_as_text_has_straight_columns() -> None:
     """In a terminal it is read, too."""
     assert repr(Table(["name", "n"], [["a", 1], ["longer", 22]], title="T", notes=["N."])).split("\n") == [

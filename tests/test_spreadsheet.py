@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.spreadsheet import guarded
+from futurscam_lib.spreadsheet import guarded, guarded_in_csv
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,19 @@ def test_no_cell_begins_like_a_formula(text: str) -> None:
     first = next((char for char in cell if char.isprintable() and not char.isspace()), "")
     assert unicodedata.normalize("NFKC", first) not in set("=+-@")
     assert cell in {text, f"'{text}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("a;=1+1;b", "a;'=1+1;b"),
+        ('a;"=1', "a;'\"=1"),
+        ("a\n=1", "a\n'=1"),
+        ("-1;\t+1", "'-1;\t'+1"),
+        ("a;b - c", "a;b - c"),
+        ("a;\t", "a;\t"),
+    ],
+)
+def test_what_follows_a_separator_is_a_cell_too(text: str, safe: str) -> None:
+    """Semicolons, tabs and line ends separate the cells of some country's spreadsheet."""
+    assert guarded_in_csv(text) == safe

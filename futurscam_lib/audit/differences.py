@@ -27,7 +27,7 @@ class Difference:
     Attributes:
         part: `parameters`, `status`, `counts`, `schema`, `code` or `software`.
         name: What it is, in that part.
-        first, second: How it is in each run; None where it is not there.
+        first, second: How it is in each run; None where it is not there, as a count where the run left none.
     """
 
     part: str
@@ -115,15 +115,16 @@ def _status(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
 
 def _counts(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
     for source in {**first.sources, **second.sources}:
-        # A run that never counted has counted nothing: only numbers tell.
-        told = [_numbers(run.sources.get(source, {}), COLUMNS) for run in (first, second)]
-        yield from _differing("counts", told[0], told[1], f"{source}: ")
-    closed = [_numbers({"closed": run.closed}, ("closed",)) for run in (first, second)]
-    yield from _differing("counts", closed[0], closed[1])
+        for name in COLUMNS:
+            counted = [run.sources[source].get(name, 0) if source in run.sources else None for run in (first, second)]
+            yield from _count(f"{source}: {name}", *counted)
+    yield from _count("closed", *(run.closed or (0 if run.sources else None) for run in (first, second)))
 
 
-def _numbers(counts: Mapping[str, int], names: Sequence[str]) -> dict[str, int]:
-    return {name: counts[name] for name in names if counts.get(name)}
+def _count(name: str, first: int | None, second: int | None) -> Iterator[Difference]:
+    """None where a run left no counts; that differs from a number, but not from 0: it has counted nothing."""
+    if (first or 0) != (second or 0):
+        yield Difference("counts", name, first, second)
 
 
 def _schema(left: tuple[Executed, Executed]) -> Iterator[Difference]:

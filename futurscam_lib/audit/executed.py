@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from futurscam_lib import clock
 from futurscam_lib import scraps as gluing
 from futurscam_lib.audit import notebooks
 from futurscam_lib.terminal import plain
@@ -25,11 +26,15 @@ INJECTED: Final = "injected-parameters"
 
 _GROWING: Final = "The run has no end yet; this is what was saved until now."
 _GENUINE: Final = {"verifies": True, "changed": False, "missing": False}
-_SAYS: Final[Mapping[notebooks.State, str]] = {
+_SAYS: Final[Mapping[str, str]] = {
     "verifies": "It is what the run left: its SHA-256 is the one in the ledger.",
     "changed": "It is not what the run left: its SHA-256 is {seen.sha256}, the ledger says {run.notebook_sha256}.",
     "unproven": "The ledger holds no hash of it, so nothing proves that it is what the run left.",
     "missing": "It is missing, although the run left one; `futurscam runs verify` looks at all of them.",
+    "crashed": (
+        "It is what the next run found at {found}: its SHA-256 is the one in the ledger. Nothing proves what was done "
+        "to it between the crash and then."
+    ),
     "pruned": "It was removed because of its age; the ledger keeps what the run did.",
     "none": "The run left none.",
     "elsewhere": "{seen.problem}",
@@ -63,7 +68,7 @@ class Executed:
 
     Attributes:
         state: A sentence: whether it is there, can be read, and is what the run left.
-        path: Where it is; None where the ledger names no place for it.
+        path: Where it is, or was; None where the ledger names no place for it, or the run left none.
         genuine: Whether it is what the run left; None where nothing tells.
         notebook: Parsed, as nbformat 4 has it; None where it could not be read.
         scraps: What the run glued.
@@ -102,10 +107,12 @@ def read(run: RunRecord, history: History) -> Executed:
         part = ".part"
         seen = notebooks.look(history.runs, f"{run.notebook}{part}", "", pruned=False)
     path = None
-    if run.notebook and seen.state != "elsewhere":
+    if run.notebook and seen.state not in {"elsewhere", "none"}:
         path = notebooks.place(history.runs, f"{run.notebook}{part}")
-    state = _GROWING if part and seen.data is not None else _SAYS[seen.state].format(run=run, seen=seen)
-    genuine = _GENUINE.get(seen.state)
+    how = "crashed" if seen.state == "verifies" and run.status == "crashed" else seen.state
+    found = clock.to_people(run.ended) if run.ended else ""
+    state = _GROWING if part and seen.data is not None else _SAYS[how].format(run=run, seen=seen, found=found)
+    genuine = _GENUINE.get(how)
     if seen.data is None:
         return Executed(state, path, genuine)
     notebook = _notebook(seen.data)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import stamina
 
 from futurscam_lib.ahead import ahead
+from futurscam_lib.audit.notebooks import is_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ _CHECKPOINTS: Final = ".ipynb_checkpoints"
 _THREADS: Final = os.cpu_count() or 1
 _AT_ONCE: Final = 50
 """Handing a file to a thread takes as long as hashing a small one."""
+_DEEPEST: Final = 8
+"""Folders in folders; what runs, Jupyter and people leave is not as deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
     """Compare the folder with what the ledger says; notebooks are hashed by as many threads as there are processors."""
     there = dict(_files(runs))
     promised = {name: one for name, one in left.notebooks.items() if one.run_id != active or one.ended}
+    links = {name for name, one in there.items() if one.is_symlink()}
     known = promised.keys() & there.keys()
     for name in sorted(promised.keys() - known):
         if problem := _missing(promised[name], has_part=name + _PART in there):
@@ -115,31 +119,40 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
     names = sorted(known)
     batches = (names[begin : begin + _AT_ONCE] for begin in range(0, len(names), _AT_ONCE))
     for files in ahead(
-        lambda some: [_compared(runs, name, promised[name]) for name in some], batches, threads=_THREADS
+        lambda some: [_compared(runs, name, promised[name], is_link=name in links) for name in some],
+        batches,
+        threads=_THREADS,
     ):
-        yield from files
+        yield from (file for file in files if file.problem or not file.is_missing)
     pages = {f"{HTML}/{one.run_id}.html" for one in left.notebooks.values()}
     for name in sorted(there.keys() - left.notebooks.keys() - pages):
         yield from _besides(name, left, active)
 
 
-def _files(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """All files, by their path with `/`; what a link leads to is not entered."""
-    try:
-        found = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for one in found:
-        name = f"{below}{one.name}"
-        if one.is_dir(follow_symlinks=False):
-            yield from _files(folder / one.name, f"{name}/")
-        else:
-            yield name, one
+def _files(runs: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """All files, by their path with `/`, and folders that are too deep; what a link leads to is not entered."""
+    waiting: list[tuple[str, int]] = [("", 0)]
+    while waiting:
+        below, depth = waiting.pop()
+        try:
+            found = list(os.scandir(runs / below))
+        except FileNotFoundError:
+            continue
+        for one in found:
+            name = f"{below}{one.name}"
+            if depth < _DEEPEST and one.is_dir(follow_symlinks=False):
+                waiting.append((f"{name}/", depth + 1))
+            else:
+                yield name, one
 
 
-def _compared(runs: Path, name: str, promised: Promised) -> File:
+def _compared(runs: Path, name: str, promised: Promised, *, is_link: bool) -> File:
+    if is_link:
+        return File(name, "It is a link, which no run leaves.", serious=True, is_notebook=True)
     try:
         digest, size = _digest(runs / name)
+    except FileNotFoundError:  # Removed since the folder was read.
+        return File(name, _missing(promised, has_part=False), serious=bool(promised.sha256), is_missing=True)
     except OSError as error:
         return File(name, f"It cannot be read ({error.strerror or error}).", serious=True, is_notebook=True)
     problem, serious = "", False
@@ -151,6 +164,8 @@ def _compared(runs: Path, name: str, promised: Promised) -> File:
         )
     elif promised.pruned:
         problem = f"Line {promised.line} of the ledger says that it was removed because of its age; it is still there."
+    elif promised.ended and not promised.sha256:
+        problem, serious = f"The run kept no notebook (line {promised.line} of the ledger); it was put there.", True
     elif not promised.sha256:
         problem = f"The ledger (line {promised.line}) does not say what it is: its run came to no proper end."
     return File(name, problem, serious=serious, size=size, is_notebook=True)
@@ -158,8 +173,8 @@ def _compared(runs: Path, name: str, promised: Promised) -> File:
 
 @stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
 def _digest(path: Path) -> tuple[str, int]:
-    if not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file")  # Reading a pipe would wait for ever.
+    if is_no_file(path):
+        raise OSError(errno.EINVAL, "it is no file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from futurscam_lib.audit.entry import NO_PREV
 from futurscam_lib.audit.seal import KEY
 from futurscam_lib.files import read_bytes, write_atomically
 
@@ -21,6 +22,32 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.seal import Seal
 
 HEAD: Final = "ledger.head"
+MISSING: Final = f"{HEAD}, which names its last line, is missing"
+RESTORE: Final = "Restore it from a backup, or move the whole folder away: the next run then begins a new one."
+
+_LOOK: Final = "`futurscam runs verify` tells what else was changed."
+_THE_KEY: Final = (
+    "Set it, for the account that runs this, to the key that sealed the ledger. If that key is lost, set a new one, "
+    "check with `futurscam runs verify` that all else is right, then `futurscam runs seal`."
+)
+_WHICH_KEY: Final = (
+    "If the key is new, check with `futurscam runs verify` that all else is right, then `futurscam runs seal`. If the "
+    "ledger has another, set that one. If neither, somebody without the key wrote it anew: restore it from a backup."
+)
+
+
+class Doubt(ValueError):
+    """The end of a ledger is not what was written last, or cannot be known to be.
+
+    Args:
+        message: A clause for a person.
+        remedy: What to do, sentences.
+    """
+
+    def __init__(self, message: str, *, remedy: str = f"{_LOOK} {RESTORE}") -> None:
+        """See the class."""
+        super().__init__(message)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +78,24 @@ def read(ledger: Path) -> Head | None:
     """The head of a ledger; None where there is none.
 
     Raises:
-        ValueError: It is none that this software wrote.
+        Doubt: It is none that this software wrote, or cannot be read.
     """
+    path = path_of(ledger)
     try:
-        content = orjson.loads(read_bytes(path_of(ledger)))
+        # Not opened where it is no file: a pipe would keep its reader for ever.
+        content = None if path.exists() and not path.is_file() else orjson.loads(read_bytes(path))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        what = f"{HEAD} cannot be read ({error.strerror or error})"
+        raise Doubt(what, remedy="Give the right to read it, or close the program that has it open.") from error
+    except ValueError:
+        content = None
     match content:
-        case {"seq": int(seq), "hash": str(digest), "mac": str(mac), **more} if not more:
-            return Head(seq, digest, mac)
-    msg = "it is not the head of a ledger"
-    raise ValueError(msg)
+        case {"seq": int(seq), "hash": str(digest), "mac": str(mac), **more} if not more and seq >= 0:
+            if seq or digest == NO_PREV:
+                return Head(seq, digest, mac)
+    raise Doubt(f"{HEAD} is not the head of a ledger")
 
 
 def write(ledger: Path, seq: int, digest: str, *, seal: Seal | None) -> None:
@@ -78,46 +112,40 @@ def check_end(head: Head | None, last: Entry | None) -> None:
     """Check that a ledger which ends with `last` ends where its head says.
 
     Raises:
-        ValueError: Lines were taken off its end, or it was written anew.
+        Doubt: Lines were taken off its end, or it was written anew.
     """
     if head is None:
         return
     there = last.seq if last else 0
     if head.seq > there:
-        raise ValueError(f"it ends with line {there}, but line {head.seq} had been written: its end was cut off")
+        raise Doubt(f"it ends with line {there}, but line {head.seq} had been written: its end was cut off")
     # A kill may come after a line and before its head.
     due = {last.seq: last.hash, last.seq - 1: last.prev} if last else {}
     if due.get(head.seq, head.hash) != head.hash:
-        raise ValueError(f"line {head.seq} is not the one that had been written: the ledger was written anew")
+        raise Doubt(f"line {head.seq} is not the one that had been written: the ledger was written anew")
 
 
 def check_seal(head: Head | None, last: Entry | None, seal: Seal | None) -> None:
     """Check that the end of a ledger is sealed with its key, or has none as it should.
 
     Raises:
-        ValueError: It is not.
+        Doubt: It is not. Where it may be the key that is wrong, the remedy leaves the ledger where it is.
     """
     if last is None:
         return
     if seal is None:
         if last.mac:
-            raise ValueError(f"it is sealed, and {KEY} is not set; set it to the key that sealed it")
+            raise Doubt(f"it is sealed, and {KEY} is not set", remedy=_THE_KEY)
         return
-    if not last.mac or not seal.fits_line(last.hash, last.mac):
-        what = "sealed with another key" if last.mac else "not sealed"
-        raise ValueError(
-            f"line {last.seq} is {what}, though {KEY} is set. If the key is new, check with `futurscam runs verify` "
-            "that all else is right, then `futurscam runs seal`. If it is not, the ledger was written anew by somebody "
-            "without the key"
-        )
-    if problem := problem_of(head, last, seal):
-        raise ValueError(problem)
+    if not seal.fits_line(last.hash, last.mac):
+        what = f"sealed with another key than {KEY}" if last.mac else f"not sealed, though {KEY} is set"
+        raise Doubt(f"line {last.seq} is {what}", remedy=_WHICH_KEY)
+    if problem := problem_of(head, seal):
+        raise Doubt(problem)
 
 
-def problem_of(head: Head | None, last: Entry, seal: Seal) -> str:
+def problem_of(head: Head | None, seal: Seal) -> str:
     """Why the head is not the key's, though the last line is; empty: it is."""
     if head is None:
-        return f"{HEAD}, which names its last line, is missing"
-    # A kill may come after the line that adopts a key, and before its head.
-    adopting = last.event == "sealed" and head.seq == last.seq - 1
-    return "" if adopting or head.fits(seal) else f"{HEAD}, which names its last line, is not sealed with the key"
+        return MISSING
+    return "" if head.fits(seal) else f"{HEAD}, which names its last line, is not sealed with the key"

@@ -7,11 +7,13 @@ from datetime import datetime  # noqa: TC003 - dataclass fields are read at run 
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import notebooks
+from futurscam_lib.audit import head as heads
+from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
+from futurscam_lib.audit.seal import Seal
 from futurscam_lib.counts import COLUMNS
-from futurscam_lib.errors import UsageError
+from futurscam_lib.errors import OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,28 +100,34 @@ class History:
     Args:
         ledger: Where they are told.
         runs: Folder of the executed notebooks.
+        seal: Made of the ledger's key; None: it has none, or reads without it, and then its seals prove nothing.
     """
 
-    def __init__(self, ledger: Ledger, runs: Path) -> None:
+    def __init__(self, ledger: Ledger, runs: Path, *, seal: Seal | None = None) -> None:
         """See the class."""
-        self._ledger, self.runs = ledger, runs
+        self._ledger, self.runs, self._seal = ledger, runs, seal
 
     @classmethod
     def of(cls, settings: Settings) -> History:
         """Those of the configured home."""
-        return cls(Ledger(settings.ledger_file), settings.runs)
+        key = settings.ledger_key
+        seal = Seal(key.get_secret_value()) if key else None
+        return cls(Ledger(settings.ledger_file), settings.runs, seal=seal)
 
     def newest(self) -> Iterator[RunRecord]:
         """Give all runs, newest first; reads no more of the ledger than is asked for.
 
         Raises:
-            OperatorMustAct: The ledger was changed after it was written.
+            OperatorMustAct: The ledger was changed after it was written, its end was cut off, or it is not sealed
+                with the key.
         """
-        return _paired(self._ledger.backwards())
+        self._check_end()
+        return _paired(map(self._sound, self._ledger.backwards()))
 
     def readable(self) -> Iterator[RunRecord]:
         """Give the runs of a ledger that was changed, as far as its lines can be read; newest first."""
-        return _paired(entry for _, entry in reversed(list(read_lines(self._ledger.path, lambda _: None))))
+        lines = [entry for _, entry in read_lines(self._ledger.path, lambda _: None) if not shape.problem_of(entry)]
+        return _paired(reversed(lines))
 
     def find(self, name: str) -> RunRecord:
         """The run of that name.
@@ -146,6 +154,33 @@ class History:
         if name == LAST:
             raise UsageError("There is no run yet; `futurscam run` does one.")
         raise UsageError(f"The ledger knows no run {name!r}; `futurscam runs list` names them.")
+
+    def _check_end(self) -> None:
+        """Make sure that the chain which is read ends as it was written; its last line's seal vouches for all of it.
+
+        Raises:
+            OperatorMustAct: It does not.
+        """
+        ledger = self._ledger.path
+        if notebooks.is_no_file(ledger):
+            raise self._changed("it is no file", heads.RESTORE)
+        try:
+            # Before the lines: a run that ends meanwhile writes its line first.
+            head = heads.read(ledger)
+            last = next(self._ledger.backwards(), None)
+            heads.check_end(head, last)
+            if self._seal is not None:
+                heads.check_seal(head, last, self._seal)
+        except heads.Doubt as doubt:
+            raise self._changed(str(doubt), doubt.remedy) from doubt
+
+    def _sound(self, entry: Entry) -> Entry:
+        if problem := shape.problem_of(entry):
+            raise self._changed(f"line {entry.seq}: {problem}", heads.RESTORE)
+        return entry
+
+    def _changed(self, what: str, remedy: str) -> OperatorMustAct:
+        return OperatorMustAct(f"{self._ledger.path}: {what}.\nIt does not prove what the runs did. {remedy}")
 
     def path(self, run: RunRecord) -> Path:
         """Where its executed notebook is, or would be.
@@ -179,7 +214,7 @@ def _paired(newest_first: Iterable[Entry]) -> Iterator[RunRecord]:
         if entry.event in {"end", "crashed"}:
             ends[entry.run_id] = entry
         elif entry.event == "pruned":
-            pruned.update(entry.facts.get("notebooks", {}))
+            pruned.update(entry.facts.get("notebooks") or ())
         elif entry.event == "start":
             yield _record(entry, ends.pop(entry.run_id, None), pruned)
 
@@ -188,6 +223,7 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
     asked, told = start.facts, end.facts if end else {}
     parameters: dict[str, Any] = asked.get("parameters") or {}
     status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
+    closed = told.get("closed")
     notebook = str(told.get("notebook") or asked.get("notebook") or "")
     return RunRecord(
         run_id=start.run_id,
@@ -197,16 +233,17 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         seconds=told.get("seconds"),
         dry_run=bool(parameters.get("dry_run")),
         parameters=parameters,
-        window=told.get("window") or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
+        window=shape.table(told.get("window"))
+        or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
         watermark=told.get("watermark") or asked.get("watermark") or {},
         counts=told.get("counts") or {},
         sources=told.get("sources") or {},
-        closed=told.get("closed") or 0,
+        closed=closed if isinstance(closed, int) else 0,
         error=told.get("error") or "",
         error_name=told.get("error_name") or "",
         failures=told.get("failures") or {},
-        reject_reasons=told.get("reject_reasons") or {},
-        oddities=told.get("oddities") or {},
+        reject_reasons=shape.table(told.get("reject_reasons")),
+        oddities=shape.table(told.get("oddities")),
         notebook=notebook,
         notebook_sha256=told.get("notebook_sha256") or "",
         pruned=notebook in pruned,

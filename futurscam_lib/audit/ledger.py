@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import structlog
 from filelock import FileLock, Timeout
 
-from futurscam_lib import clock
 from futurscam_lib.audit import head as heads
+from futurscam_lib.audit.continuity import instant, is_dry
 from futurscam_lib.audit.entry import (
     NO_PREV,
     Entry,
@@ -31,8 +31,9 @@ from futurscam_lib.audit.entry import (
     line_of,
     read_entry,
 )
+from futurscam_lib.audit.lines import SealCheck, number_at, opened, raw_backwards
 from futurscam_lib.audit.seal import Seal
-from futurscam_lib.errors import OperatorMustAct, RetryLater
+from futurscam_lib.errors import OperatorMustAct, RetryLater, UsageError
 from futurscam_lib.files import sync_folder
 
 if TYPE_CHECKING:
@@ -46,10 +47,8 @@ __all__ = ["Entry", "JsonValue", "Ledger"]
 
 _log = structlog.get_logger()
 
-_BLOCK: Final = 64 * 1024
 _LOCK_SECONDS: Final = 30.0
 """Appending takes milliseconds; who waits longer meets a process that was suspended while it wrote."""
-_REMEDY: Final = "Restore it from a backup, or move the whole folder away: the next run then begins a new one."
 
 
 class Ledger:
@@ -85,9 +84,10 @@ class Ledger:
 
         Raises:
             TypeError: The facts hold what JSON cannot; nothing was written.
-            OperatorMustAct: The end of the ledger was changed after it was written; nothing was written.
+            OperatorMustAct: The end of the ledger was changed after it was written, or its key is missing or another;
+                nothing was written. The disk is full, or the folder is not writable: at worst a torn line is left,
+                to be healed.
             RetryLater: Another process kept the ledger for longer than one should.
-            OSError: The disk is full, or the folder is not writable; at worst a torn line is left, to be healed.
         """
         clean = jsonable(facts, self._redact)
         with self._writing() as file:
@@ -98,15 +98,22 @@ class Ledger:
         """Add the entry from which on the ledger is sealed with this key; what stands before it is sealed by it, too.
 
         Raises:
-            OperatorMustAct, RetryLater, OSError: See `append`.
+            UsageError: There is nothing to seal, or it is sealed with this key already.
+            OperatorMustAct, RetryLater: See `append`. A line was changed; or the key is not new, and what stands after
+                the lines that it sealed is not sealed with it, which the new entry would cover.
         """
         clean = jsonable(facts, self._redact)
+        if next(self.backwards(), None) is None:
+            raise UsageError("There is no line to seal yet; the first run seals what it writes.")
         with self._writing() as file:
+            self._check_new_key()
             last, _ = self._heal(file, at=at, sealing_anew=True)
+            if last:  # Before the line, and without fail: a kill after it then leaves a head that has the key's seal.
+                heads.write(self._path, last.seq, last.hash, seal=self._sealing)
             return self._add(file, last, event="sealed", at=at, run_id="", facts=clean)
 
     def heal(self, *, at: datetime) -> Entry | None:
-        """Repair a last line that a kill or a power cut left without its end.
+        """Check all of it, see `check_all`, and repair a last line that a kill or a power cut left without its end.
 
         A whole entry that lacks nothing but its newline gets that. Anything else is cut off, and kept as text in a
         `healed` entry.
@@ -115,11 +122,12 @@ class Ledger:
             The `healed` entry, None where nothing had to be cut off.
 
         Raises:
-            OperatorMustAct, RetryLater, OSError: See `append`.
+            OperatorMustAct, RetryLater: See `append`.
         """
         if not self._path.exists():
             return None
         with self._writing() as file:
+            self.check_all()
             return self._heal(file, at=at)[1]
 
     def check(self) -> None:
@@ -128,12 +136,18 @@ class Ledger:
         Raises:
             OperatorMustAct: The end of the ledger was changed or cut off, or is sealed with another key.
         """
+        self._check_end()
+
+    def check_all(self) -> None:
+        """The same, and that every line is what was written: half a second for 20,000 lines.
+
+        Raises:
+            OperatorMustAct: It is not; the line is named.
+        """
+        self._check_end()
         with self._distrusting():
-            # Before the lines: a run may add one meanwhile, and write its head.
-            head = heads.read(self._path)
-            last = next(self.backwards(), None)
-            heads.check_end(head, last)
-            heads.check_seal(head, last, self._sealing)
+            for fault in self._seals().faults():
+                raise heads.Doubt(f"line {fault.line}: {fault.what}")
 
     def entries(self) -> Iterator[Entry]:
         """Give all entries, oldest first, each checked; a torn last line is passed over, for `heal` to repair.
@@ -141,9 +155,8 @@ class Ledger:
         Raises:
             OperatorMustAct: A line does not fit its hash or the line before it.
         """
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
+        file = self._opened()
+        if file is None:
             return
         with file:
             older = None
@@ -166,9 +179,8 @@ class Ledger:
         Raises:
             OperatorMustAct: A line does not fit its hash or the line before it.
         """
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
+        file = self._opened()
+        if file is None:
             return
         with file:
             yield from self._backwards(file)
@@ -190,12 +202,13 @@ class Ledger:
         return found[::-1]
 
     def last_watermark(self) -> datetime | None:
-        """Give the newest watermark that a successful run left, or that a reset or a first run set."""
+        """Give the watermark of which an entry told last, whatever became of its run; dry runs have none."""
         for entry in self.backwards():
-            if entry.event in {"reset", "first-run"} or (entry.event == "end" and entry.facts.get("status") == "ok"):
-                match entry.facts:
-                    case {"watermark": {"after": str(text)}} | {"watermark": str(text)}:
-                        return clock.parse(text)
+            told = entry.facts.get("watermark")
+            at = instant((told.get("after") or told.get("before")) if isinstance(told, dict) else told)
+            # Without a watermark a dry run begins an hour back, and sets none.
+            if at is not None and not is_dry(entry):
+                return at
         return None
 
     def _add(
@@ -216,16 +229,17 @@ class Ledger:
 
     def _heal(self, file: BinaryIO, *, at: datetime, sealing_anew: bool = False) -> tuple[Entry | None, Entry | None]:
         """Give the last entry, and that again where it is a `healed` one that this call wrote."""
-        begin, tail = next(_lines_backwards(file))
-        last = next(self._backwards(file), None)
-        self._check_end(last, sealing_anew=sealing_anew)
+        begin, tail = next(raw_backwards(file))
+        last = self._check_end(sealing_anew=sealing_anew)
         if not tail:
             return last, None
         if is_entry(tail):
             _put(file, begin + len(tail), b"\n")
             return last, None
         facts = jsonable({"text": tail.decode(errors="replace"), "bytes": len(tail)}, self._redact)
-        healed = chained(last, event="healed", run_id="", at=at, facts=facts, seal=self._sealing)
+        # By a new key not yet: should a kill come before the entry that adopts it, it still counts as new.
+        seal = None if sealing_anew else self._sealing
+        healed = chained(last, event="healed", run_id="", at=at, facts=facts, seal=seal)
         # Over the torn text, which stays on the disk until this line stands: a kill in between loses nothing.
         _put(file, begin, line_of(healed) + b"\n")
         self._write_head(healed)
@@ -243,30 +257,62 @@ class Ledger:
         if head is None:
             heads.write(self._path, 0, NO_PREV, seal=self._sealing)
 
-    def _check_end(self, last: Entry | None, *, sealing_anew: bool) -> None:
-        """Make sure that the ledger's end is the one that was written last, before anything is added to it.
+    def _check_end(self, *, sealing_anew: bool = False) -> Entry | None:
+        """Make sure that the last entry, which is given, is the one that was written last.
 
         Raises:
             OperatorMustAct: It is not, or cannot be known to be.
         """
         with self._distrusting():
+            # Before the lines: another process may add one meanwhile, and write its head.
             head = heads.read(self._path)
+            last = next(self.backwards(), None)
             heads.check_end(head, last)
             if not sealing_anew:
                 heads.check_seal(head, last, self._sealing)
+            return last
+
+    def _seals(self) -> SealCheck:
+        """What the seals of all lines say; each line, and that which the head names, is checked on the way."""
+        head, seals = heads.read(self._path), SealCheck(self._sealing)
+        for entry in self.entries():
+            seals.see(entry.seq, entry)
+            if head and entry.seq == head.seq:
+                heads.check_end(head, entry)
+        return seals
+
+    def _check_new_key(self) -> None:
+        """Refuse a key that sealed lines already: an entry that adopts it would cover what was forged since.
+
+        Raises:
+            UsageError: All lines after those are sealed with it, too.
+            OperatorMustAct: They are not, or the ledger was changed otherwise.
+        """
+        with self._distrusting():
+            seals = self._seals()
+            seals.check_new_key()
+        if seals.first:
+            self._check_end()
+            raise UsageError("The ledger is sealed with this key already; nothing was written.")
 
     @contextmanager
     def _distrusting(self) -> Iterator[None]:
         try:
             yield
-        except ValueError as error:
+        except heads.Doubt as doubt:
+            raise OperatorMustAct(f"{self._path}: {doubt}.\nNothing was written. {doubt.remedy}") from doubt
+        except OSError as error:
             raise OperatorMustAct(
-                f"{self._path}: {error}.\n"
-                f"Nothing was written. `futurscam runs verify` tells what else was changed. {_REMEDY}"
+                f"{self._path} cannot be read ({error.strerror or error}).\n"
+                "Nothing was written. Give the right to read it, or put back the file that belongs there."
             ) from error
 
+    def _opened(self) -> BinaryIO | None:
+        with self._distrusting():
+            return opened(self._path)
+
     def _backwards(self, file: BinaryIO) -> Iterator[Entry]:
-        lines = _lines_backwards(file)
+        lines = raw_backwards(file)
         begin, tail = next(lines)
         newer = read_entry(tail) if is_entry(tail) else None
         for older_begin, raw in lines:
@@ -288,16 +334,23 @@ class Ledger:
         try:
             yield
         except Misfit as misfit:
-            raise self._changed(_line_number(file, begin), misfit) from None
+            raise self._changed(number_at(file, begin), misfit) from None
 
     @contextmanager
     def _writing(self) -> Iterator[BinaryIO]:
         """The file, for this process alone; a new one where there is none."""
-        with self._locked():
-            if not self._path.exists():
-                self._begin()
-            with self._open() as file:
-                yield file
+        try:
+            with self._locked():
+                if not self._path.exists():
+                    self._begin()
+                with self._open() as file:
+                    yield file
+        except OSError as error:
+            raise OperatorMustAct(
+                f"{self._path} could not be written ({error.strerror or error}).\n"
+                "What stood in it stands. A run that it does not know to have ended counts as crashed, and what that "
+                "run read is read again. Make room, or give the right to write it."
+            ) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -317,6 +370,9 @@ class Ledger:
             lock.release()
 
     def _open(self) -> BinaryIO:
+        if self._path.exists() and not self._path.is_file():
+            msg = "it is no file"
+            raise OSError(msg)
         try:
             return self._path.open("r+b")
         except FileNotFoundError:
@@ -328,7 +384,7 @@ class Ledger:
         return OperatorMustAct(
             f"{self._path}, line {number}: {misfit}.\n"
             "The ledger was changed after it was written (by hand, by a program, by a broken disk), so it no longer "
-            f"proves what the runs did. It was left as it is.\n{_REMEDY}"
+            f"proves what the runs did. It was left as it is.\n{heads.RESTORE}"
         )
 
 
@@ -339,27 +395,3 @@ def _put(file: BinaryIO, begin: int, data: bytes) -> None:
     file.flush()
     file.truncate(begin + len(data))
     os.fsync(file.fileno())
-
-
-def _lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Give each line and where it begins, newest first; the first given follows the last newline, often empty."""
-    begin, rest = file.seek(0, os.SEEK_END), b""
-    while begin > 0:
-        # A line longer than a block is met in steps that double, so that it is not copied once a block.
-        step = min(max(_BLOCK, len(rest)), begin)
-        begin -= step
-        file.seek(begin)
-        rest, *lines = (file.read(step) + rest).split(b"\n")
-        line_end = begin + len(rest) + sum(len(line) + 1 for line in lines)
-        for line in reversed(lines):
-            yield line_end - len(line), line
-            line_end -= len(line) + 1
-    yield begin, rest
-
-
-def _line_number(file: BinaryIO, begin: int) -> int:
-    file.seek(0)
-    newlines = 0
-    while (left := begin - file.tell()) > 0 and (block := file.read(min(_BLOCK, left))):
-        newlines += block.count(b"\n")
-    return newlines + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +13,16 @@ from futurscam_lib.audit.seal import KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from futurscam_lib.audit.head import Head
     from futurscam_lib.audit.seal import Seal
 
+_BLOCK: Final = 64 * 1024
+_NOT_NEW: Final = (
+    "Somebody without the key wrote that line: restore the ledger from a backup. If the key is one that was in use "
+    "before another, set a new one."
+)
 _ADOPT: Final = f"; if {KEY} is new and all else is right: futurscam runs seal"
 
 
@@ -34,14 +41,32 @@ class Fault:
     torn: bool = False
 
 
+def opened(path: Path) -> BinaryIO | None:
+    """Open a ledger for reading; None where there is none.
+
+    Raises:
+        OSError: It cannot be read, or is no file.
+    """
+    if path.exists() and not path.is_file():  # A pipe would keep its reader for ever.
+        msg = "it is no file"
+        raise OSError(msg)
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return None
+
+
 def read_lines(path: Path, told: Callable[[Fault], object]) -> Iterator[tuple[int, Entry]]:
     """Give each entry that can be read with the number of its line; `told` hears what is wrong.
 
     What a changed line said is not given; one that stands in the wrong place is.
     """
     try:
-        file = path.open("rb")
-    except FileNotFoundError:
+        file = opened(path)
+    except OSError as error:
+        told(Fault(1, f"it cannot be read ({error.strerror or error})"))
+        return
+    if file is None:
         return
     older: Entry | None = None
     skipped = False
@@ -71,19 +96,48 @@ def _follow(entry: Entry, older: Entry | None, number: int, told: Callable[[Faul
         told(Fault(number, f"{misfit}{gone}"))
 
 
+def raw_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Give each line and where it begins, newest first; the first given follows the last newline, often empty."""
+    begin, rest = file.seek(0, os.SEEK_END), b""
+    while begin > 0:
+        # A line longer than a block is met in steps that double, so that it is not copied once a block.
+        step = min(max(_BLOCK, len(rest)), begin)
+        begin -= step
+        file.seek(begin)
+        rest, *lines = (file.read(step) + rest).split(b"\n")
+        line_end = begin + len(rest) + sum(len(line) + 1 for line in lines)
+        for line in reversed(lines):
+            yield line_end - len(line), line
+            line_end -= len(line) + 1
+    yield begin, rest
+
+
+def number_at(file: BinaryIO, begin: int) -> int:
+    """The number of the line that begins at `begin`."""
+    file.seek(0)
+    newlines = 0
+    while (left := begin - file.tell()) > 0 and (block := file.read(min(_BLOCK, left))):
+        newlines += block.count(b"\n")
+    return newlines + 1
+
+
 class SealCheck:
     """Whether lines are sealed with the key, as they pass.
 
     A `sealed` entry vouches with its MAC for all that stands before it, so only what follows the last of them has to
     be sealed line by line.
+
+    Attributes:
+        sealed: How many lines carry a seal, of whatever key.
+        since: Line of the last `sealed` entry; 0: there is none.
+        first: The first line that is sealed with the key; 0: none is, so that the key is new here.
     """
 
     def __init__(self, seal: Seal | None) -> None:
         """Prepare; without a key nothing can be checked."""
         self._seal = seal
         self._faults: list[Fault] = []
-        self.sealed = 0
-        self.since = 0
+        self.sealed = self.since = self.first = 0
 
     def see(self, number: int, entry: Entry) -> None:
         """Look at one line."""
@@ -94,15 +148,27 @@ class SealCheck:
                 self._faults.append(Fault(number, "it is not sealed with the key"))
             return
         self.sealed += 1
-        if self._seal and not self._seal.fits_line(entry.hash, entry.mac):
+        if self._seal and self._seal.fits_line(entry.hash, entry.mac):
+            self.first = self.first or number
+        elif self._seal:
             self._faults.append(Fault(number, "it is not sealed with this key, but with another one"))
+
+    def check_new_key(self) -> None:
+        """Check, once all lines have passed, that the key sealed none of them, or that nothing is wrong with it.
+
+        Raises:
+            Doubt: It is not new, and what it should have sealed since is not; an entry that adopts it would cover that.
+        """
+        if self.first and (faults := self.faults()):
+            not_new = f"line {self.first} is sealed with {KEY}, so that key is not new"
+            raise heads.Doubt(f"{not_new}, and line {faults[0].line}: {faults[0].what}", remedy=_NOT_NEW)
 
     def faults(self) -> list[Fault]:
         """What is wrong, once all lines have passed; lines after the first one are counted only."""
         if not self._faults:
             return []
         first, *others = self._faults
-        more = f", nor are {len(others):,} line(s) after it" if others else ""
+        more = f", nor {'are' if len(others) > 1 else 'is'} {len(others):,} after it" if others else ""
         return [Fault(first.line, f"{first.what}{more}{'' if self.sealed else _ADOPT}")]
 
 
@@ -122,8 +188,8 @@ class EndCheck:
         self._lines = 0
         try:
             self._head = heads.read(path)
-        except ValueError as error:
-            self._problem = str(error)
+        except heads.Doubt as doubt:
+            self._problem = str(doubt)
 
     def see(self, number: int, entry: Entry) -> None:
         """Look at one line."""
@@ -135,12 +201,12 @@ class EndCheck:
         """What is wrong, once all lines have passed."""
         try:
             heads.check_end(self._head, self._named or self._last)
-        except ValueError as error:
-            self._problem = str(error)
+        except heads.Doubt as doubt:
+            self._problem = str(doubt)
         last, seal = self._last, self._seal
         # What is wrong with the seals of lines is told there.
         if not self._problem and seal and last and seal.fits_line(last.hash, last.mac):
-            self._problem = heads.problem_of(self._head, last, seal)
+            self._problem = heads.problem_of(self._head, seal)
         elif not self._problem and last and self._head is None:
-            self._problem = f"{heads.HEAD}, which names its last line, is missing"
+            self._problem = heads.MISSING
         return [Fault(self._lines + 1, self._problem)] if self._problem else []

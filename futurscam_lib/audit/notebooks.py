@@ -46,7 +46,10 @@ def look(runs: Path, notebook: str, due: str, *, pruned: bool) -> Seen:
     if not notebook:
         return Seen("none")
     try:
-        data = read_bytes(place(runs, notebook))
+        path = place(runs, notebook)
+        if is_no_file(path):
+            return Seen("unreadable", problem="it is no file")
+        data = read_bytes(path)
     except UsageError as error:
         return Seen("elsewhere", problem=str(error))
     except FileNotFoundError:
@@ -57,13 +60,21 @@ def look(runs: Path, notebook: str, due: str, *, pruned: bool) -> Seen:
     return Seen("unproven" if not due else "verifies" if found == due else "changed", data, found)
 
 
+def is_no_file(path: Path) -> bool:
+    """Whether something else stands there: a folder, or a pipe, and whoever reads that waits for ever."""
+    return not path.is_file() and path.exists()
+
+
 def place(runs: Path, notebook: str) -> Path:
     """Where it is, or would be.
 
     Raises:
-        UsageError: That leads out of the folder of the runs: no run wrote it.
+        UsageError: That leads out of the folder of the runs, or nowhere: no run wrote it.
     """
-    path = (runs / notebook).resolve()
-    if not notebook or not path.is_relative_to(runs.resolve()):
+    try:
+        path = (runs / notebook).resolve()
+    except (ValueError, OSError, RuntimeError):  # A NUL in it; links that lead to themselves.
+        path = None
+    if not notebook or path is None or not path.is_relative_to(runs.resolve()):
         raise UsageError(f"The ledger names a notebook {notebook!r}, which is not inside {runs}.")
     return path

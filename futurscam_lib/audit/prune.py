@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.audit.folder import HTML
+from futurscam_lib.audit.folder import REVIEW
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.errors import UsageError
 from futurscam_lib.show import Shown, Table
 
@@ -36,12 +37,14 @@ class Pruned(Shown):
         size: Their bytes.
         kept: Those that were old enough and were kept, with the reason.
         dry_run: Whether that is only what it would do.
+        linked: Whether a review page stands there, which may lead to what is gone.
     """
 
     dry_run: bool
     notebooks: list[str] = field(default_factory=list)
     size: int = 0
     kept: dict[str, str] = field(default_factory=dict)
+    linked: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -49,11 +52,24 @@ class Pruned(Shown):
 
     def table(self) -> Table:
         """For a terminal."""
-        did = "would be removed" if self.dry_run else "were removed; the ledger keeps what they were"
-        size = f"{len(self.notebooks):,} notebooks ({self.size / 1e6:,.1f} MB) {did}"
-        between = f": {self.notebooks[0]} to {self.notebooks[-1]}." if self.notebooks else "."
-        rows = list(self.kept.items()) or [("none", "")]
-        return Table(("kept all the same", "because"), rows, notes=[size + between])
+        return Table(("kept all the same", "because"), list(self.kept.items()), notes=list(self._notes()))
+
+    def __repr__(self) -> str:
+        """The table as text; where nothing was kept all the same, only what was removed."""
+        return repr(self.table()) if self.kept else "\n".join(self._notes())
+
+    def _notes(self) -> Iterator[str]:
+        names = self.notebooks
+        if not names:
+            yield "There is no notebook to remove." if self.dry_run else "No notebook was removed."
+            return
+        did = "Would be removed" if self.dry_run else "Removed; the ledger keeps what they were"
+        what = f"{len(names):,} notebooks" if len(names) > 1 else "1 notebook"
+        between = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
+        yield f"{did}: {what} ({self.size / 1e6:,.1f} MB), {between}."
+        if self.linked:
+            go = "go" if self.dry_run else "are gone"
+            yield f"Their pages {go}, too; so that no link of the review page leads to them: `futurscam review`."
 
 
 def prune(
@@ -84,7 +100,7 @@ def prune(
     """
     if keep_failed < keep:
         raise UsageError("Notebooks of runs that failed cannot be kept for a shorter time than those of all others.")
-    pruned = Pruned(dry_run)
+    pruned = Pruned(dry_run, linked=(settings.runs / REVIEW).exists())
     told: dict[str, JsonValue] = {
         "keep_days": _days(keep),
         "keep_failed_days": _days(keep_failed),
@@ -112,10 +128,11 @@ def _old(
         longest = keep if run.status == "ok" else keep_failed
         if run.status == UNFINISHED or run.ended is None or run.ended >= now - longest or not run.notebook_sha256:
             continue
-        path = history.path(run)
         seen = history.look(run)
         if seen.state == "verifies":
-            yield run.notebook, (run, path)
+            yield run.notebook, (run, history.path(run))
+        elif seen.state == "elsewhere":
+            told.kept[run.notebook] = "it is not in the folder of the runs: see futurscam runs verify"
         elif seen.state == "changed":
             told.kept[run.notebook] = "it was changed after its run: see futurscam runs verify"
         elif seen.state == "unreadable":
@@ -127,7 +144,8 @@ def _remove(run: RunRecord, path: Path, runs: Path, *, name: str, told: Pruned) 
         size = path.stat().st_size
         if not told.dry_run:
             path.unlink()
-            (runs / HTML / f"{run.run_id}.html").unlink(missing_ok=True)
+            if page := page_of(run.run_id):
+                (runs / page).unlink(missing_ok=True)
     except FileNotFoundError:
         return  # Somebody else has just removed it, for the same reason.
     except OSError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
@@ -11,7 +14,7 @@ from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.reviewing import findings, hours, mongo, period, tables, watermark
 from futurscam_lib.audit.reviewing.findings import Finding
 from futurscam_lib.errors import UsageError
-from futurscam_lib.show import Mark, Shown, Table
+from futurscam_lib.show import Link, Mark, Shown, Table, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,28 +23,33 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.reviewing.hours import Hours
     from futurscam_lib.audit.reviewing.period import Period
     from futurscam_lib.settings import Settings
-    from futurscam_lib.show import Picture, Tables
+    from futurscam_lib.show import Picture
 
 _FINDINGS: Final = 300
 _TEXT: Final = 500
 _ONE_HOUR: Final = 1
+_RUNS: Final = "../runs/"
+"""From a notebook: JupyterLab of `futurscam lab` shows `notebooks` and `runs` side by side, wherever the home is."""
+
+_NOT_ASKED: Final = "How fast missions came and what was loaded by hand is not known; all else is from the ledger."
 
 
-def review(days: float = 7.0, *, until: str = "") -> Review:
+def review(days: float = 7.0, *, until: str = "", pages: bool = False) -> Review:
     """Look at the runs of the configured home.
 
     Args:
         days: How many; above 0, at most 3660.
         until: Where they end, ISO 8601; empty: now.
+        pages: See `Review`.
 
     Raises:
         UsageError: A setting or an argument is wrong.
     """
     try:
-        now = clock.parse(until) if until else clock.now()
+        now = clock.parse(str(until)) if until else clock.now()
     except ValueError as error:
         raise UsageError(f"until: {error}.") from error
-    return Review(settings_module.load(), days=days, now=now)
+    return Review(settings_module.load(), days=days, now=now, pages=pages)
 
 
 class Review(Shown):
@@ -53,14 +61,16 @@ class Review(Shown):
         settings: Of the home.
         days: How long the period is.
         now: Where it ends; aware, UTC.
+        pages: Whether runs lead to their pages, as seen from the folder of the runs, where `futurscam review` writes
+            its own; otherwise they lead to their executed notebooks, as seen from a notebook in `notebooks`.
 
     Raises:
         UsageError: The number of days is none that can be reviewed.
     """
 
-    def __init__(self, settings: Settings, *, days: float, now: datetime) -> None:
+    def __init__(self, settings: Settings, *, days: float, now: datetime, pages: bool = False) -> None:
         """See the class."""
-        self._settings = settings
+        self._settings, self._pages = settings, pages
         self.period: Period = period.read(settings, days=days, now=now)
         self.hours: Hours = hours.of(self.period)
 
@@ -89,6 +99,8 @@ class Review(Shown):
 
     def _findings(self) -> Iterator[Finding]:
         yield from findings.of_ledger(self.period)
+        if self._loaded.problem:
+            yield Finding("MongoDB not asked", None, f"{self._loaded.problem} {_NOT_ASKED}")
         history = History.of(self._settings)
         for run in self.period.runs:
             yield from findings.of_run(run)
@@ -116,7 +128,7 @@ class Review(Shown):
             for one in self.found[:_FINDINGS]
         ]
         columns = ("what", "more", "when (UTC)", "run")
-        return Table(
+        table = Table(
             columns,
             rows,
             title="Findings, those about the record itself first",
@@ -124,21 +136,22 @@ class Review(Shown):
             limit=_FINDINGS,
             longest=_TEXT,
         )
+        return self._leading(table)
 
     @property
     def calendar(self) -> Tables:
         """Days and hours: ok, failed, missing, dry."""
-        return hours.calendar(self.period, self.hours)
+        return Tables([self._leading(table) for table in hours.calendar(self.period, self.hours).tables])
 
     @property
     def records(self) -> Table:
         """Records per source."""
-        return tables.records(self.period.runs)
+        return tables.records(self.period.runs, self.period.earlier)
 
     @property
     def records_by_run(self) -> Table:
         """Records per run and source, where something was new."""
-        return tables.records_by_run(self.period.runs)
+        return self._leading(tables.records_by_run(self.period.runs))
 
     def records_picture(self) -> Picture:
         """New and updated documents over time."""
@@ -147,7 +160,7 @@ class Review(Shown):
     @property
     def durations(self) -> Table:
         """How long runs took."""
-        return tables.durations(self.period.runs)
+        return self._leading(tables.durations(self.period.runs))
 
     def durations_picture(self) -> Picture:
         """How long runs took over time."""
@@ -156,12 +169,12 @@ class Review(Shown):
     @property
     def rejects(self) -> Table:
         """Rejects by reason."""
-        return tables.reasons(self.period.runs)
+        return self._leading(tables.reasons(self.period.runs))
 
     @property
     def unknown_words(self) -> Table:
         """Words that no vocabulary knows."""
-        return tables.oddities(self.period.runs)
+        return self._leading(tables.oddities(self.period.runs))
 
     @cached_property
     def _loaded(self) -> mongo.Loaded:
@@ -175,7 +188,7 @@ class Review(Shown):
     @property
     def watermark(self) -> Table:
         """How the watermark moved."""
-        return watermark.table(self.period)
+        return self._leading(watermark.table(self.period))
 
     @property
     def by_hand(self) -> Table:
@@ -184,8 +197,33 @@ class Review(Shown):
 
     @property
     def runs(self) -> Table:
-        """The runs, each leading to its page."""
-        return tables.runs(self.period.runs)
+        """The runs, each leading to its page or its executed notebook."""
+        return self._leading(tables.runs(self.period.runs))
+
+    def _leading(self, table: Table) -> Table:
+        """The table, its links leading where `pages` says."""
+        if self._pages:
+            return table
+        return replace(table, rows=[[self._led(cell) for cell in row] for row in table.rows])
+
+    def _led(self, cell: Any) -> Any:
+        if not isinstance(cell, Link):
+            return cell
+        href = self._notebooks.get(cell.href)
+        return Link(cell.text, href, cell.status) if href else Mark(cell.text, cell.status)
+
+    @cached_property
+    def _notebooks(self) -> dict[str, str]:
+        """By the page of a run, the way from `notebooks` to what it left; not of runs whose notebook is not there."""
+        history, found = History.of(self._settings), {}
+        for run in self.period.runs:
+            # The ledger may have been changed: any text can stand there for a path.
+            with suppress(UsageError, ValueError, OSError):
+                path = history.path(run)
+                if path.is_file():
+                    inside = path.relative_to(history.runs.resolve()).as_posix()
+                    found[hours.page_of(run.run_id)] = f"{_RUNS}{quote(inside)}"
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it: what `futurscam review` needs and `--json` prints."""
@@ -194,6 +232,7 @@ class Review(Shown):
             "until": clock.to_text(self.period.until),
             "days": self.period.days,
             "counts": self.counts(),
+            "unanswered": self._loaded.problem,
             "findings": [
                 {
                     "what": one.what,

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, terminal
-from futurscam_lib.audit import folder
+from futurscam_lib.audit import folder, shape
 from futurscam_lib.audit.continuity import Continuity
 from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
+from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.audit.seal import KEY, Seal
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct
 from futurscam_lib.watermark import Watermark
@@ -74,8 +75,8 @@ class Verified:
         return ExitCode.RETRY_LATER if self.unanswered else ExitCode.DONE
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return {**asdict(self), "ok": not self.serious}
+        """As JSON holds it; `ok` is null where nothing is wrong and MongoDB, which was to be asked, did not answer."""
+        return {**asdict(self), "ok": False if self.serious else None if self.unanswered else True}
 
     def report(self) -> Iterator[str]:
         """For a terminal: a line for each finding, then what was looked at."""
@@ -88,20 +89,20 @@ class Verified:
 
     def _notes(self) -> Iterator[str]:
         yield (
-            f"{self.lines:,} lines of the ledger, {self.runs:,} runs, {self.notebooks:,} notebooks "
-            f"({self.size / 1e6:,.1f} MB) were looked at."
+            f"Looked at: {_many(self.lines, 'line')} of the ledger, {_many(self.runs, 'run')}, "
+            f"{_many(self.notebooks, 'notebook')} ({self.size / 1e6:,.1f} MB)."
         )
         if self.sealed and not self.key:
             yield (
-                f"{self.sealed:,} lines are sealed; {KEY} is not set, so the seals were not checked: "
+                f"Sealed: {_many(self.sealed, 'line')}; {KEY} is not set, so the seals were not checked: "
                 "this proves nothing against one who writes all of it anew."
             )
         elif self.sealed:
-            yield f"{self.sealed:,} lines are sealed."
+            yield f"Sealed: {_many(self.sealed, 'line')}."
         if self.unanswered:
             yield f"MongoDB could not be asked: {self.unanswered}"
         if self.serious:
-            yield f"{len(self.serious):,} thing(s) are wrong."
+            yield f"Wrong: {_many(len(self.serious), 'thing')}."
         elif not self.unanswered:
             yield "Everything is what the runs left."
 
@@ -149,12 +150,16 @@ class _Verifying:
 
     def ask_mongodb(self) -> None:
         """Look for runs that loaded documents and of which the ledger says nothing."""
-        from futurscam_lib.audit.witness import runs_named  # noqa: PLC0415 - the driver is slow to import
+        from futurscam_lib.audit.witness import put_aside, runs_named  # noqa: PLC0415 - the driver is slow to import
 
         named = list(runs_named(self._settings))
         later = {one.run_id for one in self._left_by_now().notebooks.values()}
+        aside = put_aside(self._settings, self._seal)
+        for ledger in sorted({aside[run_id] for _, run_id, _ in named if run_id in aside.keys() - self._runs - later}):
+            what = "It was put aside, and runs that loaded documents stand in it, not in the ledger."
+            self.found.findings.append(Finding(ledger, what, serious=False))
         for place, run_id, count in named:
-            if run_id not in self._runs | later:
+            if run_id not in self._runs | later | aside.keys():
                 what = (
                     f"{run_id} is named {count:,} time(s), and the ledger does not know it: its lines are gone, or "
                     "another home loads into this database."
@@ -178,8 +183,12 @@ class _Verifying:
             self._note(seals.since, "From here on the ledger is sealed with the key, and all before it by this line.")
 
     def _see_run(self, number: int, entry: Entry) -> None:
+        if odd := shape.problem_of(entry) or shape.doubt_of(entry):
+            self._fault(Fault(number, odd))
         if entry.event == "start":
             self.found.runs += 1
+            if not page_of(entry.run_id):
+                self._fault(Fault(number, f"{entry.run_id!r:.100} is not the name of a run"))
             self._runs.add(entry.run_id)
             if entry.run_id in self._open:
                 self._fault(Fault(number, f"{entry.run_id} starts a second time"))
@@ -237,11 +246,26 @@ class _Verifying:
 
     def _tell_of_watermark(self, standing: datetime | None) -> None:
         file = self._settings.watermark_file
-        if not self._active:
-            self._continuity.find(standing)
+        if standing is not None and not self.found.lines and not self._lost:
+            what = (
+                f"It says that all was read until {clock.to_people(standing)}, and no ledger tells of a run: "
+                f"{self._settings.runs} was removed or put aside, or the file was written by hand."
+            )
+            self.found.findings.append(Finding(file.name, what))
+        self._continuity.find(standing)
         for jump in self._continuity.jumps:
+            if not jump.line and self._active:
+                # It may have moved it since: what is true shows when it has ended.
+                what = (
+                    f"It says {clock.to_people(jump.after)}, the ledger {clock.to_people(jump.before)}; that is not "
+                    f"judged while {self._active} is active."
+                )
+                self.found.findings.append(Finding(file.name, what, serious=False))
+                continue
             place = self._line(jump.line) if jump.line else file.name
             self.found.findings.append(Finding(place, _told(jump), serious=jump.is_gap and not jump.read_by))
+        for line, what in self._continuity.notes():
+            self._note(line, what)
 
     def _line_fault(self, fault: Fault) -> None:
         """One fault is told once: what its line would have said is not missed at the lines that follow."""
@@ -259,6 +283,10 @@ class _Verifying:
 
     def _line(self, number: int) -> str:
         return f"{self._settings.ledger_file.name}, line {number}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _told(jump: Jump) -> str:

@@ -94,7 +94,8 @@ def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
         typer.echo("")
         typer.echo(f"Run:        {result.run_id}, {result.status} in {result.seconds:.1f} s")
         typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
-        typer.echo(f"Watermark:  {result.watermark['before']} -> {result.watermark['after']}")
+        before, after = result.watermark["before"], result.watermark["after"]
+        typer.echo(f"Watermark:  {f'stays at {after}' if before == after else f'{before} -> {after}'}")
         typer.echo(f"Notebook:   {result.notebook}")
         typer.echo(f"Log:        {log or 'none could be written'}")
     if result.error:

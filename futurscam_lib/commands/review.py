@@ -41,8 +41,10 @@ def review(
     One page that asks nothing of any other machine. Each run that it lists has a page of its own in runs/html. The
     watermark, the documents and the notebooks of the runs stay as they are.
     """
+    from futurscam_lib.audit.reviewing import period  # noqa: PLC0415 - only what a command needs is loaded
     from futurscam_lib.pages import review_page  # noqa: PLC0415 - only what a command needs is loaded
 
+    period.check_days(days)
     configured = settings.load()
     seen = logs.watched() and not as_json and not context.obj
     execution = _executed(configured, days, progress=seen)
@@ -61,6 +63,8 @@ def review(
         counts = told["counts"]
         typer.echo(repr(Table(tuple(counts), [tuple(counts.values())])))
         typer.echo(f"\nReview:     {target}")
+    if told.get("unanswered"):
+        tell(told["unanswered"])
     if opened:
         import webbrowser  # noqa: PLC0415 - looks around for browsers
 
@@ -81,7 +85,7 @@ def _executed(configured: Settings, days: float, *, progress: bool) -> Execution
         execution = engine.execute(
             configured.notebook("review"),
             output=output,
-            parameters={"days": days},
+            parameters={"days": days, "pages": True},
             redact=configured.redactor(),
             budget=configured.run_budget,
             cwd=configured.home,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -11,11 +12,10 @@ from futurscam_lib import clock
 from futurscam_lib.audit.choice import sources_of
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.show import MAX_TEXT, Table, as_text
-from futurscam_lib.spreadsheet import guarded
+from futurscam_lib.spreadsheet import guarded_in_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import TextIO
 
     from futurscam_lib.audit.history import RunRecord
 
@@ -55,13 +55,15 @@ def _table(names: Sequence[str], rows: Sequence[dict[str, Any]], notes: Sequence
     return Table(names, cut, notes=notes, limit=len(rows))
 
 
-def write_csv(runs: Iterable[RunRecord], file: TextIO) -> None:
+def as_csv(runs: Iterable[RunRecord]) -> str:
     """One line a run; what came from outside is never calculated by a spreadsheet."""
+    file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_CSV)
     for run in runs:
         told = _flat(run)
         writer.writerow([_cell(told[name]) for name in _CSV])
+    return file.getvalue()
 
 
 def kind(run: RunRecord) -> str:
@@ -87,4 +89,4 @@ def _flat(run: RunRecord) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
         return value
-    return guarded(as_text(value, longest=_LONGEST_CELL))
+    return guarded_in_csv(as_text(value, longest=_LONGEST_CELL))

@@ -83,7 +83,7 @@ def _head(run: RunRecord, left: Executed) -> Table:
         ("git commit", run.git_commit or "unknown"),
         ("Python", f"{run.python} on {run.platform}"),
         ("ledger", f"line {run.start_line}{f' and line {run.end_line}' if run.end_line else ', without an end'}"),
-        ("notebook", str(left.path or run.notebook or "none")),
+        ("notebook", str(left.path or "none")),
     ]
     notes = [f"Error: {run.error}"] if run.error else []
     notes.append(f"The notebook: {left.state}")
@@ -156,7 +156,7 @@ def _short(value: Any, key: str) -> str:
 
 
 def _said(value: Any) -> str:
-    return as_text(value, longest=70) if value not in {None, ""} else "-"
+    return "-" if value is None or value == "" else as_text(value, longest=70)
 
 
 def _line(text: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime  # noqa: TC003 - typer reads the annotations at run time
-from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from futurscam_lib import settings
+from futurscam_lib.audit.history import STATUSES
 from futurscam_lib.commands.output import GROUP, Json, command, instant, print_json, print_result, say, tell
 from futurscam_lib.errors import UsageError
+from futurscam_lib.source_settings import KNOWN_SOURCES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +27,13 @@ Name = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning 
 _SHOWN: Final = 20
 
 
-class Status(StrEnum):
-    """What a run is asked for by; spelled as an option wants it."""
-
-    OK = "ok"
-    FAILED = "failed"
-    TIMED_OUT = "timed-out"
-    CRASHED = "crashed"
-    UNFINISHED = "unfinished"
+def _status(text: str) -> str:
+    # With a hyphen, too, which needs no quotation marks.
+    found = text.replace("-", " ")
+    if found not in STATUSES:
+        msg = f"{text!r} is none; there are: {', '.join(STATUSES)}."
+        raise typer.BadParameter(msg)
+    return found
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +50,10 @@ def _runs(context: typer.Context) -> None:
 @runs.command("list", epilog="Example: futurscam runs list --status failed --status crashed --since 2026-11-20")
 def listed(
     *,
-    status: Annotated[list[Status] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(parser=_status, metavar="STATUS", help=f"Only these: {', '.join(STATUSES)}; may be repeated."),
+    ] = None,
     since: Annotated[
         datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those that started then or later.")
     ] = None,
@@ -70,16 +72,14 @@ def listed(
 
     if as_json and as_csv:
         raise UsageError("Give either --json or --csv.")
-    statuses = [one.replace("-", " ") for one in status or ()]
-    chosen = Choice(statuses, since, until, source).of(_history().newest())
+    chosen = Choice(status or (), since, until, source).of(_history().newest())
     found = list(islice(chosen, None if everything else limit))
     if as_json:
         print_json([run.as_dict() for run in found])
     elif as_csv:
-        run_list.write_csv(found, sys.stdout)
+        typer.echo(run_list.as_csv(found), nl=False)
     elif not found:
-        chose = status or since or until or source
-        say("No run is like that; `futurscam runs list` lists the newest." if chose else "No run yet.")
+        say(_none_found(source) if status or since or until or source else "No run yet.")
     else:
         more = next(chosen, None) is not None
         notes = ["There are older ones: --limit N shows more, --all shows all."] if more else []
@@ -186,6 +186,12 @@ def opened(
         from futurscam_lib.desk import lab  # noqa: PLC0415 - jupyter-server is slow to import
 
         lab.open_notebook(configured, path, browse=True)
+
+
+def _none_found(source: str) -> str:
+    if source and source not in KNOWN_SOURCES:
+        return f"No run was to read a source {source!r}; sources are: {', '.join(KNOWN_SOURCES)}."
+    return "No run is like that; `futurscam runs list` lists the newest."
 
 
 def _history() -> History:

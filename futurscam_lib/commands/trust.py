@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,7 @@ from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.naming import started_by
 
 if TYPE_CHECKING:
-    from futurscam_lib.audit.verify import Verified
+    from futurscam_lib.audit.verify import Finding, Verified
     from futurscam_lib.settings import Settings
 
 
@@ -50,31 +49,27 @@ def verify(
 def seal(*, as_json: Json = False) -> None:
     """Use a new key (FUTURSCAM_LEDGER_KEY) from here on; everything that stands in the ledger is sealed by it, too.
 
-    Refuses where `futurscam runs verify` finds that something else is wrong than the missing seal.
+    Refuses where something else is wrong than the missing seal, and where the key is not new.
     """
     from futurscam_lib.audit.ledger import Ledger  # noqa: PLC0415 - only what a command needs is loaded
 
     configured = settings.load()
     if configured.ledger_key is None:
         raise UsageError("FUTURSCAM_LEDGER_KEY is not set; nothing was sealed. Keep the key where you will find it.")
-    wrong = _verified(configured.model_copy(update={"ledger_key": None})).serious
-    if wrong:
+    before = _verified(configured.model_copy(update={"ledger_key": None}))
+    if wrong := _in_the_way(before):
         raise OperatorMustAct(
             f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what.rstrip('.')}). "
             "`futurscam runs verify` tells all of it."
         )
-    ledger = Ledger.of(configured)
-    if next(ledger.backwards(), None) is None:
-        raise UsageError("There is no line to seal yet; the first run seals what it writes.")
-    with suppress(OperatorMustAct):  # That it is not sealed with the key is why this is asked for.
-        ledger.check()
-        raise UsageError("The ledger is sealed with this key already; nothing was written.")
-    entry = ledger.seal(at=clock.now(), facts={"started_by": started_by()})
+    entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
     if as_json:
         print_json({"line": entry.seq, "at": entry.at})
     else:
+        had = "another key sealed" if before.sealed else "no key had sealed"
         typer.echo(
-            f"Sealed from line {entry.seq} on, and by it all before. Every process that runs here needs the key."
+            f"Sealed from line {entry.seq} on, and by it all before, which {had}. "
+            "Every process that runs here needs the key."
         )
 
 
@@ -110,6 +105,16 @@ def prune(
         print_json(found.as_dict())
     else:
         say(repr(found))
+
+
+def _in_the_way(found: Verified) -> list[Finding]:
+    """What keeps a ledger from being sealed.
+
+    One that never was sealed may lack its head: those of before there were heads do, and the next line writes it.
+    """
+    from futurscam_lib.audit.head import MISSING  # noqa: PLC0415
+
+    return [one for one in found.serious if found.sealed or MISSING not in one.what.lower()]
 
 
 def _verified(configured: Settings, *, documents: bool = False) -> Verified:

@@ -1,15 +1,20 @@
 """What analysts ask of the RFPs: each question a function of DataFrames, each answer a table or a picture.
 
 `missions` is what `rfps()` gives, `asked` what `skills()` gives, `spoken` what `languages()` gives. Nothing here asks
-MongoDB, so a frame can be filtered or changed before.
+MongoDB, so a frame can be filtered, changed or put together with others before. `now` is a datetime, UTC where it
+names no offset, or what else `moment` takes.
+
+A name that a table has a use for itself, such as a region called "others", stands between quotes in it.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, plots
+from futurscam_lib.desk.instants import instant
 from futurscam_lib.errors import UsageError
 from futurscam_lib.show import Picture, Table, as_text
 
@@ -18,42 +23,40 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from futurscam_lib.desk.instants import When
+
 NOT_SAID: Final = "not said"
 OTHERS: Final = "others"
 
 _SENIORITIES: Final = ("Junior", "Medior", "Senior", "Expert")
 _DAYS: Final = ((0, 2), (3, 5), (6, 9), (10, 14), (15, 21), (22, 30), (31, 60), (61, 90))
 _LONGEST_LABEL: Final = 40
+_MOST_COLUMNS: Final = 8
+"""So many regions or levels get a column: the levels that sources give, and what is not said, are eight."""
 _MOST_SKILLS: Final = 200
 """Pairs are looked for among so many skills: their number grows with its square."""
 
 
-def moment(text: str = "") -> datetime:
-    """The instant that is "now" in the analyses.
+def moment(when: When = "") -> datetime:
+    """The instant that is "now" in the analyses, aware and UTC.
 
     Args:
-        text: ISO 8601, UTC where it names no offset; empty: the present.
+        when: ISO 8601 text, a date or a datetime, UTC where it names no offset; empty or None: the present.
 
     Raises:
         UsageError: It is no instant.
     """
-    if not text.strip():
-        return clock.now()
-    try:
-        return clock.parse(text)
-    except ValueError as error:
-        raise UsageError(f"{error}.") from error
+    return instant("now", when) or clock.now()
 
 
-def still_open(missions: pd.DataFrame, *, now: datetime) -> pd.DataFrame:
+def still_open(missions: pd.DataFrame, *, now: When) -> pd.DataFrame:
     """The missions that are open: active, and their deadline, where they have one, has not passed."""
-    return missions[missions["active"].fillna(value=False) & ~(missions["deadline_at"] < now)]
+    return missions[_is_open(missions, moment(now))]
 
 
-def overview(missions: pd.DataFrame, *, now: datetime) -> Table:
+def overview(missions: pd.DataFrame, *, now: When) -> Table:
     """How many missions each source gave, how many are open, and from when they are."""
-    open_ids = still_open(missions, now=now).index
-    marked = missions.assign(source=missions["source"].fillna(NOT_SAID), still=missions.index.isin(open_ids))
+    marked = missions.assign(source=_named(missions["source"]), still=_is_open(missions, moment(now)))
     found = marked.groupby("source").agg(
         missions=("source", "size"),
         still=("still", "sum"),
@@ -66,21 +69,21 @@ def overview(missions: pd.DataFrame, *, now: datetime) -> Table:
     return Table(heads, _rows(found.reset_index()), title="The missions at hand")
 
 
-def open_missions(missions: pd.DataFrame, asked: pd.DataFrame, *, now: datetime, most: int = 15) -> Table:
+def open_missions(missions: pd.DataFrame, asked: pd.DataFrame, *, now: When, most: int = 15) -> Table:
     """How many open missions ask for a skill, in which region: the `most` skills asked for most."""
     import pandas as pd  # noqa: PLC0415 - slow to import, and only analysts need it
 
+    now = moment(now)
     still = still_open(missions, now=now)
-    pairs = asked[["job_id", "skill"]].drop_duplicates().merge(still[["job_id", "region"]], on="job_id")
+    places = still[["job_id"]].assign(region=_named(still["region"], OTHERS, "skill", "in all"))
+    pairs = by_mission(asked, "skill").merge(places, on="job_id")
     skill = pairs["skill"][pairs["skill"].isin(_most(pairs["skill"], most).index)]
-    regions = _grouped(pairs["region"].fillna(NOT_SAID), most=8)
+    regions = _grouped(pairs["region"], most=_MOST_COLUMNS)
     counts = pd.crosstab(skill, regions[skill.index])
-    order = sorted(counts.columns, key=lambda name: (name in {NOT_SAID, OTHERS}, -counts[name].sum(), name))
-    counts = counts[order].assign(all=counts.sum(axis="columns"))
-    counts = counts.sort_index().sort_values("all", ascending=False, kind="stable")
+    order = _order(counts)
     return Table(
         ("skill", *_headings(order), "in all"),
-        _rows(counts.reset_index()),
+        _counted(counts[order], counts.sum(axis="columns")),
         title="Open missions by skill and region",
         notes=[
             *_how_many_open(missions, len(still), now=now),
@@ -92,7 +95,7 @@ def open_missions(missions: pd.DataFrame, asked: pd.DataFrame, *, now: datetime,
 def daily_rates(missions: pd.DataFrame) -> Table:
     """Quartiles of the upper daily rate, by seniority; rates of two currencies are never mixed."""
     rated = missions[missions["rate_max"].notna()]
-    found = _spread(rated["rate_max"], [rated["seniority"].fillna(NOT_SAID), rated["currency"].fillna(NOT_SAID)])
+    found = _spread(rated["rate_max"], [_named(rated["seniority"]), _named(rated["currency"])])
     known = found["seniority"].map({name: rank for rank, name in enumerate(_SENIORITIES)}).fillna(len(_SENIORITIES))
     found = found.assign(known=known).sort_values(["known", "seniority", "currency"]).drop(columns="known")
     without = len(missions) - len(rated)
@@ -107,7 +110,7 @@ def daily_rates(missions: pd.DataFrame) -> Table:
 def lead_times(missions: pd.DataFrame) -> Table:
     """Days from publication to deadline, by intermediary."""
     days, timed = _lead_days(missions)
-    found = _spread(days, [timed["provider"].fillna(NOT_SAID)]).round(1)
+    found = _spread(days, [_named(timed["provider"])]).round(1)
     found = found.sort_values(["missions", "provider"], ascending=[False, True])
     return Table(
         ("intermediary", "missions", "shortest", "lower quartile", "median", "upper quartile", "longest"),
@@ -131,8 +134,9 @@ def lead_time_picture(missions: pd.DataFrame) -> Picture:
     return plots.bars(labels if len(days) else [], counts if len(days) else [], title="Missions per days to deadline")
 
 
-def closing_next(missions: pd.DataFrame, *, now: datetime, most: int = 15) -> Table:
+def closing_next(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
     """The open missions whose deadlines come next."""
+    now = moment(now)
     still = still_open(missions, now=now)
     dated = still[still["deadline_at"].notna()].sort_values(["deadline_at", "job_id"])
     left = (dated["deadline_at"] - now).dt.total_seconds() / 86_400
@@ -146,9 +150,14 @@ def closing_next(missions: pd.DataFrame, *, now: datetime, most: int = 15) -> Ta
     )
 
 
-def recent(missions: pd.DataFrame, *, now: datetime, days: float = 7) -> Table:
-    """What is new or has changed in the last `days`, the latest first."""
-    since = now - timedelta(days=days)
+def recent(missions: pd.DataFrame, *, now: When, days: float = 7) -> Table:
+    """What is new or has changed in the last `days`, the latest first.
+
+    Raises:
+        UsageError: `days` is not a number from 0.
+    """
+    now = moment(now)
+    since = _back(now, days)
     touched = missions[missions["changed_at"].between(since, now)]
     touched = touched.sort_values(["changed_at", "job_id"], ascending=[False, True])
     new = touched["first_seen_at"] >= since
@@ -165,10 +174,9 @@ def recent(missions: pd.DataFrame, *, now: datetime, days: float = 7) -> Table:
     )
 
 
-def who_posts(missions: pd.DataFrame, *, now: datetime, most: int = 15) -> Table:
+def who_posts(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
     """The companies with most missions: how many are open, since when nothing new came."""
-    open_ids = still_open(missions, now=now).index
-    named = missions.assign(company=missions["company"].fillna(NOT_SAID), still=missions.index.isin(open_ids))
+    named = missions.assign(company=_named(missions["company"]), still=_is_open(missions, moment(now)))
     found = named.groupby("company").agg(
         missions=("company", "size"),
         still=("still", "sum"),
@@ -199,11 +207,16 @@ def skill_pairs(asked: pd.DataFrame, *, most: int = 15) -> Table:
     import numpy as np  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
 
-    common = asked[asked["skill"].isin(_most(asked["skill"], _MOST_SKILLS).index)]
-    held = pd.crosstab(common["job_id"], common["skill"]).clip(upper=1)
-    both = np.triu(held.to_numpy().T @ held.to_numpy(), k=1) if len(held) else np.zeros((0, 0), dtype=int)
+    once = by_mission(asked, "skill")
+    common = once[once["skill"].isin(_most(once["skill"], _MOST_SKILLS).index)]
+    mission, ids = pd.factorize(common["job_id"])
+    skill, names = pd.factorize(common["skill"], sort=True)
+    # Whole numbers are multiplied twenty times more slowly; up to 16 million missions these are as exact.
+    held = np.zeros((len(ids), len(names)), dtype=np.float32)
+    held[mission, skill] = 1
+    both = np.triu(held.T @ held, k=1).astype(int)
     first, second = np.nonzero(both > 1)
-    alone, names = held.sum().to_numpy(), held.columns.to_numpy()
+    alone = held.sum(axis=0)
     found = pd.DataFrame({"first": names[first], "second": names[second], "both": both[first, second]})
     found = found.assign(share=(found["both"] / alone[first] * 100).round())
     found = found.sort_values(["both", "first", "second"], ascending=[False, True, True])
@@ -220,14 +233,23 @@ def languages_asked(spoken: pd.DataFrame) -> Table:
     """How many missions ask for a language, at which level."""
     import pandas as pd  # noqa: PLC0415
 
-    once = spoken.drop_duplicates()
-    counts = pd.crosstab(once["language"], once["level"].fillna(NOT_SAID))
-    order = sorted(counts.columns, key=lambda name: (name == NOT_SAID, -counts[name].sum(), name))
-    counts = counts[order].assign(all=once.groupby("language")["job_id"].nunique())
-    counts = counts.sort_index().sort_values("all", ascending=False, kind="stable")
+    once = by_mission(spoken, "language", "level")
+    levels = _grouped(_named(once["level"], OTHERS, "language", "missions"), most=_MOST_COLUMNS)
+    counts = pd.crosstab(once["language"], levels)
+    order = _order(counts)
     return Table(
-        ("language", *_headings(order), "missions"), _rows(counts.reset_index()), title="Languages asked for, by level"
+        ("language", *_headings(order), "missions"),
+        _counted(counts[order], once.groupby("language")["job_id"].nunique()),
+        title="Languages asked for, by level",
     )
+
+
+def by_mission(asked: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """What missions ask for, once a mission however often it names it: `job_id` and these columns of `asked`.
+
+    What belongs to no `job_id` is left out: nothing tells how many missions that are.
+    """
+    return asked[["job_id", *columns]].dropna(subset="job_id").drop_duplicates(ignore_index=True)
 
 
 def top(values: pd.Series, *, title: str, most: int = 15) -> Picture:
@@ -244,6 +266,41 @@ def _most(values: pd.Series, most: int) -> Any:
 
 def _grouped(values: pd.Series, *, most: int) -> pd.Series:
     return values.where(values.isin(_most(values, most).index), OTHERS)
+
+
+def _named(values: pd.Series, *taken: str) -> pd.Series:
+    """With NOT_SAID where there is none; a name that is this, or one of those taken, is put between quotes."""
+    # Spaces as they are shown: "not said" with another kind of space looks like the bucket, too.
+    texts = values.map(lambda name: " ".join(name.split()), na_action="ignore").astype("string")
+    # Those between quotes get more of them, so that two names never become one.
+    alike = texts.str.fullmatch(f'"*({"|".join(map(re.escape, (NOT_SAID, *taken)))})"*', na=False)
+    return texts.mask(alike, '"' + texts + '"').fillna(NOT_SAID)
+
+
+def _order(counts: pd.DataFrame) -> list[str]:
+    """The columns of a crosstab, the largest first, those that are no names last."""
+    return sorted(counts.columns, key=lambda name: (name in {NOT_SAID, OTHERS}, -counts[name].sum(), name))
+
+
+def _counted(counts: pd.DataFrame, totals: pd.Series) -> list[list[Any]]:
+    """The rows of a crosstab with their totals, the largest first; a name may be any, so none names a column here."""
+    names = totals.sort_index().sort_values(ascending=False, kind="stable").index
+    counted = zip(names, counts.loc[names].to_numpy().tolist(), totals[names].tolist(), strict=True)
+    return [[name, *row, total] for name, row, total in counted]
+
+
+def _is_open(missions: pd.DataFrame, now: datetime) -> pd.Series:
+    # A mask and not an index: frames that were put together count from 0 twice.
+    return missions["active"].fillna(value=False) & ~(missions["deadline_at"] < now)
+
+
+def _back(now: datetime, days: float) -> datetime:
+    if not isinstance(days, int | float) or not days >= 0:
+        raise UsageError(f"days takes a number from 0, not {days!r}.")
+    try:
+        return now - timedelta(days=days)
+    except OverflowError:
+        return clock.EARLIEST
 
 
 def _spread(values: pd.Series, groups: list[pd.Series]) -> pd.DataFrame:

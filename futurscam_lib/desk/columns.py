@@ -7,17 +7,15 @@ itself makes missing what is not of a column's kind; the row stays.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from futurscam_lib.errors import UsageError
 from futurscam_lib.naming import BY_HAND
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Kind = Literal["text", "number", "date", "flag", "count", "by hand", "skills", "languages"]
+Kind = Literal["key", "text", "number", "date", "flag", "count", "by hand", "skills", "languages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +24,9 @@ class Column:
 
     Attributes:
         name: As the analyst writes it.
-        kind: `text`; `number`: a float; `date`: an instant, UTC; `flag`: true or false; `count`: the entries of a list;
-            `by hand`: whether a run_id is one of a run by hand; `skills` and `languages`: a list of two texts each.
+        kind: `text`; `key`: text, also where it is a number or the like; `number`: a float; `date`: an instant, UTC;
+            `flag`: true or false; `count`: the entries of a list; `by hand`: whether a run_id is one of a run by hand;
+            `skills` and `languages`: a list of two texts each.
         path: Where it stands in the document, dotted.
         on_request: Left out unless it is asked for by name.
     """
@@ -43,7 +42,7 @@ class Column:
 
 
 _ALL: Final = (
-    Column("job_id", "text", "job_id"),
+    Column("job_id", "key", "job_id"),
     Column("reference", "text", "reference"),
     Column("title", "text", "roleTitle"),
     Column("company", "text", "company.name"),
@@ -99,6 +98,8 @@ def chosen(names: str | Iterable[str] | None) -> list[Column]:
     """
     if names is None:
         names = STANDARD
+    if not isinstance(names, Iterable):
+        raise UsageError(f"columns takes a name or a list of names, not {names!r}.")
     return [_named(name) for name in ([names] if isinstance(names, str) else names)]
 
 
@@ -120,6 +121,11 @@ def _is(field: str, bson_type: str) -> Any:
 
 def _text(field: str) -> Any:
     return _if(_is(field, "string"), field)
+
+
+def _key(field: str) -> Any:
+    # Missing ones would be equal to each other where frames are joined by them.
+    return {"$convert": {"input": field, "to": "string", "onError": None, "onNull": None}}
 
 
 def _number(field: str) -> Any:
@@ -162,6 +168,7 @@ def _pairs(first: str, second: str, *, name: str, about: str) -> Any:
 
 
 _EXPRESSIONS: Final = {
+    "key": _key,
     "text": _text,
     "number": _number,
     "date": _date,

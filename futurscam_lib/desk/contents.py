@@ -1,5 +1,7 @@
 """The files of the desk: a folder to work in, and the audit log in `runs/`, which nobody changes while looking.
 
+Any other folder that holds a ledger is one, too, like that of the demo's home inside the project.
+
 Jupyter saves a notebook where it opened it, by itself every two minutes. An executed notebook that was opened to be
 read would then no longer fit its hash in the ledger, so whatever would write there is refused. A shell can still do it;
 then `futurscam runs verify` tells.
@@ -26,14 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+LEDGER: Final = "ledger.jsonl"
 REFUSED: Final = (
     "This is the audit log: what runs left in {path} stays as it is. To work on a notebook of it, save it under "
     "another name and elsewhere: File > Save Notebook As..., for instance notebooks/copy.ipynb."
 )
+NO_LEDGER: Final = (
+    "A file of the name {name} would make its folder an audit log, in which nothing can be changed. "
+    "Give it another name."
+)
 
 
 class AuditLog(AsyncLargeFileManager):
-    """The folder of the runs, to be read."""
+    """A folder of runs, to be read."""
 
     # Else reading a torn notebook would put another file in its place.
     use_atomic_writing = False
@@ -57,6 +64,9 @@ class DeskFiles(AsyncLargeFileManager):
         """Take the traits of Jupyter."""
         super().__init__(**traits)
         self._log = AuditLog(root_dir=self.runs, parent=self, log=self.log)
+        self._log_elsewhere = AuditLog(root_dir=self.root_dir, parent=self, log=self.log)
+        # What the desk itself lies in is none, whatever is found there.
+        self._outside = set(_upwards(self.root_dir))
 
     @default("files_handler_class")
     def _downloads(self) -> type[FilesHandler]:
@@ -68,11 +78,11 @@ class DeskFiles(AsyncLargeFileManager):
     async def get(self, path: str, *asked: Any, **also: Any) -> dict[str, Any]:
         """A file or a folder, as Jupyter models it."""
         inside = _in_runs(path)
-        model: dict[str, Any] = await (
-            super().get(path, *asked, **also) if inside is None else self._log.get(inside, *asked, **also)
-        )
         if inside is None:
-            return model
+            get = self._log_elsewhere.get if self._is_in_the_log(path) else super().get
+            found: dict[str, Any] = await get(path, *asked, **also)
+            return found
+        model: dict[str, Any] = await self._log.get(inside, *asked, **also)
         for one in _with_children(model):
             one["path"] = f"{RUNS}/{one['path']}".rstrip("/")
         return {**model, "name": model["name"] or RUNS}
@@ -95,18 +105,23 @@ class DeskFiles(AsyncLargeFileManager):
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Save a file, a part of one, or a new folder; Jupyter's uploads and new files come here, too."""
         self._refuse_the_log(path)
+        self._refuse_a_ledger(path)
         saved: dict[str, Any] = await super().save(model, path)
         return saved
 
     async def copy(self, from_path: str, to_path: str | None = None) -> dict[str, Any]:
         """Copy a file or a folder, from the audit log, too, but not into it."""
-        self._refuse_the_log(from_path.strip("/").rpartition("/")[0] if to_path is None else to_path)
+        above, _, name = from_path.strip("/").rpartition("/")
+        target = above if to_path is None else to_path
+        self._refuse_the_log(target)
+        self._refuse_a_ledger(f"{target}/{name}" if await self.dir_exists(target) else target)
         copied: dict[str, Any] = await super().copy(from_path, to_path)
         return copied
 
     async def rename_file(self, old_path: str, new_path: str) -> None:
         """Rename or move."""
         self._refuse_the_log(old_path, new_path, and_above=True)
+        self._refuse_a_ledger(new_path)
         await super().rename_file(old_path, new_path)
 
     async def delete_file(self, path: str) -> None:
@@ -140,14 +155,22 @@ class DeskFiles(AsyncLargeFileManager):
             if self._is_in_the_log(path) or (and_above and self._is_above_the_log(path)):
                 raise HTTPError(403, REFUSED.format(path=path), reason="This is the audit log")
 
+    def _refuse_a_ledger(self, path: str) -> None:
+        name = path.rstrip("/").rpartition("/")[2]
+        if os.path.normcase(name) == LEDGER:
+            raise HTTPError(403, NO_LEDGER.format(name=name), reason="This is the name of a ledger")
+
     def _is_in_the_log(self, path: str) -> bool:
         """Whether a path leads there: as it is written, through links and `..`, by another name of the same folder."""
-        place = self._get_os_path(path)
-        return any(_same(one, log) for one in _upwards(place) for log in self._logs())
+        return any(
+            any(_same(one, log) for log in self._logs()) or (one not in self._outside and os.path.exists(one / LEDGER))  # noqa: PTH110 - never raises
+            for one in _upwards(self._get_os_path(path))
+        )
 
     def _is_above_the_log(self, path: str) -> bool:
         place = Path(self._get_os_path(path))
-        return any(_same(place, folder) for log in self._logs() for folder in log.parents)
+        known = any(_same(place, folder) for log in self._logs() for folder in log.parents)
+        return known or any(LEDGER in files for _, _, files in os.walk(place))
 
     def _logs(self) -> tuple[Path, Path]:
         # What `runs/` hides beside the notebooks may be the log of another home.

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import secrets
+import stat
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 STDOUT: Final = "-"
 DEFAULT: Final = "csv"
 
+_KEPT_OF_A_NAME: Final = 50
+"""Characters in the name of a temporary file, so that it is none too long where the file's own just fits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where to, and how.
 
     Attributes:
-        path: The file; None: stdout.
+        path: The file; None: stdout. Never a link: what one leads to.
         format: One of `WRITERS`.
         force: Whether a file that is there may be replaced.
     """
@@ -61,7 +65,9 @@ class Target:
         if name is None:
             written_as = written_as or DEFAULT
             name = f"rfps-{now:%Y%m%dT%H%MZ}.{written_as}"
+        # A link stays one; what it leads to is written.
         path = Path(name).expanduser()
+        path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - never raises
         return _checked(cls(path, _format_of(path, written_as), force))
 
     def write(self, table: pa.Table) -> None:
@@ -73,7 +79,7 @@ class Target:
         if self.path is None:
             self._to_stdout(table)
             return
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+        temporary = self.path.with_name(f".{self.path.name[:_KEPT_OF_A_NAME]}.{secrets.token_hex(4)}.tmp")
         try:
             with temporary.open("xb") as file:
                 WRITERS[self.format](table, file)
@@ -83,7 +89,7 @@ class Target:
         except FileExistsError:
             raise _exists(self.path) from None
         except OSError as error:
-            raise UsageError(f"{self.path} could not be written ({error.strerror}); is it open elsewhere?") from error
+            raise _unwritable(self.path, error) from error
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -129,13 +135,26 @@ def _checked(target: Target) -> Target:
         if target.format != DEFAULT and sys.stdout.isatty():
             raise UsageError(f"A terminal cannot show {target.format}; name a file, or pipe it into a program.")
         return target
-    if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent}; nothing was written.")
-    if path.is_dir():
+    try:
+        if not path.parent.is_dir():
+            raise UsageError(f"There is no folder {path.parent}; nothing was written.")
+        there = path.lstat()
+    except FileNotFoundError:
+        return target
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if stat.S_ISDIR(there.st_mode):
         raise UsageError(f"{path} is a folder; name a file in it.")
-    if path.exists() and not target.force:
+    if not stat.S_ISREG(there.st_mode):
+        raise UsageError(f"{path} is a device, a pipe or the like, and no file; for stdout give {STDOUT}.")
+    if not target.force:
         raise _exists(path)
     return target
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    why = "; is it open elsewhere?" if isinstance(error, PermissionError) else "."
+    return UsageError(f"{path} could not be written ({error.strerror}){why}")
 
 
 def _exists(path: Path) -> UsageError:

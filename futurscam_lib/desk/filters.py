@@ -8,17 +8,22 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pymongo.collation import Collation
 
-from futurscam_lib import clock
+from futurscam_lib.desk.instants import instant
 from futurscam_lib.errors import UsageError
+from futurscam_lib.show import as_text
+from futurscam_lib.source_settings import KNOWN_SOURCES
+from futurscam_lib.transform import vocabulary
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+    from futurscam_lib.desk.instants import When
 
 Names: TypeAlias = str | Iterable[str] | None
-When: TypeAlias = str | date | None
-"""ISO 8601 text, a date or a datetime; UTC where it names no offset."""
 
 COLLATION: Final = Collation("en", strength=1)
 """Compares names without regard to case and accents: `liege` is `Liège`; but `C` is not `C++`."""
@@ -33,12 +38,21 @@ _NAMES: Final = {
     "remote": "remoteOption",
     "skill": "skills.name",
 }
+_KNOWN: Final = {
+    "source": KNOWN_SOURCES,
+    "seniority": tuple(dict.fromkeys(vocabulary.SENIORITY.values())),
+    "remote": tuple(vocabulary.REMOTE_OPTION.values()),
+}
+"""What has few names, so that another one is a slip of the pen; unless some RFP has it."""
+
+_SHOWN: Final = 30
+_LONGEST: Final = 40
 _SEARCHED: Final = ("reference", "roleTitle", "company.name", "company.department", "company.city", "skills.name")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which RFPs; None and an empty text ask for nothing.
+    """Which RFPs; None and an empty text ask for nothing, and so does an empty name.
 
     Attributes:
         active: Only those that are open, or only those that are closed.
@@ -73,7 +87,7 @@ class Filters:
         return {"$and": conditions} if conditions else {}
 
     def _window(self) -> list[dict[str, Any]]:
-        within = {"$gte": _instant("since", self.since), "$lt": _instant("until", self.until)}
+        within = {"$gte": instant("since", self.since), "$lt": instant("until", self.until)}
         within = {operator: at for operator, at in within.items() if at is not None}
         if not within:
             return []
@@ -81,25 +95,35 @@ class Filters:
         return [{"$or": [{"publishedAt": within}, unpublished]}]
 
 
+def refuse_unknown(match: dict[str, Any], rfps: Collection[dict[str, Any]]) -> None:
+    """Make sure that each name in a query that `Filters` made is one that can be: of the software, or of an RFP.
+
+    Raises:
+        UsageError: A source, seniority or remote option is none; those that exist are named.
+    """
+    for field, known in _KNOWN.items():
+        path = _NAMES[field]
+        asked = [condition[path]["$in"] for condition in match.get("$and", ()) if path in condition]
+        usual = {name.casefold() for name in known}
+        for name in (name for names in asked for name in names if name.casefold() not in usual):
+            if not rfps.count_documents({path: name}, limit=1, collation=COLLATION):
+                there = _existing(path, known, rfps)
+                raise UsageError(f"{field}: there is no {name[:_LONGEST]!r}; there are: {there}.")
+
+
+def _existing(path: str, known: tuple[str, ...], rfps: Collection[dict[str, Any]]) -> str:
+    lenient = rfps.with_options(rfps.codec_options.with_options(unicode_decode_error_handler="replace"))
+    stored = {name for name in lenient.distinct(path) if isinstance(name, str) and name.strip()}
+    names = [as_text(name, longest=_LONGEST) for name in (*known, *sorted(stored - set(known)))]
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
 def _flag(active: Any) -> bool:
-    if isinstance(active, bool):
-        return active
+    import numpy as np  # noqa: PLC0415 - slow, and only analysts need it
+
+    if isinstance(active, bool | np.bool_):
+        return bool(active)
     raise UsageError(f"active takes True, False or None, not {active!r}.")
-
-
-def _instant(field: str, when: Any) -> datetime | None:
-    if when is None or when == "":
-        return None
-    if isinstance(when, str):
-        try:
-            return clock.parse(when)
-        except ValueError as error:
-            raise UsageError(f"{field}: {error}.") from error
-    if isinstance(when, datetime):
-        return when if when.tzinfo else when.replace(tzinfo=UTC)
-    if isinstance(when, date):
-        return datetime.combine(when, time.min, tzinfo=UTC)
-    raise UsageError(f"{field} takes an instant like 2026-11-20T08:00:00Z, a date or a datetime, not {when!r}.")
 
 
 def _names(field: str, names: Any) -> list[str] | None:
@@ -109,7 +133,8 @@ def _names(field: str, names: Any) -> list[str] | None:
     # A dictionary would be an operator of MongoDB.
     if isinstance(names, dict) or not all(isinstance(name, str) for name in several):
         raise UsageError(f"{field} takes a name or a list of names, not {names!r}.")
-    return [_readable(name).strip() for name in several]
+    # An empty name is not asked for, but a list without any is: it finds nothing.
+    return [_spoken(field, name) for name in several if name.strip()] or (None if several else [])
 
 
 def _words(text: Any) -> list[str]:
@@ -117,15 +142,18 @@ def _words(text: Any) -> list[str]:
         return []
     if not isinstance(text, str):
         raise UsageError(f"text takes words to look for, not {text!r}.")
-    words = _readable(text).split()
+    words = _spoken("text", text).split() if text.strip() else []
     if len(words) > MAX_WORDS or any(len(word) > MAX_WORD for word in words):
         raise UsageError(f"text takes at most {MAX_WORDS} words of at most {MAX_WORD} characters.")
     return words
 
 
-def _readable(text: str) -> str:
+def _spoken(field: str, text: str) -> str:
     # Neither a zero nor half a surrogate pair can be sent.
-    return "".join(char if char.isprintable() else " " for char in text)
+    readable = "".join(char if char.isprintable() else " " for char in text).strip()
+    if readable:
+        return readable
+    raise UsageError(f"{field} takes what one can read, not {text!r}.")
 
 
 def _anywhere(word: str) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import settings
 from futurscam_lib.desk.columns import COLUMNS, Column, chosen
-from futurscam_lib.desk.filters import COLLATION, Filters
+from futurscam_lib.desk.filters import COLLATION, Filters, refuse_unknown
 from futurscam_lib.errors import UsageError
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from futurscam_lib.desk.filters import Names, When
+    from futurscam_lib.desk.filters import Names
+    from futurscam_lib.desk.instants import When
     from futurscam_lib.settings import Settings
 
 _ORDER: Final = ("published_at", "job_id")
 _SLICE: Final = 1000
+_LARGEST: Final = 2**63 - 1
+"""The largest number that MongoDB counts to."""
 
 
 def rfps(
@@ -47,7 +52,7 @@ def rfps(
             Where the source gives no publication, what counts is when it was first seen.
         until: Published before this instant.
         source: `folder`, `graph_mail`, `imap_mail`, `boond`; one name or several, as with all that follow, whatever
-            their case and accents.
+            their case and accents; an empty name asks for nothing.
         seniority: `Junior`, `Medior`, `Senior`, `Expert`, `NS`.
         region: `Brussels`, `Liège`, `Flemish Brabant`...
         remote: `OnSite`, `Hybrid`, `Remote`, `NotSpecified`.
@@ -72,10 +77,12 @@ def rfps(
         - On request: `description` (plain text), `skills`, `languages` (lists; `skills()` and `languages()` give them
           as rows).
 
-        Text is `string`, instants are `datetime64[ms, UTC]`, flags `boolean`, rates `float64`, counts `int64`.
+        Text is `string`, instants are `datetime64[ms, UTC]`, flags `boolean`, rates `float64`, counts `int64`. Excel
+        knows no time zones and `to_excel` refuses them: `futurscam export rfps.xlsx` writes a workbook.
 
     Raises:
-        UsageError: There is no such column, or a filter has a value that it cannot have.
+        UsageError: There is no such column, or a filter has a value that it cannot have: also a source, seniority or
+            remote option that neither the software nor any RFP knows.
         RetryLater, OperatorMustAct: See `load.mongo.connect`.
     """
     filters = Filters(active, since, until, source, seniority, region, remote, skill, text)
@@ -86,7 +93,8 @@ def skills(**filters: Any) -> pd.DataFrame:
     """The skills that RFPs ask for: `job_id`, `skill`, `seniority`; one row a skill.
 
     Args:
-        filters: Those of `rfps`; they choose the RFPs, of which all skills are given.
+        filters: Those of `rfps`, and its `limit`; they choose the RFPs, of which all skills are given. Left out are
+            those without a `job_id`, which no run leaves: their rows could not be told apart.
 
     Raises:
         UsageError, RetryLater, OperatorMustAct: See `rfps`.
@@ -98,7 +106,7 @@ def languages(**filters: Any) -> pd.DataFrame:
     """The languages that RFPs ask for: `job_id`, `language`, `level`; one row a language.
 
     Args:
-        filters: Those of `rfps`; they choose the RFPs, of which all languages are given.
+        filters: As with `skills`.
 
     Raises:
         UsageError, RetryLater, OperatorMustAct: See `rfps`.
@@ -115,19 +123,22 @@ def read(configured: Settings, filters: Filters, *, columns: Iterable[Column], l
     wanted = {column.name: column for column in columns}
     fetched = {**wanted, **{name: COLUMNS[name] for name in _ORDER}}
     project = {"_id": 0, **{name: column.expression() for name, column in fetched.items()}}
-    pipeline: list[dict[str, Any]] = [{"$match": filters.match()}, {"$project": project}]
+    match = filters.match()
+    pipeline: list[dict[str, Any]] = [{"$match": match}, {"$project": project}]
     if limit is not None:
         pipeline += [{"$sort": {"published_at": -1, "job_id": 1}}, {"$limit": _positive(limit)}]
     with mongo.connect(configured) as client, mongo.mongo_errors():
         collection = Collections.of(client[configured.database]).rfps
+        refuse_unknown(match, collection)
         found = _api().aggregate_arrow_all(collection, pipeline, schema=_schema(fetched.values()), collation=COLLATION)
     found = found.sort_by([("published_at", "descending"), ("job_id", "ascending")])
-    return _readable(found.select(list(wanted)))
+    return _readable(_decodable(found.select(list(wanted))))
 
 
 def _positive(limit: Any) -> int:
-    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
-        return limit
+    # Integral: whole numbers of numpy, too.
+    if isinstance(limit, Integral) and not isinstance(limit, bool) and int(limit) > 0:
+        return min(int(limit), _LARGEST)
     raise UsageError(f"limit takes a number from 1, not {limit!r}.")
 
 
@@ -143,6 +154,7 @@ def _schema(columns: Iterable[Column]) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     types = {
+        "key": pa.string(),
         "text": pa.string(),
         "number": pa.float64(),
         "date": pa.timestamp("ms", tz="UTC"),
@@ -153,6 +165,35 @@ def _schema(columns: Iterable[Column]) -> Any:
         "languages": pa.list_(pa.struct({"language": pa.string(), "level": pa.string()})),
     }
     return _api().Schema({column.name: types[column.kind] for column in columns})
+
+
+def _decodable(table: pa.Table) -> pa.Table:
+    """With � for what is not UTF-8: other programs write it, and MongoDB keeps it."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    for place, column in enumerate(table.columns):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            cells = _decoded(column.cast(_bytes_of(column.type)).to_pylist())
+            table = table.set_column(place, table.field(place), pa.array(cells, column.type))
+    return table
+
+
+def _bytes_of(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_list(kind):
+        return pa.list_(pa.struct([(field.name, pa.binary()) for field in kind.value_type]))
+    return pa.binary()
+
+
+def _decoded(cell: Any) -> Any:
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if isinstance(cell, list):
+        return [_decoded(one) for one in cell]
+    return {name: _decoded(one) for name, one in cell.items()} if isinstance(cell, dict) else cell
 
 
 def _readable(table: pa.Table) -> pa.Table:
@@ -176,12 +217,17 @@ def _plain(texts: pa.ChunkedArray) -> pa.Array:
     return pa.array([None if text is None else plain_text(text) for text in texts.to_pylist()], pa.string())
 
 
-def _long(name: str, filters: dict[str, Any]) -> pd.DataFrame:
+def _long(name: str, asked: dict[str, Any]) -> pd.DataFrame:
     """One row for each entry of a list column."""
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    table = read(settings.load(), Filters(**filters), columns=chosen(["job_id", name])).combine_chunks()
+    known = [field.name for field in dataclasses.fields(Filters)]
+    if unknown := ", ".join(sorted(asked.keys() - {*known, "limit"})):
+        raise UsageError(f"{name}() has no filter {unknown}; it has: {', '.join(known)}, limit.")
+    filters, limit = Filters(**{key: asked[key] for key in asked if key != "limit"}), asked.get("limit")
+    table = read(settings.load(), filters, columns=chosen(["job_id", name]), limit=limit)
+    table = table.filter(pc.field("job_id").is_valid()).combine_chunks()
     lists = table[name]
     entries = pc.list_flatten(lists).combine_chunks()
     job_ids = table["job_id"].take(pc.list_parent_indices(lists))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from futurscam_lib.errors import UsageError
-from futurscam_lib.spreadsheet import guarded
+from futurscam_lib.spreadsheet import guarded, guarded_in_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,9 +31,6 @@ _FIRST_YEAR_OF_EXCEL: Final = 1900
 _NOT_GIVEN: Final = "NS"
 # What XML cannot hold, and what steers a terminal; tab and line ends stay.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-# What most texts are; to see that is quicker than to guard them.
-_HARMLESS: Final = re.compile(r"[^\W_][^;\t\r\n]*")
-_SEPARATORS: Final = re.compile("([;\t\r\n]+)")
 
 
 def write_csv(table: pa.Table, file: BinaryIO) -> None:
@@ -129,11 +126,7 @@ def _for_csv(cell: Any) -> str:
     if isinstance(cell, datetime):
         return _iso(cell)
     text = _text(cell)
-    if _HARMLESS.fullmatch(text):
-        return text
-    # A spreadsheet of a country that separates by semicolons begins a cell of its own after each of them.
-    pieces = _SEPARATORS.split(text)
-    return guarded("".join(guarded(piece) if place % 2 == 0 else piece for place, piece in enumerate(pieces)))
+    return guarded_in_csv(text)
 
 
 def _for_sheet(text: str) -> str:

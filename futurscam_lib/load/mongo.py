@@ -6,6 +6,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient
 from pymongo.errors import (
     BulkWriteError,
@@ -23,6 +24,8 @@ from futurscam_lib.load import local_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pymongo.database import Database
 
     from futurscam_lib.settings import Settings
 
@@ -71,6 +74,18 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
             client.close()
             raise
     return client
+
+
+def lenient(client: MongoClient[dict[str, Any]], name: str) -> Database[dict[str, Any]]:
+    """A database to read what other programs wrote, too: odd instants and texts break no answer.
+
+    Returns:
+        One that gives an instant outside of the years 1 to 9999 as `bson.DatetimeMS`, and what is no UTF-8 as \ufffd.
+    """
+    options = client.codec_options.with_options(
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+    )
+    return client.get_database(name, codec_options=options)
 
 
 @contextmanager

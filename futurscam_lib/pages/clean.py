@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import nh3
 
+from futurscam_lib.pages.ansi import COLOURS
 from futurscam_lib.show import is_inside
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def cleaned(html: str, *, own: str, linked: bool = False) -> str:
     """HTML that runs nothing and asks for nothing, whatever it was.
 
     Args:
-        html: Any text.
+        html: Any text. Its time grows with the square of how deep tags stand inside each other: see `nesting`.
         own: Beginning of the ids that stay; nobody who wrote the text can have known it. Empty: no id stays.
         linked: Whether links to files beside the page stay, too.
     """
@@ -107,8 +108,7 @@ def _filter(own: str, *, linked: bool) -> Callable[[str, str, str], str | None]:
 
 def _classes() -> dict[str, set[str]]:
     pygments: Any = import_module("pygments.token")
-    colours = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
-    ansi = {f"ansi-{colour}-{kind}" for colour in colours for kind in ("fg", "bg", "intense-fg", "intense-bg")}
+    ansi = {f"ansi-{colour}-{kind}" for colour in COLOURS for kind in ("fg", "bg", "intense-fg", "intense-bg")}
     code = {name for name in pygments.STANDARD_TYPES.values() if name}
     return {
         "span": {*code, *ansi, "ansi-bold", "ansi-italic", "ansi-underline"},

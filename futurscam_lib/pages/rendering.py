@@ -13,6 +13,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from futurscam_lib.nesting import DEEPEST, too_deep
+from futurscam_lib.pages.ansi import coloured
 from futurscam_lib.pages.clean import cleaned
 from futurscam_lib.scraps import MEDIA_TYPE
 
@@ -88,6 +90,7 @@ def _exporter(*, code: bool) -> Any:
         exclude_output_prompt=True,
     )
     exporter.register_filter("markdown2html", _markdown)
+    exporter.register_filter("ansi2html", coloured)
     exporter.register_filter("highlight_code", nbconvert.filters.Highlight2HTML(pygments_lexer="ipython3"))
     # What it would clean with a slower library is cleaned here, piece by piece and as a whole.
     exporter.register_filter("clean_html", _as_it_is)
@@ -112,6 +115,8 @@ def _markdown(source: str) -> str:
 
 def _closed(html: str, *, linked: bool = False) -> str:
     """One piece of HTML without what could swallow or open what stands around it: comments, tags left open, ids."""
+    if too_deep(html):
+        return f"<p>({len(html):,} characters of HTML, nested more than {DEEPEST} deep: not shown here)</p>"
     return cleaned(html, own="", linked=linked)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import re
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +16,7 @@ from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.audit.reviewing.period import kind_of
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import UsageError
-from futurscam_lib.files import write_atomically
+from futurscam_lib.files import read_bytes, write_atomically
 from futurscam_lib.pages.layout import page, part
 from futurscam_lib.pages.rendering import rendered
 from futurscam_lib.show import as_duration
@@ -27,16 +29,22 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.history import RunRecord
     from futurscam_lib.settings import Settings
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Raised when pages that are there have to be made again."""
 
-_HEAD: Final = 2000
 _KEY: Final = "futurscam-page"
 _NOTEBOOK: Final = "futurscam-notebook"
+_WHOLE: Final = "futurscam-whole"
+"""HMAC of the page, with the ledger's key where there is one."""
+_UNKNOWN: Final = "0" * 64
+_MAC: Final = re.compile(rb'<meta name="futurscam-whole" content="([0-9a-f]{64})">')
+_COMMAND: Final = re.compile("`([^`<>]+)`")
 
 
 def ensure(settings: Settings, run: RunRecord) -> Path:
-    """The page of a run, made where it is missing, or where the run or its notebook is not what it shows.
+    """The page of a run, made where it is missing, is not as it was made, or shows another run or notebook than it is.
+
+    Without a ledger's key, who knows how pages are made can still make one that passes: pages prove nothing.
 
     Args:
         settings: Of the home.
@@ -54,21 +62,16 @@ def ensure(settings: Settings, run: RunRecord) -> Path:
         raise UsageError(f"{run.run_id!r:.100} is not the name of a run, so there is no page for it.")
     target = settings.runs / name
     history = History.of(settings)
-    digest = _digest(history, run)
-    key = _key(run, digest)
-    if not _is_current(target, key):
+    digest = history.look(run).sha256
+    key, ledger_key = _key(run, digest), settings.ledger_key
+    secret = ledger_key.get_secret_value() if ledger_key else ""
+    if not _is_current(target, key, secret):
         target.parent.mkdir(parents=True, exist_ok=True)
         found = executed.read(run, history)
-        write_atomically(target, _page(run, found, redact=settings.redactor(), notes={_KEY: key, _NOTEBOOK: digest}))
+        notes = {_KEY: key, _NOTEBOOK: digest, _WHOLE: _UNKNOWN}
+        made = _page(run, found, redact=settings.redactor(), notes=notes)
+        write_atomically(target, made.replace(_whole(_UNKNOWN), _whole(_mac(made, secret)), 1))
     return target
-
-
-def _digest(history: History, run: RunRecord) -> str:
-    """SHA-256 of the notebook as it is now; empty where there is none to read."""
-    try:
-        return hashlib.sha256(history.path(run).read_bytes()).hexdigest()
-    except (OSError, UsageError):
-        return ""
 
 
 def _key(run: RunRecord, digest: str) -> str:
@@ -77,12 +80,25 @@ def _key(run: RunRecord, digest: str) -> str:
     return hashlib.sha256(json.dumps(made_from, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _is_current(target: Path, key: str) -> bool:
+def _is_current(target: Path, key: str, secret: str) -> bool:
     try:
-        with target.open("rb") as file:
-            return f'<meta name="{_KEY}" content="{key}">'.encode() in file.read(_HEAD)
+        made = read_bytes(target) if target.is_file() else b""
     except OSError:
         return False
+    whole = _MAC.search(made)
+    if whole is None or f'<meta name="{_KEY}" content="{key}">'.encode() not in made:
+        return False
+    blank = made.replace(whole[0], _whole(_UNKNOWN), 1)
+    return hmac.compare_digest(whole[1], _mac(blank, secret).encode())
+
+
+def _mac(page: bytes, secret: str) -> str:
+    """Of a page in which it is not yet known."""
+    return hmac.new(secret.encode(), page, hashlib.sha256).hexdigest()
+
+
+def _whole(mac: str) -> bytes:
+    return f'<meta name="{_WHOLE}" content="{mac}">'.encode()
 
 
 def _page(run: RunRecord, found: Executed, *, redact: Callable[[str], str], notes: dict[str, str]) -> bytes:
@@ -96,7 +112,7 @@ def _page(run: RunRecord, found: Executed, *, redact: Callable[[str], str], note
 
 def _header(run: RunRecord, found: Executed, failed: str, redact: Callable[[str], str]) -> str:
     facts = "".join(
-        f"<div><dt>{escape(name)}</dt><dd{_status(status)}>{escape(redact(text))}</dd></div>"
+        f"<div><dt>{escape(name)}</dt><dd{_status(status)}>{_with_commands(escape(redact(text)))}</dd></div>"
         for name, text, status in _facts(run, found)
     )
     error = f'<pre class="error">{escape(redact(run.error))}</pre>' if run.error else ""
@@ -105,6 +121,10 @@ def _header(run: RunRecord, found: Executed, failed: str, redact: Callable[[str]
         f'<nav aria-label="Review"><a href="../review.html">All runs</a>{jump}</nav>\n'
         f'<h1>Run {escape(run.run_id)}</h1>\n<dl class="facts">{facts}</dl>{error}'
     )
+
+
+def _with_commands(text: str) -> str:
+    return _COMMAND.sub(r"<code>\1</code>", text)
 
 
 def _status(word: str) -> str:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from futurscam_lib.errors import UsageError
 from futurscam_lib.run.imports import load
-from futurscam_lib.run.notebook_file import finish, part_path, place_status, plain
+from futurscam_lib.run.notebook_file import finish, part_path, place_status, plain, reopen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from nbformat import NotebookNode
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from futurscam_lib.redaction import Redactor
     from futurscam_lib.run.states import Job
 
-__all__ = ["GRACE", "HEARTBEAT", "Execution", "execute", "finish", "part_path", "unknown_parameters"]
+__all__ = ["GRACE", "HEARTBEAT", "Execution", "execute", "finish", "part_path", "reopen", "unknown_parameters"]
 
 HEARTBEAT: Final = timedelta(seconds=15)
 """How often the notebook is saved while a cell says nothing."""
@@ -49,7 +49,7 @@ class Execution:
             `SystemExit`, `KeyboardInterrupt`.
         error: Its message, redacted, at most 2,000 characters, without terminal colours.
         failed_cell: Index in `notebook` of the cell it happened in; None where it was in none.
-        notebook: The executed notebook, redacted, as the part file holds it.
+        notebook: The executed notebook, redacted, as it was saved last.
     """
 
     status: Literal["ok", "failed", "timed out"]
@@ -68,6 +68,7 @@ def execute(
     budget: timedelta,
     cwd: Path,
     kernel_env: Mapping[str, str],
+    saved: Callable[[NotebookNode], object] = id,
     progress: bool = False,
     heartbeat: timedelta = HEARTBEAT,
     grace: timedelta = GRACE,
@@ -87,6 +88,8 @@ def execute(
             seconds that ending a kernel takes.
         cwd: Folder that the kernel works in.
         kernel_env: Environment variables of the kernel, besides those of this process.
+        saved: Called with the executed notebook as it was saved last, also where this raises; not called where
+            none was.
         progress: Show a bar and papermill's log on stderr.
         heartbeat: How often the part is saved while a cell says nothing.
         grace: How long a cell may take to stop when the budget is used up; then its kernel is killed.
@@ -124,16 +127,20 @@ def execute(
             cwd=cwd,
             env=dict(kernel_env),
         )
-        load("papermill").execute_notebook(
-            source,
-            None,  # papermill gets no path: saving is the engine's, and no path goes through str.format.
-            parameters=dict(parameters),
-            engine_name=supervision.ENGINE,
-            kernel_name="python3",
-            language="python",
-            progress_bar=progress,
-            job=job,
-        )
+        try:
+            load("papermill").execute_notebook(
+                source,
+                None,  # papermill gets no path: saving is the engine's, and no path goes through str.format.
+                parameters=dict(parameters),
+                engine_name=supervision.ENGINE,
+                kernel_name="python3",
+                language="python",
+                progress_bar=progress,
+                job=job,
+            )
+        finally:
+            if job.notebook.cells:
+                saved(job.notebook)
     verdict = job.verdict
     error = redact(plain(verdict.error))[:_ERROR_LENGTH]
     return Execution(verdict.status, redact(verdict.error_name), error, job.failed_cell, job.notebook)

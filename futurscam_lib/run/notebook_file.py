@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import filecmp
 import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.files import move_if_absent, write_atomically
+from futurscam_lib.files import move_if_absent, replace, sweep, write_atomically
 from futurscam_lib.run.imports import load
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def error_output(name: str, message: str) -> NotebookNode:
     return output
 
 
-def finish(part: Path, final: Path, *, status: str, headline: str) -> str:
+def finish(part: Path, final: Path, *, status: str, headline: str, notebook: NotebookNode | None = None) -> str:
     """Close the notebook of a run that has ended, or of one that was killed, and give it its final name.
 
     Args:
@@ -78,28 +79,47 @@ def finish(part: Path, final: Path, *, status: str, headline: str) -> str:
         final: Its name from now on.
         status: How the run ended: `ok`, `failed`, `timed out`, `crashed`; goes into `metadata.futurscam`.
         headline: The same for a person, plain text without secrets; becomes the first cell.
+        notebook: What the process that supervised the run has of it; it stays as it is. None: that process is gone,
+            and `part` is all there is, which anybody may have changed.
 
     Returns:
         SHA-256 of the final file, hex.
 
     Raises:
         FileExistsError: `final` exists; both files are as they were.
-        FileNotFoundError: There is no `part`.
-        ValueError: `part` is not a notebook; it is as it was.
+        FileNotFoundError: There is no `part`, and no `notebook`.
+        ValueError: It is not a notebook; `part` is as it was.
+        OSError: See `files.write_atomically`.
     """
     if final.exists():
         msg = f"{final} exists and is not overwritten; {part.name} stays beside it."
         raise FileExistsError(msg)
-    notebook = _notebook(part.read_bytes(), part)
-    notebook.metadata["futurscam"] = {"status": status}
-    for cell in notebook.cells:
-        _close(cell, notebook, status)
-    place_status(notebook, headline)
-    data = to_bytes(notebook)
+    # Through bytes from memory, too: it is a copy then, and what is written is what a reader gets.
+    closed = _notebook(part.read_bytes() if notebook is None else to_bytes(notebook), part)
+    closed.metadata["futurscam"] = {"status": status}
+    for cell in closed.cells:
+        _close(cell, closed, status)
+    place_status(closed, headline)
+    data = to_bytes(closed)
     _notebook(data, part)
     write_atomically(part, data)
     move_if_absent(part, final)
     return hashlib.sha256(data).hexdigest()
+
+
+def reopen(part: Path, final: Path) -> None:
+    """Take back the last step of `finish` after a kill that left its run without an end, so that it can be done again.
+
+    Where both files are there and differ, no run left the final one: both stay, and `finish` refuses.
+
+    Raises:
+        OSError: A file could not be renamed or removed.
+    """
+    sweep(part)
+    if final.exists() and not part.exists():
+        replace(final, part)
+    elif final.exists() and filecmp.cmp(final, part, shallow=False):
+        final.unlink()  # It had two names for a moment.
 
 
 def _notebook(data: bytes, part: Path) -> NotebookNode:

@@ -14,7 +14,7 @@ from futurscam_lib import clock, scraps, settings
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
-from futurscam_lib.files import replace, sweep
+from futurscam_lib.files import sweep
 from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
 from futurscam_lib.run import engine, facts, narrate
 from futurscam_lib.run.lock import RunLock
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
+
+    from nbformat import NotebookNode
 
     from futurscam_lib.audit.ledger import Entry
     from futurscam_lib.settings import Settings
@@ -146,6 +148,7 @@ class _Supervised:
         self._watermark = Watermark(configured.watermark_file)
         self._notebook = configured.notebook(NOTEBOOK)
         self._output = configured.runs / f"{started:%Y-%m}" / f"{run_id}.ipynb"
+        self._saved: list[NotebookNode] = []
 
     def run(self, kernel_env: Mapping[str, str], *, progress: bool) -> Result:
         self._check()
@@ -170,6 +173,7 @@ class _Supervised:
                 budget=self._settings.run_budget - spent,
                 cwd=self._settings.home,
                 kernel_env={**kernel_env, settings.HOME: str(self._settings.home), SUPERVISED: self._run_id},
+                saved=self._saved.append,
                 progress=progress,
             )
             narrate.executed(execution.notebook)
@@ -218,11 +222,12 @@ class _Supervised:
         hour_back = self._started - self._settings.first_run
         known = self._ledger.last_watermark()
         first = min(hour_back, known) if known else hour_back
+        because = "the last watermark in the ledger" if first == known else "a first run"
         _log.warning(
             "no watermark",
             file=str(self._settings.watermark_file),
-            reading_from=clock.to_people(first),
-            because="the last watermark in the ledger" if first == known else "a first run",
+            reading_from=clock.to_people(self._request.since or first),
+            because="asked for" if self._request.since else because,
         )
         if not self._request.dry_run:
             self._append("first-run", watermark=clock.to_text(first))
@@ -247,14 +252,10 @@ class _Supervised:
             _log.warning("crashed run found", run_id=entry.run_id, started=entry.at)
 
     def _finish_notebook_of(self, entry: Entry) -> dict[str, str]:
-        final = self._settings.runs / str(entry.facts["notebook"])
-        part = engine.part_path(final)
         about = {"notebook": str(entry.facts["notebook"])}
-        sweep(part)
-        if final.exists():
-            # Killed after it was closed and before the ledger said so: the end that it tells of never came.
-            part.unlink(missing_ok=True)
-            replace(final, part)
+        final = self._settings.runs / about["notebook"]
+        part = engine.part_path(final)
+        engine.reopen(part, final)
         try:
             return about | {"notebook_sha256": engine.finish(part, final, status="crashed", headline=_CRASHED)}
         except (OSError, ValueError) as error:
@@ -263,16 +264,21 @@ class _Supervised:
     def _give_up(self, before: datetime, error: BaseException) -> None:
         """The notebook could not be executed, read or saved: that is an end, too."""
         instant = clock.to_text(before)
-        told = {"status": "failed", "error": str(error), "error_name": type(error).__name__}
+        told: dict[str, Any] = {"status": "failed", "error": str(error), "error_name": type(error).__name__}
+        told |= {"dry_run": self._request.dry_run, "watermark": {"before": instant, "after": instant}}
         seconds = round(time.monotonic() - self._clock, 3)
         headline = f"Failed: {self._redact(str(error)) or type(error).__name__}\nThe watermark stays at {instant}."
-        with suppress(OSError, ValueError):  # What keeps the notebook from being closed is the error itself, mostly.
-            told["notebook_sha256"] = self._finish("failed", headline)
-        self._append("end", **told, seconds=seconds, watermark={"before": instant, "after": instant})
+        if self._saved:
+            with suppress(OSError, ValueError):  # What keeps it from being closed is the error itself, mostly.
+                told["notebook_sha256"] = self._finish("failed", headline)
+        self._append("end", **told, seconds=seconds)
         _log.info("watermark stays", at=instant)
 
     def _finish(self, status: str, headline: str) -> str:
-        return engine.finish(engine.part_path(self._output), self._output, status=status, headline=headline)
+        """Close the notebook as this process knows it: on the disk, anybody may have changed it since."""
+        part = engine.part_path(self._output)
+        engine.reopen(part, self._output)  # Ctrl+C may have come when it had just been closed.
+        return engine.finish(part, self._output, status=status, headline=headline, notebook=self._saved[-1])
 
     def _parameters(self, watermark: datetime) -> dict[str, str | float | bool]:
         request = self._request

@@ -8,6 +8,8 @@ from typing import Final
 
 import nh3
 
+from futurscam_lib.nesting import too_deep
+
 # Control characters other than tab and line feed say nothing to a reader and steer a terminal; the line and
 # paragraph separators and the bidirectional overrides can make text look like other text.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -24,6 +26,9 @@ _OTHER_TAGS: Final = {
     *("link", "main", "meta", "object", "script", "section", "style", "svg", "title", "video"),
 }
 _MARKUP: Final = re.compile(rf"<(?:/?(?:{'|'.join(sorted(_TAGS | _OTHER_TAGS))})(?=[\s/>])[^<>]*>|!--)", re.IGNORECASE)
+_ANY_TAG: Final = re.compile(r"</?[a-z!?][^<>]*>", re.IGNORECASE)
+_LONG: Final = 20_000
+"""Characters; what is shorter is cleaned in a moment, however deep its tags stand."""
 _ABSOLUTE: Final = re.compile(r"\s*(https?://|mailto:|tel:)", re.IGNORECASE)
 
 
@@ -55,6 +60,9 @@ def clean_html(html: str) -> str:
     """HTML in which nothing runs, loads or styles: a short list of tags, links to http, https, mailto and tel."""
     if not _HARMLESS.fullmatch(html):
         html = _UNWANTED.sub("", html)
+    if len(html) > _LONG and too_deep(html):
+        # To clean it would take minutes, at each run anew: its words are kept, without tags.
+        html = markup.escape(markup.unescape(_ANY_TAG.sub(" ", html)), quote=False)
     return _CLEANER.clean(html).strip()
 
 

@@ -13,6 +13,7 @@ from futurscam_lib.audit import executed
 from futurscam_lib.audit.differences import CellDifference, Difference, between
 from futurscam_lib.audit.history import History
 from futurscam_lib.audit.notebook_diff import notebook_diff
+from futurscam_lib.commands import run_told
 from tests.made_runs import PACKAGES, counts
 from tests.made_runs import executed as made_notebook
 
@@ -52,7 +53,7 @@ def test_the_same_again(made: MadeRuns) -> None:
 
 
 def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
-    """Parameters, status, counts per source and closed missions, each with both sides; zeros are no news."""
+    """Parameters, status, counts per source and closed missions, each with both sides; 0 was counted."""
     one = {"folder": counts(inserted=2, rejected=1), "boond": counts()}
     failures = {"boond": {"error": "RetryLater", "message": "no answer"}}
     made.add(T0, parameters=SAME, sources=one, closed=2)
@@ -72,11 +73,45 @@ def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
         ("status", "error", None, "SourceFailed"),
         ("status", "failure of boond", None, "RetryLater"),
         ("counts", "folder: extracted", 3, 2),
-        ("counts", "folder: rejected", 1, None),
-        ("counts", "boond: extracted", None, 4),
-        ("counts", "boond: stale", None, 4),
-        ("counts", "closed", 2, None),
+        ("counts", "folder: rejected", 1, 0),
+        ("counts", "boond: extracted", 0, 4),
+        ("counts", "boond: stale", 0, 4),
+        ("counts", "closed", 2, 0),
     }
+
+
+def test_a_run_that_left_no_counts(made: MadeRuns) -> None:
+    """What was not counted is told apart from what was 0, and differs from 0 in nothing."""
+    made.add(T0, parameters=SAME, sources={"folder": counts(inserted=2), "boond": counts()}, closed=1)
+    made.add(T0 + HOUR, parameters=SAME, sources={"folder": counts(inserted=2)}, closed=1)
+    made.add(T0 + 2 * HOUR, parameters=SAME, status="crashed")
+
+    assert found(compared(made, made.made[0], made.made[1])) == set()
+    differences = compared(made, made.made[0], made.made[2])
+    assert {one for one in found(differences) if one[0] == "counts"} == {
+        ("counts", "folder: extracted", 2, None),
+        ("counts", "folder: inserted", 2, None),
+        ("counts", "closed", 1, None),
+    }
+    shown = run_told.differences_text(differences).splitlines()
+    assert next(line.split()[-2:] for line in shown if "folder: inserted" in line) == ["2", "-"]
+
+
+def test_a_schema_that_holds_no_words(made: MadeRuns) -> None:
+    """A scrap that somebody's notebook made may hold lists and objects where kinds of fields belong."""
+    for hour, kind in enumerate((["text"], {"a": 0})):
+        made.add(T0 + hour * HOUR, parameters=SAME, scraps={"schema": {"fields": {"x": kind, "y": hour}}})
+
+    differences = compared(made)
+
+    assert found_as_text(differences) == {("x", "['text']", "{'a': 0}"), ("y", "0", "1")}
+    line = next(line for line in run_told.differences_text(differences).splitlines() if " y " in f" {line} ")
+    assert line.split()[-2:] == ["0", "1"]
+
+
+def found_as_text(differences: Differences) -> set[tuple[str, str, str]]:
+    """The facts, of which some have no hash."""
+    return {(one.name, str(one.first), str(one.second)) for one in differences.facts}
 
 
 def test_what_they_ran_on(made: MadeRuns) -> None:

@@ -112,6 +112,27 @@ def test_a_notebook_that_went_rightly(made: MadeRuns) -> None:
     assert "left none" in of(made, none).state
 
 
+def test_what_a_killed_run_left_is_proven_only_since_it_was_found(made: MadeRuns) -> None:
+    """Whoever changed it before the next run came has its hash in the ledger, too; a change after that shows."""
+    path = made.path(made.add(T0, status="crashed"))
+
+    left = of(made)
+    assert (left.genuine, left.path) == (None, path)
+    assert "It is what the next run found at 2026-11-02 09:00:00" in left.state
+    assert "between the crash and then" in left.state
+
+    path.write_bytes(path.read_bytes().replace(b"RetryLater", b"Nothing"))
+    assert of(made).genuine is False
+
+
+@pytest.mark.parametrize("status", ["unfinished", "failed"])
+def test_where_there_is_no_file_no_path_is_named(made: MadeRuns, status: str) -> None:
+    """As after a run that was killed before its notebook was saved once."""
+    made.add(T0, status=status, notebook=b"")
+
+    assert (of(made).path, of(made).state) == (None, "The run left none.")
+
+
 def test_a_path_out_of_the_runs_is_not_followed(made: MadeRuns) -> None:
     """What the ledger says cannot have another file of the machine read."""
     facts = {"notebook": "../../.env", "parameters": {}}

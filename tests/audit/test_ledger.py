@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -23,8 +24,14 @@ from hypothesis import strategies as st
 from futurscam_lib.audit import entry as entry_module
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit import ledger as module
+from futurscam_lib.audit import lines
 from futurscam_lib.audit.ledger import Entry, Ledger
+from futurscam_lib.audit.seal import Seal
 from futurscam_lib.errors import OperatorMustAct, RetryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
 
 T0 = datetime(2026, 11, 23, 12, 5, 1, 223_000, tzinfo=UTC)
 RUN = "20261123T120501Z-3f9a1c"
@@ -95,7 +102,7 @@ def test_reading_backwards_does_not_depend_on_the_blocks(
 ) -> None:
     """Lines shorter and longer than a block, blocks that end on a newline or beside it."""
     entries = [append(ledger, "end", text="x" * (number * 37 % 400)) for number in range(12)]
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(lines, "_BLOCK", block)
 
     assert list(ledger.backwards()) == entries[::-1]
 
@@ -202,7 +209,7 @@ def test_a_long_line_is_not_copied_once_a_block(ledger: Ledger, monkeypatch: pyt
     """A tail of many blocks is read in steps that grow; in steps of one block this would take hours."""
     path_of(ledger).parent.mkdir()
     path_of(ledger).write_bytes(b"\0" * 4_000_000)
-    monkeypatch.setattr(module, "_BLOCK", 8)
+    monkeypatch.setattr(lines, "_BLOCK", 8)
 
     assert list(ledger.backwards()) == []
 
@@ -290,6 +297,141 @@ def test_nothing_is_appended_to_a_changed_end(ledger: Ledger) -> None:
     with pytest.raises(OperatorMustAct, match="line 1"):
         append(ledger, "end")
     assert path_of(ledger).read_bytes() == changed
+
+
+@pytest.mark.parametrize("seal", [None, Seal("a key of more than sixteen letters")], ids=["no key", "a key"])
+@pytest.mark.parametrize("torn", [b"", b'{"at"'])
+def test_a_change_anywhere_stops_the_next_run(ledger: Ledger, seal: Seal | None, torn: bytes) -> None:
+    """What a run begins with looks at every line, names the one that was changed, and writes nothing."""
+    ledger = Ledger(path_of(ledger), seal=seal)
+    for number in range(6):
+        append(ledger, "end", number=number)
+    whole = path_of(ledger).read_bytes()
+    ledger.check_all()
+
+    changed = whole.replace(b'"number":2', b'"number":7') + torn
+    path_of(ledger).write_bytes(changed)
+    ledger.check()
+    for look in (Ledger.check_all, lambda one: one.heal(at=T0)):
+        with pytest.raises(OperatorMustAct, match="line 3: the hash does not fit"):
+            look(ledger)
+    assert path_of(ledger).read_bytes() == changed
+
+
+def test_a_seal_taken_off_a_line_stops_the_next_run(ledger: Ledger) -> None:
+    """As verification does, though the last line's seal vouches for what that line says."""
+    ledger = Ledger(path_of(ledger), seal=Seal("a key of more than sixteen letters"))
+    entries = [append(ledger, "end", number=number) for number in range(4)]
+    raw = [entry_module.line_of(replace(one, mac="" if one.seq == 2 else one.mac)) for one in entries]
+    path_of(ledger).write_bytes(b"\n".join(raw) + b"\n")
+
+    ledger.check()
+    with pytest.raises(OperatorMustAct, match="line 2: it is not sealed with the key"):
+        ledger.heal(at=T0)
+
+
+def test_a_line_that_is_not_the_one_its_head_names_stops_the_next_run(ledger: Ledger) -> None:
+    """Also where the head is far behind, as it may be."""
+    append(ledger, "end", number=0)
+    behind = heads.path_of(path_of(ledger)).read_bytes()
+    path_of(ledger).unlink()
+    heads.path_of(path_of(ledger)).unlink()
+    for number in range(4):
+        append(ledger, "end", number=number + 1)
+    heads.path_of(path_of(ledger)).write_bytes(behind)
+
+    with pytest.raises(OperatorMustAct, match="line 1 is not the one that had been written"):
+        ledger.heal(at=T0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"seq":-5,"hash":"x","mac":""}',
+        b'{"seq":0,"hash":"x","mac":""}',
+        b'{"seq":1,"hash":1,"mac":""}',
+        b'{"seq":1,"hash":"x","mac":"","more":1}',
+    ],
+)
+def test_a_head_that_is_none(ledger: Ledger, content: bytes) -> None:
+    """What this software never writes there is not believed."""
+    append(ledger, "start")
+    heads.path_of(path_of(ledger)).write_bytes(content)
+
+    with pytest.raises(OperatorMustAct, match=r"ledger\.head is not the head of a ledger"):
+        append(ledger, "end")
+    assert len(list(ledger.entries())) == 1
+
+
+def folder_at(path: Path) -> None:
+    """A folder in place of a file."""
+    path.unlink()
+    path.mkdir()
+
+
+def pipe_at(path: Path) -> None:
+    """A pipe that nobody writes to."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("put", [folder_at, *([pipe_at] if hasattr(os, "mkfifo") else [])])
+@pytest.mark.parametrize("is_head", [False, True], ids=["ledger", "head"])
+def test_what_is_no_file_in_its_place(ledger: Ledger, put: Callable[[Path], None], *, is_head: bool) -> None:
+    """Nothing waits for a pipe, and the operator is told which place it is."""
+    append(ledger, "start")
+    place = heads.path_of(path_of(ledger)) if is_head else path_of(ledger)
+    put(place)
+    faults: list[lines.Fault] = []
+    end = lines.EndCheck(path_of(ledger), None)
+    for number, entry in lines.read_lines(path_of(ledger), faults.append):
+        end.see(number, entry)
+
+    said = "is not the head of a ledger" if is_head else "it is no file"
+    assert said in [*faults, *end.faults()][0].what
+    looks: list[Callable[[], object]] = [ledger.check, lambda: append(ledger, "end"), lambda: ledger.heal(at=T0)]
+    if not is_head:
+        looks += [lambda: list(ledger.entries()), lambda: list(ledger.backwards()), ledger.unfinished]
+    for look in looks:
+        with pytest.raises(OperatorMustAct, match=said) as caught:
+            look()
+        assert place.name in str(caught.value)
+    assert not place.is_file()
+
+
+@pytest.mark.parametrize("place", ["line", "head", "lock"])
+def test_a_full_disk_is_for_the_operator(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """At the line, of which a part may be written, or at its head: what stood stands, and the next try goes on."""
+    append(ledger, "start")
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def part(file: BinaryIO, begin: int, data: bytes) -> None:
+        file.seek(begin)
+        file.write(data[:20])
+        raise full
+
+    def fail(*_: object, **__: object) -> None:
+        raise full
+
+    with monkeypatch.context() as broken:
+        if place == "line":
+            broken.setattr(module, "_put", part)
+        elif place == "head":
+            broken.setattr(heads, "write_atomically", fail)
+        else:
+            broken.setattr(FileLock, "acquire", fail)
+        with pytest.raises(OperatorMustAct, match="could not be written") as caught:
+            append(ledger, "end")
+
+    assert "No space left on device" in str(caught.value)
+    assert "Make room" in str(caught.value)
+    append(ledger, "reset")
+    ledger.check_all()
+    middle = {"line": ["healed"], "head": ["end"], "lock": []}[place]
+    assert [entry.event for entry in ledger.entries()] == ["start", *middle, "reset"]
 
 
 class _Status(StrEnum):
@@ -441,7 +583,7 @@ def test_a_start_without_its_end_is_unfinished(ledger: Ledger) -> None:
 
 
 def test_the_search_for_unfinished_runs_stops_where_all_earlier_ones_are_marked(ledger: Ledger) -> None:
-    """It does not read the whole history: a change far back does not stop a run from starting."""
+    """It does not read the whole history; that a run starts with nothing changed far back is for `heal`."""
     for number in range(10):
         append(ledger, "start", str(number))
         append(ledger, "end", str(number))
@@ -452,21 +594,22 @@ def test_the_search_for_unfinished_runs_stops_where_all_earlier_ones_are_marked(
         list(ledger.entries())
 
 
-def test_the_last_watermark_is_that_of_the_last_success_or_reset(ledger: Ledger) -> None:
-    """Failures, crashes and entries without one are passed over."""
+def test_the_last_watermark_is_the_one_that_was_told_last(ledger: Ledger) -> None:
+    """By whatever run, reset or first run; those that tell none, or nothing readable, and dry runs are passed over."""
     hours = [(T0 + timedelta(hours=number)).isoformat() for number in range(6)]
-    append(ledger, "start", watermark={"before": hours[5]})
-    append(ledger, "end", status="failed", watermark={"before": hours[4], "after": hours[5]})
+    append(ledger, "start", parameters={"dry_run": True}, watermark={"before": hours[5]})
+    append(ledger, "end", dry_run=True, status="ok", watermark={"before": hours[5], "after": hours[5]})
+    append(ledger, "crashed")
     assert ledger.last_watermark() is None
 
-    append(ledger, "first-run", watermark={"before": None, "after": hours[0]})
-    assert ledger.last_watermark() == T0
-
-    append(ledger, "end", status="ok", watermark={"before": hours[0], "after": hours[2]})
-    append(ledger, "end", status="ok", watermark={"before": hours[2], "after": None})
-    append(ledger, "crashed")
-    append(ledger, "end", status="timed out", watermark={"before": hours[2], "after": hours[3]})
-    assert ledger.last_watermark() == T0 + timedelta(hours=2)
-
-    append(ledger, "reset", watermark=hours[1])
-    assert ledger.last_watermark() == T0 + timedelta(hours=1)
+    for number, (event, told) in enumerate(
+        [
+            ("start", {"before": hours[0]}),
+            ("first-run", hours[1]),
+            ("end", {"before": hours[1], "after": hours[2]}),
+            ("reset", {"before": None, "after": hours[3]}),
+        ]
+    ):
+        append(ledger, event, status="failed", watermark=told)
+        append(ledger, "end", watermark="yesterday")
+        assert ledger.last_watermark() == T0 + timedelta(hours=number)

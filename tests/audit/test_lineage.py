@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from futurscam_lib import transform
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
     from tests.made_runs import MadeRuns
 
+CONNECT = mongo.connect
 HOSTILE = "<script>alert(1)</script> \x1b]0;owned\x07 \u202e=1+1"
 
 
@@ -340,6 +343,41 @@ def test_every_name_that_people_use(world: World) -> None:
         told(world, "JP2")
 
 
+def test_names_in_another_letter_case(world: World) -> None:
+    """Where nothing is called just so, capitals do not count; where several are, they are listed; spaces never do."""
+    load(
+        world,
+        record(post("JP060001", number={"numberFormatted": "Réf-1"})),
+        record(post("jp7")),
+        record(post("JP7")),
+        record(post("Gone")),
+        record(post("Refused", name=None)),
+        record(b"{", origin="broken.json"),
+    )
+    world.collections.rfps.delete_one({"job_id": "Gone"})
+    world.collections.rfps.insert_one({"reference": "FOREIGN-1", "roleTitle": "Theirs"})
+    world.collections.rfps.update_one({"job_id": "JP060001"}, {"$set": {"_etl.source_id": "Source-1"}})
+
+    for name in ("jp060001", "  JP060001\n", " jp060001 ", "RÉF-1", "source-1"):
+        assert told(world, name).job_id == "JP060001"
+    assert told(world, " jp7 ").job_id == "jp7"
+    assert (told(world, "gone").state, told(world, "REFUSED").state) == ("removed", "rejected")
+    foreign = told(world, "foreign-1")
+    assert (foreign.state, foreign.job_id, foreign.rejects) == ("foreign", "", [])
+    with pytest.raises(UsageError, match=r"Several missions are called 'Jp7'(?s:.*)  (jp7|JP7)  Red\n  (jp7|JP7)  Red"):
+        told(world, "Jp7")
+    for unknown in ("Ref-1", "jp06000", "  "):
+        with pytest.raises(UsageError, match="was never seen"):
+            told(world, unknown)
+
+
+def test_a_name_with_spaces_around_it(world: World) -> None:
+    """Somebody's file may be called so; it is found as it is called."""
+    load(world, record(b"{", origin=" broken.json "))
+
+    assert told(world, " broken.json ").state == "rejected"
+
+
 def test_what_never_became_a_document(world: World) -> None:
     """A reject tells its reason, how often and when, its payload, and whether something later resolved it."""
     load(world, record(b"{", origin="broken.json"))
@@ -444,6 +482,58 @@ def test_documents_that_others_made_or_removed(world: World) -> None:
     assert (foreign.state, [step.kind for step in foreign.steps]) == ("foreign", ["now"])
     assert "no `_etl` of ours" in text(foreign)
     assert foreign.as_dict()["document"]["odd"] == "nan"
+
+
+ODD = (None, "", "x", 5, 5.0, True, [], ["job-1"], {}, {"at": 1}, T0, DatetimeMS(10**15), ObjectId())
+FIELDS = (
+    *("job_id", "reference", "roleTitle", "isActive", "conditions", "publishedAt", "_etl", "_etl.source"),
+    *("_etl.source_id", "_etl.raw_id", "_etl.version", "_etl.transform_version", "_etl.run_id", "_etl.first_run_id"),
+    *("_etl.first_seen_at", "_etl.content_hash", "_etl.closed", "_etl.closed.at", "_etl.closed.run_id"),
+    "_etl.closed.reason",
+)
+
+
+def test_documents_that_were_edited_whatever_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another program puts in place of a field, the story is told, for people and as JSON."""
+    load(world, record(post(publicationInfo={"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()})))
+    load(world)
+    (good,) = world.collections.rfps.find({})
+    assert good["_etl"]["closed"]["reason"], "closed, so that its fields are there to be edited"
+    monkeypatch.setattr("futurscam_lib.load.mongo.connect", CONNECT)
+
+    for field in FIELDS:
+        for value in ODD:
+            world.collections.rfps.replace_one({}, good)
+            world.collections.rfps.update_one({}, {"$set": {field: value}})
+            story = lineage.why(world.settings, "job-1", now=world.now)
+            assert text(story)
+            assert json.dumps(story.as_dict(), allow_nan=False)
+
+
+def test_an_instant_that_python_does_not_have(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year after 9999 in a document is shown as what another program wrote."""
+    load(world, record(post()))
+    world.collections.rfps.update_one({}, {"$set": {"publishedAt": DatetimeMS(10**15)}})
+    monkeypatch.setattr("futurscam_lib.load.mongo.connect", CONNECT)
+
+    (change,) = lineage.why(world.settings, "job-1", now=world.now).steps[-1].changes
+
+    assert (change.field, change.after, change.why) == ("publishedAt", DatetimeMS(10**15), "edited")
+
+
+def test_a_document_of_another_program_that_has_no_job_id(world: World) -> None:
+    """It is told by its reference, alone and beside others, and is not given the rejects that tell no job."""
+    load(world, record(b"{", origin="broken.json"))
+    for job in ({}, {"job_id": None, "_etl": {"source_id": "S"}}, {"job_id": ["a"]}, {"job_id": ""}):
+        world.collections.rfps.delete_many({})
+        world.collections.rfps.insert_one({"reference": "FOREIGN-1", "roleTitle": "x", **job})
+        story = told(world, "FOREIGN-1")
+        assert (story.state, story.job_id, story.rejects) == ("foreign", "", [])
+        assert text(story).startswith("FOREIGN-1  x\n")
+    world.collections.rfps.insert_one({"job_id": "job-1", "reference": "FOREIGN-1", "roleTitle": "y"})
+    for asked in ("FOREIGN-1", "foreign-1"):
+        with pytest.raises(UsageError, match=r"Several missions are called"):
+            told(world, asked)
 
 
 def test_a_payload_that_is_no_longer_kept(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,3 +168,35 @@ def test_nothing_goes_where_the_ledger_was_changed(old: MadeRuns) -> None:
     with pytest.raises(OperatorMustAct, match="line 1"):
         done(old)
     assert there(old) == old.made
+
+
+def test_what_was_removed_is_told_in_a_sentence(old: MadeRuns) -> None:
+    """No empty table stands before it, and links to the pages that went are told of, where there may be any."""
+    again = "`futurscam review`"
+    assert repr(done(old, dry_run=True)).startswith("Would be removed: 3 notebooks (0.0 MB), 2026-")
+    assert again not in repr(done(old, dry_run=True))
+
+    (old.settings.runs / "review.html").write_text("")
+    text = repr(done(old))
+    assert text.startswith("Removed; the ledger keeps what they were: 3 notebooks")
+    assert again in text
+    assert repr(done(old)) == "No notebook was removed."
+
+
+def test_a_notebook_that_no_run_wrote_is_kept(old: MadeRuns) -> None:
+    """The ledger of somebody else names one outside of the runs: it is told, and the others go all the same."""
+    ledger = Ledger.of(old.settings)
+    outside = old.settings.home / "x.html"
+    outside.write_text("")
+    (old.settings.runs / "html").mkdir()
+    (old.settings.runs / "y.ipynb").write_text("")
+    for notebook in ("../x.ipynb", "y.ipynb"):
+        facts = {"status": "ok", "notebook": notebook, "notebook_sha256": hashlib.sha256().hexdigest()}
+        for event in ("start", "end"):
+            ledger.append(event, at=NOW - 40 * DAY, run_id="../../x", facts=facts)
+
+    pruned = done(old)
+    assert pruned.kept == {"../x.ipynb": "it is not in the folder of the runs: see futurscam runs verify"}
+    assert len(there(old)) == 3
+    assert not (old.settings.runs / "y.ipynb").exists()
+    assert outside.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -42,9 +43,9 @@ def hourly(made: MadeRuns, hours: Sequence[float], **more: Any) -> list[str]:
     return [made.add(T0 + hour * HOUR, **more) for hour in hours]
 
 
-def looked_at(made: MadeRuns, *, now: datetime, days: float = 7) -> Review:
+def looked_at(made: MadeRuns, *, now: datetime, days: float = 7, pages: bool = True) -> Review:
     """The review of the made runs, as of `now`."""
-    return Review(made.settings, days=days, now=now)
+    return Review(made.settings, days=days, now=now, pages=pages)
 
 
 def missing(made: MadeRuns, *, now: datetime, days: float = 7) -> list[str]:
@@ -76,7 +77,7 @@ def test_an_hour_without_a_run_is_missing(made: MadeRuns) -> None:
     assert found.counts()["missing hours"] == 4
     row = found.calendar.tables[0].rows[0]
     assert [str(cell) for cell in row[9:20]] == [
-        *("ok", "ok", "ok", "missing", "ok", "ok", "missing", "missing", "ok", "missing", "")
+        *("ok", "ok", "ok", "none", "ok", "ok", "none", "none", "ok", "none", "")
     ]
 
 
@@ -207,7 +208,6 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
 
     told = {(one.what, one.run.run_id) for one in found.found if one.run}
     assert told == {
-        ("notebook changed", names[0]),
         ("notebook torn", names[0]),
         ("notebook missing", names[1]),
         ("notebook changed", names[2]),
@@ -219,7 +219,17 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
     text = next(one.text for one in found.found if one.run and one.run.run_id == contradicting)
     assert "9 inserted" in text
     assert f"that of '{names[2]}'" in text
-    assert len(found.findings.rows) == found.counts()["findings"] == 7
+    torn = next(one.text for one in found.found if one.what == "notebook torn")
+    assert "cannot be read as a notebook: it is no JSON (unexpected end of data" in torn
+    assert "was changed after the run: its SHA-256 begins with" in torn
+    assert len(found.findings.rows) == found.counts()["findings"] == 6
+
+
+@pytest.mark.parametrize("data", [b'{"cells": 5}', b"[]", b"{}", b'{"cells": [5]}', b'{"cells": [{"outputs": 5}]}'])
+def test_json_that_is_no_notebook_is_told_in_words(data: bytes) -> None:
+    """Not with the error that reading it ran into."""
+    with pytest.raises(ValueError, match=r"^it is JSON, but not as notebooks hold it$"):
+        summary_in(data)
 
 
 def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: MadeRuns) -> None:
@@ -267,6 +277,7 @@ def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: Ma
 
     assert whats(found)[0] == "ledger changed"
     assert "line 3" in found.found[0].text
+    assert found.found[0].text.endswith("line by line: futurscam runs verify")
     assert [run.run_id for run in found.period.runs] == [*made.made[:1:-1], made.made[0]]
     assert "ledger changed" in repr(found.findings)
 
@@ -362,12 +373,48 @@ def test_dry_runs_count_no_records(made: MadeRuns) -> None:
 
     frame = found.records.to_frame().set_index("source")
     assert frame.loc["folder", ["runs", "inserted", "rejected", "of these failed"]].tolist() == [3, 6, 2, 0]
-    assert frame.loc["boond", ["runs", "updated", "of these failed"]].tolist() == [1, 1, 1]
-    assert frame.loc["total", ["runs", "extracted"]].tolist() == [3, 9]
+    assert frame.loc["boond", ["runs", "updated", "of these failed"]].tolist() == [2, 1, 1]
+    assert frame.loc["total", ["runs", "extracted", "of these failed"]].tolist() == [3, 9, 1]
     assert found.rejects.to_frame().iloc[0].tolist()[:4] == ["missing id", 4, 2, last]
     assert found.unknown_words.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
     assert column(found.records_by_run, "source") == ["folder", "boond", "folder"]
     assert found.records_picture().description.endswith("(UTC). 2026-11-02: 7")
+
+
+def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns) -> None:
+    """The total says how many runs failed as the glance does, whatever made them fail, and however many sources did."""
+    both = {name: {"error": "RetryLater", "message": "-"} for name in ("folder", "boond")}
+    made.add(T0)
+    made.add(T0 + HOUR, status="failed", failures=both)
+    made.add(T0 + 2 * HOUR, status="failed", error="MongoDB did not answer.", sources={}, counts={})
+    made.add(T0 + 3 * HOUR, status="crashed")
+    made.add(T0 + 4 * HOUR, status="failed", parameters={"dry_run": True})
+
+    found = looked_at(made, now=T0 + 4.5 * HOUR)
+
+    told = {row[0]: row[1:3] for row in found.records.rows}
+    assert told["total"] == (4, 3)
+    assert told["boond"] == (1, 1)
+    assert found.counts()["failed"] == 3
+
+
+def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
+    """When each last gave something, also before the period; nothing where it never did, as far as is known."""
+    silent = {name: counts() for name in ("folder", "boond", "imap_mail")}
+    made.add(T0 - 30 * HOUR, sources={**silent, "boond": counts(unchanged=1)})
+    made.add(T0, sources={**silent, "folder": counts(inserted=1)})
+    made.add(T0 + HOUR, sources={**silent, "imap_mail": counts(inserted=1)}, parameters={"dry_run": True})
+    made.add(T0 + 2 * HOUR, sources=silent)
+
+    table = looked_at(made, now=T0 + 3 * HOUR, days=1).records
+
+    assert table.columns[-1] == "last gave something (UTC)"
+    assert {row[0]: row[-1] for row in table.rows} == {
+        "boond": T0 - 30 * HOUR,
+        "folder": T0,
+        "imap_mail": None,
+        "total": T0,
+    }
 
 
 def test_durations_name_the_longest(made: MadeRuns) -> None:
@@ -449,7 +496,7 @@ def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
     hourly(made, [0, 1])
     made.watermark += 2 * HOUR
     hourly(made, [4])
-    made.watermark -= 3 * HOUR
+    made.watermark -= HOUR / 2
     hourly(made, [5])
 
     found = looked_at(made, now=T0 + 5.5 * HOUR)
@@ -461,6 +508,68 @@ def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
     asked = "futurscam run --since 2026-11-02T09:05:00.001000+00:00 --until 2026-11-02T11:05:00.001000+00:00"
     assert gap.text.endswith(asked)
     assert asked in repr(found.watermark)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["through its overlap", "as the finding asked for"])
+def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> None:
+    """The review says which one did, as `runs verify` does."""
+    hourly(made, [0, 1])
+    window = {"since": clock.to_text(made.watermark), "until": None}
+    made.watermark += HOUR / 10
+    reader = made.add(T0 + 2 * HOUR, **({} if later else {"window": window}))
+    if later:
+        assert "watermark gap" in whats(looked_at(made, now=T0 + 3 * HOUR))
+        window["until"] = clock.to_text(T0 + 2 * HOUR)
+        reader = made.add(T0 + 3 * HOUR, window=window, parameters={"until": window["until"]})
+
+    found = looked_at(made, now=T0 + 4 * HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "gap, read", "moved by 2 runs"]
+    assert f"What lies between was read by {reader}." in repr(found.watermark)
+    assert "1 place(s)" in found.watermark.notes[0]
+    assert "watermark gap" not in whats(found)
+
+
+def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> None:
+    """Forward over a file that could not be read: asked for until a run has read it."""
+    hourly(made, [0])
+    left, to = made.watermark, T0 + 1.5 * HOUR
+    facts = {"watermark": {"before": None, "after": clock.to_text(to)}}
+    Ledger(made.settings.ledger_file).append("reset", at=to, run_id="reset-x", facts=facts)
+    made.watermark = to
+    hourly(made, [2])
+    text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
+    assert text.startswith("It could not be read before. Forward: what the sources changed in between is not read.")
+    assert text.endswith(f"--since {clock.to_text(left)} --until {clock.to_text(to)}")
+
+    reader = made.add(T0 + 3 * HOUR, window={"since": clock.to_text(left), "until": None})
+    text = column(looked_at(made, now=T0 + 4 * HOUR).watermark, "more")[1]
+    assert text == f"It could not be read before. Forward: what lies between was read by {reader}."
+
+
+def test_a_dry_run_is_no_change_of_the_watermark(made: MadeRuns) -> None:
+    """One before the first real run begins an hour back, wherever the watermark will be."""
+    standing = made.watermark
+    made.watermark = standing + HOUR
+    made.add(T0 - HOUR / 2, parameters={"dry_run": True})
+    made.watermark = standing
+    hourly(made, [0, 1])
+
+    assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved by 2 runs"]
+
+
+def test_a_first_run_that_passed_time_over_shows(made: MadeRuns) -> None:
+    """As one of an earlier version did after nothing but runs that had failed."""
+    made.add(T0 - 5 * HOUR, status="failed")
+    made.watermark += 3 * HOUR
+    facts = {"watermark": clock.to_text(made.watermark)}
+    Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
+    hourly(made, [0])
+
+    found = looked_at(made, now=T0 + HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "first run", "gap"]
+    assert "watermark gap" in whats(found)
 
 
 def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None:
@@ -521,19 +630,41 @@ def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[di
 
     table = looked_at(made, now=T0 + 2 * HOUR).by_hand
 
-    assert table.rows == [(T0, "interactive-1", 2, 1, T0 + HOUR)]
+    assert table.rows == [(T0, "interactive-1", 2, 1, 0, T0 + HOUR)]
 
 
-def test_a_database_that_does_not_answer_is_a_note(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two tables say so, asked once; all others are there."""
+def test_what_was_closed_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Also of a run that loaded nothing, and beside what the same run loaded; what the runner closed is not."""
+    run_id = "20261102T080500Z-aaaaaa"
+    closed = [("interactive-1", T0), ("interactive-1", T0 + HOUR), ("interactive-2", T0 - HOUR), (run_id, T0)]
+    closed.append(("interactive-3", T0 - 30 * 24 * HOUR))
+    for number, (by, at) in enumerate(closed):
+        about = {"closed": {"run_id": by, "at": at, "reason": "deadline"}}
+        rfp(database, f"a{number}", run_id=run_id, seen=T0 - 20 * HOUR, _etl=about)
+    rfp(database, "b", run_id="interactive-2", seen=T0)
+
+    table = looked_at(made, now=T0 + 2 * HOUR).by_hand
+
+    assert table.rows == [
+        (T0, "interactive-1", 0, 0, 2, T0 + HOUR),
+        (T0 - HOUR, "interactive-2", 1, 1, 1, T0),
+    ]
+    assert "missions closed" in repr(table)
+
+
+def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once, and two tables say that they do not know, asked once; all others are there."""
     hourly(made, range(3))
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
 
     found = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
 
-    assert found.publication.notes[-1].startswith("MongoDB could not be asked: MongoDB did not answer")
-    assert found.by_hand.notes[-1] == found.publication.notes[-1]
+    for table in (found.publication, found.by_hand):
+        assert "Not known. MongoDB could not be asked: MongoDB did not answer" in repr(table)
+        assert "None." not in repr(table)
+    assert whats(found) == ["MongoDB not asked"]
+    assert found.as_dict()["unanswered"].startswith("MongoDB could not be asked")
     assert len(found.runs.rows) == 3
 
 
@@ -548,8 +679,8 @@ def test_an_empty_home_is_reviewed(home: Settings) -> None:
     assert repr(found).startswith("2026-10-26 08:05 until 2026-11-02 08:05 UTC")
 
 
-@pytest.mark.parametrize("days", [0, -1, 3661, float("nan"), float("inf")])
-def test_days_that_cannot_be_reviewed_are_refused(home: Settings, days: float) -> None:
+@pytest.mark.parametrize("days", [0, -1, 3661, float("nan"), float("inf"), "7", None])
+def test_days_that_cannot_be_reviewed_are_refused(home: Settings, days: Any) -> None:
     """Before anything is read."""
     with pytest.raises(UsageError, match="cannot be reviewed"):
         Review(home, days=days, now=T0)
@@ -561,8 +692,32 @@ def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
 
     assert len(review(1, until="2026-11-02T10:00:00Z").period.runs) == 2
     assert review(3660).period.runs[0].run_id == made.made[-1]
-    with pytest.raises(UsageError, match="until"):
-        review(1, until="yesterday")
+    for until in ("yesterday", "0001-01-01"):
+        with pytest.raises(UsageError, match="until"):
+            review(1, until=until)
+    assert len(review(60, until="1970-03-02").period.runs) == 0
+
+
+def test_in_a_notebook_runs_lead_to_what_they_left(made: MadeRuns) -> None:
+    """Every link of every table, as seen from `notebooks`; a run whose notebook is not there leads nowhere."""
+    odd = {"reject_reasons": {"missing id": 1}, "oddities": {"a: b": 1}, "sources": {"folder": counts(inserted=1)}}
+    gone, moved = hourly(made, [0, 1], **odd)
+    failed = made.add(T0 + 2 * HOUR, status="failed", seconds=9, **odd)
+    made.path(gone).unlink()
+    facts = {"notebook": "../x.ipynb", "parameters": {}}
+    Ledger(made.settings.ledger_file).append("start", at=T0 + 2.1 * HOUR, run_id="outside", facts=facts)
+    (made.settings.home / "x.ipynb").write_bytes(b"{}")
+    found = looked_at(made, now=T0 + 3 * HOUR, pages=False)
+
+    names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
+    shown = {name: getattr(found, name) for name in names}
+    leading = {name for name, one in shown.items() if "href=" in one._repr_html_()}
+    hrefs = {href for one in shown.values() for href in re.findall('href="([^"]*)"', one._repr_html_())}
+
+    assert hrefs == {f"../runs/2026-11/{name}.ipynb" for name in (moved, failed)}
+    assert leading == set(names) - {"records", "publication", "by_hand"}
+    assert column(found.runs, "run") == ["outside", failed, moved, gone]
+    assert 'data-status="failed" style' in found.runs._repr_html_()
 
 
 def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
@@ -572,6 +727,7 @@ def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
     told = orjson.loads(orjson.dumps(looked_at(made, now=T0 + HOUR).as_dict()))
 
     assert told["since"] == "2026-10-26T09:05:00.000000+00:00"
+    assert told["unanswered"] == ""
     assert told["counts"]["failed"] == 1
     assert told["findings"][0] == {
         "what": "failed",

@@ -108,7 +108,10 @@ def test_nothing_to_list(made: MadeRuns) -> None:
     """A home without runs, and a filter that none passes, are told; JSON is an empty list."""
     assert said("list") == "No run yet.\n"
     made.add(T0)
-    assert said("list", "--source", "fax").startswith("No run is like that")
+    assert said("list", "--source", "fax") == (
+        "No run was to read a source 'fax'; sources are: folder, graph_mail, imap_mail, boond.\n"
+    )
+    assert said("list", "--source", "boond").startswith("No run is like that")
     assert said("list", "--source", "fax", "--json") == "[]\n"
     assert said("list", "--source", "fax", "--csv").count("\n") == 1
     with pytest.raises(UsageError, match="either"):

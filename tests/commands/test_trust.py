@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from futurscam_lib import cli, clock
+from futurscam_lib.audit import entry as entries
+from futurscam_lib.audit import head as heads
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.watermark import Watermark
 
@@ -78,9 +81,45 @@ def test_seal(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "something else is wrong" in str(CliRunner().invoke(cli.app, ["runs", "seal"]).exception)
     foreign.unlink()
 
-    assert "Sealed from line 7 on" in futurscam("seal").stdout
+    assert "Sealed from line 7 on, and by it all before, which no key had sealed." in futurscam("seal").stdout
     assert futurscam("verify").exit_code == 0
     assert KEY not in futurscam("verify").output + log.settings.ledger_file.read_text("utf-8")
+
+
+def test_seal_writes_the_head_that_old_ledgers_lack(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of before there were heads takes a key; one that was sealed has lost its head to somebody."""
+    head = log.settings.ledger_file.with_name("ledger.head")
+    head.unlink()
+    monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
+    assert futurscam("verify").exit_code == 4
+    assert futurscam("seal").exit_code == 0
+    assert futurscam("verify").exit_code == 0
+
+    head.unlink()
+    monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", f"another {KEY}")
+    refused = CliRunner().invoke(cli.app, ["runs", "seal"])
+    assert "something else is wrong" in str(refused.exception)
+    assert "is missing" in str(refused.exception)
+
+
+def test_seal_with_the_key_that_it_has(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written where nothing is wrong; and where a line is not sealed, that is not made right by it."""
+    monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
+    assert futurscam("seal").exit_code == 0
+    whole = log.settings.ledger_file.read_bytes()
+    refused = CliRunner().invoke(cli.app, ["runs", "seal"])
+    assert "sealed with this key already" in str(refused.exception)
+    assert log.settings.ledger_file.read_bytes() == whole
+
+    # Somebody without the key goes on where the chain ends, with a seal that looks like one.
+    last = entries.read_entry(whole.splitlines()[-1])
+    chained = entries.chained(last, event="reset", run_id="x", at=clock.now(), facts={})
+    forged = replace(chained, mac="0" * 64)
+    log.settings.ledger_file.write_bytes(whole + entries.line_of(forged) + b"\n")
+    heads.write(log.settings.ledger_file, forged.seq, forged.hash, seal=None)
+    refused = CliRunner().invoke(cli.app, ["runs", "seal"])
+    assert "that key is not new, and line 8: it is not sealed with this key" in str(refused.exception)
+    assert futurscam("verify").exit_code == 4
 
 
 def test_prune(log: MadeRuns) -> None:

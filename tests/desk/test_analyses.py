@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING, Any, cast
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -256,9 +257,192 @@ def test_whatever_a_post_says_stays_text(database: Mongo, text: str) -> None:
             assert answer.png.startswith(b"\x89PNG")
 
 
+TAKEN = (
+    *(
+        "skill",
+        "in all",
+        "all",
+        "language",
+        "missions",
+        "level",
+        "region",
+        "job_id",
+        "row_0",
+        "col_0",
+        "still",
+        "known",
+    ),
+    *("source", "company", "provider", "seniority", "currency", "kind", "first", "both", "share", "50%", "0", "nan"),
+    *(
+        analyses.NOT_SAID,
+        analyses.OTHERS,
+        f'"{analyses.OTHERS}"',
+        f'""{analyses.NOT_SAID}',
+        "not\xa0said",
+        " others\t",
+        "None",
+        "<NA>",
+        "",
+    ),
+)
+
+
+def named(number: int, name: str | None) -> dict[str, Any]:
+    """A mission in which all that a table may count by has this name."""
+    made = document(f"{number}", seniority=name, serviceProvider=name, roleTitle=name, reference=name)
+    made["company"] |= dict.fromkeys(("name", "department", "city", "region"), name)
+    made["conditions"]["dailyRate"]["currency"] = name
+    made["skills"] = [{"name": one, "seniority": name} for one in ("SQL", name) if one is not None]
+    made["languages"] = [{"language": one, "level": name} for one in ("Dutch", name) if one is not None]
+    made["_etl"]["source"] = name
+    return made
+
+
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(st.sampled_from((*TAKEN, None)), min_size=1, max_size=12))
+def test_a_name_may_be_that_of_a_column_or_of_a_bucket(database: Mongo, names: list[str | None]) -> None:
+    """Every answer shows itself in each way; no heading comes twice, and a table has a cell for each."""
+    database.RFP.delete_many({})
+    database.RFP.insert_many([named(number, name) for number, name in enumerate(names)])
+
+    for answer in every_answer():
+        assert repr(answer)
+        if isinstance(answer, Table):
+            assert answer._repr_html_()
+            assert len(set(answer.columns)) == len(answer.columns) == answer.to_frame().shape[1]
+            assert {len(row) for row in answer.rows} <= {len(answer.columns)}
+    missions = rfps()
+    assert sum(row[1] for row in analyses.overview(missions, now=NOW).rows) == len(names)
+    (sql,) = (row for row in analyses.open_missions(missions, skills(), now=NOW).rows if row[0] == "SQL")
+    assert sum(sql[1:-1]) == sql[-1] == len(names)
+    (dutch,) = (row for row in analyses.languages_asked(languages()).rows if row[0] == "Dutch")
+    assert sum(dutch[1:-1]) == dutch[-1] == len(names)
+
+
+def test_a_region_called_like_a_bucket_is_counted_for_itself(database: Mongo) -> None:
+    """It stands between quotes, and so does one called like a heading; the bucket keeps its name."""
+    regions = ["others", "others", '"others"', "not\xa0said", None, None, None, "skill", "in all", "all"]
+    database.RFP.insert_many([document(f"{n}", company__region=name) for n, name in enumerate(regions)])
+
+    table = analyses.open_missions(rfps(), skills(), now=NOW)
+
+    assert list(table.columns)[1:4] == ['"others"', '""others""', '"in all"']
+    assert list(table.columns)[4:] == ['"not said"', '"skill"', "all", "not said", "in all"]
+    assert cells(table)[0] == ["Python", 2, 1, 1, 1, 1, 1, 3, 10]
+    assert [row[0] for row in analyses.who_posts(rfps().assign(company=rfps()["region"]), now=NOW).rows][:2] == [
+        "not said",
+        "others",
+    ]
+
+
+def test_a_post_with_thousands_of_levels_makes_no_thousands_of_columns(database: Mongo) -> None:
+    """The levels that are rare are counted as others."""
+    endless = [{"language": f"language {number}", "level": f"level {number}"} for number in range(5_000)]
+    database.RFP.insert_many([document("a", languages=endless), document("b")])
+
+    table = analyses.languages_asked(languages())
+
+    assert len(table.columns) == 1 + 8 + 1 + 1
+    assert sum(sum(row[1:-1]) for row in table.rows) == 5_001
+
+
+def test_frames_put_together_count_as_one(database: Mongo) -> None:
+    """Their rows are numbered from 0 twice; the answers are those of the same missions in one frame."""
+    parts = {"boond": "RFP", "folder": "Tender"}
+    for number in range(6):
+        name = list(parts)[number % 2]
+        database.RFP.insert_one(document(f"{number}", __source=name, isActive=number < 3, company__name=parts[name]))
+    both = pd.concat([rfps(source="folder"), rfps(source="boond")])
+    asked, whole = skills(), rfps()
+
+    for answer in (analyses.overview, analyses.who_posts, analyses.closing_next, analyses.recent):
+        assert repr(answer(both, now=NOW)) == repr(answer(whole, now=NOW))
+    assert repr(analyses.open_missions(both, asked, now=NOW)) == repr(analyses.open_missions(whole, asked, now=NOW))
+    twice = pd.concat([asked, asked])
+    assert repr(analyses.open_missions(both, twice, now=NOW)) == repr(analyses.open_missions(whole, asked, now=NOW))
+    assert repr(analyses.skill_pairs(twice)) == repr(analyses.skill_pairs(asked))
+    parts_spoken = [languages(source=name) for name in parts]
+    assert repr(analyses.languages_asked(pd.concat(parts_spoken))) == repr(analyses.languages_asked(languages()))
+    for spread in (analyses.daily_rates, analyses.lead_times, analyses.lead_time_picture):
+        assert repr(spread(both)) == repr(spread(whole))
+    assert [(row[0], row[2]) for row in analyses.overview(both, now=NOW).rows] == [("boond", 2), ("folder", 1)]
+
+
+def test_the_frequent_skills_are_those_of_most_missions(database: Mongo) -> None:
+    """One post that names two hundred skills three times each does not push out a pair of two missions."""
+    noise = [{"name": f"skill {number}"} for number in range(analyses._MOST_SKILLS)] * 3
+    pair = [{"name": "x"}, {"name": "y"}]
+    database.RFP.insert_many([document("a", skills=noise), document("b", skills=pair), document("c", skills=pair)])
+
+    assert cells(analyses.skill_pairs(skills())) == [["x", "y", 2, 100]]
+
+
+def test_what_belongs_to_no_mission_counts_nowhere(database: Mongo) -> None:
+    """Rows without a job_id are not taken for those of one another."""
+    database.RFP.insert_many([document("a", skills=[{"name": "Rust"}]), document("b"), document("c")])
+    missions, asked, spoken = rfps(), skills(), languages()
+    for frame in (missions, asked, spoken):
+        frame.loc[frame["job_id"] != "c", "job_id"] = pd.NA
+
+    assert cells(analyses.open_missions(missions, asked, now=NOW)) == [["Python", 1, 1], ["SQL", 1, 1]]
+    assert cells(analyses.languages_asked(spoken)) == [["Dutch", 1, 1]]
+    assert cells(analyses.skill_pairs(asked)) == []
+
+
+@pytest.mark.parametrize("last", [date(1, 1, 1), date(1900, 1, 1), date(9999, 12, 31)])
+def test_dates_far_off_are_no_trouble(database: Mongo, last: date) -> None:
+    """Of a mission, and of the day that counts as today."""
+    at = datetime.combine(last, time(), tzinfo=UTC)
+    odd = document("b", publishedAt=at, deadlineAt=at, __changed_at=at, __first_seen_at=at)
+    database.RFP.insert_many([document("a"), odd])
+
+    assert all(map(repr, every_answer()))
+    for ask in (analyses.overview, analyses.closing_next, analyses.recent, analyses.who_posts):
+        assert repr(ask(rfps(), now=at))
+
+
 def test_the_day_that_counts_as_today() -> None:
     """What is given, or the present; anything else is told."""
     assert analyses.moment("2026-11-24T10:30:00Z") == NOW
-    assert abs(analyses.moment() - clock.now()) < timedelta(minutes=1)
-    with pytest.raises(UsageError, match="'today' is not an instant"):
+    for present in ("", " ", None):
+        assert abs(analyses.moment(present) - clock.now()) < timedelta(minutes=1)
+    east = timezone(timedelta(hours=5))
+    assert analyses.moment(NOW.replace(tzinfo=None)) == analyses.moment(NOW.astimezone(east)) == NOW
+    assert analyses.moment(pd.Timestamp("2026-11-24T10:30")) == NOW
+    assert analyses.moment(NOW.astimezone(east)).utcoffset() == timedelta(0)
+    assert analyses.moment(NOW.date()) == datetime.combine(NOW, time(), tzinfo=UTC)
+    with pytest.raises(UsageError, match="now: 'today' is not an instant"):
         analyses.moment("today")
+    with pytest.raises(UsageError, match="not within the years 1 to 9999"):
+        analyses.moment(datetime(1, 1, 1, tzinfo=east))
+    for odd in (pd.NaT, 7, ["2026-11-24"]):
+        with pytest.raises(UsageError, match="now takes an instant like"):
+            analyses.moment(cast("Any", odd))
+
+
+def test_now_is_utc_where_it_names_no_offset(database: Mongo) -> None:
+    """As everywhere else; the notes, too, tell it in UTC."""
+    database.RFP.insert_one(document("a"))
+    missions, asked = rfps(), skills()
+    east = NOW.astimezone(timezone(timedelta(hours=5)))
+
+    for ask in (analyses.overview, analyses.closing_next, analyses.recent, analyses.who_posts):
+        assert {repr(ask(missions, now=now)) for now in (NOW.replace(tzinfo=None), east)} == {
+            repr(ask(missions, now=NOW))
+        }
+    assert repr(analyses.open_missions(missions, asked, now=east)) == repr(
+        analyses.open_missions(missions, asked, now=NOW)
+    )
+    assert len(analyses.still_open(missions, now=NOW.replace(tzinfo=None))) == 1
+
+
+def test_how_many_days_are_recent(database: Mongo) -> None:
+    """More than there were since the year 1 are all; what is no number from 0 is told."""
+    database.RFP.insert_one(document("a"))
+
+    for many in (8e5, 1e300, float("inf")):
+        assert len(analyses.recent(rfps(), now=NOW, days=many).rows) == 1
+        assert len(analyses.recent(rfps(), now=pd.Timestamp(NOW), days=many).rows) == 1
+    for odd in (float("nan"), "7", None, -1, timedelta(days=7)):
+        with pytest.raises(UsageError, match="days takes a number from 0, not"):
+            analyses.recent(rfps(), now=NOW, days=cast("Any", odd))

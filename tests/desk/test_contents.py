@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import ntpath
 import os
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -20,7 +22,6 @@ from futurscam_lib.desk.contents import DeskFiles
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from pathlib import Path
 
 RUN = "runs/2026-11/20261123T132501Z-3f9a1c.ipynb"
 NOTEBOOK = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# One run", id="title")]))
@@ -28,6 +29,7 @@ MODEL = {"type": "notebook", "content": nbformat.reads(NOTEBOOK, as_version=4)}
 PARTS = (
     "runs",
     "RUNS",
+    "demo",
     "2026-11",
     "20261123T132501Z-3f9a1c.ipynb",
     "notebooks",
@@ -47,13 +49,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeskFiles:
     """A project, and a home elsewhere with one executed notebook."""
     # Where Jupyter keeps which notebooks are trusted.
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
-    log, notebooks = tmp_path / "home" / "runs", tmp_path / "project" / "notebooks"
-    for folder in (log / "2026-11", notebooks, tmp_path / "project" / "runs"):
-        folder.mkdir(parents=True)
+    return made_in(tmp_path)
+
+
+def made_in(folder: Path) -> DeskFiles:
+    """The same below any folder."""
+    log, notebooks = folder / "home" / "runs", folder / "project" / "notebooks"
+    for one in (log / "2026-11", notebooks, folder / "project" / "runs"):
+        one.mkdir(parents=True)
     (log / RUN.removeprefix("runs/")).write_text(NOTEBOOK, "utf-8")
     (log / "ledger.jsonl").write_text("{}\n", "utf-8")
     (notebooks / "etl.ipynb").write_text(NOTEBOOK, "utf-8")
-    return files_of(tmp_path / "project", log)
+    return files_of(folder / "project", log)
 
 
 def files_of(root: Path, log: Path) -> DeskFiles:
@@ -162,6 +169,51 @@ def test_a_folder_above_the_log_is_not_moved(tmp_path: Path, files: DeskFiles) -
     assert got(inside.save(MODEL, "home/new.ipynb"))["path"] == "home/new.ipynb"
 
 
+def test_any_folder_that_holds_a_ledger_is_a_log(files: DeskFiles, tmp_path: Path) -> None:
+    """The demo's home lies inside the project, and so may others; its files besides the log are as ever."""
+    log = tmp_path / "project" / "demo" / "runs"
+    (log / "2026-11").mkdir(parents=True)
+    (log / "2026-11" / "x.ipynb").write_text(NOTEBOOK, "utf-8")
+    (log / "2026-11" / "torn.ipynb").write_bytes(b'{"cells": [')
+    (log / "2026-11" / ".~torn.ipynb").write_text(NOTEBOOK, "utf-8")
+    (log / "ledger.jsonl").write_text("{}\n", "utf-8")
+    (tmp_path / "project" / "notebooks" / "link").symlink_to(log, target_is_directory=True)
+    before = fingerprint(log)
+
+    assert {one["writable"] for one in got(files.get("demo/runs"))["content"]} == {False}
+    assert got(files.get("demo"))["writable"]
+    assert not got(files.get("demo/runs/2026-11/x.ipynb"))["writable"]
+    with pytest.raises(HTTPError, match="Unreadable Notebook"):
+        got(files.get("demo/runs/2026-11/torn.ipynb"))
+    for path in ("demo/runs/2026-11/x.ipynb", "demo/runs/new.ipynb", "demo/runs", "notebooks/link/2026-11/x.ipynb"):
+        assert refused(files.save(MODEL, path)), path
+        assert refused(files.delete(path)), path
+        assert refused(files.rename(path, "notebooks/r2")), path
+    assert refused(files.rename("demo", "demo2"))
+    assert refused(files.delete("demo"))
+    assert fingerprint(log) == before
+    assert got(files.copy("demo/runs/2026-11/x.ipynb", "notebooks"))["path"] == "notebooks/x.ipynb"
+    assert got(files.save(MODEL, "demo/new.ipynb"))["writable"]
+
+
+def test_no_folder_is_made_a_log_by_mistake(files: DeskFiles, tmp_path: Path) -> None:
+    """A ledger that is copied beside notebooks would lock them; one in the folder of the desk itself locks nothing."""
+    text = {"type": "file", "format": "text", "content": "x"}
+    for asked in (
+        files.copy("runs/ledger.jsonl", "notebooks"),
+        files.copy("notebooks/etl.ipynb", "notebooks/ledger.jsonl"),
+        files.save(text, "notebooks/ledger.jsonl"),
+        files.rename("notebooks/etl.ipynb", "notebooks/ledger.jsonl"),
+    ):
+        with pytest.raises(HTTPError, match="would make its folder an audit log"):
+            got(asked)
+    assert got(files.copy("runs/ledger.jsonl", "notebooks/copy.jsonl"))["path"] == "notebooks/copy.jsonl"
+
+    (tmp_path / "project" / "ledger.jsonl").touch()
+    (tmp_path / "ledger.jsonl").touch()
+    assert got(files.save(MODEL, "notebooks/new.ipynb"))["writable"]
+
+
 def test_letters_of_another_case_are_the_same_folder_on_windows(
     files: DeskFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,11 +244,16 @@ def test_reading_a_torn_notebook_mends_nothing(files: DeskFiles, tmp_path: Path)
     any_path,
     any_path,
 )
-def test_whatever_is_asked_the_log_stays(files: DeskFiles, tmp_path: Path, what: str, path: str, other: str) -> None:
+@pytest.mark.usefixtures("files")  # Its data folder of Jupyter, for all examples.
+def test_whatever_is_asked_the_log_stays(tmp_path: Path, what: str, path: str, other: str) -> None:
     """Any request about any paths leaves the log as it was, byte by byte."""
-    log, link, hidden = tmp_path / "home" / "runs", tmp_path / "project" / "link", tmp_path / "project" / "runs"
-    if not link.is_symlink():
-        link.symlink_to(log, target_is_directory=True)
+    # What one example leaves must not be there for the next.
+    here = Path(tempfile.mkdtemp(dir=tmp_path))
+    files, project = made_in(here), here / "project"
+    log, hidden, demo = here / "home" / "runs", project / "runs", project / "demo" / "runs"
+    demo.mkdir(parents=True)
+    (demo / "ledger.jsonl").write_text("{}\n", "utf-8")
+    (project / "link").symlink_to(log, target_is_directory=True)
     text = {"type": "file", "format": "text", "content": "x"}
     asked = {
         "save": lambda: files.save(MODEL, path),
@@ -210,7 +267,7 @@ def test_whatever_is_asked_the_log_stays(files: DeskFiles, tmp_path: Path, what:
         "restore": lambda: files.restore_checkpoint("checkpoint", path),
         "forget": lambda: files.delete_checkpoint("checkpoint", path),
     }
-    before = fingerprint(log), fingerprint(hidden)
+    before = fingerprint(log), fingerprint(hidden), fingerprint(demo)
     with suppress(HTTPError, OSError):  # Refused, or about something that is not there.
         asyncio.run(asked[what]())
-    assert (fingerprint(log), fingerprint(hidden)) == before
+    assert (fingerprint(log), fingerprint(hidden), fingerprint(demo)) == before

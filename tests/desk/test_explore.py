@@ -67,11 +67,11 @@ def test_it_runs_on_nothing(home: Settings) -> None:
 
 
 def test_its_parameters_choose(home: Settings, database: Database[dict[str, Any]]) -> None:
-    """Source, publication and words are those of the first cell."""
+    """Source, publication and words are those of the first cell; a skill counts once a mission."""
     database.RFP.insert_many(
         [
             document("a", reference="JP1", __source="boond"),
-            document("b", reference="JP2", roleTitle="Tester", __source="boond"),
+            document("b", reference="JP2", roleTitle="Tester", __source="boond", skills=[{"name": "SQL"}] * 3),
             document("c", reference="JP3"),
         ]
     )
@@ -83,3 +83,4 @@ def test_its_parameters_choose(home: Settings, database: Database[dict[str, Any]
     assert "JP2" not in shown["search"]
     assert "JP2" in shown["recent"]
     assert "JP3" not in shown["recent"]
+    assert shown["skills"] == "Skills asked for by most missions. Python: 1, SQL: 2"

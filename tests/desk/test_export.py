@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import stat
 import subprocess
 import sys
 import unicodedata
@@ -14,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+import bson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bson.raw_bson import RawBSONDocument
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -59,6 +62,9 @@ ATTACKS = [
     "a;=1+1",
     "a\n=1+1",
     'a";=1+1',
+    'a;"=1+1',
+    'a; ""\u200b"=1+1;x',
+    'a\n"=1+1\tx',
     "<r><t>x</t></r>",
     "<r/></is></c><c r='A2'><f>1+1</f></c><c><is></r>",
     "_x003D_1+1",
@@ -115,7 +121,7 @@ def begins_a_formula(cell: str) -> bool:
 @hypothesis_settings(deadline=None)
 @example(text="-")
 def test_no_text_begins_a_formula_in_csv(text: str) -> None:
-    """Neither read with commas, as it is written, nor with semicolons, as a Belgian Excel does."""
+    """Read with commas, as it is written, no cell is one, and all of the text is there."""
     file = io.BytesIO()
     writers.write_csv(pa.table({"a": ["x"], "title": [text], "b": ["y"]}), file)
     written = file.getvalue().decode("utf-8-sig")
@@ -123,10 +129,28 @@ def test_no_text_begins_a_formula_in_csv(text: str) -> None:
     _, (_, cell, _) = csv.reader(io.StringIO(written, newline=""))
 
     assert not begins_a_formula(cell)
-    for line in re.split(r"[\r\n]", written):
-        assert not any(begins_a_formula(piece.strip('"')) for piece in line.split(";"))
     kept = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]", "", text)
     assert cell.replace("'", "") == kept.replace("'", "")
+
+
+@given(rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=3))
+@hypothesis_settings(deadline=None)
+@example(rows=[("x", "Dev;\"=cmd|' /C calc'!A0;x", "y")])
+@example(rows=[("x", 'Dev;"=HYPERLINK(A1)', "y")])
+@example(rows=[("x", 'Dev\t"=1+1\tx', "y")])
+@example(rows=[("x", 'Dev\n"=1+1\tx', "y"), ('"=1+1', 'a";', '"";=1')])
+def test_no_cell_begins_a_formula_whatever_separates_cells(rows: list[tuple[str, str, str]]) -> None:
+    """The file parsed again with each of the separators that spreadsheets take: also where quotes mean other cells."""
+    file = io.BytesIO()
+    columns = zip(*rows, strict=True)
+    writers.write_csv(pa.table(dict(zip("abc", [pa.array(column) for column in columns], strict=True))), file)
+    written = file.getvalue().decode("utf-8-sig")
+
+    for separator in (",", ";", "\t"):
+        for row in csv.reader(io.StringIO(written, newline=""), delimiter=separator):
+            for cell in row:
+                visible = "".join(char for char in cell if char.isprintable() and not char.isspace())
+                assert unicodedata.normalize("NFKC", visible[:1]) not in {"=", "+", "-", "@"}, (separator, cell)
 
 
 def test_numbers_dates_and_flags_stay_what_they_are_in_csv() -> None:
@@ -339,6 +363,87 @@ def test_a_file_that_is_there_is_left_unless_forced(database: Mongo, tmp_path: P
     export(str(file), "--force")
     assert file.read_bytes().startswith(b"\xef\xbb\xbfjob_id,")
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["mine.CSV"]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_link_stays_one_and_its_file_is_replaced(database: Mongo, tmp_path: Path) -> None:
+    """As with any program that writes through a link, also one to a file that is not there yet."""
+    database.RFP.insert_one(document("a"))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.csv").symlink_to("folder/big.csv")
+
+    made = export(str(tmp_path / "link.csv"))
+    with pytest.raises(UsageError, match=r"big\.csv is there already"):
+        export(str(tmp_path / "link.csv"))
+    (tmp_path / "folder" / "big.csv").write_text("old")
+    export(str(tmp_path / "link.csv"), "--force")
+
+    assert made.stdout == f"1 RFP written to {tmp_path / 'folder' / 'big.csv'}\n"
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "folder" / "big.csv").read_bytes().startswith(b"\xef\xbb\xbfjob_id,")
+    assert {one.name for one in tmp_path.iterdir()} <= {"folder", "link.csv", "home"}
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    """A pipe, as a stand-in for the devices that a test must not name; and a link that leads to itself."""
+    socket_or_pipe, circle = tmp_path / "rfps.csv", tmp_path / "circle.csv"
+    circle.symlink_to(circle)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(socket_or_pipe)
+        with pytest.raises(UsageError, match=r"is a device, a pipe or the like, and no file; for stdout give -"):
+            export(str(socket_or_pipe), "--force")
+        assert stat.S_ISFIFO(socket_or_pipe.lstat().st_mode)
+
+    with pytest.raises(UsageError, match="and no file"):
+        export(str(circle), "--force")
+    assert circle.is_symlink()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_name_as_long_as_a_file_can_have(database: Mongo, tmp_path: Path) -> None:
+    """It is written; a longer one is told for what it is."""
+    database.RFP.insert_one(document("a"))
+    # Windows counts the folders, too.
+    longest = tmp_path / f"{'x' * (255 - len('.csv') if os.name == 'posix' else 254 - len(str(tmp_path / '.csv')))}.csv"
+
+    export(str(longest))
+
+    assert longest.is_file()
+    with pytest.raises(UsageError, match=r"could not be written \((?!.*open elsewhere)"):
+        export(str(tmp_path / f"{'x' * 300}.csv"))
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("written_as", ["csv", "xlsx", "parquet"])
+def test_one_document_with_broken_text_does_not_stop_an_export(
+    database: Mongo, tmp_path: Path, written_as: str
+) -> None:
+    """What is not UTF-8 is a mark in its place, in a column of text, of lists and in the description."""
+    broken = bson.encode(document("bad", roleTitle="broken", job_desc="<p>broken</p>", skills=[{"name": "broken"}]))
+    database.RFP.insert_many([RawBSONDocument(broken.replace(b"broken", b"br\xffken")), document("good")])
+    file = tmp_path / f"rfps.{written_as}"
+
+    export(str(file), "--columns", "job_id,title,skills,city,description")
+
+    if written_as == "csv":
+        assert "bad,br\ufffdken,br\ufffdken,Gent,br\ufffdken" in file.read_text("utf-8-sig")
+    elif written_as == "parquet":
+        bad, _ = pq.read_table(file).sort_by("job_id").to_pylist()
+        assert (bad["title"], bad["skills"]) == ("br\ufffdken", [{"skill": "br\ufffdken", "seniority": None}])
+
+
+@pytest.mark.usefixtures("home")
+def test_a_name_that_cannot_be_writes_nothing(database: Mongo, tmp_path: Path) -> None:
+    """A slip of the pen is told with what exists; an empty name is as good as none."""
+    database.RFP.insert_one(document("a"))
+
+    with pytest.raises(UsageError, match="source: there is no 'fodler'; there are: folder, graph_mail, imap_mail"):
+        export(str(tmp_path / "typo.csv"), "--source", "fodler")
+
+    assert not (tmp_path / "typo.csv").exists()
+    options = [word for name in ("source", "seniority", "region", "skill") for word in (f"--{name}", "")]
+    assert export("-", "--columns", "job_id", *options).stdout.splitlines()[1:] == ["a"]
 
 
 @pytest.mark.usefixtures("home")

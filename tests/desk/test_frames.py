@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import bson
+import numpy as np
 import pandas as pd
 import pytest
 from bson import Decimal128, Int64, ObjectId
+from bson.raw_bson import RawBSONDocument
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("home")
 
 TYPES = {
+    "key": "string",
     "text": "string",
     "number": "float64",
     "date": "datetime64[ms, UTC]",
@@ -241,9 +245,95 @@ def test_each_filter_finds_what_it_should(database: Mongo) -> None:
     assert ids(skill="c") == {"c"}
     assert ids(skill=pd.Series(["c++", "developpement"])) == {"b"}
     assert ids(skill=[]) == set()
+    assert ids(skill=["", "c"], region=[" "], source=[""]) == {"c"}
     assert ids(active=True, region="East Flanders", skill="c++") == {"b"}
     assert ids(source="", since="", text="  ", region=None) == {"a", "b", "c"}
     assert set(skills(skill="c++")["skill"]) == {"C++", "Développement"}
+
+
+def test_a_name_that_cannot_be_is_told_with_those_that_exist(database: Mongo) -> None:
+    """Of sources, seniorities and remote options there are few; what another program wrote exists, too."""
+    database.RFP.insert_many(
+        [document("a", __source="Other"), document("b", seniority="Chef\x1b", remoteOption=None), document("c")]
+    )
+    broken = bson.encode(document("d", seniority="broken")).replace(b"broken", b"br\xffken")
+    database.RFP.insert_one(RawBSONDocument(broken))
+
+    assert ids(source="other") == {"a"}
+    assert ids(source="BOOND", seniority="ns", remote="remote") == set()
+    with pytest.raises(UsageError, match=r"source: there is no 'folder,boond'; there are: folder, .*, boond, Other"):
+        rfps(source="folder,boond")
+    with pytest.raises(UsageError, match=r"seniority: there is no 'Sr'; there are: Junior, .*, NS, Chef.?, br.ken\."):
+        skills(seniority=iter(["Junior", "Sr"]))
+    with pytest.raises(UsageError, match="remote: there is no 'On site'; there are: OnSite, Hybrid, Remote"):
+        languages(remote="On site")
+
+
+def test_a_long_list_of_what_exists_is_cut(database: Mongo) -> None:
+    """Another program may have written thousands of names."""
+    database.RFP.insert_many([document(f"{number}", __source=f"s{number:03}") for number in range(99)])
+
+    with pytest.raises(UsageError, match=r"s025 and 73 more\.$"):
+        rfps(source="typo")
+
+
+def test_a_job_id_of_another_kind_is_text(database: Mongo) -> None:
+    """So that RFPs and what they ask for can be joined; what has none has no rows in the second."""
+    database.RFP.insert_many(
+        [
+            document("", skills=[{"name": "Rust"}]) | {"job_id": 1},
+            *(document("") | {"job_id": odd} for odd in (2, {"x": 1}, {"x": 2})),
+        ]
+    )
+
+    assert sorted(rfps()["job_id"].fillna("")) == ["", "", "1", "2"]
+    asked = skills()
+    assert asked[asked["skill"] == "Rust"]["job_id"].to_list() == ["1"]
+    assert sorted(languages()["job_id"]) == ["1", "2"]
+
+
+def test_text_that_is_not_utf_8_has_a_mark(database: Mongo) -> None:
+    """Another program wrote it, and MongoDB keeps it."""
+    broken = bson.encode(document("a", roleTitle="broken", skills=[{"name": "broken"}]))
+    database.RFP.insert_one(RawBSONDocument(broken.replace(b"broken", b"br\xffken")))
+
+    assert rfps(columns=["title", "city"]).to_numpy().tolist() == [["br\ufffdken", "Gent"]]
+    assert skills()["skill"].to_list() == ["br\ufffdken"]
+
+
+def test_skills_and_languages_take_the_filters_of_rfps_and_nothing_else(database: Mongo) -> None:
+    """A limit chooses RFPs, too; columns do not."""
+    database.RFP.insert_many([document("a"), document("b", publishedAt=None)])
+
+    assert set(skills(limit=1)["job_id"]) == {"a"}
+    with pytest.raises(UsageError, match=r"languages\(\) has no filter columns; it has: active, .*, text, limit\."):
+        languages(columns="language")
+
+
+def test_values_of_numpy_and_numbers_too_large_are_taken(database: Mongo) -> None:
+    """What a cell of a DataFrame gives is as good as Python's own."""
+    database.RFP.insert_many([document("a"), document("b", isActive=False)])
+
+    assert ids(active=np.True_) == {"a"}
+    assert len(rfps(limit=np.int64(1))) == 1
+    assert len(rfps(limit=2**70)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("since", pd.NaT, "since takes an instant"),
+        ("until", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "until: .* is not within the years"),
+        ("columns", 5, "columns takes a name or a list of names, not 5"),
+        ("active", pd.NA, "active takes True, False or None"),
+        ("text", "\x00", r"text takes what one can read, not '\\x00'"),
+        ("skill", ["\x00"], r"skill takes what one can read, not '\\x00'"),
+    ],
+)
+def test_an_odd_value_of_a_filter_is_told(name: str, value: Any, told: str) -> None:
+    """By the filter's name, with what it takes."""
+    with pytest.raises(UsageError, match=told):
+        rfps(**{name: value})
 
 
 def test_since_and_until_look_at_the_publication(database: Mongo) -> None:
@@ -315,9 +405,16 @@ def test_whatever_is_asked_for_is_a_value(database: Mongo, asked: str) -> None:
     database.RFP.insert_many([document("holds it", roleTitle=f"x {readable} y"), document("other", roleTitle="")])
 
     assert "holds it" in ids(text=readable)
-    rfps(text=asked)
-    for name in ("source", "region", "skill"):
+    if asked.strip() and not readable.strip():
+        with pytest.raises(UsageError, match="text takes what one can read"):
+            rfps(text=asked)
+    else:
+        rfps(text=asked)
+    for name in ("region", "skill"):
         assert ids(**{name: f"~{asked}"}) == set()
+    for name in ("source", "seniority", "remote"):
+        with pytest.raises(UsageError, match=f"{name}: there is no ['\"]~"):
+            ids(**{name: f"~{asked}"})
 
 
 def test_a_search_has_limits() -> None:

@@ -30,7 +30,7 @@ def written(made: MadeRuns) -> Callable[..., Path]:
 
     def write(now: datetime, *, days: float = 7.0) -> Path:
         notebook = json.loads(NOTEBOOK.read_bytes())
-        names: dict[str, Any] = {"review": review, "days": days, "until": clock.to_text(now)}
+        names: dict[str, Any] = {"review": review, "days": days, "until": clock.to_text(now), "pages": True}
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code" and cell["id"] not in {"parameters", "glue"}:
                 lines = [line for line in "".join(cell["source"]).splitlines() if not line.startswith("from ")]

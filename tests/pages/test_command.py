@@ -65,6 +65,7 @@ def test_it_writes_one_page_and_the_pages_of_the_runs(made: MadeRuns) -> None:
     assert numbers.split()[:5] == ["3", "3", "0", "0", "0"]
     assert str(home / "runs" / "review.html") in done.stdout
     assert done.stderr == ""
+    assert "../runs/" not in page
 
 
 def test_a_script_reads_its_findings(made: MadeRuns) -> None:
@@ -80,14 +81,31 @@ def test_a_script_reads_its_findings(made: MadeRuns) -> None:
     assert told["page"] == str(made.settings.runs / "review.html")
 
 
+def test_a_database_that_does_not_answer_is_told(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is written all the same; a line on stderr, a finding and a field say what is not known."""
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
+    monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
+    made.add(clock.now() - HOUR)
+
+    done = futurscam("review", "--json")
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert told["unanswered"].startswith("MongoDB could not be asked: ")
+    assert [one["what"] for one in told["findings"]] == ["MongoDB not asked"]
+    assert done.stderr.splitlines() == [told["unanswered"]]
+    page = (made.settings.runs / "review.html").read_text("utf-8")
+    assert page.count("Not known. MongoDB could not be asked: ") == 2
+
+
 def test_days_that_cannot_be_reviewed_are_wrong_usage(home: Settings) -> None:
-    """The error of the cell is told, with its exit code; no page is written."""
+    """It is told at once, without a kernel that would say in which cell; nothing is written."""
     done = futurscam("review", "--days", "0")
 
     assert done.returncode == 2
-    assert "0 days cannot be reviewed" in done.stderr
-    assert not (home.runs / "review.html").exists()
-    assert list(home.scratch.iterdir()) == []
+    assert "0.0 days cannot be reviewed" in done.stderr
+    assert "cell" not in done.stderr
+    assert not home.runs.exists()
 
 
 def test_a_notebook_that_fails_leaves_the_page_as_it_was(made: MadeRuns) -> None:

@@ -268,6 +268,23 @@ def test_a_phone_shows_it_without_scrolling_sideways(made: MadeRuns, written: Ca
         seen.assert_quiet(page, page.parent / "html" / f"{last}.html")
 
 
+@pytest.mark.parametrize("width", [1000, 1130, 1280])
+def test_a_desk_shows_all_hours_of_a_day(made: MadeRuns, written: Callable[..., Path], width: int) -> None:
+    """The last hour is as near as the first, whatever stands in the cells, and no word is cut or runs into the next."""
+    for hour in range(24):
+        for minute in range(12 if hour in {3, 9} else 1):
+            made.add(T0 + hour * HOUR + minute * HOUR / 20, status="failed" if minute % 2 or hour == 15 else "ok")
+    page = written(T0 + 64 * HOUR)
+
+    with chromium(size={"width": width, "height": 900}) as seen:
+        seen.open(page)
+        box = seen.page.locator(".scroll", has=table(seen.page, "Runs by hour"))
+        texts = set(box.locator("td").all_inner_texts())
+        assert {"ok", "none", "failed", "6/12 failed"} <= {" ".join(text.split()) for text in texts}
+        assert box.evaluate("e => e.scrollWidth <= e.clientWidth")
+        assert box.locator("td").evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_in_light_and_dark(page: Path, made: MadeRuns, scheme: str) -> None:
     """The page takes the colours of the system, and every text stands out from what is behind it (WCAG AA)."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
@@ -44,6 +45,50 @@ def test_a_page_is_made_once(made: MadeRuns) -> None:
     assert "It is what the run left" in text
     assert "5 rows" in text
     assert '<a href="../review.html">' in text
+
+
+@pytest.mark.parametrize("key", [None, "a key of more than sixteen letters"])
+@pytest.mark.parametrize(
+    ("old", "new"), [("5 rows", "999 rows"), ("</body>", "<script>alert(1)</script></body>"), ("default-src", "x")]
+)
+def test_a_page_that_was_changed_is_made_anew(made: MadeRuns, key: str | None, old: str, new: str) -> None:
+    """What was put in it is gone, wherever it stood; a page of another run under its name is no page of it."""
+    made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(key) if key else None})
+    name = made.add(T0)
+    path = page_of(made)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(old.encode(), new.encode()))
+    assert path.read_bytes() != whole
+
+    assert page_of(made).read_bytes() == whole
+
+    made.add(T0 + HOUR, notebook=executed("ok", {}, text="another"))
+    path.write_bytes(page_of(made).read_bytes())
+    assert page_of(made, name).read_bytes() == whole
+
+
+def test_a_page_made_without_the_key_is_made_anew(made: MadeRuns) -> None:
+    """Anybody can make a whole page; only who has the key can make one that passes where there is a key."""
+    made.settings = made.settings.model_copy(update={"ledger_key": SecretStr("a key of more than sixteen letters")})
+    made.add(T0)
+    right = page_of(made).read_bytes()
+    run = History.of(made.settings).find("last")
+    ensure(made.settings.model_copy(update={"ledger_key": None}), run)
+    path = made.settings.runs / "html" / f"{run.run_id}.html"
+    assert path.read_bytes() != right
+
+    assert page_of(made).read_bytes() == right
+
+
+def test_commands_are_marked_as_such(made: MadeRuns) -> None:
+    """No backtick stands in the text of a page."""
+    name = made.add(T0)
+    made.path(name).unlink()
+
+    text = page_of(made).read_text("utf-8")
+
+    assert "<code>futurscam runs verify</code>" in text
+    assert "`" not in text.partition("<header>")[2]
 
 
 def test_a_changed_notebook_makes_a_new_page_that_says_so(made: MadeRuns) -> None:

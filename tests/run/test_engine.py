@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
@@ -587,6 +588,39 @@ def test_a_headline_stays_text(lab: Lab) -> None:
         "red",
     ]
     assert re.findall(r"<(script|b|strong|em|code|h1)\b", page) == []
+
+
+def test_what_stands_in_the_part_by_then_does_not_count(lab: Lab) -> None:
+    """The process that supervised the run closes what it has itself, and leaves that as it is."""
+    execution = lab.run("print(word)")
+    lab.part.write_bytes(lab.part.read_bytes().replace(b"given", b"FORGED"))
+    digest = finish(lab.part, lab.final, status="ok", headline="x", notebook=execution.notebook)
+
+    assert "given" in printed(nbformat.read(lab.final, as_version=4))
+    assert "FORGED" not in lab.final.read_text("utf-8")
+    assert hashlib.sha256(lab.final.read_bytes()).hexdigest() == digest
+    assert execution.notebook.metadata.futurscam == {"status": "running"}
+
+
+def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody need read it back from the disk; where nothing was saved, nothing is told."""
+    saves, told = iter(range(100)), []
+
+    def write(path: Path, data: bytes) -> None:
+        if next(saves) >= left:
+            raise OSError(28, "No space left on device")
+        path.write_bytes(data)
+
+    monkeypatch.setattr(states, "write_atomically", write)
+    left = 0
+    with pytest.raises(OperatorMustAct):
+        lab.run("1", saved=told.append)
+    assert told == []
+
+    left = 3
+    with pytest.raises(OperatorMustAct):
+        lab.run("1", saved=told.append)
+    assert [states.to_bytes(notebook) for notebook in told] == [lab.part.read_bytes()]
 
 
 def test_finish_replaces_the_status_cell(lab: Lab) -> None:

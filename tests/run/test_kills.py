@@ -321,6 +321,24 @@ def test_a_runner_killed_while_it_closes_the_notebook(workshop: Workshop, when: 
     assert list((workshop.home / "runs").rglob("*.part")) == []
 
 
+def test_a_notebook_put_beside_what_a_killed_run_left_is_not_adopted(workshop: Workshop) -> None:
+    """No run leaves both, unless as two names of one file: the ledger has no hash of either, and both stay."""
+    workshop.notebook("print('so far')", KILL_NOW.format(kill=KILLS["both"]))
+    is_killed(workshop, "both")
+    (part,) = workshop.settings.runs.glob("*/*.part")
+    final, left = part.with_suffix(""), part.read_bytes()
+    final.write_bytes(left.replace(b"so far", b"FORGED"))
+    workshop.notebook(SUMMARY, GLUE)
+
+    assert workshop.run().exit_code == 0
+
+    (crashed,) = workshop.entries("crashed")
+    assert "notebook_sha256" not in crashed.facts
+    assert "not overwritten" in crashed.facts["notebook_missing"]
+    assert part.read_bytes() == left
+    assert b"FORGED" in final.read_bytes()
+
+
 def test_a_crashed_run_is_told_once(workshop: Workshop) -> None:
     """Its notebook says so on top and marks the cell that ran; later runs leave it alone."""
     workshop.notebook("print('so far')", KILL_NOW.format(kill=KILLS["both"]))

@@ -6,10 +6,12 @@ import errno
 import hashlib
 import json
 import signal
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from futurscam_lib import clock, settings
 from futurscam_lib.audit.ledger import Ledger
@@ -400,6 +402,107 @@ def test_a_full_disk_is_an_end_too(workshop: Workshop, monkeypatch: pytest.Monke
 
     monkeypatch.undo()
     assert Ledger(workshop.settings.ledger_file).unfinished() == []
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["a good run", "a full disk"])
+def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """What somebody writes over the part on the disk, at the worst moment, does not get into the audit log."""
+    workshop.set_watermark(T0)
+    workshop.notebook("print('genuine')", SUMMARY, GLUE)
+    tell, write, left = runner.narrate.executed, states.write_atomically, iter(range(8 if fails else 100))
+
+    def forge() -> None:
+        (part,) = workshop.settings.runs.glob("*/*.part")
+        part.write_bytes(part.read_bytes().replace(b"genuine", b"FORGED_"))
+
+    def forging(notebook: Any) -> None:
+        forge()
+        tell(notebook)
+
+    def full(path: Path, data: bytes) -> None:
+        if next(left, None) is None:
+            forge()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(runner.narrate, "executed", forging)
+    monkeypatch.setattr(states, "write_atomically", full)
+    with pytest.raises(OperatorMustAct) if fails else nullcontext():
+        workshop.run()
+
+    (path,) = workshop.settings.runs.glob("*/*.ipynb")
+    assert "genuine" in path.read_text("utf-8")
+    assert "FORGED" not in path.read_text("utf-8")
+    assert workshop.last.facts["notebook_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_somebody_put_at_the_place_of_the_notebook_is_not_adopted(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the run goes on: the run fails, the ledger has no hash of it, both files stay."""
+    workshop.set_watermark(T0)
+    workshop.notebook(SUMMARY, GLUE)
+
+    def put(_notebook: Any) -> None:
+        (part,) = workshop.settings.runs.glob("*/*.part")
+        part.with_suffix("").write_text("another's")
+
+    monkeypatch.setattr(runner.narrate, "executed", put)
+    with pytest.raises(FileExistsError):
+        workshop.run()
+
+    assert (workshop.last.event, workshop.last.facts["status"]) == ("end", "failed")
+    assert "notebook_sha256" not in workshop.last.facts
+    assert [path.read_text() for path in workshop.settings.runs.glob("*/*.ipynb")] == ["another's"]
+    assert len(list(workshop.settings.runs.glob("*/*.part"))) == 1
+
+
+def test_an_interrupt_just_after_the_notebook_was_closed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger calls the run failed, and so does its notebook, whose hash the ledger has."""
+    workshop.set_watermark(T0)
+    workshop.notebook(SUMMARY, GLUE)
+    move, times = notebook_file.move_if_absent, iter(range(1))
+
+    def interrupted(old: Path, new: Path) -> None:
+        move(old, new)
+        if next(times, None) is not None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(notebook_file, "move_if_absent", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        workshop.run(dry_run=True)
+
+    (path,) = workshop.settings.runs.glob("*/*.ipynb")
+    assert workshop.last.facts["notebook_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert workshop.last.facts["dry_run"] is True
+    assert headline(workshop.notebooks()[path.stem]).startswith("Failed")
+
+
+def test_a_watermark_removed_before_any_run_succeeded(workshop: Workshop) -> None:
+    """The failed run told from where it read: the next one reads from there, not from an hour back."""
+    workshop.set_watermark(T0)
+    workshop.notebook("1 / 0")
+    workshop.run()
+    workshop.watermark_file.unlink()
+    workshop.notebook(SUMMARY, GLUE)
+
+    assert workshop.run().watermark["before"] == clock.to_text(T0)
+
+
+@pytest.mark.parametrize("asked", [{}, {"since": T0}])
+def test_the_log_of_a_first_run_tells_one_beginning(workshop: Workshop, asked: dict[str, Any]) -> None:
+    """From where it says that it reads without a watermark is from where it then reads."""
+    workshop.notebook(SUMMARY, GLUE)
+
+    with capture_logs() as told:
+        workshop.run(**asked)
+
+    events = {one["event"]: one for one in told}
+    reading_from = clock.parse(events["run started"]["watermark"])
+    assert events["no watermark"]["reading_from"] == clock.to_people(reading_from)
+    assert events["no watermark"]["because"] == ("asked for" if asked else "a first run")
 
 
 def test_a_polite_request_to_end(workshop: Workshop) -> None:

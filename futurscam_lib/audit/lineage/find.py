@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from pymongo.collation import Collation
 
 from futurscam_lib.errors import UsageError
 from futurscam_lib.load.quarantine import OPEN, RESOLVED
 from futurscam_lib.show import as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from futurscam_lib.load.collections import Collections
 
 _FEW: Final = 20
-_PROVENANCE: Final = {"source", "raw_id", "version", "transform_version", "run_id", "first_run_id", "first_seen_at"}
-_CLOSING: Final = {"at", "run_id", "reason"}
+_PROVENANCE: Final = {
+    **dict.fromkeys(("source", "raw_id", "version", "run_id", "first_run_id"), str),
+    "transform_version": int,
+    "first_seen_at": datetime,
+}
+_CLOSING: Final = {"at": datetime, "run_id": str, "reason": str}
+_ANY_CASE: Final = Collation("en", strength=2)
 _BOTH: Final = {"$in": [OPEN, RESOLVED]}
 """Asked for so that the indexes on state and something else are used."""
 
@@ -39,19 +49,24 @@ class Found:
 
     @property
     def etl(self) -> dict[str, Any]:
-        """The document's `_etl`; empty where it is not this software's."""
+        """The document's `_etl`; empty where it is not as this software writes it."""
         etl = (self.document or {}).get("_etl")
-        return etl if isinstance(etl, dict) and etl.keys() >= _PROVENANCE else {}
+        return etl if _is_like(etl, _PROVENANCE) else {}
 
     @property
     def closed(self) -> dict[str, Any] | None:
         """When, by which run and why it was closed; None where it was not."""
         closed = self.etl.get("closed")
-        return closed if isinstance(closed, dict) and closed.keys() >= _CLOSING else None
+        return closed if _is_like(closed, _CLOSING) else None
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
         return bool(self.document or self.rejects or self.outcomes)
+
+
+def _is_like(value: Any, kinds: Mapping[str, type]) -> TypeGuard[dict[str, Any]]:
+    """Whether it has these names, each with a value of its kind; another program may have written it."""
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in kinds.items())
 
 
 def find(collections: Collections, asked: str) -> Found:
@@ -59,7 +74,8 @@ def find(collections: Collections, asked: str) -> Found:
 
     Args:
         collections: Where to look.
-        asked: A `job_id`, a reference, the id at the source, or the name of a reject or its place.
+        asked: A `job_id`, a reference, the id at the source, or the name of a reject or its place. Spaces around it
+            are ignored unless something is called so; letter case is, for the first three, where nothing else is.
 
     Returns:
         What there is, perhaps nothing.
@@ -67,6 +83,15 @@ def find(collections: Collections, asked: str) -> Found:
     Raises:
         UsageError: Several missions have that name.
     """
+    bare = asked.strip()
+    for name in dict.fromkeys((asked, bare)) if bare else ():
+        if found := _called(collections, name):
+            return found
+    return _however_written(collections, bare) if bare else Found("", None, [], [], _unfinished(collections))
+
+
+def _called(collections: Collections, asked: str) -> Found:
+    """What has just this name."""
     document = collections.rfps.find_one({"job_id": asked})
     if document is not None:
         return _of_job(collections, asked, document)
@@ -87,8 +112,42 @@ def find(collections: Collections, asked: str) -> Found:
     either = {"$or": [{"reference": asked}, {"_etl.source_id": asked}]}
     documents = list(collections.rfps.find(either).limit(_FEW + 1))
     if len(documents) > 1:
-        raise _several(asked, [(one["job_id"], one.get("roleTitle")) for one in documents])
-    return _of_job(collections, documents[0]["job_id"], documents[0]) if documents else found
+        raise _several(asked, [(one.get("job_id"), one.get("roleTitle")) for one in documents])
+    return _of_document(collections, documents[0]) if documents else found
+
+
+def _however_written(collections: Collections, asked: str) -> Found:
+    """What has this name in other letter case.
+
+    No index helps, so all is read: most of a second for a hundred thousand documents.
+    """
+    either = {"$or": [{"job_id": asked}, {"reference": asked}, {"_etl.source_id": asked}]}
+    documents = list(collections.rfps.find(either, collation=_ANY_CASE).limit(_FEW + 1))
+    titles = {job_id: one.get("roleTitle") for one in documents if (job_id := _job_of(one))}
+    for kept in (collections.outcomes, collections.rejects):
+        jobs = kept.find({"job_id": asked}, {"job_id": 1}, collation=_ANY_CASE)
+        titles = dict.fromkeys((one["job_id"] for one in jobs), "no document") | titles
+    nameless = [one for one in documents if not _job_of(one)]
+    if len(titles) + len(nameless) > 1:
+        raise _several(asked, [*titles.items(), *((one.get("job_id"), one.get("roleTitle")) for one in nameless)])
+    if nameless:
+        return _of_document(collections, nameless[0])
+    job_id = next(iter(titles), asked)
+    return _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
+
+
+def _of_document(collections: Collections, document: dict[str, Any]) -> Found:
+    job_id = _job_of(document)
+    if job_id:
+        return _of_job(collections, job_id, document)
+    # Not looked up under an empty name, which rejects have that tell no job.
+    return Found("", document, [], [], _unfinished(collections))
+
+
+def _job_of(document: dict[str, Any]) -> str:
+    """Its key; empty where another program gave it none, or one that is no text."""
+    job_id = document.get("job_id")
+    return job_id if isinstance(job_id, str) else ""
 
 
 def _rejects_called(collections: Collections, asked: str) -> list[dict[str, Any]]:

@@ -47,7 +47,8 @@ def why(configured: Settings, asked: str, *, now: datetime) -> Story:
         RetryLater, OperatorMustAct: MongoDB does not answer, or refuses.
     """
     with mongo.connect(configured) as client, mongo.mongo_errors():
-        return tell(configured, Collections.of(client[configured.database]), asked, now=now)
+        database = mongo.lenient(client, configured.database)
+        return tell(configured, Collections.of(database), asked, now=now)
 
 
 def tell(configured: Settings, collections: Collections, asked: str, *, now: datetime) -> Story:
@@ -123,8 +124,9 @@ def _unfinished(found: Found) -> list[str]:
 
 def _never_seen(configured: Settings, asked: str, found: Found, *, now: datetime) -> UsageError:
     looked = (
-        f"Looked in {configured.database}: no document has it as job_id, reference or _etl.source_id (RFP), no payload "
-        "was dealt with under it (RFP_outcomes), and no entry of the quarantine has that name or place (RFP_rejects)."
+        f"Looked in {configured.database}: no document has it, in capitals or not, as job_id, reference or "
+        "_etl.source_id (RFP), no payload was dealt with under it (RFP_outcomes), and no entry of the quarantine has "
+        "that name or place (RFP_rejects)."
     )
     lines = [f"{asked!r} was never seen.", looked, *_unfinished(found)]
     watermark = None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.reviewing.period import Period
 
 _SUMMARY: Final = "summary"
+_ALL: Final = "All that is wrong with it, line by line: futurscam runs verify"
+"""A review tells of the first line only that cannot be believed."""
+
 _SAME: Final = ("counts", "sources", "closed", "dry_run")
 _SHOWN: Final = 12
 _SAYS: Final[Mapping[str, tuple[str, str]]] = {
@@ -61,7 +64,7 @@ class Finding:
 def of_ledger(period: Period) -> Iterator[Finding]:
     """What is wrong with the ledger itself."""
     for fault in period.faults:
-        yield Finding("ledger changed", None, fault, serious=True)
+        yield Finding("ledger changed", None, f"{fault} {_ALL}", serious=True)
     for entry in period.others:
         if entry.event == "healed":
             text = (
@@ -86,30 +89,27 @@ def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
     if run.pruned or run.status == UNFINISHED:
         return
     seen = history.look(run)
-    told = _SAYS.get(seen.state)
-    if told:
-        what, text = told
-        yield Finding(what, run.started, text.format(run=run, seen=seen, found=seen.sha256[:_SHOWN]), run, serious=True)
+    what, text = _SAYS.get(seen.state, ("", ""))
+    text = text.format(run=run, seen=seen, found=seen.sha256[:_SHOWN])
+    contradicting = ""
     if seen.data is not None:
-        yield from _of_content(seen.data, run)
-
-
-def _of_content(data: bytes, run: RunRecord) -> Iterator[Finding]:
-    try:
-        summary = summary_in(data)
-    except ValueError as error:
-        text = f"{run.notebook} cannot be read as a notebook: {error}"
-        yield Finding("notebook torn", run.started, text, run, serious=True)
-        return
-    if told := "; ".join(_contradictions(summary, run)):
-        yield Finding("notebook contradicts", run.started, f"{told}.", run, serious=True)
+        try:
+            contradicting = "; ".join(_contradictions(summary_in(seen.data), run))
+        except ValueError as error:
+            # One thing to look at, not two: what is torn was changed.
+            subject = f"{text} It" if text else run.notebook
+            what, text = "notebook torn", f"{subject} cannot be read as a notebook: {error}."
+    if what:
+        yield Finding(what, run.started, text, run, serious=True)
+    if contradicting:
+        yield Finding("notebook contradicts", run.started, f"{contradicting}.", run, serious=True)
 
 
 def summary_in(data: bytes) -> Mapping[str, Any] | None:
     """The summary that an executed notebook holds, read through scrapbook; None where it holds none.
 
     Raises:
-        ValueError: It is no notebook; the text says why.
+        ValueError: It is no notebook; the text is a clause that says why.
     """
     # Slow to import, without types, and only a review reads notebooks so.
     nbformat: Any = import_module("nbformat")
@@ -119,10 +119,11 @@ def summary_in(data: bytes) -> Mapping[str, Any] | None:
         # scrapbook checks each scrap against a schema, which takes longer than reading the file; this one is needed.
         cells = [{"outputs": [output]} for cell in whole["cells"] for output in _summaries(cell)]
         found = scrapbook.Notebook(nbformat.from_dict({**whole, "cells": cells})).scraps.get(_SUMMARY)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON ({error})") from error
     except Exception as error:
         # scrapbook, jsonschema and what a torn file makes of them fail in many ways; all mean the same here.
-        why = str(error).strip().partition("\n")[0][:200]
-        raise ValueError(f"{type(error).__name__}: {why}") from error
+        raise ValueError("it is JSON, but not as notebooks hold it") from error
     return None if found is None else found.data
 
 

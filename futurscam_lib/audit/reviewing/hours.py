@@ -56,7 +56,7 @@ class Cell:
     def shown(self) -> Mark | Link | str:
         """In words, for the calendar."""
         if self.missing:
-            return Mark("missing", "missing")
+            return Mark("none", "missing")  # As short as the others: a day of them has to fit on a desk.
         for kind in ("failed", UNFINISHED, "ok", "dry"):
             if number := getattr(self, kind):
                 text = self._text(_SHORT.get(kind, kind), number)
@@ -210,8 +210,8 @@ def _note(hours: Hours) -> str:
         return "Too few runs to say which hours should have had one."
     every = "every hour" if hours.usual == 1 else f"every {hours.usual} hours"
     return (
-        f"Usually there is a run {every}; {len(hours.missing):,} missing. "
-        "1/6 failed: one of the six runs of that hour did. Open: it has not ended."
+        f"Usually there is a run {every}; {len(hours.missing):,} missing. None: one was due in that hour. "
+        "1/6 failed: one of its six runs did. Open: it has not ended."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,8 @@ from futurscam_lib.naming import BY_HAND
 from futurscam_lib.show import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from futurscam_lib.audit.reviewing.period import Period
     from futurscam_lib.settings import Settings
 
@@ -35,13 +37,14 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """What one run by hand left: documents that no later run has changed since."""
+    """What one run by hand left: documents that no later run has changed since, and missions that it closed."""
 
     run_id: str
     first: datetime
     last: datetime
-    documents: int
-    new: int
+    documents: int = 0
+    new: int = 0
+    closed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def ask(settings: Settings, period: Period) -> Loaded:
 
     try:
         with mongo.connect(settings) as client, mongo.mongo_errors():
-            rfps = Collections.of(client[settings.database]).rfps
+            rfps = Collections.of(mongo.lenient(client, settings.database)).rfps
             return Loaded(_delays(rfps, period), _by_hand(rfps, period))
     except FuturscamError as error:
         return Loaded(problem=f"MongoDB could not be asked: {str(error).partition(chr(10))[0]}")
@@ -77,17 +80,19 @@ def publication(loaded: Loaded) -> Table:
     rows = [_row(source, one) for source, one in sorted(loaded.delays.items())]
     columns = ("source", "new documents", "median", f"{_PERCENT} of 100 within", "longest", "without publication date")
     notes = ["From when the source says that it was published to the run that first loaded it; below 0: still to come."]
-    notes += [loaded.problem] if loaded.problem else []
-    return Table(columns, rows, title="From publication to load", notes=notes)
+    return Table(columns, rows, title="From publication to load", notes=notes, otherwise=_otherwise(loaded))
 
 
 def by_hand(loaded: Loaded) -> Table:
     """What analysts loaded."""
-    rows = [(one.first, one.run_id, one.documents, one.new, one.last) for one in loaded.by_hand]
-    columns = ("first (UTC)", "run", "documents", "of these new", "last (UTC)")
-    notes = ["Documents whose present version was loaded by a run by hand."]
-    notes += [loaded.problem] if loaded.problem else []
-    return Table(columns, rows, title="Loaded by hand", notes=notes)
+    rows = [(one.first, one.run_id, one.documents, one.new, one.closed, one.last) for one in loaded.by_hand]
+    columns = ("first (UTC)", "run", "documents", "of these new", "missions closed", "last (UTC)")
+    notes = ["Documents whose present version was loaded by a run by hand, and missions that one closed."]
+    return Table(columns, rows, title="Loaded by hand", notes=notes, otherwise=_otherwise(loaded))
+
+
+def _otherwise(loaded: Loaded) -> str:
+    return f"Not known. {loaded.problem}" if loaded.problem else ""
 
 
 def _row(source: str, one: Delays) -> tuple[Any, ...]:
@@ -114,13 +119,23 @@ def _delays(rfps: Any, period: Period) -> dict[str, Delays]:
 
 
 def _by_hand(rfps: Any, period: Period) -> tuple[ByHand, ...]:
-    changed = {"_etl.run_id": {"$regex": f"^{BY_HAND}"}, "_etl.changed_at": {"$gte": period.since, "$lt": period.until}}
-    group = {
-        "_id": "$_etl.run_id",
-        "first": {"$min": "$_etl.changed_at"},
-        "last": {"$max": "$_etl.changed_at"},
-        "documents": {"$sum": 1},
-        "new": {"$sum": {"$cond": [{"$eq": ["$_etl.run_id", "$_etl.first_run_id"]}, 1, 0]}},
+    new = {"$sum": {"$cond": [{"$eq": ["$_etl.run_id", "$_etl.first_run_id"]}, 1, 0]}}
+    found = {
+        one["_id"]: ByHand(one["_id"], one["first"], one["last"], documents=one["documents"], new=one["new"])
+        for one in _grouped(rfps, period, "_etl.run_id", "_etl.changed_at", new=new)
     }
-    found = rfps.aggregate([{"$match": changed}, {"$group": group}, {"$sort": {"first": -1}}])
-    return tuple(ByHand(one["_id"], one["first"], one["last"], one["documents"], one["new"]) for one in found)
+    for one in _grouped(rfps, period, "_etl.closed.run_id", "_etl.closed.at"):
+        run_id, first, last = one["_id"], one["first"], one["last"]
+        there = found.get(run_id, ByHand(run_id, first, last))
+        found[run_id] = replace(
+            there, first=min(first, there.first), last=max(last, there.last), closed=one["documents"]
+        )
+    return tuple(sorted(found.values(), key=lambda one: one.first, reverse=True))
+
+
+def _grouped(rfps: Any, period: Period, run_id: str, at: str, **more: Any) -> Iterable[dict[str, Any]]:
+    """What runs by hand did in the period: by run, when and to how many documents."""
+    matching = {run_id: {"$regex": f"^{BY_HAND}"}, at: {"$gte": period.since, "$lt": period.until}}
+    group = {"_id": f"${run_id}", "first": {"$min": f"${at}"}, "last": {"$max": f"${at}"}, "documents": {"$sum": 1}}
+    found: Iterable[dict[str, Any]] = rfps.aggregate([{"$match": matching}, {"$group": group | more}])
+    return found

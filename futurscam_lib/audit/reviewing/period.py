@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import takewhile
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
@@ -64,10 +65,11 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         now: The present instant; aware, UTC.
 
     Raises:
-        UsageError: The number of days is none that can be reviewed.
+        UsageError: The number of days is none that can be reviewed, or the period begins before 1970.
     """
-    if not 0 < days <= LONGEST:
-        raise UsageError(f"{days:g} days cannot be reviewed; give more than 0 and at most {LONGEST:g}.")
+    check_days(days)
+    if now - clock.EPOCH < timedelta(days=days):
+        raise UsageError(f"{days:g} days until {clock.to_people(now)} begin before 1970; no run did.")
     since = now - timedelta(days=days)
     faults = list(_cut_off(settings.ledger_file))
     history = History.of(settings)
@@ -81,6 +83,17 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None)]
         others = _others(reversed(lines), since, now)
     return Period(since, now, runs, earlier, others, tuple(faults))
+
+
+def check_days(days: float) -> None:
+    """Refuse a number of days that cannot be reviewed.
+
+    Raises:
+        UsageError: It is none, or not above 0, or above `LONGEST`.
+    """
+    # A notebook's parameters are whatever somebody typed.
+    if not isinstance(days, Real) or not 0 < days <= LONGEST:
+        raise UsageError(f"{days} days cannot be reviewed; give a number above 0 and at most {LONGEST:g}.")
 
 
 def _split(
@@ -111,7 +124,7 @@ def _cut_off(ledger: Path) -> Iterator[str]:
         head = heads.read(ledger)
         heads.check_end(head, next(Ledger(ledger).backwards(), None))
     except ValueError as error:
-        yield f"{ledger}: {error}. `futurscam runs verify` looks at all of it."
+        yield f"{ledger}: {error}."
     except OperatorMustAct:
         return  # Whoever reads the ledger meets the same.
 

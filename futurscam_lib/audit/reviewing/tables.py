@@ -16,6 +16,7 @@ from futurscam_lib.show import Mark, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from futurscam_lib.audit.history import RunRecord
     from futurscam_lib.show import Picture
@@ -29,6 +30,9 @@ MOST: Final = 1000
 _BARS: Final = 60
 _WORDS: Final = 100
 _PERCENT: Final = 90
+_REASONS: Final = (
+    "In one word, and the field it is about. What is wrong with each record, in a sentence: futurscam rejects list"
+)
 _NEWS: Final = ("inserted", "updated", "stale", "rejected")
 
 
@@ -61,24 +65,45 @@ def runs(found: Sequence[RunRecord]) -> Table:
     return Table(columns, rows, title="Runs", notes=notes, total=len(found), limit=MOST)
 
 
-def records(found: Sequence[RunRecord]) -> Table:
-    """What came of the records, per source and in total; what dry runs would have done is not counted."""
+def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Table:
+    """What came of the records, per source and in total; what dry runs would have done is not counted.
+
+    Args:
+        found: The runs of the period, newest first.
+        earlier: Those before it, newest first: a source that fell silent may have given something then.
+    """
     number: Counter[str] = Counter()
     sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
     failures: Counter[str] = Counter()
     wet = [run for run in found if not run.dry_run]
     for run in wet:
         failures.update(run.failures.keys())
+        number.update(run.sources.keys() | run.failures.keys())
         for source, counts in run.sources.items():
-            number[source] += 1
             sums[source].update(counts)
+    gave = _last_gave([*wet, *earlier])
     rows: list[tuple[Any, ...]] = [
-        (source, number[source], failures[source], *(sums[source][name] for name in COLUMNS)) for source in sorted(sums)
+        (source, number[source], failures[source], *(sums[source][name] for name in COLUMNS), gave.get(source))
+        for source in sorted(number)
     ]
-    if rows:
+    if wet:
         total = sum(sums.values(), Counter[str]())
-        rows.append(("total", len(wet), failures.total(), *(total[name] for name in COLUMNS)))
-    return Table(("source", "runs", "of these failed", *COLUMNS), rows, title="Records per source")
+        failed = sum(kind_of(run) == "failed" for run in wet)
+        last = max(filter(None, map(gave.get, number)), default=None)
+        rows.append(("total", len(wet), failed, *(total[name] for name in COLUMNS), last))
+    columns = ("source", "runs", "of these failed", *COLUMNS, "last gave something (UTC)")
+    notes = ["Failed: runs in which this source did; in total, runs that did for whatever reason."] if rows else []
+    return Table(columns, rows, title="Records per source", notes=notes)
+
+
+def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
+    """By source, when the newest run started that it gave a record."""
+    gave: dict[str, datetime] = {}
+    for run in newest_first:
+        for source, counts in run.sources.items():
+            if not run.dry_run and counts.get("extracted"):
+                gave.setdefault(source, run.started)
+    return gave
 
 
 def records_by_run(found: Sequence[RunRecord]) -> Table:
@@ -138,7 +163,7 @@ def reasons(found: Sequence[RunRecord]) -> Table:
         for one in _tallied(found, "reject_reasons")
     ]
     columns = ("reason", "rejects", "runs", "last one", "when (UTC)")
-    notes = ["futurscam rejects lists the quarantine."] if rows else []
+    notes = [_REASONS] if rows else []
     return Table(columns, rows[:_WORDS], title="Rejects by reason", notes=notes, total=len(rows), limit=_WORDS)
 
 

@@ -1,0 +1,62 @@
+"""How deep the tags of some HTML stand inside each other, told before a parser that takes its time is given it.
+
+HTML's rules have a parser look through all open elements at each tag, so the time grows with the square of the depth:
+100 kB of `<div>` take seconds, a megabyte minutes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+DEEPEST: Final = 256
+"""What people and programs write is some twenty deep; browsers stop at 512."""
+
+_NAME: Final = "[a-zA-Z][a-zA-Z0-9:-]*"
+"""With a colon, too: Word writes `<o:p></o:p>` in every paragraph."""
+_SPACE: Final = r"[ \t\n\f\r]"
+_ATTRIBUTE: Final = (
+    rf"{_SPACE}+[^ \t\n\f\r\"'<>/=]+(?:{_SPACE}*={_SPACE}*(?:\"[^\"<>]*\"|'[^'<>]*'|[^ \t\n\f\r\"'=<>`]+))?"
+)
+_TOKEN: Final = re.compile(rf"<({_NAME})(?:{_ATTRIBUTE})*+{_SPACE}*/?>|</({_NAME}){_SPACE}*>|<!--|(-->)|<[a-zA-Z/!?]")
+_VOID: Final = {"br", "hr", "img", "meta"}
+_REPEATED: Final = {"dd", "dt", "li", "option", "p", "td", "th", "tr"}
+"""One that follows another directly ends it."""
+_LISTS: Final = {"div", "dl", "ol", "ul"}
+"""Their end ends the last entry in them, too, as that of an entry or a cell ends the last paragraph in it."""
+_COMMENT: Final = "!"
+_UNCLEAR: Final = "?"
+
+
+def too_deep(html: str) -> bool:
+    """Whether more than `DEEPEST` tags may stand inside each other.
+
+    May: it errs to that side. What is not plainly the end of the innermost tag (another one's, one in a comment, in a
+    script or in an odd attribute) ends nothing. So whatever the text is, a parser finds it hardly deeper than that.
+    """
+    if html.count("<") <= DEEPEST:
+        return False
+    opened: list[str] = []
+    for token in _TOKEN.finditer(html):
+        begun, ended, comment_ended = token.groups()
+        if ended or comment_ended:
+            _end(opened, ended.lower() if ended else _COMMENT)
+        else:
+            _begin(opened, begun.lower() if begun else _COMMENT if token[0] == "<!--" else _UNCLEAR)
+        if len(opened) > DEEPEST:
+            return True
+    return False
+
+
+def _begin(opened: list[str], name: str) -> None:
+    if name not in _VOID and not (name in _REPEATED and opened and opened[-1] == name):
+        opened.append(name)
+
+
+def _end(opened: list[str], name: str) -> None:
+    ended_too = _REPEATED if name in _LISTS else {"p"} if name in _REPEATED else set()
+    at = len(opened) - 1
+    while at >= 0 and opened[at] != name and opened[at] in ended_too:
+        at -= 1
+    if at >= 0 and opened[at] == name:
+        del opened[at:]
