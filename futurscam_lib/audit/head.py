@@ -83,7 +83,8 @@ def read(ledger: Path) -> Head | None:
     path = path_of(ledger)
     try:
         # Not opened where it is no file: a pipe would keep its reader for ever.
-        content = None if path.exists() and not path.is_file() else orjson.loads(read_bytes(path))
+        data = b"" if path.exists() and not path.is_file() else read_bytes(path)
+        content = orjson.loads(data)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -93,8 +94,9 @@ def read(ledger: Path) -> Head | None:
         content = None
     match content:
         case {"seq": int(seq), "hash": str(digest), "mac": str(mac), **more} if not more and seq >= 0:
-            if seq or digest == NO_PREV:
-                return Head(seq, digest, mac)
+            head = Head(seq, digest, mac)
+            if (seq or digest == NO_PREV) and _line_of(head) == data:
+                return head
     raise Doubt(f"{HEAD} is not the head of a ledger")
 
 
@@ -105,7 +107,11 @@ def write(ledger: Path, seq: int, digest: str, *, seal: Seal | None) -> None:
         OSError: See `files.write_atomically`.
     """
     head = Head(seq, digest, seal.of_head(seq, digest) if seal else "")
-    write_atomically(path_of(ledger), orjson.dumps(asdict(head)) + b"\n")
+    write_atomically(path_of(ledger), _line_of(head))
+
+
+def _line_of(head: Head) -> bytes:
+    return orjson.dumps(asdict(head)) + b"\n"
 
 
 def check_end(head: Head | None, last: Entry | None) -> None:

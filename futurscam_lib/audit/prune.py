@@ -143,9 +143,10 @@ def _remove(run: RunRecord, path: Path, runs: Path, *, name: str, told: Pruned) 
     try:
         size = path.stat().st_size
         if not told.dry_run:
-            path.unlink()
+            # The page first: while it cannot go, the notebook stays, and both are tried again.
             if page := page_of(run.run_id):
                 (runs / page).unlink(missing_ok=True)
+            path.unlink()
     except FileNotFoundError:
         return  # Somebody else has just removed it, for the same reason.
     except OSError as error:

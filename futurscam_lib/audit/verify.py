@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, terminal
 from futurscam_lib.audit import folder, shape
+from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.continuity import Continuity
 from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
 from futurscam_lib.audit.reviewing.hours import page_of
@@ -276,7 +277,7 @@ class _Verifying:
         if fault.torn:
             self._note(fault.line, "The line has no end, as a power cut leaves it; the next run keeps what is left.")
         else:
-            self.found.findings.append(Finding(self._line(fault.line), f"{fault.what[:1].upper()}{fault.what[1:]}."))
+            self.found.findings.append(Finding(self._line(fault.line), _sentence(fault.what)))
 
     def _note(self, line: int, what: str) -> None:
         self.found.findings.append(Finding(self._line(line), what, serious=False))
@@ -298,3 +299,8 @@ def _told(jump: Jump) -> str:
         return f"{moved}; what lies between was read by {jump.read_by}."
     remedy = f"futurscam run --since {clock.to_text(jump.before)}"
     return f"{moved}, though no run had read what lies between. To have it read: {remedy}"
+
+
+def _sentence(clause: str) -> str:
+    # The name of a file is written as it is.
+    return f"{clause}." if clause.startswith(heads.HEAD) else f"{clause[:1].upper()}{clause[1:]}."

@@ -11,7 +11,7 @@ import typer
 from futurscam_lib import settings
 from futurscam_lib.audit.history import STATUSES
 from futurscam_lib.commands.output import GROUP, Json, command, instant, print_json, print_result, say, tell
-from futurscam_lib.errors import UsageError
+from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.source_settings import KNOWN_SOURCES
 
 if TYPE_CHECKING:
@@ -176,7 +176,13 @@ def opened(
 
         from futurscam_lib.pages import run_page  # noqa: PLC0415 - nbconvert is slow to import
 
-        page = run_page.ensure(configured, found)
+        try:
+            page = run_page.ensure(configured, found)
+        except OSError as error:
+            raise OperatorMustAct(
+                f"The page of {found.run_id} could not be written in {configured.runs} ({error.strerror or error}).\n"
+                "Make room, or give the right to write there; then give the command again."
+            ) from error
         typer.echo(str(page))
         if not no_browser:
             webbrowser.open(page.as_uri())

@@ -117,14 +117,22 @@ def tail(settings: Settings) -> Finding:
     Raises:
         OperatorMustAct: They were changed.
     """
+    ledger = Ledger.of(settings)
+    ledger.check()
     try:
         with settings.ledger_file.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 1))
             torn = file.read(1) not in {b"", b"\n"}
     except FileNotFoundError:
+        if settings.watermark_file.exists():
+            what = f"{settings.watermark_file.name} is there, and the ledger that says how it got there is not."
+            return Finding(
+                "ledger",
+                "problem",
+                what,
+                f"Restore {settings.runs} from a backup; without one the next run begins anew.",
+            )
         return Finding("ledger", "ok", "none yet")
-    ledger = Ledger.of(settings)
-    ledger.check()
     seen = sum(1 for _ in islice(ledger.backwards(), _LOOKED_AT))
     if torn:
         what = "The ledger's last line is cut off, as a power cut or a full disk leaves it."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit import executed
-from futurscam_lib.audit.history import History
+from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.audit.reviewing.period import kind_of
 from futurscam_lib.counts import COLUMNS
@@ -65,7 +65,8 @@ def ensure(settings: Settings, run: RunRecord) -> Path:
     digest = history.look(run).sha256
     key, ledger_key = _key(run, digest), settings.ledger_key
     secret = ledger_key.get_secret_value() if ledger_key else ""
-    if not _is_current(target, key, secret):
+    # What a run without an end has left grows while it is active.
+    if run.status == UNFINISHED or not _is_current(target, key, secret):
         target.parent.mkdir(parents=True, exist_ok=True)
         found = executed.read(run, history)
         notes = {_KEY: key, _NOTEBOOK: digest, _WHOLE: _UNKNOWN}

@@ -599,6 +599,11 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
     shown = text(story)
     for words in ("NOT what it was", "is MISSING", "because of its age", "by hand: no ledger", "does NOT know it"):
         assert words in shown
+    for words in (
+        "crashed, ledger lines 9, 10; its notebook is what was found after",
+        "ok, ledger lines 1, 2; its notebook verifies",
+    ):
+        assert words in shown
 
 
 def end(world: World, status: str = "ok") -> None:

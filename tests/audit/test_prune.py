@@ -115,18 +115,28 @@ def test_a_kill_between_tombstone_and_removal(old: MadeRuns, monkeypatch: pytest
     assert verify(old.settings, now=NOW).findings == []
 
 
-def test_a_notebook_that_is_open_stays_until_the_next_time(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows: it is told, the others go."""
+@pytest.mark.parametrize("open_file", [".ipynb", ".html"])
+def test_what_is_open_stays_until_the_next_time(old: MadeRuns, monkeypatch: pytest.MonkeyPatch, open_file: str) -> None:
+    """As on Windows, a notebook or its page: it is told, the notebook stays, the others go."""
+    page = old.settings.runs / "html" / f"{old.made[0]}.html"
+    page.parent.mkdir(exist_ok=True)
+    page.touch()
 
     def taken(path: Path, **more: bool) -> None:
-        if path.name.startswith(old.made[0]) and path.suffix == ".ipynb":
+        if path.name == f"{old.made[0]}{open_file}":
             raise PermissionError(13, "in use")
         remove(path, **more)
 
     remove = Path.unlink
-    monkeypatch.setattr(Path, "unlink", taken)
-    assert "it could not be removed (in use)" in repr(done(old))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", taken)
+        assert "it could not be removed (in use)" in repr(done(old))
     assert there(old) == [old.made[0], old.made[3], *old.made[4:]]
+
+    done(old)
+
+    assert there(old) == [old.made[3], *old.made[4:]]
+    assert not page.exists()
 
 
 def test_two_at_once(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def test_a_mac_beyond_ascii_in_a_line(sealed: MadeRuns, line: int) -> None:
 def test_a_mac_beyond_ascii_in_the_head(sealed: MadeRuns) -> None:
     """The same."""
     path = heads.path_of(sealed.settings.ledger_file)
-    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "mac": "é"}))
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "mac": "é"}) + b"\n")
 
     assert "is not sealed with the key" in wrong(sealed)[0]
     with pytest.raises(OperatorMustAct, match="is not sealed with the key"):

@@ -205,10 +205,10 @@ def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
 
     heads.write(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
     assert serious(sealed) == [
-        ("ledger.jsonl, line 9", "Ledger.head, which names its last line, is not sealed with the key.")
+        ("ledger.jsonl, line 9", "ledger.head, which names its last line, is not sealed with the key.")
     ]
     heads.path_of(sealed.settings.ledger_file).unlink()
-    assert serious(sealed) == [("ledger.jsonl, line 9", "Ledger.head, which names its last line, is missing.")]
+    assert serious(sealed) == [("ledger.jsonl, line 9", "ledger.head, which names its last line, is missing.")]
     with pytest.raises(OperatorMustAct, match="is missing"):
         Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
 
@@ -377,6 +377,15 @@ def copy_of(made: MadeRuns, folder: Path) -> MadeRuns:
     return MadeRuns(made.settings.model_copy(update={"home": folder}), made.watermark, made.made)
 
 
+@pytest.mark.parametrize("end", [b"", b"\t", b"\r", b" ", b"\r\n", b"\n\n"])
+def test_the_head_is_what_was_written_to_the_byte(log: MadeRuns, end: bytes) -> None:
+    """Also where it reads the same."""
+    path = heads.path_of(log.settings.ledger_file)
+    path.write_bytes(path.read_bytes()[:-1] + end)
+
+    assert [what for _, what in serious(log)] == ["ledger.head is not the head of a ledger."]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(1, 255), data=st.data())
 def test_any_byte_changed_anywhere_is_found(
@@ -441,7 +450,7 @@ def test_each_fault_is_named_once(log: MadeRuns) -> None:
 def test_a_head_that_was_removed(log: MadeRuns) -> None:
     """Without it nothing shows that the end was cut off, so it is missed; the next run writes one again."""
     heads.path_of(log.settings.ledger_file).unlink()
-    what = "Ledger.head, which names its last line, is missing."
+    what = "ledger.head, which names its last line, is missing."
     assert serious(log) == [(f"ledger.jsonl, line {2 * RUNS + 1}", what)]
 
     log.add(T0 + timedelta(hours=RUNS))

@@ -21,7 +21,7 @@ from futurscam_lib import clock, show
 from futurscam_lib.audit.history import STATUSES
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.commands.runs import runs
-from futurscam_lib.errors import UsageError
+from futurscam_lib.errors import OperatorMustAct, UsageError
 from tests.made_runs import counts
 from tests.made_runs import executed as made_notebook
 
@@ -351,6 +351,15 @@ def test_what_cannot_be_opened(made: MadeRuns, opened: list[Any], kind: tuple[st
     with pytest.raises(UsageError, match="It is missing"):
         said("open", missing, *kind)
     assert opened == []
+
+
+def test_a_page_that_cannot_be_written(made: MadeRuns) -> None:
+    """A file where the folder of the pages should be: what to do is said."""
+    made.add(T0)
+    (made.settings.runs / "html").touch()
+
+    with pytest.raises(OperatorMustAct, match=r"could not be written in .* \(File exists\)"):
+        said("open", "last", "--html", "--no-browser")
 
 
 def test_long_errors_end_where_the_terminal_does(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,16 @@ def test_a_sound_home_and_a_fresh_one(home: Settings, sound: Settings) -> None:
     assert not fresh.home.exists()
 
 
+def test_a_watermark_whose_ledger_is_gone(home: Settings) -> None:
+    """Somebody removed what tells how it got there."""
+    Watermark(home.watermark_file).reset(T0)
+
+    (found,) = [one for one in checks.look(home, now=T0) if one.name == "ledger"]
+
+    assert found.state == "problem"
+    assert ".last_execution is there, and the ledger that says how it got there is not" in found.what
+
+
 @pytest.mark.parametrize(
     ("hours", "state"), [(0, "ok"), (2, "ok"), (2.1, "warning"), (24, "warning"), (24.1, "problem")]
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import notebooks
+from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.entry import Misfit, read_entry
 from futurscam_lib.audit.lineage.story import Standing
 from futurscam_lib.naming import BY_HAND
@@ -74,6 +74,8 @@ def _line(number: int, run_id: str, raw: bytes) -> Line:
         entry = read_entry(raw)
     except Misfit as misfit:
         return Line(number, run_id, None, f"line {number} of the ledger: {misfit}")
+    if problem := shape.problem_of(entry):
+        return Line(number, run_id, None, f"line {number} of the ledger: {problem}")
     if entry.seq != number:
         return Line(number, run_id, entry, f"line {number} of the ledger: its number is {entry.seq}")
     return Line(number, run_id, entry)

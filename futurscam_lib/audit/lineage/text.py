@@ -121,7 +121,10 @@ def _run(run_id: str, runs: Mapping[str, Standing]) -> str:
     status = as_text(run.status) or "status unknown"
     if status == "unfinished":
         return f"{name}: {status}, ledger lines {numbers}{problem}"
-    return f"{name}: {status}, ledger lines {numbers}; {_NOTEBOOKS[run.notebook_state]}{problem}"
+    state = _NOTEBOOKS[run.notebook_state]
+    if status == "crashed" and run.notebook_state == "verifies":
+        state = "its notebook is what was found after the crash"
+    return f"{name}: {status}, ledger lines {numbers}; {state}{problem}"
 
 
 def _change(change: FieldChange) -> str:

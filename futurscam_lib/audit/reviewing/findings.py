@@ -66,7 +66,7 @@ def of_ledger(period: Period) -> Iterator[Finding]:
     for fault in period.faults:
         yield Finding("ledger changed", None, f"{fault} {_ALL}", serious=True)
     for entry in period.others:
-        if entry.event == "healed":
+        if entry.event == "healed" and clock.parse(entry.at) >= period.since:
             text = (
                 f"Line {entry.seq}: a line that a kill or a power cut had torn was cut off and is kept there as text."
             )

@@ -9,16 +9,15 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import head as heads
+from futurscam_lib.audit import shape
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.errors import OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from futurscam_lib.audit.history import RunRecord
     from futurscam_lib.audit.ledger import Entry
@@ -39,7 +38,8 @@ class Period:
         since, until: Aware, UTC.
         runs: Those that started in it, newest first.
         earlier: The last ones before it, at most 60, newest first: what is usual shows in them, too.
-        others: What else the ledger tells of it: resets, first runs, repairs; newest first.
+        others: What else the ledger tells of it, and since the last run before it: resets, first runs, repairs; newest
+            first.
         faults: What is wrong with the ledger: it was cut off, or was changed, so that only some lines can be read.
     """
 
@@ -71,17 +71,17 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
     if now - clock.EPOCH < timedelta(days=days):
         raise UsageError(f"{days:g} days until {clock.to_people(now)} begin before 1970; no run did.")
     since = now - timedelta(days=days)
-    faults = list(_cut_off(settings.ledger_file))
+    faults: list[str] = []
     history = History.of(settings)
     try:
         runs, earlier = _split(history.newest(), since, now)
-        others = _others(Ledger(settings.ledger_file).backwards(), since, now)
+        others = _others(Ledger(settings.ledger_file).backwards(), _reach(earlier, since), now)
     except OperatorMustAct as error:
         faults.append(str(error))
         # What can be read is shown all the same: now a reviewer needs it most.
         runs, earlier = _split(history.readable(), since, now)
-        lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None)]
-        others = _others(reversed(lines), since, now)
+        lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None) if not shape.problem_of(entry)]
+        others = _others(reversed(lines), _reach(earlier, since), now)
     return Period(since, now, runs, earlier, others, tuple(faults))
 
 
@@ -112,21 +112,14 @@ def _split(
     return tuple(runs), tuple(earlier)
 
 
+def _reach(earlier: Sequence[RunRecord], since: datetime) -> datetime:
+    """From when on a reset explains where the first run of the period began."""
+    return earlier[0].started if earlier else since
+
+
 def _others(newest_first: Iterable[Entry], since: datetime, now: datetime) -> tuple[Entry, ...]:
     found = takewhile(lambda entry: clock.parse(entry.at) >= since, newest_first)
     return tuple(entry for entry in found if entry.event not in _IN_RUNS and clock.parse(entry.at) < now)
-
-
-def _cut_off(ledger: Path) -> Iterator[str]:
-    """Whether lines were taken off the ledger's end, which no chain shows."""
-    try:
-        # Before the ledger: a run that ends meanwhile writes its line first.
-        head = heads.read(ledger)
-        heads.check_end(head, next(Ledger(ledger).backwards(), None))
-    except ValueError as error:
-        yield f"{ledger}: {error}."
-    except OperatorMustAct:
-        return  # Whoever reads the ledger meets the same.
 
 
 def kind_of(run: RunRecord) -> str:

@@ -59,7 +59,8 @@ class Step:
 def steps(period: Period) -> list[Step]:
     """All changes, oldest first; the regular ones of runs that follow each other as one."""
     events: list[tuple[datetime, RunRecord | Entry]] = [(run.started, run) for run in period.runs]
-    events += [(clock.parse(entry.at), entry) for entry in period.others if entry.event in _SETS]
+    others = ((clock.parse(entry.at), entry) for entry in period.others if entry.event in _SETS)
+    events += [(at, entry) for at, entry in others if at >= period.since]
     history = _continuity(period)
     jumps, forward = ({jump.line: jump for jump in some} for some in (history.jumps, history.forward))
     found: list[Step] = []

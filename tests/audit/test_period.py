@@ -1,0 +1,76 @@
+"""What the review reads of the ledger, and of MongoDB, at the edges of its period."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from bson import DatetimeMS
+
+from futurscam_lib import clock
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.review import Review
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    from tests.made_runs import MadeRuns
+
+T0 = clock.parse("2026-11-02T08:05:00Z")
+HOUR = timedelta(hours=1)
+
+
+def test_a_reset_just_before_the_period_explains_its_first_run(made: MadeRuns) -> None:
+    """It is no row of the period, but what the first run began with is no gap."""
+    made.add(T0)
+    to = made.watermark + 5 * HOUR
+    facts: dict[str, Any] = {"watermark": {"before": clock.to_text(made.watermark), "after": clock.to_text(to)}}
+    Ledger(made.settings.ledger_file).append("reset", at=T0 + HOUR, run_id="reset-x", facts=facts)
+    made.watermark = to
+    made.add(T0 + 6 * HOUR)
+
+    found = Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR)
+
+    assert [str(row[1]) for row in found.watermark.rows] == ["moved"]
+    assert found.found == []
+
+
+def test_a_line_healed_before_the_period_is_no_news(made: MadeRuns) -> None:
+    """Only what happened in the period is told."""
+    made.add(T0)
+    with made.settings.ledger_file.open("ab") as file:
+        file.write(b"torn")
+    Ledger(made.settings.ledger_file).heal(at=T0 + HOUR)
+    made.add(T0 + 6 * HOUR)
+
+    assert [one.what for one in Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR).found] == []
+    assert [one.what for one in Review(made.settings, days=1, now=T0 + 7 * HOUR).found] == ["ledger healed"]
+
+
+def test_a_cut_ledger_is_one_finding(made: MadeRuns) -> None:
+    """However many of those who read it meet it."""
+    for number in range(3):
+        made.add(T0 + number * HOUR)
+    lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+    made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
+
+    found = Review(made.settings, days=1, now=T0 + 4 * HOUR).found
+
+    assert [one.what for one in found if one.what.startswith("ledger")] == ["ledger changed"]
+
+
+def test_an_instant_beyond_the_years_of_python_is_no_publication(
+    made: MadeRuns, database: Database[dict[str, Any]]
+) -> None:
+    """Another program may write one; the documents beside it are told all the same."""
+    about = {"source": "folder", "first_seen_at": T0, "run_id": "x", "first_run_id": "x"}
+    database.RFP.insert_many(
+        [
+            {"job_id": "a", "publishedAt": DatetimeMS(10**15), "_etl": about},
+            {"job_id": "b", "publishedAt": T0 - HOUR, "_etl": about},
+        ]
+    )
+
+    (row,) = Review(made.settings, days=1, now=T0 + HOUR).publication.rows
+
+    assert row == ("folder", 2, HOUR, HOUR, HOUR, 1)
