@@ -68,8 +68,8 @@ class Pruned(Shown):
         between = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
         yield f"{did}: {what} ({self.size / 1e6:,.1f} MB), {between}."
         if self.linked:
-            go = "go" if self.dry_run else "are gone"
-            yield f"Their pages {go}, too; so that no link of the review page leads to them: `futurscam review`."
+            go = "would go" if self.dry_run else "are gone"
+            yield f"Their pages {go}, too; `futurscam review` then makes a page without links to them."
 
 
 def prune(

@@ -68,7 +68,7 @@ def execute(
     budget: timedelta,
     cwd: Path,
     kernel_env: Mapping[str, str],
-    saved: Callable[[NotebookNode], object] = id,
+    saved: Callable[[NotebookNode], object] | None = None,
     progress: bool = False,
     heartbeat: timedelta = HEARTBEAT,
     grace: timedelta = GRACE,
@@ -139,7 +139,7 @@ def execute(
                 job=job,
             )
         finally:
-            if job.notebook.cells:
+            if saved and job.notebook.cells:
                 saved(job.notebook)
     verdict = job.verdict
     error = redact(plain(verdict.error))[:_ERROR_LENGTH]

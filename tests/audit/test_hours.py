@@ -1,0 +1,145 @@
+"""The hours that had a run, those that should have had one, and the calendar that shows them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from futurscam_lib.audit.reviewing.hours import page_of
+from futurscam_lib.show import Link
+from tests.audit.test_review import HOUR, T0, column, hourly, looked_at
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tests.made_runs import MadeRuns
+
+
+def missing(made: MadeRuns, *, now: datetime, days: float = 7) -> list[str]:
+    """The missing hours."""
+    return [f"{hour:%d %H}" for hour in looked_at(made, now=now, days=days).hours.missing]
+
+
+def test_an_hour_without_a_run_is_missing(made: MadeRuns) -> None:
+    """Where runs come every hour: between two of them and after the last; not before the first, not the present one."""
+    hourly(made, [0, 1, 2, 4, 5, 8])
+
+    assert missing(made, now=T0 + 10.5 * HOUR) == ["02 11", "02 14", "02 15", "02 17"]
+    assert missing(made, now=T0 + 8.9 * HOUR) == ["02 11", "02 14", "02 15"]
+    assert missing(made, now=T0 + 10.5 * HOUR, days=3 / 24) == ["02 17"]
+    found = looked_at(made, now=T0 + 10.5 * HOUR)
+    texts = [one.text for one in found.found if one.what == "missing hours"]
+    assert texts[1] == "2 hours in which a run was due and none started: 2026-11-02 14:00 to 2026-11-02 15:59."
+    assert found.counts()["missing hours"] == 4
+    row = found.calendar.tables[0].rows[0]
+    assert [str(cell) for cell in row[9:20]] == [
+        *("ok", "ok", "ok", "none", "ok", "ok", "none", "none", "ok", "none", "")
+    ]
+
+
+def test_a_home_that_runs_every_four_hours_misses_none_of_the_others(made: MadeRuns) -> None:
+    """What is usual shows in the runs themselves; one that was left out is found all the same."""
+    hourly(made, [0, 4, 8, 13, 14, 16, 24, 28])
+
+    assert missing(made, now=T0 + 31 * HOUR) == ["03 04"]
+    assert missing(made, now=T0 + 37 * HOUR) == ["03 04", "03 16", "03 20"]
+    texts = [one.text for one in looked_at(made, now=T0 + 37 * HOUR).found]
+    assert texts[0] == "2 hours in which a run was due and none started: 2026-11-03 16:00 to 2026-11-03 20:59."
+    assert len(texts) == 2
+
+
+def test_a_burst_of_tries_is_not_taken_for_the_usual(made: MadeRuns) -> None:
+    """Ten runs within ten minutes say nothing about the hours."""
+    hourly(made, [minute / 60 for minute in range(10)])
+    assert missing(made, now=T0 + 30 * HOUR) == []
+
+    hourly(made, [6, 12, 18, 24])
+    assert missing(made, now=T0 + 29 * HOUR) == []
+
+
+def test_of_few_runs_nothing_is_concluded(made: MadeRuns) -> None:
+    """Two runs do not make a schedule."""
+    hourly(made, [0, 1])
+
+    assert missing(made, now=T0 + 99 * HOUR) == []
+    assert "Too few runs" in repr(looked_at(made, now=T0 + 99 * HOUR).calendar)
+
+
+def test_a_run_a_minute_late_leaves_no_hour_missing(made: MadeRuns) -> None:
+    """08:59, 09:59 and 11:01 are an hour apart, although none of them started between ten and eleven."""
+    hourly(made, [0.9, 1.9, 2.94, 3.94, 4.94])
+
+    assert missing(made, now=T0 + 5 * HOUR) == []
+
+
+def test_an_hour_in_which_a_run_was_still_going_is_not_missing(made: MadeRuns) -> None:
+    """No second one could start."""
+    hourly(made, [0, 1, 2])
+    hourly(made, [3], seconds=2.5 * 3600)
+    hourly(made, [6, 7])
+
+    assert missing(made, now=T0 + 7.5 * HOUR) == []
+
+
+def test_a_crashed_run_was_not_going_until_it_was_found(made: MadeRuns) -> None:
+    """The hour in which the next run noticed it had no run."""
+    hourly(made, [0, 1, 2])
+    hourly(made, [3], status="crashed")
+    hourly(made, [6, 7])
+
+    assert missing(made, now=T0 + 7.5 * HOUR) == ["02 12", "02 13"]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"parameters": {"dry_run": True}},
+        {"parameters": {"until": "2026-11-01T00:00:00Z"}},
+    ],
+)
+def test_a_run_by_hand_takes_no_place(made: MadeRuns, extra: dict[str, Any]) -> None:
+    """Rehearsals, reruns and windows read by hand hide no missing hour, unless one was active when the run was due."""
+    hourly(made, [0.1, 1.1, 2.1])
+    made.add(T0 + 3.5 * HOUR, seconds=60, **extra)
+    made.add(T0 + 4 * HOUR, seconds=1200, **extra)
+    hourly(made, [5.1, 6.1])
+
+    assert missing(made, now=T0 + 6.5 * HOUR) == ["02 11"]
+
+
+def test_an_hour_says_how_its_runs_ended(made: MadeRuns) -> None:
+    """The worst first, with numbers where there are several, and the way to the page of what failed."""
+    hourly(made, [0.1, 0.2])
+    failed = made.add(T0 + 0.3 * HOUR, status="failed")
+    made.add(T0 + 0.7 * HOUR, parameters={"dry_run": True})
+    hourly(made, [1.1, 1.2])
+    made.add(T0 + 2 * HOUR, status="unfinished")
+    made.add(T0 + 2.95 * HOUR, parameters={"dry_run": True})
+
+    row = looked_at(made, now=T0 + 3 * HOUR).calendar.tables[0].rows[0]
+
+    assert [str(cell) for cell in row[9:13]] == ["1/4 failed", "2 ok", "open", "dry"]
+    assert row[9] == Link("1/4 failed", f"html/{failed}.html", "failed")
+
+
+def test_many_days_are_summed_up_by_week(made: MadeRuns) -> None:
+    """The newest 31 days by hour, the others by week; the sums stay exact."""
+    hourly(made, range(0, 24 * 60, 24))
+    made.add(T0 + 24 * HOUR + HOUR, status="failed")
+
+    found = looked_at(made, now=T0 + 24 * 59.5 * HOUR, days=3660)
+
+    days, weeks = found.calendar.tables
+    assert len(days.rows) == 31
+    assert sum(int(number) for number in column(weeks, "ok")) + 31 == found.counts()["ok"] == 60
+    assert column(weeks, "failed") == ["0", "0", "0", "0", "1"]
+    assert column(weeks, "week of (UTC)")[-1] == "2026-11-02"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", "x.y", "-x", "a" * 101, "C:x", "x\n"])
+def test_a_name_that_no_run_has_makes_no_page(name: str) -> None:
+    """Only what cannot lead anywhere becomes a file name."""
+    assert page_of(name) == ""
+    assert page_of("20261123T132501Z-3f9a1c") == "html/20261123T132501Z-3f9a1c.html"
