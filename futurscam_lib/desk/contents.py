@@ -115,6 +115,8 @@ class DeskFiles(AsyncLargeFileManager):
         target = above if to_path is None else to_path
         self._refuse_the_log(target)
         self._refuse_a_ledger(f"{target}/{name}" if await self.dir_exists(target) else target)
+        if to_path is not None and self._is_inside(to_path, from_path):
+            raise HTTPError(400, f"{from_path} cannot be copied into itself", reason="A folder into itself")
         copied: dict[str, Any] = await super().copy(from_path, to_path)
         return copied
 
@@ -131,24 +133,29 @@ class DeskFiles(AsyncLargeFileManager):
 
     async def create_checkpoint(self, path: str) -> dict[str, Any]:
         """Keep a copy beside it."""
-        self._refuse_the_log(path)
+        self._refuse_the_log(path, _folder_of(path))
         made: dict[str, Any] = await super().create_checkpoint(path)
         return made
 
     async def restore_checkpoint(self, checkpoint_id: str, path: str) -> None:
         """Put the copy in its place."""
-        self._refuse_the_log(path)
+        self._refuse_the_log(path, _folder_of(path))
         await super().restore_checkpoint(checkpoint_id, path)
 
     async def delete_checkpoint(self, checkpoint_id: str, path: str) -> None:
         """Remove the copy."""
-        self._refuse_the_log(path)
+        self._refuse_the_log(path, _folder_of(path))
         await super().delete_checkpoint(checkpoint_id, path)
 
     async def list_checkpoints(self, path: str) -> list[dict[str, Any]]:
         """The copies that are kept beside it; none in the audit log."""
         kept: list[dict[str, Any]] = [] if self._is_in_the_log(path) else await super().list_checkpoints(path)
         return kept
+
+    def _is_inside(self, path: str, folder: str) -> bool:
+        """Whether it leads into that folder: Jupyter copies one into itself until no path can be longer."""
+        outer = Path(os.path.realpath(self._get_os_path(folder)))
+        return outer.is_dir() and Path(os.path.realpath(self._get_os_path(path))).is_relative_to(outer)
 
     def _refuse_the_log(self, *paths: str, and_above: bool = False) -> None:
         for path in paths:
@@ -182,6 +189,11 @@ def _in_runs(path: str) -> str | None:
     first, _, rest = path.strip("/").partition("/")
     # As the file system takes the name: on Windows `RUNS` is the same folder.
     return rest if os.path.normcase(first) == RUNS else None
+
+
+def _folder_of(path: str) -> str:
+    """Where Jupyter writes beside a path, as it is written: beside `link/..` that is where the link leads."""
+    return path.strip("/").rpartition("/")[0]
 
 
 def _upwards(place: str) -> Iterator[Path]:

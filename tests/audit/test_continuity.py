@@ -33,12 +33,11 @@ class Told(Continuity):
         """One line."""
         self.see(Entry(next(self._lines), event, run_id, "", facts, "", ""))
 
-    def run(self, before: float, after: float, *, sources: str = BOTH, dry: bool = False, **facts: Any) -> None:
-        """A run's two lines; it reads from `before` on, and its name is its second line."""
-        asked = {"sources": sources, "dry_run": dry}
-        self.add("start", "x", parameters=asked, watermark={"before": hour(before)})
-        told = {"status": "ok", "dry_run": dry, "window": {"since": hour(before), "until": None}, **facts}
-        self.add("end", "x", watermark={"before": hour(before), "after": hour(after)}, **told)
+    def run(self, before: float, after: float, *, sources: str = BOTH, name: str = "x", **facts: Any) -> None:
+        """A run's two lines; it reads from `before` on."""
+        self.add("start", name, parameters={"sources": sources}, watermark={"before": hour(before)})
+        told = {"status": "ok", "window": {"since": hour(before), "until": None}, **facts}
+        self.add("end", name, watermark={"before": hour(before), "after": hour(after)}, **told)
 
     def reset(self, before: float | None, after: float) -> None:
         """A reset."""
@@ -86,6 +85,66 @@ def test_a_gap_is_read_only_by_a_run_of_all_sources(history: Told, seen_at: str,
     assert history.moved(history.jumps) == [(3, 1, 3, reader)]
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "reader"),
+    [(1, 3, "x"), (0.9, 3.1, "x"), (1, 2.9, ""), (1.1, 3, "")],
+    ids=["exactly", "with more", "ends early", "begins late"],
+)
+def test_a_gap_is_read_only_by_a_window_that_holds_all_of_it(
+    history: Told, since: float, until: float, reader: str
+) -> None:
+    """Up to where the watermark was found: what changed at that very instant the run that began there has read."""
+    history.run(3, 4)
+    history.run(4, 4, window={"since": hour(since), "until": hour(until)})
+
+    assert history.moved(history.jumps) == [(3, 1, 3, reader)]
+
+
+def test_a_gap_was_read_by_the_first_run_that_read_it_to_its_end(history: Told) -> None:
+    """One that failed has read nothing, and one that read it once more changes nothing."""
+    window = {"since": hour(1), "until": None}
+    history.run(3, 3, window=window, name="failed", status="failed")
+    assert history.moved(history.jumps) == [(3, 1, 3, "")]
+
+    history.run(3, 4, window=window, name="first")
+    history.run(4, 5, window=window, name="second")
+
+    assert history.moved(history.jumps) == [(3, 1, 3, "first")]
+
+
+def test_what_was_read_twice_needs_no_reader(history: Told) -> None:
+    """A watermark that was set back passes nothing over."""
+    history.run(0, 2)
+
+    assert history.moved(history.jumps) == [(3, 1, 0, "")]
+
+
+def test_a_run_of_one_source_that_moves_nothing_leaves_the_others_to_be_read(history: Told) -> None:
+    """Such a run by hand is no sign that the others are given up."""
+    history.run(1, 1, sources="folder")
+    history.run(3, 3, sources="folder", status="failed")
+    history.run(3, 3, sources="folder", window={"since": hour(1), "until": None})
+
+    assert history.moved(history.jumps) == [(5, 1, 3, "")]
+
+
+def test_before_any_run_moved_the_watermark_the_first_one_says_which_sources_there_are() -> None:
+    """It failed, but it was asked for both."""
+    history = Told()
+    history.run(0, 0, status="failed")
+    history.run(2, 3, sources="folder", window={"since": hour(0), "until": None})
+
+    assert history.moved(history.jumps) == [(3, 0, 2, "")]
+
+
+def test_a_source_that_begins_at_a_gap_is_missed_in_it(history: Told) -> None:
+    """The run that shows the gap reads one more, and what that one had before is not read either."""
+    history.run(3, 3, sources=f"{BOTH},mailbox", status="failed")
+    history.run(3, 3, window={"since": hour(1), "until": None})
+
+    assert history.moved(history.jumps) == [(3, 1, 3, "")]
+
+
 def test_a_source_that_is_no_longer_read_is_not_missed(history: Told) -> None:
     """Once a run without it has moved the watermark, which only a run over all sources does."""
     history.run(1, 2, sources="folder")
@@ -108,6 +167,23 @@ def test_a_reset_forward_is_noted(history: Told, found: float | None) -> None:
     history.run(3, 4, window={"since": hour(1), "until": None})
     ((line, what),) = history.notes()
     assert (line, what.endswith("read by x.")) == (3, True)
+
+
+def test_a_reset_to_where_it_was_is_not_noted(history: Told) -> None:
+    """It passes nothing over."""
+    history.reset(1, 1)
+
+    assert list(history.notes()) == []
+
+
+def test_a_first_run_after_a_reset_settles_it(history: Told) -> None:
+    """It wrote the file: that a later run begins where the watermark was before the reset is a jump of its own."""
+    history.reset(1, 0)
+    history.add("first-run", watermark=hour(0))
+    history.run(1, 2)
+
+    assert list(history.notes()) == []
+    assert history.moved(history.jumps) == [(5, 0, 1, "")]
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["at the next run", "now"])

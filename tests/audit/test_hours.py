@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tests.made_runs import MadeRuns
+
+MINUTE = HOUR / 60
 
 
 def missing(made: MadeRuns, *, now: datetime, days: float = 7) -> list[str]:
@@ -93,6 +94,46 @@ def test_a_crashed_run_was_not_going_until_it_was_found(made: MadeRuns) -> None:
 
 
 @pytest.mark.parametrize(
+    ("minutes", "gone"), [(15, []), (16, ["02 11"])], ids=["at most 15 minutes late", "later than that"]
+)
+def test_how_late_a_run_may_be(made: MadeRuns, minutes: int, gone: list[str]) -> None:
+    """08:55, 09:55, 10:55 and 12:10 leave out the eleventh hour, but none of them failed to come."""
+    hourly(made, [50 / 60, 110 / 60, 170 / 60])
+    made.add(T0 + 230 * MINUTE + minutes * MINUTE)
+
+    assert missing(made, now=T0 + 5 * HOUR) == gone
+
+
+@pytest.mark.parametrize(("after", "gone"), [(5, []), (6, ["02 20"])])
+def test_a_run_takes_the_place_of_the_one_that_it_is_nearer_to(made: MadeRuns, after: int, gone: list[str]) -> None:
+    """Where runs come every four hours: five hours after the last one it is late, six after it one is missing."""
+    hourly(made, [0, 4, 8, 8 + after, 12 + after, 16 + after, 20 + after])
+
+    assert missing(made, now=T0 + (22 + after) * HOUR) == gone
+
+
+@pytest.mark.parametrize(("seconds", "gone"), [(3300, []), (3299, ["02 12"])])
+def test_a_run_that_ends_on_the_stroke_of_the_hour_went_on_until_then(
+    made: MadeRuns, seconds: int, gone: list[str]
+) -> None:
+    """A second earlier the hour was free, and a run was due in it."""
+    hourly(made, [0, 1, 2])
+    hourly(made, [3], seconds=seconds)
+    hourly(made, [5, 6])
+
+    assert missing(made, now=T0 + 6.5 * HOUR) == gone
+
+
+def test_a_short_run_beside_a_long_one_does_not_end_it(made: MadeRuns) -> None:
+    """The lock is one machine's: where two share a home, the run that began later may well end earlier."""
+    hourly(made, [0, 1, 2])
+    made.add(T0 + 3 * HOUR, seconds=2.5 * 3600)
+    hourly(made, [3.2, 6, 7])
+
+    assert missing(made, now=T0 + 7.5 * HOUR) == []
+
+
+@pytest.mark.parametrize(
     "extra",
     [
         {"parameters": {"dry_run": True}},
@@ -107,6 +148,27 @@ def test_a_run_by_hand_takes_no_place(made: MadeRuns, extra: dict[str, Any]) -> 
     hourly(made, [5.1, 6.1])
 
     assert missing(made, now=T0 + 6.5 * HOUR) == ["02 11"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "gone"),
+    [
+        (0, 60, []),
+        (-5, 300, []),
+        (-5, 299, ["02 11"]),
+        (1, 60, ["02 11"]),
+    ],
+    ids=["began then", "ended then", "ended before", "began after"],
+)
+def test_a_run_by_hand_keeps_another_from_starting_only_while_it_is_active(
+    made: MadeRuns, minutes: int, seconds: int, gone: list[str]
+) -> None:
+    """At eleven minutes past eleven one was due, as at eleven minutes past the hours before."""
+    hourly(made, [0.1, 1.1, 2.1])
+    made.add(T0 + 3.1 * HOUR + minutes * MINUTE, seconds=seconds, parameters={"dry_run": True})
+    hourly(made, [4.1, 5.1])
+
+    assert missing(made, now=T0 + 5.5 * HOUR) == gone
 
 
 def test_an_hour_says_how_its_runs_ended(made: MadeRuns) -> None:
@@ -143,3 +205,13 @@ def test_a_name_that_no_run_has_makes_no_page(name: str) -> None:
     """Only what cannot lead anywhere becomes a file name."""
     assert page_of(name) == ""
     assert page_of("20261123T132501Z-3f9a1c") == "html/20261123T132501Z-3f9a1c.html"
+
+
+def test_two_short_runs_by_hand_keep_none_between_them_from_starting(made: MadeRuns) -> None:
+    """Neither was active when the run was due."""
+    hourly(made, [0.1, 1.1, 2.1])
+    for minutes in (-6, 20):
+        made.add(T0 + 3.1 * HOUR + minutes * MINUTE, seconds=60, parameters={"dry_run": True})
+    hourly(made, [4.1, 5.1])
+
+    assert missing(made, now=T0 + 5.5 * HOUR) == ["02 11"]

@@ -20,10 +20,8 @@ from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.review import Review, review
 from futurscam_lib.audit.reviewing.findings import summary_in
-from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.audit.reviewing.period import counted
 from futurscam_lib.errors import UsageError
-from futurscam_lib.show import Link, Table
 from tests.made_runs import counts, executed
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from futurscam_lib.settings import Settings
+    from futurscam_lib.show import Table
     from tests.made_runs import MadeRuns
 
 T0 = clock.parse("2026-11-02T08:05:00Z")

@@ -238,6 +238,24 @@ def test_reading_a_torn_notebook_mends_nothing(files: DeskFiles, tmp_path: Path)
     assert fingerprint(log) == before
 
 
+def test_a_folder_is_not_copied_into_itself(files: DeskFiles, tmp_path: Path) -> None:
+    """Jupyter would go on until no path can be longer; a copy beside it is one."""
+    (tmp_path / "project" / "notebooks" / "a").mkdir()
+
+    for place in ("notebooks", "notebooks/a", "notebooks/a/new"):
+        with pytest.raises(HTTPError, match="cannot be copied into itself"):
+            got(files.copy("notebooks", place))
+    assert got(files.copy("notebooks", ""))["path"] == "notebooks-Copy1"
+
+
+def test_nothing_is_kept_beside_what_a_link_leads_to(files: DeskFiles, tmp_path: Path) -> None:
+    """`link/..` is the folder above the log, and its checkpoint would lie in the log."""
+    (tmp_path / "project" / "link").symlink_to(tmp_path / "home" / "runs", target_is_directory=True)
+
+    assert refused(files.create_checkpoint("link/.."))
+    assert sorted(one.name for one in (tmp_path / "home" / "runs").iterdir()) == ["2026-11", "ledger.jsonl"]
+
+
 @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["save", "upload", "folder", "untitled", "copy", "rename", "delete", "keep", "restore", "forget"]),

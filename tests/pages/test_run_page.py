@@ -13,6 +13,7 @@ from futurscam_lib import settings as settings_module
 from futurscam_lib.audit.history import History
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import UsageError
+from futurscam_lib.pages import layout, run_page
 from futurscam_lib.pages.run_page import ensure
 from tests.made_runs import executed
 from tests.pages import hostile
@@ -101,6 +102,16 @@ def test_a_changed_notebook_makes_a_new_page_that_says_so(made: MadeRuns) -> Non
 
     assert "9 rows" in text
     assert "It is not what the run left" in text
+
+
+def test_another_look_makes_a_new_page(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update of the style sheet the pages that were made before it are not left as they are."""
+    made.add(T0)
+    page_of(made)
+    for module in (layout, run_page):
+        monkeypatch.setattr(module, "part", lambda name: f"/* the new {name} */")
+
+    assert "/* the new page.css */" in page_of(made).read_text("utf-8")
 
 
 def test_a_run_that_turns_out_to_have_crashed_gets_a_new_page(made: MadeRuns) -> None:

@@ -48,6 +48,14 @@ def test_the_same_window_and_sources(made: MadeRuns) -> None:
     assert request_of(last(made), made.settings, apply=True).dry_run is False
 
 
+@pytest.mark.parametrize("minutes", [0, 0.0, 1440])
+def test_an_overlap_of_nothing_and_of_a_day_is_one(made: MadeRuns, minutes: float) -> None:
+    """Both are what the setting allows."""
+    made.add(T0, parameters={"overlap_minutes": minutes})
+
+    assert request_of(last(made), made.settings, apply=True).overlap == timedelta(minutes=minutes)
+
+
 @pytest.mark.parametrize(("status", "end"), [("ok", timedelta(seconds=4.2)), ("crashed", timedelta(hours=1))])
 def test_an_open_window_ends_where_the_run_ended(made: MadeRuns, status: str, end: timedelta) -> None:
     """What came after the run was not its business; of one that was killed the discovery is all that is known."""
@@ -64,6 +72,7 @@ def test_an_open_window_ends_where_the_run_ended(made: MadeRuns, status: str, en
         ({"until": "never"}, "its parameter until is 'never'"),
         ({"until": 5}, "its parameter until is 5"),
         ({"overlap_minutes": -1.0}, "its parameter overlap_minutes is -1.0"),
+        ({"overlap_minutes": 1440.5}, "its parameter overlap_minutes is 1440.5"),
         ({"overlap_minutes": "x"}, "its parameter overlap_minutes is 'x'"),
         ({"sources": "folder,fax"}, "read fax, which cannot be asked any more. There is no source fax"),
         ({"sources": "boond"}, "read boond, which cannot be asked any more. The source boond needs FUTURSCAM_BOOND"),

@@ -172,13 +172,13 @@ def test_nothing_runs_whatever_is_put_together(html: str) -> None:
 
 def test_a_flood_of_tags_is_words() -> None:
     """A parser would look at it for hours; nothing of its text is lost, and nothing in it becomes a tag."""
-    assert clean_html("<div>" * 500_000 + "a &lt;b&gt; c<br>" * 9) == " ".join(["a &lt;b&gt; c "] * 9).strip()
+    assert clean_html("<div>" * 500_000 + "a &lt;b&gt; c<br>" * 9) == " ".join(["a &lt;b&gt; c"] * 9)
     assert Running(clean_html("<p " * 300_000 + "<script>x</script>")).found == []
 
 
 def test_a_long_text_of_word_keeps_its_markup() -> None:
     """As people paste it: many tags, none of them deep."""
-    paragraph = '<p class="MsoNormal"><span lang="FR"><b>Data</b> engineer<o:p></o:p></span></p>'
+    paragraph = '<p class="MsoNormal"><span style="color:red"><b>Data</b> engineer<o:p></o:p></span></p>'
     assert clean_html(paragraph * 2000) == "<p><span><b>Data</b> engineer</span></p>" * 2000
 
 

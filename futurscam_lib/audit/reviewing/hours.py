@@ -124,7 +124,7 @@ def of(period: Period) -> Hours:
         cells[hour_of(run.started)].add(run)
     known = [*period.runs, *period.earlier]
     spans = _spans(run for run in known if not _is_extra(run))
-    extra = list(_spans(filter(_is_extra, known)).values())
+    extra = [span for run in known if _is_extra(run) for span in _spans([run]).values()]
     usual = _usual(spans)
     if usual is not None:
         for hour in _missing(spans, extra, usual, now=period.until):
