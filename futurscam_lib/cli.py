@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -30,9 +31,17 @@ from futurscam_lib.commands import (
     why,
 )
 from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, say, tell, work_in
-from futurscam_lib.errors import ExitCode, FuturscamError, UsageError
+from futurscam_lib.errors import NOTHING_LOST, ExitCode, FuturscamError, UsageError
 
 _ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
+_TRY_AGAIN = "`futurscam check` tells what is wrong; then give the command again."
+_NO_FAULT_OF_OURS = {
+    errno.ENOSPC: ("No space is left", "Make room"),
+    errno.EROFS: ("The file system does not allow", "Name a home that can be written"),
+}
+_INTERRUPTED = 130
+"""What typer ends with after Ctrl+C."""
+
 app = typer.Typer(name="futurscam", help=_ABOUT, pretty_exceptions_enable=False, **(GROUP | {"no_args_is_help": True}))
 
 
@@ -207,23 +216,33 @@ def main() -> NoReturn:
     try:
         app()
     except FuturscamError as error:
-        tell(str(error))
+        # Of a run that has begun its own result tells; here nothing was read that could be lost.
+        tell(str(error).replace(NOTHING_LOST, _TRY_AGAIN))
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
         tell("Interrupted.")
         sys.exit(int(ExitCode.FAILED))
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            tell("Interrupted.")
+            sys.exit(int(ExitCode.FAILED))
+        raise
     except Exception as error:  # noqa: BLE001 - the last stop: told whole, without secrets, and with exit code 1
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            _tell_no_space(error)
+        if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_OURS:
+            _tell_unwritable(error)
             sys.exit(int(ExitCode.OPERATOR_MUST_ACT))
         tell(traceback.format_exc())
         sys.exit(int(ExitCode.FAILED))
+    finally:
+        # What is left is Python's own end; Ctrl+C in it makes no traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(int(ExitCode.DONE))
 
 
-def _tell_no_space(error: OSError) -> None:
-    """In a line: a full disk is no fault of this software, wherever it was met."""
-    tell(f"No space is left to write {error.filename or 'the output'}. Make room, then give the command again.")
+def _tell_unwritable(error: OSError) -> None:
+    """In a line: a full disk, or one that can only be read, is no fault of this software, wherever it was met."""
+    what, remedy = _NO_FAULT_OF_OURS[error.errno or 0]
+    tell(f"{what} to write {error.filename or 'the output'}. {remedy}, then give the command again.")
     with suppress(OSError, ValueError):
         # What stdout still holds would fail once more when Python ends, and change the exit code.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

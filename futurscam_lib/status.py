@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.history import History
+from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.run.loop_files import LoopFiles, LoopState
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 RUNS_SHOWN: Final = 5
+_WHOLE: Final = 2000
 
 
 @dataclass(slots=True)
@@ -84,9 +86,9 @@ class Status:
             )
             for run in self.runs
         ]
-        yield Table(columns, rows)
+        yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
         if self.problems:
-            yield Table(("problems",), [(problem,) for problem in self.problems])
+            yield Table(("problems",), [(problem,) for problem in self.problems], longest=_WHOLE)
 
 
 def find_out(configured: Settings, *, now: datetime) -> Status:
@@ -104,6 +106,8 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()
     try:
+        # As the next run does, which needs the ledger's key, too.
+        Ledger.of(configured).check()
         status.runs = [_told(run) for run in islice(History.of(configured).newest(), RUNS_SHOWN)]
     except FuturscamError as error:
         status.problems.append(str(error))

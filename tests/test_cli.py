@@ -414,3 +414,50 @@ def test_a_status_is_asked_for_as_it_is_shown(home: Settings, said: str) -> None
     assert wrong.returncode == 2
     assert "'late' is none; there are: ok, failed, timed out, crashed, unfinished." in wrong.stderr
     assert not home.runs.exists()
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Sends a signal of POSIX; on Windows Ctrl+C reaches a whole console."
+)
+@pytest.mark.usefixtures("home")
+def test_an_interrupted_command_says_so() -> None:
+    """Wherever it was: a line, and no traceback."""
+    program = (
+        "import os, signal, sys, threading\n"
+        "from futurscam_lib.audit.history import History\n"
+        "History.newest = lambda self: os.kill(os.getpid(), signal.SIGINT) or iter(())\n"
+        "sys.argv = ['futurscam', 'runs', 'list']\n"
+        "from futurscam_lib.__main__ import main\n"
+        "main()\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "Interrupted.\n")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_command_that_reads_speaks_of_no_run() -> None:
+    """Where MongoDB does not answer, nothing that a run would have lost is spoken of."""
+    nowhere = {"MONGO_URI": "mongodb://127.0.0.1:1/", "FUTURSCAM_MONGO_TIMEOUT_SECONDS": "1"}
+
+    done = futurscam("why", "JP050458", env=nowhere)
+
+    assert done.returncode == 3
+    assert "Nothing was lost" not in done.stderr
+    assert "`futurscam check` tells what is wrong; then give the command again." in done.stderr
+
+
+def test_status_tells_what_stops_the_next_run(filled: Settings) -> None:
+    """A ledger whose key is missing, and one that was changed: whole, with the remedy."""
+    key = {"FUTURSCAM_LEDGER_KEY": "0123456789abcdef"}
+    assert futurscam("run", "--since", "2020-01-01", env=key).returncode == 0
+
+    without = futurscam("status")
+    ledger = filled.ledger_file
+    ledger.write_bytes(ledger.read_bytes().replace(b'"inserted":1', b'"inserted":2', 1))
+    changed = futurscam("status", env=key)
+
+    assert "is sealed, and FUTURSCAM_LEDGER_KEY is not set" in without.stdout
+    assert "last runs: not known, see below." in changed.stdout
+    assert "rename its folder to runs-old" in changed.stdout

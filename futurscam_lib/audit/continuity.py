@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from futurscam_lib.audit.entry import Entry
+
+
+_ANY: Final = ""
+"""Stands for the sources where no run has told which there are: any run reads from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of time, `[since, until)`, that no run has read from one source; `missed`: which is configured."""
+
+    source: str
+    since: datetime
+    until: datetime
+    missed: bool
+
+    def without(self, since: datetime, until: datetime) -> Iterator[Unread]:
+        """What is left of it when `[since, until)` is read."""
+        parts = replace(self, until=min(self.until, since)), replace(self, since=max(self.since, until))
+        return (part for part in parts if part.since < part.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +42,45 @@ class Jump:
         line: The ledger's line at which that showed; 0: it shows in `.last_execution` now.
         before: Where it had been left.
         after: Where it was found, or where a reset set it.
-        sources: Of what to read again what was passed over: what was read before, and by the run that began there.
-        read_by: The later run that read what was passed over; empty: none did.
+        unread: What no run has read since of what was passed over, of each source that was read before, or by the run
+            that began there.
+        read_by: The later run that read the last of it; empty: some is unread.
     """
 
     line: int
     before: datetime
     after: datetime
-    sources: frozenset[str]
+    unread: tuple[Unread, ...] = ()
     read_by: str = ""
 
     @property
     def is_gap(self) -> bool:
         """Whether a part of time was passed over; otherwise it was read twice, which loses nothing."""
         return self.after > self.before
+
+    @property
+    def missing(self) -> tuple[datetime, datetime] | None:
+        """From when to when there is something to read; None: nothing that can be, or no time was passed over."""
+        parts = [part for part in self.unread if part.missed]
+        return (min(part.since for part in parts), max(part.until for part in parts)) if parts else None
+
+    @property
+    def how_read(self) -> str:
+        """A clause about a gap in which nothing is missing."""
+        if gone := sorted({part.source for part in self.unread}):
+            return f"what lies between was not all read from {', '.join(gone)} (not configured any more)"
+        return f"what lies between was read, the last of it by {self.read_by}"
+
+    def read(self, since: datetime, until: datetime | None, *, sources: Iterable[str], by: str) -> Jump:
+        """The same after a run; `until` is None where it read all up to its start."""
+        # The watermark is never found later than now, so that all that was passed over lies before the start.
+        end, asked = until or self.after, {*sources, _ANY}
+        if not self.unread or since >= end:
+            return self
+        unread: list[Unread] = []
+        for part in self.unread:
+            unread += part.without(since, end) if part.source in asked else [part]
+        return replace(self, unread=tuple(unread), read_by="" if unread else by)
 
 
 class Continuity:
@@ -49,12 +93,13 @@ class Continuity:
         idle: The resets after which it was found where it had been before them: `before` is what they were to set.
     """
 
-    def __init__(self) -> None:
-        """Begin."""
+    def __init__(self, sources: Iterable[str]) -> None:
+        """Begin; the sources are those that are configured now."""
         self.standing: datetime | None = None
         self.jumps: list[Jump] = []
         self.forward: list[Jump] = []
         self.idle: list[Jump] = []
+        self._configured = frozenset(sources)
         self._asked: dict[str, frozenset[str]] = {}
         self._whole: frozenset[str] = frozenset()
         self._reset: tuple[int, datetime | None] = (0, None)
@@ -84,7 +129,8 @@ class Continuity:
         """What is to be known of resets, each with the ledger's line."""
         for one in self.forward:
             moved = f"It set the watermark from {clock.to_people(one.before)} forward to {clock.to_people(one.after)}"
-            yield one.line, f"{moved}; what lies between was read by {one.read_by or 'no run'}."
+            unread = "what lies between was not all read" if one.missing else one.how_read
+            yield one.line, f"{moved}; {unread}."
         for one in self.idle:
             yield (
                 one.line,
@@ -97,14 +143,14 @@ class Continuity:
     def _first_run(self, entry: Entry, at: datetime | None) -> None:
         # Where the file is missing a run may well begin earlier than it was left.
         if at is not None and self.standing is not None and at > self.standing:
-            self.jumps.append(Jump(entry.seq, self.standing, at, self._whole))
+            self.jumps.append(self._jump(entry.seq, self.standing, at, self._whole))
         self._stand(at)
         self._reset = (0, None)
 
     def _set(self, entry: Entry, before: datetime | None, after: datetime | None) -> None:
         self._begin(entry, before, frozenset())
         if after is not None and self.standing is not None and after > self.standing:
-            self.forward.append(Jump(entry.seq, self.standing, after, self._whole))
+            self.forward.append(self._jump(entry.seq, self.standing, after, self._whole))
         self._reset = (entry.seq, before)
         self._stand(after)
 
@@ -119,9 +165,14 @@ class Continuity:
         set_at, before_reset = self._reset
         # A reset that was killed before it wrote the file has moved nothing.
         if found == before_reset:
-            self.idle.append(Jump(set_at, self.standing, found, frozenset()))
+            self.idle.append(Jump(set_at, self.standing, found))
         else:
-            self.jumps.append(Jump(line, self.standing, found, self._whole | asked))
+            self.jumps.append(self._jump(line, self.standing, found, self._whole | asked))
+
+    def _jump(self, line: int, before: datetime, after: datetime, sources: frozenset[str]) -> Jump:
+        names = (sources or {_ANY}) if after > before else ()
+        missed = self._configured | {_ANY}
+        return Jump(line, before, after, tuple(Unread(name, before, after, name in missed) for name in names))
 
     def _end(self, entry: Entry, before: datetime | None, after: datetime | None) -> None:
         sources = self._asked.pop(entry.run_id, None)
@@ -133,16 +184,15 @@ class Continuity:
         self._stand(after)
 
     def _fill(self, entry: Entry, sources: frozenset[str]) -> None:
-        """A later run that read the time that was passed over makes up for it."""
+        """What a later run read of the time that was passed over is made up for."""
         window = entry.facts.get("window")
         if entry.facts.get("status") != "ok" or not isinstance(window, dict):
             return
         since, until = instant(window.get("since")), instant(window.get("until"))
+        if since is None:
+            return
         for jumps in (self.jumps, self.forward):
-            for place, jump in enumerate(jumps):
-                reaches = since is not None and since <= jump.before and (until is None or until >= jump.after)
-                if reaches and jump.is_gap and not jump.read_by and sources >= jump.sources:
-                    jumps[place] = replace(jump, read_by=entry.run_id)
+            jumps[:] = [jump.read(since, until, sources=sources, by=entry.run_id) for jump in jumps]
 
     def _stand(self, at: datetime | None) -> None:
         self.standing = at or self.standing

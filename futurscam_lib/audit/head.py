@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HEAD: Final = "ledger.head"
 MISSING: Final = f"{HEAD}, which names its last line, is missing"
-RESTORE: Final = "Restore it from a backup, or move the whole folder away: the next run then begins a new one."
+RESTORE: Final = "Restore it from a backup, or rename its folder to runs-old: the next run then begins a new one."
 
 _LOOK: Final = "`futurscam runs verify` tells what else was changed."
 _THE_KEY: Final = (
@@ -34,6 +34,7 @@ _WHICH_KEY: Final = (
     "If the key is new, check with `futurscam runs verify` that all else is right, then `futurscam runs seal`. If the "
     "ledger has another, set that one. If neither, somebody without the key wrote it anew: restore it from a backup."
 )
+_INTERRUPTED: Final = "If `futurscam runs seal` with a new key was interrupted, set that key and give it again."
 
 
 class Doubt(ValueError):
@@ -94,7 +95,7 @@ def read(ledger: Path) -> Head | None:
         content = None
     match content:
         case {"seq": int(seq), "hash": str(digest), "mac": str(mac), **more} if not more and seq >= 0:
-            head = Head(seq, digest, mac)
+            head = Head(int(seq), digest, mac)  # `true` is an int to Python.
             if (seq or digest == NO_PREV) and _line_of(head) == data:
                 return head
     raise Doubt(f"{HEAD} is not the head of a ledger")
@@ -147,7 +148,7 @@ def check_seal(head: Head | None, last: Entry | None, seal: Seal | None) -> None
         what = f"sealed with another key than {KEY}" if last.mac else f"not sealed, though {KEY} is set"
         raise Doubt(f"line {last.seq} is {what}", remedy=_WHICH_KEY)
     if problem := problem_of(head, seal):
-        raise Doubt(problem)
+        raise Doubt(problem, remedy=f"{_INTERRUPTED} {_LOOK} {RESTORE}")
 
 
 def problem_of(head: Head | None, seal: Seal) -> str:

@@ -268,6 +268,8 @@ class Ledger:
             head = heads.read(self._path)
             last = next(self.backwards(), None)
             heads.check_end(head, last)
+            if head and last and 0 < head.seq < last.seq - 1:  # Heads could not be written; the line is there still.
+                heads.check_end(head, next(one for one in self.backwards() if one.seq == head.seq))
             if not sealing_anew:
                 heads.check_seal(head, last, self._sealing)
             return last

@@ -104,6 +104,11 @@ def table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def numbers(value: Any) -> dict[str, int]:
+    """The numbers in it, if it is a table of some."""
+    return {name: number for name, number in table(value).items() if isinstance(number, int)}
+
+
 def _is_instant(text: str) -> bool:
     """Whether it is one as `clock.to_text` writes it; faster than reading what others might write."""
     try:

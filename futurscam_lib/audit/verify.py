@@ -138,7 +138,7 @@ class _Verifying:
         self._seal = Seal(key.get_secret_value()) if key else None
         self.found = Verified(key=key is not None)
         self._left = folder.Left()
-        self._continuity = Continuity()
+        self._continuity = Continuity(settings.sources)
         self._open: dict[str, int] = {}
         self._runs: set[str] = {active}
         self._lost = False
@@ -264,7 +264,7 @@ class _Verifying:
                 self.found.findings.append(Finding(file.name, what, serious=False))
                 continue
             place = self._line(jump.line) if jump.line else file.name
-            self.found.findings.append(Finding(place, _told(jump), serious=jump.is_gap and not jump.read_by))
+            self.found.findings.append(Finding(place, _told(jump), serious=jump.missing is not None))
         for line, what in self._continuity.notes():
             self._note(line, what)
 
@@ -295,9 +295,9 @@ def _told(jump: Jump) -> str:
     moved = f"The watermark had been left at {before} and was found at {after}"
     if not jump.is_gap:
         return f"{moved}: that time is read twice, which doubles nothing."
-    if jump.read_by:
-        return f"{moved}; what lies between was read by {jump.read_by}."
-    remedy = f"futurscam run --since {clock.to_text(jump.before)}"
+    if jump.missing is None:
+        return f"{moved}; {jump.how_read}."
+    remedy = f"futurscam run --since {clock.to_text(jump.missing[0])}"
     return f"{moved}, though no run had read what lies between. To have it read: {remedy}"
 
 

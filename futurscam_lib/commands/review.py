@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -52,10 +53,7 @@ def review(
     try:
         target = review_page.write(configured, execution.notebook, now=now, watched=_bar if seen else iter)
     except OSError as error:
-        raise OperatorMustAct(
-            f"The pages in {configured.runs} could not be written ({error.strerror or error}). {_UNTOUCHED}\n"
-            "Make room, or give the right to write there; then give the command again."
-        ) from error
+        raise _not_written(f"The pages in {configured.runs} could not be written", error) from error
     told = review_page.told_by(execution.notebook)
     if as_json:
         print_json({**{name: value for name, value in told.items() if name != "listed"}, "page": str(target)})
@@ -77,14 +75,19 @@ def _executed(configured: Settings, days: float, *, progress: bool) -> Execution
 
     Raises:
         FuturscamError: It failed; the page that was there stays.
+        OperatorMustAct: The home cannot be written; no kernel was started.
     """
     from futurscam_lib.run import engine  # noqa: PLC0415
 
-    output = configured.scratch / f"review-{secrets.token_hex(4)}.ipynb"
+    folder = configured.scratch / f"review-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise _not_written(f"The review must write in {configured.scratch}, and cannot", error) from error
     try:
         execution = engine.execute(
             configured.notebook("review"),
-            output=output,
+            output=folder / "review.ipynb",
             parameters={"days": days, "pages": True},
             redact=configured.redactor(),
             budget=configured.run_budget,
@@ -93,10 +96,17 @@ def _executed(configured: Settings, days: float, *, progress: bool) -> Execution
             progress=progress,
         )
     finally:
-        engine.part_path(output).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     if execution.status != "ok":
         raise _failed(execution)
     return execution
+
+
+def _not_written(what: str, error: OSError) -> OperatorMustAct:
+    return OperatorMustAct(
+        f"{what} ({error.strerror or error}). {_UNTOUCHED}\n"
+        "Make room, or give the right to write there; then give the command again."
+    )
 
 
 def _failed(execution: Execution) -> FuturscamError:

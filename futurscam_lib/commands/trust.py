@@ -10,8 +10,8 @@ import typer
 from futurscam_lib import clock, settings
 from futurscam_lib.commands.output import Json, print_json, say
 from futurscam_lib.commands.runs import runs
-from futurscam_lib.errors import OperatorMustAct, UsageError
-from futurscam_lib.naming import started_by
+from futurscam_lib.errors import AlreadyRunning, OperatorMustAct, UsageError
+from futurscam_lib.naming import new_run_id, started_by
 
 if TYPE_CHECKING:
     from futurscam_lib.audit.verify import Finding, Verified
@@ -37,7 +37,8 @@ def verify(
     Ends with 4 where something was changed, removed or inserted, and names the line or the file; with 3 where MongoDB
     was to be asked and does not answer, and nothing else is wrong.
     """
-    found = _verified(settings.load(), documents=documents)
+    configured = settings.load()
+    found = _verified(configured, active=_active(configured), documents=documents)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -49,20 +50,28 @@ def verify(
 def seal(*, as_json: Json = False) -> None:
     """Use a new key (FUTURSCAM_LEDGER_KEY) from here on; everything that stands in the ledger is sealed by it, too.
 
-    Refuses where something else is wrong than the missing seal, and where the key is not new.
+    Refuses where something else is wrong than the missing seal, where the key is not new, and while a run is active,
+    which could not end by the key that it began with.
     """
     from futurscam_lib.audit.ledger import Ledger  # noqa: PLC0415 - only what a command needs is loaded
+    from futurscam_lib.run.lock import RunLock  # noqa: PLC0415
 
     configured = settings.load()
     if configured.ledger_key is None:
         raise UsageError("FUTURSCAM_LEDGER_KEY is not set; nothing was sealed. Keep the key where you will find it.")
-    before = _verified(configured.model_copy(update={"ledger_key": None}))
-    if wrong := _in_the_way(before):
-        raise OperatorMustAct(
-            f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what.rstrip('.')}). "
-            "`futurscam runs verify` tells all of it."
-        )
-    entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
+    now = clock.now()
+    try:
+        with RunLock(configured.lock_file).held(run_id=f"seal-{new_run_id(now)}", now=now):
+            # No run is active: the lock is this command's own.
+            before = _verified(configured.model_copy(update={"ledger_key": None}), active="")
+            if wrong := _in_the_way(before):
+                raise OperatorMustAct(
+                    f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what.rstrip('.')}). "
+                    "`futurscam runs verify` tells all of it."
+                )
+            entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
+    except AlreadyRunning as error:
+        raise AlreadyRunning(f"{error}\nNothing was sealed; seal when it has ended.") from None
     if as_json:
         print_json({"line": entry.seq, "at": entry.at})
     else:
@@ -117,9 +126,15 @@ def _in_the_way(found: Verified) -> list[Finding]:
     return [one for one in found.serious if found.sealed or MISSING not in one.what.lower()]
 
 
-def _verified(configured: Settings, *, documents: bool = False) -> Verified:
-    from futurscam_lib.audit.verify import verify as look  # noqa: PLC0415
+def _active(configured: Settings) -> str:
+    """What holds the lock now; empty: nothing does."""
     from futurscam_lib.run.lock import RunLock  # noqa: PLC0415
 
-    holder = RunLock(configured.lock_file).holder() if configured.lock_file.exists() else None
-    return look(configured, now=clock.now(), active=(holder.run_id or "") if holder else "", documents=documents)
+    holder = RunLock(configured.lock_file).holder()
+    return (holder.run_id or "") if holder else ""
+
+
+def _verified(configured: Settings, *, active: str, documents: bool = False) -> Verified:
+    from futurscam_lib.audit.verify import verify as look  # noqa: PLC0415
+
+    return look(configured, now=clock.now(), active=active, documents=documents)

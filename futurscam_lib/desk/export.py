@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib import files
 from futurscam_lib.desk.columns import STANDARD, chosen
 from futurscam_lib.desk.writers import WRITERS
-from futurscam_lib.errors import UsageError
+from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,10 @@ class Target:
             written_as = written_as or DEFAULT
             name = f"rfps-{now:%Y%m%dT%H%MZ}.{written_as}"
         # A link stays one; what it leads to is written.
-        path = Path(name).expanduser()
+        try:
+            path = Path(name).expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"{name}: there is no such user here; nothing was written.") from error
         path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114 - never raises
         return _checked(cls(path, _format_of(path, written_as), force))
 
@@ -75,6 +78,7 @@ class Target:
 
         Raises:
             UsageError: The file cannot be written, or Excel could not hold so many rows; what was there is there.
+            OperatorMustAct: The disk is full; the same.
         """
         if self.path is None:
             self._to_stdout(table)
@@ -152,7 +156,11 @@ def _checked(target: Target) -> Target:
     return target
 
 
-def _unwritable(path: Path, error: OSError) -> UsageError:
+def _unwritable(path: Path, error: OSError) -> FuturscamError:
+    if error.errno == errno.ENOSPC:
+        return OperatorMustAct(
+            f"{path} could not be written ({error.strerror}). Make room, then give the command again."
+        )
     why = "; is it open elsewhere?" if isinstance(error, PermissionError) else "."
     return UsageError(f"{path} could not be written ({error.strerror}){why}")
 

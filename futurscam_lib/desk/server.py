@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 _WAKE_MILLISECONDS: Final = 500
+_ENDING_SECONDS: Final = 10
 
 
 def serve(settings: Settings, page: str, *, browse: bool, port: int | None, started: Callable[[str], None]) -> None:
@@ -62,6 +64,19 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
     # After its own call that begins to listen.
     server.io_loop.add_callback(started, f"http://{LOOPBACK}:{server.port}{page}?token={token}")
     server.start()
+    end_tasks(server.io_loop.asyncio_loop)
+
+
+def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """End what was under way when the loop was stopped, as `asyncio.run` does.
+
+    A request that a thread works at keeps that thread waiting for the next one, and Python does not end before it.
+    """
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_ENDING_SECONDS))
 
 
 def configuration(settings: Settings, page: str, *, browse: bool, port: int | None, token: str) -> Config:

@@ -7,20 +7,22 @@ beside the lock, because Windows lets nobody read a locked one; that file is bel
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import orjson
+import psutil
 from filelock import FileLock, Timeout
 
 from futurscam_lib import clock
-from futurscam_lib.errors import AlreadyRunning
+from futurscam_lib.errors import AlreadyRunning, OperatorMustAct
 from futurscam_lib.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -77,14 +79,17 @@ class RunLock:
 
         Raises:
             AlreadyRunning: Another run holds it; nothing was changed.
+            OperatorMustAct: The home cannot be written.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         # Not bound to the thread: a run may be ended from another one than it was begun in.
         lock = FileLock(self._path, timeout=_PATIENCE, thread_local=False)
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(poll_interval=_PAUSE)
         except Timeout:
             raise self._already_running() from None
+        except OSError as error:
+            raise not_writable(self._path, error) from error
         try:
             self._tell(Holder(os.getpid(), run_id, now))
             yield
@@ -106,13 +111,11 @@ class RunLock:
         return None
 
     def _is_held(self) -> bool:
-        if not self._path.exists():
-            return False
-        try:
-            with FileLock(self._path, timeout=0):
-                return False
-        except Timeout:
-            return True
+        return is_held(self._path, said=self._is_said)
+
+    def _is_said(self) -> bool:
+        holder = self._told()
+        return holder is not None and holder.pid is not None and psutil.pid_exists(holder.pid)
 
     def _tell(self, holder: Holder) -> None:
         # For people only: where it cannot be written, the run goes on, and a full disk shows itself where it matters.
@@ -136,3 +139,48 @@ class RunLock:
             f"Another run is active: {self.holder() or 'a run that has ended by now'}.\n"
             "Nothing was changed. Let it end; the next scheduled run goes on from there. `futurscam status` shows it."
         )
+
+
+def is_held(path: Path, *, said: Callable[[], bool]) -> bool:
+    """Whether a process holds the lock on a file; also where that may only be read. Changes nothing.
+
+    Args:
+        path: The locked file.
+        said: Whether a process that lives says so; asked where the system does not tell who cannot write the file.
+    """
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # A backup, a snapshot, the home of another account.
+        held = _is_held_for_readers(path)
+        return said() if held is None else held
+
+
+def not_writable(path: Path, error: OSError) -> OperatorMustAct:
+    """The error of a lock that cannot be taken because its file cannot be made or written."""
+    return OperatorMustAct(
+        f"{path.parent} cannot be written: {path.name} could not be locked ({error.strerror or error}).\n"
+        "Nothing was changed. Make room, or give this account the right to write there. A backup or a snapshot is for "
+        "looking only: set FUTURSCAM_HOME to the home itself."
+    )
+
+
+def _is_held_for_readers(path: Path) -> bool | None:
+    """None: the system does not tell."""
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415 - Windows has none
+
+        try:
+            with path.open("rb") as file:
+                # Shared, so that two who look do not see each other; closing the file frees it.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        return False
+    return None

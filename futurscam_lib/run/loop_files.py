@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from futurscam_lib.errors import AlreadyRunning
 from futurscam_lib.files import sweep, write_atomically
+from futurscam_lib.run.lock import is_held, not_writable
 from futurscam_lib.run.loop import Stop
 
 if TYPE_CHECKING:
@@ -90,12 +91,15 @@ class LoopFiles:
 
         Raises:
             AlreadyRunning: There is one; nothing was changed.
+            OperatorMustAct: The home cannot be written.
         """
         lock = FileLock(self._lock, timeout=_PATIENCE, thread_local=False)
         try:
             lock.acquire(poll_interval=PAUSE)
         except Timeout:
             raise already_running(self.find()) from None
+        except OSError as error:
+            raise not_writable(self._lock, error) from error
         try:
             self._forget()  # What a killed loop left, and a request that was meant for it.
             yield
@@ -133,13 +137,7 @@ class LoopFiles:
         return Stop.NO
 
     def _is_held(self) -> bool:
-        if not self._lock.exists():
-            return False
-        try:
-            with FileLock(self._lock, timeout=0):
-                return False
-        except Timeout:
-            return True
+        return is_held(self._lock, said=lambda: self._told() is not None)
 
     def _told(self) -> LoopState | None:
         with suppress(OSError, ValueError, TypeError):

@@ -264,10 +264,11 @@ class _Supervised:
     def _give_up(self, before: datetime, error: BaseException) -> None:
         """The notebook could not be executed, read or saved: that is an end, too."""
         instant = clock.to_text(before)
-        told: dict[str, Any] = {"status": "failed", "error": str(error), "error_name": type(error).__name__}
+        why = "The run was interrupted from outside." if isinstance(error, KeyboardInterrupt) else str(error)
+        told: dict[str, Any] = {"status": "failed", "error": why, "error_name": type(error).__name__}
         told |= {"dry_run": self._request.dry_run, "watermark": {"before": instant, "after": instant}}
         seconds = round(time.monotonic() - self._clock, 3)
-        headline = f"Failed: {self._redact(str(error)) or type(error).__name__}\nThe watermark stays at {instant}."
+        headline = f"Failed: {self._redact(why) or type(error).__name__}\nThe watermark stays at {instant}."
         if self._saved:
             with suppress(OSError, ValueError):  # What keeps it from being closed is the error itself, mostly.
                 told["notebook_sha256"] = self._finish("failed", headline)

@@ -7,9 +7,11 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from futurscam_lib import clock
-from futurscam_lib.audit.continuity import Continuity, Jump
+from futurscam_lib.audit.continuity import Continuity, Jump, Unread
 from futurscam_lib.audit.entry import Entry
 
 T0 = clock.parse("2026-11-02T08:00:00Z")
@@ -24,9 +26,9 @@ def hour(number: float | None) -> str | None:
 class Told(Continuity):
     """A history that is told of in hours."""
 
-    def __init__(self) -> None:
-        """Begin."""
-        super().__init__()
+    def __init__(self, *sources: str) -> None:
+        """Begin; when none are given, all sources are configured."""
+        super().__init__(sources or ("folder", "boond", "mailbox"))
         self._lines = count(1)
 
     def add(self, event: str, run_id: str = "", **facts: Any) -> None:
@@ -70,8 +72,8 @@ def test_a_first_run_that_begins_later_passes_time_over(history: Told, at: float
 
 @pytest.mark.parametrize("seen_at", ["reset", "first-run", "start"])
 @pytest.mark.parametrize(("sources", "reader"), [("folder", ""), (BOTH, "x"), (f"{BOTH},mailbox", "x")])
-def test_a_gap_is_read_only_by_a_run_of_all_sources(history: Told, seen_at: str, sources: str, reader: str) -> None:
-    """Of those that were read before it, wherever it shows: also at a reset, a first run and a run of one source."""
+def test_a_run_reads_a_gap_only_from_its_own_sources(history: Told, seen_at: str, sources: str, reader: str) -> None:
+    """All that were read before it are due, wherever it shows: also at a reset, a first run and a run of one source."""
     if seen_at == "reset":
         history.reset(3, 3)
     elif seen_at == "first-run":
@@ -90,9 +92,7 @@ def test_a_gap_is_read_only_by_a_run_of_all_sources(history: Told, seen_at: str,
     [(1, 3, "x"), (0.9, 3.1, "x"), (1, 2.9, ""), (1.1, 3, "")],
     ids=["exactly", "with more", "ends early", "begins late"],
 )
-def test_a_gap_is_read_only_by_a_window_that_holds_all_of_it(
-    history: Told, since: float, until: float, reader: str
-) -> None:
+def test_a_gap_is_read_when_nothing_of_it_is_left(history: Told, since: float, until: float, reader: str) -> None:
     """Up to where the watermark was found: what changed at that very instant the run that began there has read."""
     history.run(3, 4)
     history.run(4, 4, window={"since": hour(since), "until": hour(until)})
@@ -110,6 +110,98 @@ def test_a_gap_was_read_by_the_first_run_that_read_it_to_its_end(history: Told) 
     history.run(4, 5, window=window, name="second")
 
     assert history.moved(history.jumps) == [(3, 1, 3, "first")]
+
+
+def test_a_gap_may_be_read_piece_by_piece(history: Told) -> None:
+    """In any order; what is left is told, and the run that read the last of it."""
+    history.run(7, 7, status="failed")
+    for since, until, left in ((3, 5, (1, 7)), (5, 8, (1, 3)), (2, 4, (1, 2))):
+        history.run(7, 7, window={"since": hour(since), "until": hour(until)})
+        assert history.jumps[0].missing == tuple(T0 + timedelta(hours=one) for one in left)
+        assert not history.jumps[0].read_by
+
+    history.run(7, 7, name="last", window={"since": hour(0), "until": hour(2)})
+    assert history.jumps[0].missing is None
+    assert history.jumps[0].how_read == "what lies between was read, the last of it by last"
+
+
+def test_a_gap_may_be_read_source_by_source(history: Told) -> None:
+    """Each run makes up for its own."""
+    window = {"since": hour(1), "until": None}
+    history.run(3, 3, status="failed")
+    history.run(3, 3, sources="folder", window=window)
+    assert history.jumps[0].missing
+
+    history.run(3, 3, sources="boond", name="last", window=window)
+    assert history.moved(history.jumps) == [(3, 1, 3, "last")]
+
+
+@pytest.mark.parametrize("configured", [("folder",), ("folder", "boond")], ids=["dropped", "back"])
+def test_what_cannot_be_read_is_not_missing(configured: tuple[str, ...]) -> None:
+    """Of a source that is not configured any more; when it is again, it is missing again."""
+    history = Told(*configured)
+    history.run(0, 1)
+    history.reset(3, 5)
+    for jumps in (history.jumps, history.forward):
+        assert jumps[0].missing, "the folder is configured, and has read nothing"
+
+    history.run(5, 6, sources="folder", window={"since": hour(1), "until": None})
+
+    is_back = "boond" in configured
+    for jump in (history.jumps[0], history.forward[0]):
+        assert (jump.missing is not None) is is_back
+        assert not jump.read_by
+        assert jump.how_read == "what lies between was not all read from boond (not configured any more)"
+    ((_, note),) = history.notes()
+    assert note.endswith("was not all read." if is_back else "was not all read from boond (not configured any more).")
+
+
+def test_where_no_run_told_its_sources_any_run_reads_a_gap() -> None:
+    """Nothing tells which are missed, so none is missed for good."""
+    history = Told()
+    history.run(0, 1, sources="")
+    history.run(3, 3, sources="", status="failed")
+    assert history.jumps[0].missing
+
+    history.run(3, 3, sources="folder", window={"since": hour(1), "until": None})
+    assert history.moved(history.jumps) == [(3, 1, 3, "x")]
+
+
+_HOURS = st.integers(0, 12)
+_SOURCES = st.sets(st.sampled_from(["folder", "boond", "mailbox"]), min_size=1)
+
+
+@given(
+    st.lists(st.tuples(_HOURS, st.one_of(st.none(), _HOURS), _SOURCES, st.sampled_from(["ok", "failed"])), max_size=9),
+    _SOURCES,
+)
+def test_what_is_missing_is_what_no_run_read_hour_by_hour(
+    runs: list[tuple[int, int | None, set[str], str]], configured: set[str]
+) -> None:
+    """Whatever runs there were, of whatever windows, also empty and inverted ones."""
+    history = Told(*configured)
+    history.run(0, 2)
+    history.run(10, 10, status="failed")
+    left = {(source, at) for source in ("folder", "boond") for at in range(2, 10)}
+    reader = ""
+    for number, (since, until, sources, status) in enumerate(runs):
+        window = {"since": hour(since), "until": hour(until)}
+        history.run(10, 10, sources=",".join(sources), name=str(number), window=window, status=status)
+        if left and status == "ok":
+            hours = range(since, 10 if until is None else until)
+            left -= {(source, at) for source in sources for at in hours}
+            reader = "" if left else str(number)
+
+    hours_missed = [at for source, at in left if source in configured]
+    expected = (T0 + timedelta(hours=n) for n in (min(hours_missed), max(hours_missed) + 1)) if hours_missed else None
+    assert history.jumps[0].missing == (tuple(expected) if expected else None)
+    assert history.jumps[0].read_by == reader
+    told = [(part.source, at) for part in history.jumps[0].unread for at in range(2, 10) if _holds(part, at)]
+    assert sorted(told) == sorted(left)
+
+
+def _holds(part: Unread, at: int) -> bool:
+    return part.since <= T0 + timedelta(hours=at) < part.until
 
 
 def test_what_was_read_twice_needs_no_reader(history: Told) -> None:
@@ -162,11 +254,11 @@ def test_a_reset_forward_is_noted(history: Told, found: float | None) -> None:
     ((line, what),) = history.notes()
     assert line == 3
     assert "from 2026-11-02 09:00:00.000000 UTC forward to 2026-11-02 11:00:00.000000 UTC" in what
-    assert what.endswith("read by no run.")
+    assert what.endswith("; what lies between was not all read.")
 
     history.run(3, 4, window={"since": hour(1), "until": None})
     ((line, what),) = history.notes()
-    assert (line, what.endswith("read by x.")) == (3, True)
+    assert (line, what.endswith("the last of it by x.")) == (3, True)
 
 
 def test_a_reset_to_where_it_was_is_not_noted(history: Told) -> None:

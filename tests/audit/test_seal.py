@@ -274,3 +274,37 @@ def test_a_head_that_another_program_keeps_open_while_a_key_is_adopted(
 
     ledger.seal(at=NOW, facts={})
     assert wrong(log) == []
+
+
+def test_the_old_key_after_a_kill_while_a_new_one_was_adopted(sealed: MadeRuns) -> None:
+    """Nothing has to be thrown away: what to do again is said."""
+    last = next(Ledger.of(sealed.settings).backwards())
+    heads.write(sealed.settings.ledger_file, last.seq, last.hash, seal=Seal(OTHER))
+
+    with pytest.raises(OperatorMustAct, match="If `futurscam runs seal` with a new key was interrupted, set that key"):
+        append(Ledger.of(sealed.settings))
+
+    use(sealed, OTHER).seal(at=NOW, facts={})
+    assert wrong(sealed) == []
+
+
+@pytest.mark.parametrize("seq", [1, LINES - 2])
+def test_an_old_head_must_fit_its_line_before_another_is_written(log: MadeRuns, seq: int) -> None:
+    """Also by what does not look at all lines: the trace would be gone with the new head."""
+    heads.write(log.settings.ledger_file, seq, "f" * 64, seal=None)
+
+    with pytest.raises(OperatorMustAct, match=f"line {seq} is not the one that had been written"):
+        append(Ledger.of(log.settings))
+
+    there = entries.read_entry(lines(log)[seq - 1].strip())
+    heads.write(log.settings.ledger_file, seq, there.hash, seal=None)
+    append(Ledger.of(log.settings))
+
+
+def test_a_head_whose_number_is_none(log: MadeRuns) -> None:
+    """`true` is 1 to Python."""
+    first = entries.read_entry(lines(log)[0].strip())
+    head = {"seq": True, "hash": first.hash, "mac": ""}
+    heads.path_of(log.settings.ledger_file).write_bytes(orjson.dumps(head) + b"\n")
+
+    assert wrong(log)[0].endswith("ledger.head is not the head of a ledger.")

@@ -314,7 +314,42 @@ def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
         name = log.add(T0 + timedelta(hours=RUNS + 4 + number), window=read, **more)
         Watermark(log.settings.watermark_file).reset(log.watermark)
     assert serious(log) == []
-    assert f"was read by {name}" in look(log).findings[0].what
+    assert f"was read, the last of it by {name}." in look(log).findings[0].what
+
+
+def test_a_gap_of_which_a_part_is_read(log: MadeRuns) -> None:
+    """The remedy begins where something is still missing."""
+    left, log.watermark = log.watermark, log.watermark + timedelta(hours=2)
+    part = clock.to_text(left + timedelta(hours=1))
+    log.add(T0 + timedelta(hours=RUNS + 3))
+    log.add(T0 + timedelta(hours=RUNS + 4), window={"since": clock.to_text(left), "until": part})
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+    ((_, what),) = serious(log)
+    assert what.endswith(f"futurscam run --since {part}")
+
+    log.add(T0 + timedelta(hours=RUNS + 5), window={"since": part})
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+    assert serious(log) == []
+
+
+def test_a_gap_of_a_source_that_is_no_longer_configured(log: MadeRuns) -> None:
+    """What cannot be read is a note once the others have read the rest; configured again, it is serious again."""
+    both = {"parameters": {"sources": "folder,boond"}}
+    log.add(T0 + timedelta(hours=RUNS), **both)
+    left, log.watermark = log.watermark, log.watermark + timedelta(hours=2)
+    log.add(T0 + timedelta(hours=RUNS + 3), **both)
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+    assert len(serious(log)) == 1
+
+    log.add(T0 + timedelta(hours=RUNS + 4), window={"since": clock.to_text(left)})
+    Watermark(log.settings.watermark_file).reset(log.watermark)
+    (finding,) = look(log).findings
+    assert not finding.serious
+    assert finding.what.endswith("; what lies between was not all read from boond (not configured any more).")
+
+    log.settings = log.settings.model_copy(update={"sources": ("folder", "boond")})
+    ((_, what),) = serious(log)
+    assert what.endswith(f"futurscam run --since {clock.to_text(left)}")
 
 
 @pytest.mark.parametrize("further", [timedelta(), timedelta(minutes=5)])
@@ -467,7 +502,7 @@ def test_a_ledger_that_was_removed_is_not_begun_anew(kind: str, request: pytest.
 
     with pytest.raises(OperatorMustAct, match=f"line {2 * RUNS} had been written"):
         ledger.append("start", at=NOW, run_id="x", facts={})
-    with pytest.raises(OperatorMustAct, match="move the whole folder away"):
+    with pytest.raises(OperatorMustAct, match="rename its folder to runs-old"):
         ledger.check()
     assert not made.settings.ledger_file.exists()
 

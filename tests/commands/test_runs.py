@@ -353,6 +353,16 @@ def test_what_cannot_be_opened(made: MadeRuns, opened: list[Any], kind: tuple[st
     assert opened == []
 
 
+def test_what_a_notebook_counts_in_words_is_no_number(made: MadeRuns) -> None:
+    """A home's own notebook may glue anything as its reasons and odd words."""
+    made.add(T0, reject_reasons={"a": "b", "two": 2}, oddities={"x": None, "y": [1]})
+
+    shown = said("show", "last")
+
+    assert "two     2" in shown
+    assert "vocabulary" not in shown
+
+
 def test_a_page_that_cannot_be_written(made: MadeRuns) -> None:
     """A file where the folder of the pages should be: what to do is said."""
     made.add(T0)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from futurscam_lib import cli, clock
 from futurscam_lib.audit import entry as entries
 from futurscam_lib.audit import head as heads
+from futurscam_lib.errors import AlreadyRunning, OperatorMustAct
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.watermark import Watermark
 
@@ -84,6 +85,32 @@ def test_seal(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Sealed from line 7 on, and by it all before, which no key had sealed." in futurscam("seal").stdout
     assert futurscam("verify").exit_code == 0
     assert KEY not in futurscam("verify").output + log.settings.ledger_file.read_text("utf-8")
+
+
+def test_seal_waits_for_no_run(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run could not end by the key that it began with, so it is left to end: exit code 5, nothing is written."""
+    monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
+    whole = log.settings.ledger_file.read_bytes()
+    with RunLock(log.settings.lock_file).held(run_id="theirs", now=clock.now()):
+        refused = CliRunner().invoke(cli.app, ["runs", "seal"]).exception
+
+    assert isinstance(refused, AlreadyRunning)
+    assert "run theirs (process" in str(refused)
+    assert "seal when it has ended" in str(refused)
+    assert log.settings.ledger_file.read_bytes() == whole
+    assert futurscam("seal").exit_code == 0
+    assert RunLock(log.settings.lock_file).holder() is None
+
+
+def test_seal_does_not_take_itself_for_a_run(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a run is active the watermark is not judged; while `seal` holds the lock it is."""
+    monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
+    Watermark(log.settings.watermark_file).reset(log.watermark + timedelta(minutes=30))
+
+    refused = CliRunner().invoke(cli.app, ["runs", "seal"]).exception
+
+    assert isinstance(refused, OperatorMustAct)
+    assert "something else is wrong (.last_execution" in str(refused)
 
 
 def test_seal_writes_the_head_that_old_ledgers_lack(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:

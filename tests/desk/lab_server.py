@@ -81,7 +81,11 @@ class Lab:
         children = psutil.Process(self.process.pid).children(recursive=True)
         started = [child for child in children if not child.name().startswith("mongod")]
         self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
-        code = self.process.wait(SECONDS)
+        try:
+            code = self.process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # It fails the test, and must not outlive it.
+            raise
         self.client.close()
         assert self.process.stdout
         self.process.stdout.close()

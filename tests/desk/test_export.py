@@ -30,7 +30,7 @@ from futurscam_lib.cli import app
 from futurscam_lib.commands import export as command
 from futurscam_lib.desk import writers
 from futurscam_lib.desk.columns import STANDARD
-from futurscam_lib.errors import UsageError
+from futurscam_lib.errors import OperatorMustAct, UsageError
 from tests.desk.documents import NOW, document
 
 if TYPE_CHECKING:
@@ -473,7 +473,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(writers.WRITERS, "csv", fails)
-    with pytest.raises(UsageError, match=r"rfps\.csv could not be written \(No space left on device\)"):
+    with pytest.raises(OperatorMustAct, match=r"rfps\.csv could not be written \(No space left on device\)"):
         export(str(file), "--force")
 
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir() if one.is_file()] == [("rfps.csv", "mine")]
@@ -543,3 +543,10 @@ def _export(arguments: list[str], *, stdout: int) -> subprocess.CompletedProcess
 def test_the_formats_of_the_command_are_those_that_can_be_written() -> None:
     """One list is for the command line, the other holds who writes them."""
     assert [one.value for one in command.Format] == list(writers.WRITERS)
+
+
+@pytest.mark.usefixtures("home")
+def test_the_file_of_a_user_who_is_not_here() -> None:
+    """It is told as a wrong name."""
+    with pytest.raises(UsageError, match=r"^~nobody-of-that-name/x\.csv: there is no such user here"):
+        export("~nobody-of-that-name/x.csv")

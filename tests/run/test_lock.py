@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from filelock import FileLock
 
-from futurscam_lib.errors import AlreadyRunning
+from futurscam_lib.errors import AlreadyRunning, OperatorMustAct
 from futurscam_lib.run.lock import Holder, RunLock
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ child.kill()
 def path(tmp_path: Path) -> Path:
     """Where the lock is, in a folder that does not exist yet."""
     return tmp_path / "home" / ".futurscam.lock"
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock can be taken in this process, as on a read-only mount, which root may not write either."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
 
 
 @contextmanager
@@ -195,3 +206,40 @@ def test_what_a_killed_run_said_is_never_taken_for_this_one(path: Path, monkeypa
     monkeypatch.setattr("futurscam_lib.run.lock.write_atomically", refuse)
     with RunLock(path).held(run_id="mine", now=T0):
         assert RunLock(path).holder() == Holder(None, None, None)
+
+
+@pytest.mark.usefixtures("read_only")
+@pytest.mark.parametrize("system_tells", [True, False])
+def test_who_may_only_read_sees_the_holder(path: Path, monkeypatch: pytest.MonkeyPatch, *, system_tells: bool) -> None:
+    """The run of another account; what a killed one said is not believed. Windows tells by the process alone."""
+    if not system_tells:
+        monkeypatch.setattr("futurscam_lib.run.lock._is_held_for_readers", lambda _: None)
+    with another_run(path) as (other, _):
+        assert RunLock(path).holder() == Holder(other.pid, "theirs", T0)
+        other.kill()
+        other.wait()
+        assert RunLock(path).holder() is None
+
+
+@pytest.mark.usefixtures("read_only")
+@pytest.mark.parametrize("facts", [None, b"{", b'{"pid":PID,"run_id":"a","since":"2026-11-23T12:05:01+00:00"}'])
+def test_a_copy_is_held_by_nobody(path: Path, facts: bytes | None) -> None:
+    """A backup that was taken during a run: on POSIX not even a process of the same number is taken for the run."""
+    path.parent.mkdir()
+    path.touch()
+    if facts is not None:
+        # Of a process that is no more, where the number is all that the system can be asked for.
+        pid = os.getpid() if os.name == "posix" else 2**31 - 1
+        path.with_name(f"{path.name}.json").write_bytes(facts.replace(b"PID", str(pid).encode()))
+
+    assert RunLock(path).holder() is None
+
+
+@pytest.mark.usefixtures("read_only")
+def test_no_run_begins_where_nothing_can_be_written(path: Path) -> None:
+    """The place, the reason and the remedy; exit code 4."""
+    with pytest.raises(OperatorMustAct) as caught, RunLock(path).held(run_id="mine", now=T0):
+        pytest.fail("a run without a lock")
+
+    for told in (str(path.parent), path.name, "Read-only file system", "right to write", "FUTURSCAM_HOME"):
+        assert told in str(caught.value)

@@ -521,6 +521,7 @@ def test_a_polite_request_to_end(workshop: Workshop) -> None:
     assert not kernel.is_running()
     assert (workshop.last.event, workshop.last.facts["status"]) == ("end", "failed")
     assert workshop.last.facts["error_name"] == "KeyboardInterrupt"
+    assert workshop.last.facts["error"] == "The run was interrupted from outside."
     (notebook,) = workshop.notebooks().values()
     assert "waiting" in str(notebook)
     assert workshop.watermark_file.read_bytes() == before

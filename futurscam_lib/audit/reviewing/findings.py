@@ -100,7 +100,7 @@ def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
             subject = f"{text} It" if text else run.notebook
             what, text = "notebook torn", f"{subject} cannot be read as a notebook: {error}."
     if what:
-        yield Finding(what, run.started, text, run, serious=True)
+        yield Finding(what, run.started, text, run, serious=seen.state != "none")
     if contradicting:
         yield Finding("notebook contradicts", run.started, f"{contradicting}.", run, serious=True)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import takewhile
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit import shape
@@ -16,7 +16,7 @@ from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.errors import OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from futurscam_lib.audit.history import RunRecord
@@ -41,6 +41,7 @@ class Period:
         others: What else the ledger tells of it, and since the last run before it: resets, first runs, repairs; newest
             first.
         faults: What is wrong with the ledger: it was cut off, or was changed, so that only some lines can be read.
+        sources: Those that are configured now.
     """
 
     since: datetime
@@ -49,6 +50,7 @@ class Period:
     earlier: tuple[RunRecord, ...] = ()
     others: tuple[Entry, ...] = ()
     faults: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def days(self) -> float:
@@ -82,7 +84,7 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         runs, earlier = _split(history.readable(), since, now)
         lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None) if not shape.problem_of(entry)]
         others = _others(reversed(lines), _reach(earlier, since), now)
-    return Period(since, now, runs, earlier, others, tuple(faults))
+    return Period(since, now, runs, earlier, others, tuple(faults), tuple(settings.sources))
 
 
 def check_days(days: float) -> None:
@@ -127,9 +129,3 @@ def kind_of(run: RunRecord) -> str:
     if run.status == UNFINISHED:
         return UNFINISHED
     return "dry" if run.dry_run else "ok" if run.status == "ok" else "failed"
-
-
-def counted(found: Any) -> Iterable[tuple[str, int]]:
-    """The numbers in what a notebook glued and the ledger keeps, which may be anything."""
-    pairs: Mapping[Any, Any] = found if isinstance(found, dict) else {}
-    return ((name, number) for name, number in pairs.items() if isinstance(name, str) and isinstance(number, int))

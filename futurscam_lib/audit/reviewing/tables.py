@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import plots
 from futurscam_lib.audit.reviewing.hours import link_to
-from futurscam_lib.audit.reviewing.period import counted, kind_of
+from futurscam_lib.audit.reviewing.period import kind_of
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.show import Mark, Table
 
@@ -194,7 +194,7 @@ def _tallied(found: Iterable[RunRecord], what: str) -> list[_Tallied]:
     for run in found:
         if run.dry_run:
             continue
-        for name, number in counted(getattr(run, what)):
+        for name, number in getattr(run, what).items():
             one = tallies.setdefault(name, _Tallied(name, run))
             one.number += number
             one.runs += 1

@@ -31,7 +31,8 @@ class Step:
 
     Attributes:
         what: `moved` by runs, each from where the one before had ended; `reset`; `first run`; `gap`: a part of time was
-            passed over; `gap, read`: a later run read it; `overlap`: a part of time is read again.
+            passed over; `gap, read`: later runs read it from all sources that are configured; `overlap`: a part of
+            time is read again.
         at: When.
         before: Where it stood; None: nowhere.
         after: Where it stands then.
@@ -96,7 +97,7 @@ def _continuity(period: Period) -> Continuity:
         if run.end_line and run.status != "crashed":
             ended = {"status": run.status, "dry_run": run.dry_run, "window": run.window, "watermark": run.watermark}
             entries[run.end_line] = _entry(run, run.end_line, "end", ended)
-    history = Continuity()
+    history = Continuity(period.sources)
     for _, entry in sorted(entries.items()):
         history.see(entry)
     return history
@@ -107,14 +108,14 @@ def _entry(run: RunRecord, line: int, event: str, facts: dict[str, Any]) -> Entr
 
 
 def _of_jump(jump: Jump, at: datetime) -> Step:
-    text = "The file .last_execution was changed, or removed, by something that left no trace in the ledger."
+    text = "The file .last_execution was changed, or removed, by something that left no trace in the ledger"
     if not jump.is_gap:
-        what, more = "overlap", "That time is read again; nothing doubles."
-    elif jump.read_by:
-        what, more = "gap, read", f"What lies between was read by {jump.read_by}."
+        what, more = "overlap", ". That time is read again; nothing doubles."
+    elif jump.missing:
+        what, more = "gap", f". {_remedy(*jump.missing)}"
     else:
-        what, more = "gap", _remedy(jump.before, jump.after)
-    return Step(what, at, jump.before, jump.after, "unknown", text=f"{text} {more}")
+        what, more = "gap, read", f"; {jump.how_read}."
+    return Step(what, at, jump.before, jump.after, "unknown", text=f"{text}{more}")
 
 
 def _of_run(run: RunRecord) -> Iterator[Step]:
@@ -154,10 +155,10 @@ def _reset(before: datetime | None, forward: Jump | None) -> str:
     unread = "It could not be read before. " if before is None else ""
     if forward is None:
         return unread.rstrip() or "Back: that time is read again; nothing doubles."
-    if forward.read_by:
-        return f"{unread}Forward: what lies between was read by {forward.read_by}."
-    remedy = _remedy(forward.before, forward.after)
-    return f"{unread}Forward: what the sources changed in between is not read. {remedy}"
+    if forward.missing:
+        remedy = _remedy(*forward.missing)
+        return f"{unread}Forward: what the sources changed in between is not all read. {remedy}"
+    return f"{unread}Forward: {forward.how_read}."
 
 
 def _mark(step: Step) -> Mark:
