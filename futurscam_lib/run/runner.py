@@ -116,7 +116,7 @@ def run(
         AlreadyRunning: Another run holds the lock.
         UsageError: The request or the notebook is wrong; nothing has run.
         OperatorMustAct: `.last_execution` is unreadable or lies in the future, or the ledger was tampered with.
-        OSError: The disk is full, or the home is not writable.
+        OSError: The disk is full.
     """
     started = clock.now()
     run_id = new_run_id(started)
