@@ -19,6 +19,7 @@ _ATTRIBUTE: Final = (
     rf"{_SPACE}+[^ \t\n\f\r\"'<>/=]+(?:{_SPACE}*={_SPACE}*(?:\"[^\"<>]*\"|'[^'<>]*'|[^ \t\n\f\r\"'=<>`]+))?"
 )
 _TOKEN: Final = re.compile(rf"<({_NAME})(?:{_ATTRIBUTE})*+{_SPACE}*/?>|</({_NAME}){_SPACE}*>|<!--|(-->)|<[a-zA-Z/!?]")
+_ANY_TAG: Final = re.compile(r"</?[a-z!?][^<>]*>", re.IGNORECASE)
 _VOID: Final = {"br", "hr", "img", "meta"}
 _REPEATED: Final = {"dd", "dt", "li", "option", "p", "td", "th", "tr"}
 """One that follows another directly ends it."""
@@ -46,6 +47,11 @@ def too_deep(html: str) -> bool:
         if len(opened) > DEEPEST:
             return True
     return False
+
+
+def without_tags(html: str, put: str = "") -> str:
+    """What is left without a parser: the text and its entities, with something put where tags were."""
+    return _ANY_TAG.sub(put, html)
 
 
 def _begin(opened: list[str], name: str) -> None:

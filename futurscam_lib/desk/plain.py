@@ -8,11 +8,10 @@ from typing import Final
 
 import nh3
 
-from futurscam_lib.nesting import too_deep
+from futurscam_lib.nesting import too_deep, without_tags
 
 _LINES: Final = re.compile(r"<br\b[^<>]*>|</(?:p|div|li|h[1-6]|tr|ul|ol|dt|dd|pre|blockquote)\s*>", re.IGNORECASE)
 _ITEM: Final = re.compile(r"<li\b[^<>]*>", re.IGNORECASE)
-_TAG: Final = re.compile(r"</?[a-z!?][^<>]*>", re.IGNORECASE)
 _CELL: Final = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"[^\S\n]+")
 _SPACE: Final = re.compile(r" ?\n[ \n]*")
@@ -22,6 +21,6 @@ def plain_text(markup: str) -> str:
     """The text of some HTML: a line for each paragraph, entry and row, a dot before an entry; no tag is left."""
     marked = _CELL.sub(" \\g<0>", _LINES.sub("\n\\g<0>", _ITEM.sub("\\g<0>• ", markup)))
     # What is nested without end would take the parser minutes.
-    bare = _TAG.sub("", marked) if too_deep(marked) else nh3.clean(marked, tags=set())
+    bare = without_tags(marked) if too_deep(marked) else nh3.clean(marked, tags=set())
     text = html.unescape(bare)
     return _SPACE.sub("\n", _BLANKS.sub(" ", text)).strip()

@@ -8,7 +8,7 @@ from typing import Final
 
 import nh3
 
-from futurscam_lib.nesting import too_deep
+from futurscam_lib.nesting import too_deep, without_tags
 
 # Control characters other than tab and line feed say nothing to a reader and steer a terminal; the line and
 # paragraph separators and the bidirectional overrides can make text look like other text.
@@ -26,7 +26,6 @@ _OTHER_TAGS: Final = {
     *("link", "main", "meta", "object", "script", "section", "style", "svg", "title", "video"),
 }
 _MARKUP: Final = re.compile(rf"<(?:/?(?:{'|'.join(sorted(_TAGS | _OTHER_TAGS))})(?=[\s/>])[^<>]*>|!--)", re.IGNORECASE)
-_ANY_TAG: Final = re.compile(r"</?[a-z!?][^<>]*>", re.IGNORECASE)
 _LONG: Final = 20_000
 """Characters; what is shorter is cleaned in a moment, however deep its tags stand."""
 _ABSOLUTE: Final = re.compile(r"\s*(https?://|mailto:|tel:)", re.IGNORECASE)
@@ -62,7 +61,7 @@ def clean_html(html: str) -> str:
         html = _UNWANTED.sub("", html)
     if len(html) > _LONG and too_deep(html):
         # To clean it would take minutes, at each run anew: its words are kept, without tags.
-        html = markup.escape(markup.unescape(_ANY_TAG.sub(" ", html)), quote=False)
+        html = markup.escape(markup.unescape(without_tags(html, " ")), quote=False)
     return _CLEANER.clean(html).strip()
 
 

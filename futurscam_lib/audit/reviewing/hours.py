@@ -211,7 +211,7 @@ def _note(hours: Hours) -> str:
     every = "every hour" if hours.usual == 1 else f"every {hours.usual} hours"
     return (
         f"Usually there is a run {every}; {len(hours.missing):,} missing. None: one was due in that hour. "
-        "1/6 failed: one of its six runs did. Open: it has not ended."
+        "1/6 failed: one of its six runs did; 1/2 ok: the other was dry. Open: it has not ended."
     )
 
 
