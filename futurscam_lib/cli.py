@@ -30,7 +30,19 @@ from futurscam_lib.commands import (
     trust,
     why,
 )
-from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, say, tell, work_in
+from futurscam_lib.commands.output import (
+    GROUP,
+    Json,
+    Sources,
+    instant,
+    print_json,
+    print_result,
+    redacted,
+    say,
+    source_names,
+    tell,
+    work_in,
+)
 from futurscam_lib.errors import NOTHING_LOST, ExitCode, FuturscamError, UsageError
 
 _ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
@@ -89,7 +101,7 @@ def run(
     until: Annotated[
         datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Read up to here, exclusive.")
     ] = None,
-    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source; may be repeated.")] = None,
+    source: Sources = None,
     overlap: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0, max=1440, help="How far behind to read again.")
     ] = None,
@@ -107,7 +119,7 @@ def run(
     request = runner.Request(
         since=since,
         until=until,
-        sources=tuple(dict.fromkeys(source or ())),
+        sources=source_names(source),
         overlap=None if overlap is None else timedelta(minutes=overlap),
         dry_run=dry_run,
     )
@@ -148,7 +160,7 @@ def demo(
 @app.command(epilog="Example: futurscam check --source boond")
 def check(
     *,
-    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source; may be repeated.")] = None,
+    source: Sources = None,
     as_json: Json = False,
 ) -> None:
     """Try each source and MongoDB, and write nothing.
@@ -159,7 +171,7 @@ def check(
     from futurscam_lib import check as tried  # noqa: PLC0415
 
     configured = settings.load()
-    names = tuple(dict.fromkeys(source or configured.sources))
+    names = source_names(source) or configured.sources
     configured.require(names)
     found = tried.find_out(configured, names, now=clock.now())
     if as_json:

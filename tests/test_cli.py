@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from futurscam_lib import clock, demo, settings
+from futurscam_lib.commands.output import source_names
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -130,6 +131,11 @@ def test_a_wrong_setting_stops_before_anything_runs(home: Settings) -> None:
         (("run", "--since", "yesterday"), "yesterday"),
         (("run", "--overlap", "-1"), "--overlap"),
         (("run", "--source", "nowhere"), "nowhere"),
+        (("run", "--source", "folder, nowhere"), "no source nowhere"),
+        (("run", "--source", ","), "names no source"),
+        (("check", "--source", "folder,nowhere"), "no source nowhere"),
+        (("loop", "--source", "folder,nowhere"), "no source nowhere"),
+        (("loop", "--source", ""), "names no source"),
         (("run", "--since", "2026-01-02", "--until", "2026-01-01"), "--until"),
         (("reset",), "--everything"),
         (("reset", "--to", "2026-01-01", "--everything"), "--everything"),
@@ -145,6 +151,22 @@ def test_wrong_usage(home: Settings, arguments: tuple[str, ...], words: str) -> 
     assert words in done.stderr
     assert done.stdout == ""
     assert not home.watermark_file.exists()
+
+
+@pytest.mark.parametrize(
+    "given", [["folder,imap_mail"], ["folder", "imap_mail"], [" folder,, imap_mail ,folder", "imap_mail,"]]
+)
+def test_several_sources_are_named_in_a_list_or_one_by_one(given: list[str]) -> None:
+    """`--source` takes what FUTURSCAM_SOURCES takes, beside the repeated option; each source counts once."""
+    assert source_names(given) == ("folder", "imap_mail")
+
+
+def test_check_takes_a_list_of_sources(home: Settings) -> None:
+    """A source that is named twice is tried once."""
+    checked = json.loads(futurscam("check", "--source", "folder, folder", "--json").stdout)
+
+    assert [one["name"] for one in checked].count("folder") == 1
+    assert not home.runs.exists()
 
 
 def test_status(home: Settings) -> None:
