@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from futurscam_lib import clock
+from futurscam_lib import clock, source_notes
 from futurscam_lib import counts as accounting
-from futurscam_lib import source_notes
 from futurscam_lib.naming import BY_HAND
 from futurscam_lib.rfp import DAYS, customer
 from futurscam_lib.show import Shown, Table
