@@ -144,7 +144,8 @@ class Rfp:
         content: The document without `_etl`, checked.
         source_id: The item's id at its source.
         key: Its version.
-        oddities: Vocabulary values that no mapping knows, as (field, value); kept readable in `content`.
+        oddities: Unknown values, as (field, value): a word that no vocabulary knows, which `content` keeps readable,
+            or what was odd about a value that was read leniently, left out or cut; nothing of the value itself.
     """
 
     content: RfpContent
