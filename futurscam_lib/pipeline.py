@@ -122,10 +122,10 @@ class Run(Shown):
         """Take the landed payloads of open rejects again, instead of asking the sources.
 
         Args:
-            items: Only these entries of the quarantine; empty: all of the run's sources.
+            items: Only these entries of the quarantine, dismissed ones too; empty: all open ones of the run's sources.
 
         Raises:
-            UsageError: One of the items is not an open entry.
+            UsageError: One of the items is neither an open entry nor a dismissed one.
         """
         self._reset()
         report = Extracted({name: SourceReport() for name in self._counts})
@@ -133,7 +133,9 @@ class Run(Shown):
             asked = quarantine.open_rejects(self._collections, sources=list(self._counts), items=items)
             raw_ids = [found["raw_id"] for found in asked]
             if items and len(raw_ids) < len(set(items)):
-                raise UsageError("Not all of these are open entries; `futurscam rejects list` names them.")
+                raise UsageError(
+                    "Not all of these are open or dismissed entries; `futurscam rejects list --all` names them."
+                )
             for raw_id in raw_ids:
                 for record in payloads(self._collections, [raw_id]):
                     self._pick_up(record, report)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OPEN: Final = "open"
 RESOLVED: Final = "resolved"
+DISMISSED: Final = "dismissed"
+UNRESOLVED: Final = (OPEN, DISMISSED)
 
 
 class Quarantine:
@@ -53,7 +55,8 @@ class Quarantine:
         try:
             self._rejects.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            # The guard on the instant did not hold, so the upsert tried to insert: a newer reject is there already.
+            # The guards did not hold, so the upsert tried to insert: a newer reject is there already, or this payload
+            # was dismissed.
             if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
                 raise
         return outcomes
@@ -72,7 +75,7 @@ class Quarantine:
         either = [{"job_id": {"$in": list(instants)}}, {"job_id": None, "origin": {"$in": origins}}]
         made_it = [
             found["_id"]
-            for found in self._rejects.find({"state": OPEN, "$or": either})
+            for found in self._rejects.find({"state": {"$in": UNRESOLVED}, "$or": either})
             if (found["job_id"] in instants and found["instant"] <= instants[found["job_id"]])
             or (
                 found["job_id"] is None
@@ -82,7 +85,9 @@ class Quarantine:
         ]
         if made_it:
             resolved = {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
-            self._rejects.update_many({"_id": {"$in": made_it}, "state": OPEN}, {"$set": resolved})
+            self._rejects.update_many(
+                {"_id": {"$in": made_it}, "state": {"$in": UNRESOLVED}}, {"$set": resolved, "$unset": {"opened_at": ""}}
+            )
 
     def _instants(self, jobs: set[str]) -> dict[str, str]:
         """The instants of the versions that are there; a reject that is no newer was overtaken."""
@@ -93,9 +98,16 @@ class Quarantine:
 
     def _write(self, reject: Mapping[str, Any], state: str) -> UpdateOne:
         facts = {name: value for name, value in reject.items() if name not in {"_id", "instant"}}
+        gone = dict.fromkeys(
+            ("resolved_run_id", "resolved_at", "dismissed_by", "dismissed_at", "dismissed_because"), ""
+        )
+        # The earliest instant stays for as long as the entry is open.
+        opened = {"$min": {"opened_at": self._now}} if state == OPEN else {}
+        dismissed = {"state": DISMISSED, "raw_id": reject["raw_id"]}
         return UpdateOne(
-            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}},
+            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}, "$nor": [dismissed]},
             {
+                **opened,
                 "$set": {
                     **facts,
                     "instant": reject["instant"],
@@ -104,7 +116,7 @@ class Quarantine:
                     "at": self._now,
                 },
                 "$setOnInsert": {"first_run_id": self._run_id, "first_at": self._now},
-                "$unset": {"resolved_run_id": "", "resolved_at": ""},
+                "$unset": gone if opened else {**gone, "opened_at": ""},
                 "$inc": {"attempts": 1},
             },
             upsert=True,
@@ -134,8 +146,38 @@ def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
 def open_rejects(
     collections: Collections, *, sources: Sequence[str], items: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The entries of these sources that nothing has resolved; only those of `items` where some are given."""
+    """The open entries of these sources; where `items` are named, only those, the dismissed among them too."""
     asked: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
     if items:
-        asked["_id"] = {"$in": list(items)}
+        asked |= {"_id": {"$in": list(items)}, "state": {"$in": UNRESOLVED}}
     return iter(collections.rejects.find(asked))
+
+
+def opened_after(instant: datetime) -> dict[str, Any]:
+    """What to ask for: the entries that became open after an instant, and still are."""
+    # Entries of earlier versions show only when their item was rejected for the first time.
+    of_earlier = {"opened_at": None, "first_at": {"$gt": instant}}
+    return {"state": OPEN, "$or": [{"opened_at": {"$gt": instant}}, of_earlier]}
+
+
+def dismiss(collections: Collections, items: Sequence[str], *, because: str, by: str, now: datetime) -> None:
+    """Take entries out of the open ones by hand; a new version of such an item opens its entry again.
+
+    Args:
+        collections: Where they are.
+        items: Their names; an entry that is not open stays as it is.
+        because: Why.
+        by: The person and the machine.
+        now: The present instant.
+    """
+    facts = {"state": DISMISSED, "dismissed_by": by, "dismissed_at": now, "dismissed_because": because}
+    collections.rejects.update_many(
+        {"_id": {"$in": list(items)}, "state": OPEN}, {"$set": facts, "$unset": {"opened_at": ""}}
+    )
+
+
+def dismissal(entry: Mapping[str, Any]) -> str:
+    """When an entry was dismissed, UTC, by whom and why; empty: it is not."""
+    if entry["state"] != DISMISSED:
+        return ""
+    return f"{entry['dismissed_at']:%Y-%m-%d %H:%M} by {entry['dismissed_by']}: {entry['dismissed_because']}"
