@@ -91,6 +91,19 @@ def from_epoch(seconds: float) -> datetime:
         return EPOCH if seconds < 0 else datetime.max.replace(tzinfo=UTC)
 
 
+def from_microseconds(microseconds: int) -> datetime:
+    """The same of a whole number of microseconds since 1970, which loses none."""
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return EPOCH if microseconds < 0 else datetime.max.replace(tzinfo=UTC)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
 # The days on which missions begin and end, and the last instants of days that are deadlines, come again and again.
 @lru_cache(maxsize=4096)
 def _parse(text: str, naive: ZoneInfo | None) -> tuple[datetime, str]:

@@ -25,12 +25,14 @@ class Probe:
         signed_in: Whether it took the credentials; None: it wants none.
         may_read: Whether it showed its items.
         waiting: How many items lie in the window.
+        remark: What a person should know besides, though nothing is wrong; empty: nothing.
     """
 
     reached: bool = False
     signed_in: bool | None = False
     may_read: bool = False
     waiting: int | None = None
+    remark: str = ""
 
 
 class Source(Protocol):
