@@ -39,6 +39,7 @@ class Checked:
         waiting: Items that the next run would read; documents in MongoDB.
         problem: What is wrong, and what to do about it; empty: nothing.
         exit_code: With which a run would end for it.
+        remark: What a person should know besides, though nothing is wrong; empty: nothing.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Checked:
     waiting: int | None
     problem: str = ""
     exit_code: ExitCode = ExitCode.DONE
+    remark: str = ""
 
     @property
     def verdict(self) -> str:
@@ -104,7 +106,7 @@ def _probed(name: str, probe: Callable[[Probe], None]) -> Checked:
         problem, code = str(error), error.exit_code
     signed_in = found.signed_in if found.reached else None
     may_read = found.may_read if found.reached else None
-    return Checked(name, found.reached, signed_in, may_read, found.waiting, problem, code)
+    return Checked(name, found.reached, signed_in, may_read, found.waiting, problem, code, found.remark)
 
 
 def _probe_database(configured: Settings, found: Probe) -> None:

@@ -179,6 +179,8 @@ def check(
     else:
         say(repr(tried.table(found)))
         for one in found:
+            if one.remark:
+                say(f"\n{one.name}: {one.remark}")
             if one.problem:
                 tell(f"\n{one.name}: {one.problem}")
     raise typer.Exit(max(int(one.exit_code) for one in found))

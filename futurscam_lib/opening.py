@@ -68,7 +68,7 @@ def open_run(
         run_id = by_hand(run_id or "", now=now)
     return Run(
         configured,
-        open_sources(configured, names),
+        open_sources(configured, names, dry_run=dry_run),
         run_id=run_id,
         window=window,
         watermark=since,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 from futurscam_lib.source_notes import WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from futurscam_lib.records import RawRecord, Window
 
@@ -26,12 +27,14 @@ class Probe:
         signed_in: Whether it took the credentials; None: it wants none.
         may_read: Whether it showed its items.
         waiting: How many items lie in the window.
+        remark: What a person should know besides, though nothing is wrong; empty: nothing.
     """
 
     reached: bool = False
     signed_in: bool | None = False
     may_read: bool = False
     waiting: int | None = None
+    remark: str = ""
 
 
 class Source(Protocol):
@@ -112,6 +115,19 @@ class Sweeping(Protocol):
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A source that remembers what it showed, and whose items have a place that may be filled anew."""
+
+    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
+        """For items whose file the last `read` gave to its end: the instant of that file."""
+        ...
+
+    def loaded(self) -> None:
+        """Take note that all of the last `read` has been loaded."""
         ...
 
 

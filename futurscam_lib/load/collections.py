@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import OperationFailure
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Documents = Collection[dict[str, Any]]
 
+DUPLICATE_KEY: Final = 11000
+"""MongoDB's code of a write that a unique index refuses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collections:
@@ -23,7 +26,9 @@ class Collections:
 
     Attributes:
         rfps: `RFP`, the documents; unique on `job_id`.
-        raw: `RFP_raw`, landed payloads, never changed but for the run that has them in hand; `_id` is their SHA-256.
+        raw: `RFP_raw`, landed payloads; `_id` is their SHA-256. `places` holds each place that a payload came from
+            (the last `landing.MAX_PLACES` of them), with the run that has it in hand; nothing else in them changes.
+            Payloads that an earlier version landed have no `places`: the one they came from stands in their fields.
         outcomes: `RFP_outcomes`, what became of each payload; `_id` as in `raw`. Beside and not inside `raw`, so that
             the look-up that spares a re-read does not drag the payloads through the server's cache.
         rejects: `RFP_rejects`, the quarantine.
@@ -67,7 +72,13 @@ class Collections:
                 f"The unique index on job_id of {self.rfps.full_name} cannot be made: {error.details or error}. "
                 "Nothing was loaded. Remove the doubled documents or the conflicting index, then run again."
             ) from error
-        self.raw.create_indexes([IndexModel([("hand", ASCENDING)], name="hand")])
+        self.raw.create_indexes(
+            [
+                IndexModel([("places.hand", ASCENDING)], name="places_hand"),
+                # Where an earlier version kept it: what that landed and did not load is picked up, too.
+                IndexModel([("hand", ASCENDING)], name="hand"),
+            ]
+        )
         self.outcomes.create_indexes([IndexModel([("job_id", ASCENDING)], name="job_id")])
         self.rejects.create_indexes(
             [
