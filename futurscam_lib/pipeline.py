@@ -181,21 +181,27 @@ class Run(Shown):
         self._foreseen = upsert.foreseen
         kept = quarantine.Quarantine(self._collections, **facts)
 
-        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> Loaded:
+        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> tuple[Loaded, list[Reject]]:
             entries = [Entry.from_spool(found) for found in chunk]
             loaded = upsert.load(entries)
-            kept.resolve(entries)
-            return loaded
+            refused = [one.entry.rejected(one.error) for one in loaded.refused]
+            loaded.outcomes += kept.keep([_described(reject) for reject in refused])
+            items = {reject.raw.raw_id for reject in refused}
+            kept.resolve([entry for entry in entries if entry.raw_id not in items])
+            return loaded, refused
 
         with mongo.mongo_errors():
             # Before the documents, which resolve those that they overtake.
             for chunk in self._rejects.chunks():
                 self._settle(kept.keep(chunk))
-            for loaded in ahead(bring_in, self._rfps.chunks()):
+            for loaded, refused in ahead(bring_in, self._rfps.chunks()):
                 self._settle(loaded.outcomes)
                 room = _ROWS - len(report.new)
                 report.new += [new_row(entry.document) for entry in loaded.inserted[:room]]
                 report.changes += loaded.changes[: _CHANGES - len(report.changes)]
+                for reject in refused:
+                    report.refused[reject.reason] += 1
+                    self._transformed.add_reject(reject)
             if not self.dry_run:
                 self._durability.confirm(self._collections)
                 self._landing.finish(list(self._counts))
@@ -224,6 +230,7 @@ class Run(Shown):
             # In a dry run the deadlines have closed nothing, so those are still among the active ones.
             report.active = lifecycle.count_active(self._collections, self._foreseen)
             report.active -= report.deadline if self.dry_run else 0
+            report.notes = lifecycle.notes(self._collections, now=self._now)
         return report
 
     def reconcile(self) -> Summary:
@@ -359,18 +366,19 @@ class Run(Shown):
                 if len(report.rows) < _ROWS:
                     report.rows.append(document_row(made.content))
                 return
-        self._rejects.append(quarantine.describe(made, transform_version=version_for(raw.source)))
-        report.reasons[made.code, made.path] += 1
-        if len(report.rejects) < _ROWS:
-            report.rejects.append(
-                (raw.origin, made.line or None, made.column or None, made.path, made.reason, made.job_id)
-            )
+        self._rejects.append(_described(made))
+        report.add_reject(made)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         self._landing.settle(outcomes)
         for outcome in outcomes:
             one = self._counts[outcome.source]
             setattr(one, outcome.result, getattr(one, outcome.result) + 1)
+
+
+def _described(reject: Reject) -> dict[str, Any]:
+    """As the quarantine keeps it."""
+    return quarantine.describe(reject, transform_version=version_for(reject.raw.source))
 
 
 def _until_failure(source: Source, window: Window, report: SourceReport) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from futurscam_lib import counts as accounting
 from futurscam_lib.naming import BY_HAND
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from futurscam_lib.counts import Counts
     from futurscam_lib.load.entry import Change
+    from futurscam_lib.records import Reject
+
+_REJECTS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,13 @@ class Transformed(Shown):
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
 
+    def add_reject(self, reject: Reject) -> None:
+        """Count a reject; the first ones are shown."""
+        self.reasons[reject.code, reject.path] += 1
+        if len(self.rejects) < _REJECTS_SHOWN:
+            place = (reject.raw.origin, reject.line or None, reject.column or None)
+            self.rejects.append((*place, reject.path, reject.reason, reject.job_id))
+
     def table(self) -> Table:
         """Documents and rejects."""
         rejected = sum(self.reasons.values())
@@ -140,6 +150,7 @@ class LoadReport(Shown):
     changes: list[Change] = field(default_factory=list)
     updates: int = 0
     run_id: str = ""
+    refused: Counter[str] = field(default_factory=Counter)
 
     def table(self) -> Table:
         """Counts per source."""
@@ -155,7 +166,8 @@ class LoadReport(Shown):
                 "To apply it, set dry_run = False in the cell Parameters and run all cells again: "
                 f"what is loaded is then labelled {BY_HAND}... in _etl.run_id."
             )
-        elif by_hand:
+        notes += [f"{number:,} document(s) were rejected by MongoDB. {why}" for why, number in self.refused.items()]
+        if by_hand and not self.dry_run:
             notes += [
                 f"Loaded by hand: what is new or changed is labelled {self.run_id} in _etl.run_id.",
                 "Set dry_run = True again before this notebook is saved, so that the next person changes nothing.",
@@ -189,6 +201,7 @@ class Ended(Shown):
         at_source: How many that their source has closed or deleted, by (source, `closed` or `deleted`).
         reopened: How many that were closed because their source did not show them, which it does again.
         active: How many are active afterwards, or would be.
+        notes: What keeps missions from ending.
     """
 
     dry_run: bool
@@ -196,6 +209,7 @@ class Ended(Shown):
     at_source: Counter[tuple[str, str]] = field(default_factory=Counter)
     reopened: int = 0
     active: int = 0
+    notes: Sequence[str] = ()
 
     @property
     def closed(self) -> int:
@@ -210,7 +224,7 @@ class Ended(Shown):
         if self.reopened:
             rows.append(("open again at their source", self.reopened))
         rows.append(("would be active then" if self.dry_run else "active", self.active))
-        return Table(("missions", "number"), rows)
+        return Table(("missions", "number"), rows, notes=self.notes)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -257,11 +271,15 @@ class Summary(Shown):
 
 
 def before_and_after(change: Change) -> tuple[Any, Any]:
-    """Long texts are told by their length: what changed in them is for a diff, not for a table."""
+    """Long texts are shown by their length: what changed in them is for a diff, not for a table."""
     long_text = 300
-    if any(isinstance(value, str) and len(value) > long_text for value in (change.before, change.after)):
-        return f"{len(change.before or ''):,} characters", f"{len(change.after or ''):,} characters"
-    return change.before, change.after
+    both = (change.before, change.after)
+    if any(isinstance(value, str) and len(value) > long_text for value in both):
+        before, after = (
+            f"{len(value or ''):,} characters" if value is None or isinstance(value, str) else value for value in both
+        )
+        return before, after
+    return both
 
 
 def document_row(content: Mapping[str, Any]) -> tuple[Any, ...]:

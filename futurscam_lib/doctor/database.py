@@ -11,7 +11,7 @@ from futurscam_lib.doctor import clocks
 from futurscam_lib.doctor.finding import Finding, attempt, of_error
 from futurscam_lib.errors import FuturscamError, RetryLater
 from futurscam_lib.load import local_server, mongo
-from futurscam_lib.load.collections import Collections
+from futurscam_lib.load.collections import HAS_JOB, Collections, keeps_jobs_single
 from futurscam_lib.load.quarantine import OPEN
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def unique(database: Database[dict[str, Any]]) -> Finding:
     """Whether MongoDB itself keeps documents from doubling."""
     rfps = Collections.of(database).rfps
     indexes = [index for index in rfps.list_indexes() if list(index["key"]) == ["job_id"]]
-    if any(map(_holds_for_all, indexes)):
+    if any(map(keeps_jobs_single, indexes)):
         return Finding("job_id", "ok", "a unique index keeps documents from doubling")
     if not rfps.estimated_document_count():
         return Finding("job_id", "ok", "no documents yet; the first run makes the unique index")
@@ -145,13 +145,9 @@ def _topology(hello: Documents) -> str:
     return f"replica set {hello['setName']}" if "setName" in hello else "standalone"
 
 
-def _holds_for_all(index: Documents) -> bool:
-    """Whether an index allows no second document of any kind."""
-    return bool(index.get("unique")) and not index.get("sparse") and "partialFilterExpression" not in index
-
-
 def _doubled(database: Database[dict[str, Any]]) -> list[str]:
     steps: list[dict[str, Any]] = [
+        {"$match": HAS_JOB},
         {"$group": {"_id": "$job_id", "number": {"$sum": 1}}},
         {"$match": {"number": {"$gt": 1}}},
         {"$sort": {"_id": 1}},
@@ -164,6 +160,7 @@ def _doubled(database: Database[dict[str, Any]]) -> list[str]:
 def _merge() -> str:
     """What leaves of each doubled document the one with the latest version."""
     return (
-        'db.RFP.aggregate([{$sort: {"_etl.version": -1}}, {$group: {_id: "$job_id", ids: {$push: "$_id"}}}], '
+        'db.RFP.aggregate([{$match: {job_id: {$gte: ""}}}, {$sort: {"_etl.version": -1}}, '
+        '{$group: {_id: "$job_id", ids: {$push: "$_id"}}}], '
         "{allowDiskUse: true}).forEach(d => db.RFP.deleteMany({_id: {$in: d.ids.slice(1)}}))"
     )

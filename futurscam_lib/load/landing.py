@@ -174,4 +174,5 @@ def _present(collection: Documents, field: str, wanted: set[Any]) -> set[Any]:
     if not wanted:
         return set()
     found = collection.find({field: {"$in": list(wanted)}}, {"_id": 0, field: 1})
-    return {document[field] for document in found}
+    # Another program may keep several of them in a list.
+    return {document[field] for document in found if isinstance(document[field], str)}
