@@ -78,6 +78,11 @@ def to_people(instant: datetime) -> str:
     return to_text(instant)[:26].replace("T", " ") + " UTC"
 
 
+def to_millisecond(instant: datetime) -> datetime:
+    """An instant as MongoDB keeps it."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
 def from_epoch(seconds: float) -> datetime:
     """Instant of a file's modification time, clamped to what `datetime` can hold."""
     try:

@@ -13,13 +13,13 @@ from futurscam_lib import counts as accounting
 from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
-from futurscam_lib.extract.source import CONCURRENT, Sweeping
+from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping
 from futurscam_lib.load import lifecycle, mongo, quarantine
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.durability import Durability
 from futurscam_lib.load.entry import Entry
 from futurscam_lib.load.foreseen import Foreseen
-from futurscam_lib.load.landing import Landing, payloads
+from futurscam_lib.load.landing import Landing, rejected
 from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.naming import BY_HAND, started_by
 from futurscam_lib.records import RawRecord, Reject, Window
@@ -115,6 +115,8 @@ class Run(Shown):
             for records in self._landing.leftovers(list(self._counts)):
                 for record in records:
                     self._pick_up(record, report)
+            for record in self._landing.due(list(self._counts), now=self._now):
+                self._pick_up(record, report)
         self._extracted = report
         return report
 
@@ -130,12 +132,11 @@ class Run(Shown):
         self._reset()
         report = Extracted({name: SourceReport() for name in self._counts})
         with mongo.mongo_errors():
-            asked = quarantine.open_rejects(self._collections, sources=list(self._counts), items=items)
-            raw_ids = [found["raw_id"] for found in asked]
-            if items and len(raw_ids) < len(set(items)):
+            asked = list(quarantine.open_rejects(self._collections, sources=list(self._counts), items=items))
+            if items and len(asked) < len(set(items)):
                 raise UsageError("Not all of these are open entries; `futurscam rejects list` names them.")
-            for raw_id in raw_ids:
-                for record in payloads(self._collections, [raw_id]):
+            for reject in asked:
+                for record in rejected(self._collections, reject):
                     self._pick_up(record, report)
         self._extracted = report
         return report
@@ -203,8 +204,13 @@ class Run(Shown):
                     report.refused[reject.reason] += 1
                     self._transformed.add_reject(reject)
             if not self.dry_run:
+                remembering = [source for source in self._sources if isinstance(source, Remembering)]
+                for source in remembering:
+                    kept.close_replaced(source.name, source.read_whole)
                 self._durability.confirm(self._collections)
                 self._landing.finish(list(self._counts))
+                for source in remembering:
+                    source.loaded()
         self._rfps.close()
         self._rejects.close()
         self._loaded = report

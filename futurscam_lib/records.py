@@ -62,6 +62,11 @@ class RawRecord:
     column: int = 0
     flaw: Flaw | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it stood, with its source: the name of an item that does not give its job."""
+        return f"{self.source}:{self.origin}"
+
     @classmethod
     def of(cls, payload: bytes, *, source: str, origin: str, instant: datetime, line: int = 0, column: int = 0) -> Self:
         """Make the record of an item whose bytes are at hand."""
@@ -149,4 +154,4 @@ class Reject:
 
         The two are told apart: a job may call itself what another's file is called.
         """
-        return f"{self.raw.source}#{self.job_id}" if self.job_id else f"{self.raw.source}:{self.raw.origin}"
+        return f"{self.raw.source}#{self.job_id}" if self.job_id else self.raw.place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 LINES: Final = ".jsonl"
 ENDINGS: Final = (".json", LINES)
 """How the names of such files end, in any case."""
+
+_ITEM: Final = re.compile(r"(\[\d+\]|:\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ class JsonFile:
                 yield RawRecord.of(item.payload, **about, line=item.line, column=item.column)
             else:
                 yield RawRecord.flawed(item.flaw, **about, size=item.size, line=item.line)
+
+
+def file_of(origin: str) -> str:
+    """The file in which an item stands, as `JsonFile` made its origin."""
+    return origin if origin.lower().endswith(ENDINGS) else _ITEM.sub("", origin)
 
 
 def as_text(name: str) -> str:

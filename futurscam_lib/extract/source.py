@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from futurscam_lib.records import RawRecord, Window
 
@@ -92,6 +93,19 @@ class Sweeping(Protocol):
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A source that remembers what it showed, and whose items have a place that may be filled anew."""
+
+    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
+        """For items whose file the last `read` gave to its end: the instant of that file."""
+        ...
+
+    def loaded(self) -> None:
+        """Take note that all of the last `read` has been loaded."""
         ...
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Documents = Collection[dict[str, Any]]
 
-
 HAS_JOB: Final = {"job_id": {"$gte": ""}}
 """Documents whose `job_id` is a text. Said so, and not with `$type`: only then does a look-up by texts use an index
 that is restricted to them."""
@@ -37,7 +36,9 @@ class Collections:
     Attributes:
         rfps: `RFP`, the documents; unique on `job_id` where that is a text. Other programs write here, too: an instant
             outside of the years 1 to 9999 is read as `bson.DatetimeMS`, what is no UTF-8 as \ufffd.
-        raw: `RFP_raw`, landed payloads, never changed but for the run that has them in hand; `_id` is their SHA-256.
+        raw: `RFP_raw`, landed payloads; `_id` is their SHA-256. `places` holds each place that a payload came from
+            (the last `landing.MAX_PLACES` of them), with the run that has it in hand; nothing else in them changes.
+            Payloads that an earlier version landed have no `places`: the one they came from stands in their fields.
         outcomes: `RFP_outcomes`, what became of each payload; `_id` as in `raw`. Beside and not inside `raw`, so that
             the look-up that spares a re-read does not drag the payloads through the server's cache.
         rejects: `RFP_rejects`, the quarantine.
@@ -88,7 +89,13 @@ class Collections:
             except OperationFailure as error:
                 if error.code not in _SPARED:
                     raise
-        self.raw.create_indexes([IndexModel([("hand", ASCENDING)], name="hand")])
+        self.raw.create_indexes(
+            [
+                IndexModel([("places.hand", ASCENDING)], name="places_hand"),
+                # Where an earlier version kept it: what that landed and did not load is picked up, too.
+                IndexModel([("hand", ASCENDING)], name="hand"),
+            ]
+        )
         self.outcomes.create_indexes([IndexModel([("job_id", ASCENDING)], name="job_id")])
         self.rejects.create_indexes(
             [

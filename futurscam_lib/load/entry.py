@@ -116,7 +116,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one payload; `item` names its entry in the quarantine where it was rejected."""
+    """What became of one payload; `item` names its entry in the quarantine where it was rejected.
+
+    `place` is the place it was read from, as `RawRecord.place`.
+    """
 
     source: str
     raw_id: str
@@ -125,9 +128,10 @@ class Outcome:
     job_id: str | None
     version: str | None = None
     item: str | None = None
+    place: str = ""
 
     def to_document(self, run_id: str) -> dict[str, Any]:
-        """As `RFP_outcomes` keeps it."""
+        """As `RFP_outcomes` keeps it, but for the places, of which there may be many."""
         return {
             "_id": self.raw_id,
             "run_id": run_id,

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
+from futurscam_lib import clock
 from futurscam_lib.load.entry import Outcome
-from futurscam_lib.load.landing import DUPLICATE_KEY
+from futurscam_lib.load.refusals import DUPLICATE_KEY
+from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from futurscam_lib.load.collections import Collections
@@ -40,6 +42,7 @@ class Quarantine:
                 transform_version=reject["transform_version"],
                 job_id=reject["job_id"],
                 item=reject["_id"],
+                place=f"{reject['source']}:{reject['origin']}",
             )
             for reject in rejects
         ]
@@ -81,8 +84,33 @@ class Quarantine:
             )
         ]
         if made_it:
-            resolved = {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
-            self._rejects.update_many({"_id": {"$in": made_it}, "state": OPEN}, {"$set": resolved})
+            self._rejects.update_many({"_id": {"$in": made_it}, "state": OPEN}, {"$set": self._resolved()})
+
+    def close_replaced(self, source: str, read_whole: Callable[[Sequence[str]], Mapping[str, datetime]]) -> None:
+        """Close entries of files that have since been read to their end, and that no longer hold what failed.
+
+        A file that was read while it was written leaves rejects in places that the whole file need not have.
+
+        Args:
+            source: The source of the files.
+            read_whole: As `Remembering.read_whole`; called after all rejects of the run were kept.
+        """
+        if self._dry_run:
+            return
+        asked = {"state": OPEN, "job_id": None, "source": source}
+        for entries in chunked(self._rejects.find(asked, {"origin": 1, "cursor": 1}), size=lambda _: 1):
+            instants = read_whole([entry["origin"] for entry in entries])
+            # As it was when it was found: another run may just have met it again.
+            writes = [
+                UpdateOne({**entry, "state": OPEN}, {"$set": self._resolved()})
+                for entry in entries
+                if (instant := instants.get(entry["origin"])) and entry["cursor"] < clock.to_millisecond(instant)
+            ]
+            if writes:
+                self._rejects.bulk_write(writes, ordered=False)
+
+    def _resolved(self) -> dict[str, Any]:
+        return {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
 
     def _instants(self, jobs: set[str]) -> dict[str, str]:
         """The instants of the versions that are there; a reject that is no newer was overtaken."""
@@ -138,8 +166,8 @@ def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
 def open_rejects(
     collections: Collections, *, sources: Sequence[str], items: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The entries of these sources that nothing has resolved; only those of `items` where some are given."""
+    """Open entries of these sources, as `landing.rejected` takes them; only those of `items` where some are given."""
     asked: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
     if items:
         asked["_id"] = {"$in": list(items)}
-    return iter(collections.rejects.find(asked))
+    return iter(collections.rejects.find(asked, {"raw_id": 1, "source": 1, "origin": 1, "cursor": 1}))

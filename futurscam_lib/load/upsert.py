@@ -324,7 +324,15 @@ class Upsert:
     def _settle(self, loaded: Loaded, entry: Entry, result: Result, after: Mapping[str, Any] | None = None) -> None:
         """Count an entry; `after` is the document as it is now, where the entry was written."""
         loaded.outcomes.append(
-            Outcome(entry.source, entry.raw_id, result, entry.key.transform_version, entry.job_id, entry.key.text)
+            Outcome(
+                source=entry.source,
+                raw_id=entry.raw_id,
+                result=result,
+                transform_version=entry.key.transform_version,
+                job_id=entry.job_id,
+                version=entry.key.text,
+                place=f"{entry.source}:{entry.origin}",
+            )
         )
         if after is not None:
             self._foresee(entry)
