@@ -13,7 +13,7 @@ from futurscam_lib import counts as accounting
 from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
-from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping
+from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping, notes_of
 from futurscam_lib.load import lifecycle, mongo, quarantine
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.durability import Durability
@@ -264,6 +264,8 @@ class Run(Shown):
             failures={n: one.failure for n, one in self._extracted.sources.items() if one.failure},
             reject_reasons=reasons,
             oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
+            # Here, and not as `extract` saw them: a sweep may have added some.
+            notes={source.name: notes for source in self._sources if (notes := notes_of(source))},
         )
 
     def details(self) -> dict[str, Any]:
@@ -327,7 +329,7 @@ class Run(Shown):
             self._counts[source.name].unchanged += known
             for record in landed.pending:
                 self._pass_on(record, report)
-        one.notes = list(source.notes)
+        one.notes = notes_of(source)
 
     def _sweep(self, source: Sweeping, ends: lifecycle.SourceEnds, name: str) -> None:
         """Ask one source which of its missions have ended; not one that has failed already."""

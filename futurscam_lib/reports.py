@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from futurscam_lib import counts as accounting
+from futurscam_lib import source_notes
 from futurscam_lib.naming import BY_HAND
 from futurscam_lib.show import Shown, Table
 
@@ -43,7 +44,7 @@ class SourceReport:
         picked_up: Records of earlier runs that were landed and not loaded.
         size: Bytes found.
         failure: Set where it failed; what it gave before still counts.
-        notes: What a reviewer should know.
+        notes: What a reviewer should know, as `source_notes` has it.
     """
 
     found: int = 0
@@ -74,7 +75,7 @@ class Extracted(Shown):
             )
             for name, one in self.sources.items()
         ]
-        notes = [f"{name}: {note}" for name, one in self.sources.items() for note in one.notes]
+        notes = [str(note) for note in source_notes.each({name: one.notes for name, one in self.sources.items()})]
         columns = ("source", "records", "of these known", "picked up from earlier runs", "size", "failed because")
         return Table(columns, rows, notes=notes)
 
@@ -229,7 +230,11 @@ class Ended(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary(Shown):
-    """The reconciled sum of a run; glued into the notebook, where the runner reads it."""
+    """The reconciled sum of a run; glued into the notebook, where the runner reads it.
+
+    Attributes:
+        notes: What each source noted, as `source_notes` has it; only sources that noted something.
+    """
 
     run_id: str
     dry_run: bool
@@ -240,6 +245,7 @@ class Summary(Shown):
     failures: Mapping[str, Failure]
     reject_reasons: Mapping[str, int]
     oddities: Mapping[str, int]
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def total(self) -> Counts:
@@ -259,6 +265,7 @@ class Summary(Shown):
             "failures": {name: {"error": f.error, "message": f.message} for name, f in self.failures.items()},
             "reject_reasons": dict(self.reject_reasons),
             "oddities": dict(self.oddities),
+            "notes": {name: list(texts) for name, texts in self.notes.items()},
         }
 
     def table(self) -> Table:
@@ -267,6 +274,7 @@ class Summary(Shown):
         rows.append(("total", *self.total.as_dict().values(), "yes"))
         notes = [f"{self.closed} mission(s) that have ended {'would be' if self.dry_run else 'were'} closed."]
         notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
+        notes += map(str, source_notes.each(self.notes))
         return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
-from futurscam_lib.audit.history import History
+from futurscam_lib import clock, source_notes
+from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.run.lock import RunLock
@@ -34,7 +34,7 @@ class Status:
         home: The folder of all that is kept.
         watermark: ISO 8601; None where there is none yet.
         watermark_age_seconds: How long ago that is.
-        runs: The last runs, newest first: run_id, status, at, seconds, counts, error.
+        runs: The last runs, newest first: run_id, status, at, seconds, counts, error, notes.
         mongodb: Where the database is, or why it does not answer.
         mongodb_answers: Whether it does.
         documents, active, rejects_open: How many; None where MongoDB does not answer.
@@ -87,8 +87,15 @@ class Status:
             for run in self.runs
         ]
         yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
+        if noted := self._noted():
+            yield Table(("what the sources noted in the last run",), noted, longest=_WHOLE)
         if self.problems:
             yield Table(("problems",), [(problem,) for problem in self.problems], longest=_WHOLE)
+
+    def _noted(self) -> list[tuple[str]]:
+        """The notes of the last run that has ended."""
+        last = next((run for run in self.runs if run["status"] != UNFINISHED), None)
+        return [(str(note),) for note in source_notes.each(last["notes"])] if last else []
 
 
 def find_out(configured: Settings, *, now: datetime) -> Status:
@@ -123,6 +130,7 @@ def _told(run: RunRecord) -> dict[str, Any]:
         "seconds": run.seconds,
         "counts": dict(run.counts),
         "error": run.error,
+        "notes": {source: list(texts) for source, texts in run.notes.items()},
     }
 
 

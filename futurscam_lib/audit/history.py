@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from futurscam_lib import clock, source_notes
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.ledger import Ledger
@@ -16,7 +16,7 @@ from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -51,6 +51,7 @@ class RunRecord:
         error, error_name: Why it did not end well; empty: it did.
         failures: Per source that failed, `error` and `message`.
         reject_reasons, oddities: How often each reason, and each word that no vocabulary knows, came up.
+        notes: What each source noted, as `source_notes` has it.
         notebook: The executed notebook, relative to the folder of the runs, with `/`.
         notebook_sha256: What it was when the run ended; empty where none could be kept.
         pruned: Whether the notebook was removed because of its age.
@@ -76,6 +77,7 @@ class RunRecord:
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reject_reasons: Mapping[str, int] = field(default_factory=dict)
     oddities: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notebook: str = ""
     notebook_sha256: str = ""
     pruned: bool = False
@@ -244,6 +246,7 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         failures=told.get("failures") or {},
         reject_reasons=shape.numbers(told.get("reject_reasons")),
         oddities=shape.numbers(told.get("oddities")),
+        notes=source_notes.bounded(told.get("notes")),
         notebook=notebook,
         notebook_sha256=told.get("notebook_sha256") or "",
         pruned=notebook in pruned,

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from futurscam_lib import clock, logs, settings
+from futurscam_lib import clock, logs, settings, source_notes
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.show import Table
+from futurscam_lib.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +88,7 @@ def print_json(value: Any) -> None:
 
 
 def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
-    """Print how a run ended; only the table when `quiet`."""
+    """Print how a run ended; only the table, warnings and errors when `quiet`."""
     rows = [(name, *(one[column] for column in COLUMNS)) for name, one in result.sources.items()]
     typer.echo(repr(Table(("source", *COLUMNS), [*rows, ("total", *(result.counts[column] for column in COLUMNS))])))
     if not quiet:
@@ -98,6 +99,12 @@ def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
         typer.echo(f"Watermark:  {f'stays at {after}' if before == after else f'{before} -> {after}'}")
         typer.echo(f"Notebook:   {result.notebook}")
         typer.echo(f"Log:        {log or 'none could be written'}")
+    for note in source_notes.each(result.notes):
+        text = plain(str(note))
+        if note.warning:
+            tell(text)
+        elif not quiet:
+            say(f"Note:       {text}")
     if result.error:
         tell(f"\n{result.error}")
 

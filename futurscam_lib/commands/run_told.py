@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from futurscam_lib import clock, source_notes
 from futurscam_lib.audit.choice import sources_of
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.show import Table, as_text
@@ -122,6 +122,9 @@ def _counted(run: RunRecord) -> Iterator[Table]:
     if run.failures:
         failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]
         yield Table(("source", "failed by", "because"), failed)
+    if run.notes:
+        noted = [(str(note),) for note in source_notes.each(run.notes)]
+        yield Table(("what the sources noted",), noted, limit=len(noted), longest=source_notes.LONGEST)
 
 
 def _words(run: RunRecord) -> Iterator[Table]:

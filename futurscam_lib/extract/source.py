@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
+from futurscam_lib.source_notes import WARNING
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
     from contextlib import AbstractContextManager
@@ -38,7 +40,8 @@ class Source(Protocol):
 
     Attributes:
         name: What settings, counts and documents call it: `folder`.
-        notes: What a reviewer should know about the last `read`, a sentence each.
+        notes: What a reviewer should know about the last `read` and `sweep`, a sentence each: counts, names of files
+            and instants, never the content of a post. The ledger keeps them.
     """
 
     name: str
@@ -60,6 +63,23 @@ class Source(Protocol):
             RetryLater, OperatorMustAct: It went no further.
         """
         ...
+
+
+@runtime_checkable
+class Warns(Protocol):
+    """A source some of whose notes ask a person to act.
+
+    Attributes:
+        warnings: Those, as `Source.notes`; they are not among the notes.
+    """
+
+    warnings: list[str]
+
+
+def notes_of(source: Source) -> list[str]:
+    """All that a source notes, the warnings first and marked as such."""
+    warnings = source.warnings if isinstance(source, Warns) else []
+    return [*(f"{WARNING}{text}" for text in warnings), *source.notes]
 
 
 Fate = Literal["closed", "deleted"]

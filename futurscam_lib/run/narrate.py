@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from futurscam_lib import source_notes
 from futurscam_lib.counts import COLUMNS
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ def ended(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
     """
     for name, counts in told["sources"].items():
         _log.info("source", name=name, **_columns(counts))
+    for note in source_notes.each(told["notes"]):
+        report = _log.warning if note.warning else _log.info
+        report("note", source=note.source, text=note.text, printed=True)
     for reason, number in _items(told["reject_reasons"]):
         _log.info("rejects", reason=reason, number=number)
     for what, number in _items(told["oddities"]):

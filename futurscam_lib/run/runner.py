@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import structlog
 
-from futurscam_lib import clock, scraps, settings
+from futurscam_lib import clock, scraps, settings, source_notes
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
@@ -21,7 +21,7 @@ from futurscam_lib.run.lock import RunLock
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -69,6 +69,7 @@ class Result:
     Attributes:
         status: `ok`, `failed` or `timed out`.
         counts, sources, closed, window: What the notebook's summary says; zeros where it did not get there.
+        notes: What each source noted, as `source_notes` has it.
         watermark: `before` and `after`, as `.last_execution` has it.
         notebook: The executed notebook.
         seconds: How long it took.
@@ -83,6 +84,7 @@ class Result:
     counts: Mapping[str, int]
     sources: Mapping[str, Mapping[str, int]]
     closed: int
+    notes: Mapping[str, Sequence[str]]
     notebook: Path
     seconds: float
     dry_run: bool
@@ -334,6 +336,7 @@ class _Supervised:
             counts=summary.get("counts") or dict.fromkeys(COLUMNS, 0),
             sources=summary.get("sources") or {},
             closed=summary.get("closed", 0),
+            notes=source_notes.bounded(summary.get("notes"), clean=self._redact),
             notebook=self._output,
             seconds=round(time.monotonic() - self._clock, 3),
             dry_run=self._request.dry_run,

@@ -144,6 +144,23 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
     }
 
 
+def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
+    """Each warning once however many runs report it, with the newest numbers; a note is none."""
+    for hour in range(3):
+        made.add(T0 + hour * HOUR, notes={"boond": [f"Warning: {hour} rows do not fit.", "7 rows."]})
+    last = made.add(T0 + 3 * HOUR, notes={"folder": ["Warning: The memory was lost."]})
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    assert whats(found) == ["source warning", "source warning"]
+    assert column(found.findings, "more") == [
+        "folder: The memory was lost.",
+        "boond: 2 rows do not fit. 3 runs report this, the first at 2026-11-02 08:05 UTC.",
+    ]
+    assert found.found[0].run is not None
+    assert found.found[0].run.run_id == last
+
+
 def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: MadeRuns) -> None:
     """The page says which line was changed, and tells of all runs whose lines can still be read."""
     hourly(made, range(4))
