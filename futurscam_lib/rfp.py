@@ -28,10 +28,11 @@ _CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 @with_config(_CONFIG)
 class Company(TypedDict):
-    """Who asks, and where the work is."""
+    """The customer, and where the work is; `showDepartment`: the platform shows the department in its place."""
 
     name: str | None
     department: str | None
+    showDepartment: bool
     street: str | None
     zipcode: str | None
     city: str | None
@@ -50,7 +51,7 @@ class DailyRate(TypedDict):
 
 @with_config(_CONFIG)
 class Conditions(TypedDict):
-    """Money and time; `fixedMargin` in percent."""
+    """Money and time; `fixedMargin` in percent; `fromAt` and `toAt` are calendar days, as midnight UTC."""
 
     dailyRate: DailyRate
     fixedMargin: float | None
@@ -62,10 +63,11 @@ class Conditions(TypedDict):
 
 @with_config(_CONFIG)
 class Skill(TypedDict):
-    """One skill asked for."""
+    """One skill asked for, and how long ago it may have been used last."""
 
     name: str
     seniority: str
+    lastUsed: str | None
 
 
 @with_config(_CONFIG)
@@ -87,11 +89,12 @@ class Contact(TypedDict):
 
 @with_config(_CONFIG)
 class RfpContent(TypedDict):
-    """Every field of the document but `_etl`."""
+    """Every field of the document but `_etl`; `role` is the platform's role, `questions` screen candidates."""
 
     job_id: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID)]
     reference: str
     roleTitle: str
+    role: str | None
     job_desc: str
     job_url: str
     seniority: str
@@ -102,6 +105,7 @@ class RfpContent(TypedDict):
     conditions: Conditions
     skills: list[Skill]
     languages: list[Language]
+    questions: list[str]
     publishedAt: datetime | None
     deadlineAt: datetime | None
     serviceProvider: str | None
@@ -179,8 +183,10 @@ def _fields(of: type[Any], path: str) -> Iterator[tuple[str, str]]:
         origin: Any = get_origin(hint)
         if is_typeddict(hint):
             yield from _fields(hint, f"{path}{name}.")
-        elif origin is list:
+        elif origin is list and is_typeddict(get_args(hint)[0]):
             yield from _fields(get_args(hint)[0], f"{path}{name}[].")
+        elif origin is list:
+            yield f"{path}{name}[]", _WORDS[get_args(hint)[0]]
         else:
             kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
             null = [_WORDS[type(None)]] if type(None) in get_args(hint) else []

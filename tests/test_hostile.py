@@ -49,7 +49,7 @@ ALERTS = {
 MATHEMATICS = ("$\\href", "$$", "\\(x", "\\[x", "\\begin{equation}", "$x^2$")
 DATES = {"timeStamp", "applicationDeadline", "publishDate", "startDate", "endDate"}
 
-COMPANY = {"name", "department", "street", "zipcode", "city", "region", "country"}
+COMPANY = {"name", "department", "showDepartment", "street", "zipcode", "city", "region", "country"}
 KEYS = {
     "": {
         *(
@@ -58,6 +58,7 @@ KEYS = {
             "job_id",
             "reference",
             "roleTitle",
+            "role",
             "job_desc",
             "job_url",
             "seniority",
@@ -65,12 +66,12 @@ KEYS = {
             "isActive",
         ),
         *("RFP_type", "company", "conditions", "skills", "languages", "publishedAt", "deadlineAt", "serviceProvider"),
-        "metadata",
+        *("questions", "metadata"),
     },
     "company": COMPANY,
     "conditions": {"dailyRate", "fixedMargin", "fromAt", "toAt", "startImmediately", "occupation"},
     "conditions.dailyRate": {"currency", "min", "max"},
-    "skills": {"name", "seniority"},
+    "skills": {"name", "seniority", "lastUsed"},
     "languages": {"language", "level"},
     "metadata": {"name", "mail", "role"},
     "_etl": {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.settings import Settings
 
-TRANSFORM_VERSION: Final = 1
+TRANSFORM_VERSION: Final = 2
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
 
 _IMMEDIATE: Final = "immediate"
@@ -82,6 +82,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "job_id": job_id,
         "reference": attributes.text("reference") or "",
         "roleTitle": attributes.required_text("title"),
+        "role": None,
         "job_desc": _description(attributes),
         "job_url": f"{instance.url.rstrip('/')}/opportunities/{quote(source_id, safe='')}",
         "seniority": vocabulary.NOT_SPECIFIED,
@@ -92,6 +93,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "conditions": _conditions(attributes, speller),
         "skills": _skills(attributes, speller),
         "languages": [],
+        "questions": [],
         "publishedAt": attributes.instant("creationDate"),
         "deadlineAt": attributes.instant("answerDate", end_of_day=True),
         "serviceProvider": _service_provider(attributes, speller, instance),
@@ -162,6 +164,7 @@ def _company(opportunity: Resource) -> rfp.Company:
     return {
         "name": _first(company.text("name") for company in opportunity.related("company")),
         "department": None,
+        "showDepartment": False,
         "street": None,
         "zipcode": None,
         "city": city,
@@ -203,7 +206,7 @@ def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:
         if name and _is_number(name):
             speller.unknown.append(("attributes.tools", name[: vocabulary.MAX_READABLE]))
         elif name:
-            skills.append({"name": name, "seniority": vocabulary.NOT_SPECIFIED})
+            skills.append({"name": name, "seniority": vocabulary.NOT_SPECIFIED, "lastUsed": None})
     return skills
 
 

@@ -13,7 +13,7 @@ from futurscam_lib.transform.vocabulary import Speller
 if TYPE_CHECKING:
     from datetime import datetime
 
-TRANSFORM_VERSION: Final = 1
+TRANSFORM_VERSION: Final = 2
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
 
 
@@ -38,6 +38,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         "job_id": job_id,
         "reference": _reference(post),
         "roleTitle": post.required_text("name"),
+        "role": _role(post),
         "job_desc": clean_html(post.raw_text("description") or ""),
         "job_url": _url(post, speller),
         "seniority": _seniority(post, speller),
@@ -48,6 +49,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         "conditions": _conditions(post, speller),
         "skills": _skills(post, speller),
         "languages": _languages(post, speller),
+        "questions": _questions(post),
         "publishedAt": publication.instant("publishDate"),
         "deadlineAt": publication.instant("applicationDeadline"),
         "serviceProvider": post.text("contractingPartyName") or post.text("managedServiceProviderName"),
@@ -94,6 +96,11 @@ def _url(post: Fields, speller: Speller) -> str:
     return url
 
 
+def _role(post: Fields) -> str | None:
+    names = (role.text("name") for role in post.child("roleInfo").children("roles"))
+    return next((name for name in names if name), None)
+
+
 def _seniority(post: Fields, speller: Speller) -> str:
     for role in post.child("roleInfo").children("roles"):
         word = speller(
@@ -117,11 +124,10 @@ def _company(post: Fields, speller: Speller) -> rfp.Company:
     company, location = post.child("companyInfo"), post.child("locationInfo")
     place = location.child("mainLocation")
     department = company.text("departmentName")
-    # Some posts want the department shown in the company's place.
-    name = department if department and company.flag("showDepartmentNameAsMain") else company.text("companyName")
     return {
-        "name": name,
+        "name": company.text("companyName"),
         "department": department,
+        "showDepartment": bool(department and company.flag("showDepartmentNameAsMain")),
         "street": tidy(f"{place.text('street') or ''} {place.text('number') or ''}") or None,
         "zipcode": place.text("zipCode"),
         "city": place.text("city"),
@@ -157,9 +163,15 @@ def _skills(post: Fields, speller: Speller) -> list[rfp.Skill]:
             path="skillInfo.skills.seniority",
             label=skill.text("seniorityLabel"),
         )
+        last_used = speller(
+            vocabulary.LAST_USED,
+            skill.text("lastUsageTime"),
+            path="skillInfo.skills.lastUsageTime",
+            label=skill.text("lastUsageTimeLabel"),
+        )
         name = skill.text("name")
         if name:
-            skills.append({"name": name, "seniority": word or vocabulary.NOT_SPECIFIED})
+            skills.append({"name": name, "seniority": word or vocabulary.NOT_SPECIFIED, "lastUsed": last_used})
     return skills
 
 
@@ -177,3 +189,8 @@ def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
             if language:
                 languages.append({"language": language, "level": level or vocabulary.NOT_SPECIFIED})
     return languages
+
+
+def _questions(post: Fields) -> list[str]:
+    asked = (question.text("question") for question in post.child("questionInfo").children("questions"))
+    return [question for question in asked if question]

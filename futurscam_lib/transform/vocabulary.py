@@ -43,6 +43,14 @@ SKILL_SENIORITY: Final[Mapping[str, str]] = {
     "ns": NOT_SPECIFIED,
 }
 
+LAST_USED: Final[Mapping[str, str]] = {
+    "anytime": "AnyTime",
+    "lessthanoneyearago": "LessThanOneYearAgo",
+    "lessthanthreeyearsago": "LessThanThreeYearsAgo",
+    "morethanthreeyearsago": "MoreThanThreeYearsAgo",
+}
+"""When a candidate used a skill last."""
+
 REMOTE_OPTION: Final[Mapping[str, str]] = {
     "none": "OnSite",
     "partial": "Hybrid",

@@ -203,6 +203,7 @@ def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]
     """The address of the company that is included is that of its seat."""
     assert made(data__attributes__place=None).content["company"] == {
         "name": "Hôpital du Zavelberg",
+        "showDepartment": False,
         **dict.fromkeys(("department", "street", "zipcode", "city", "region", "country")),
     }
 
@@ -273,7 +274,9 @@ def test_a_tool_is_a_skill_where_it_has_a_name(of_attributes: Callable[..., Rfp]
         tools=["Java", {"tool": " C ", "level": 5}, {"tool": "C++"}, "12", {"tool": 7}, 8, None, {}]
     )
 
-    assert document.content["skills"] == [{"name": name, "seniority": "NS"} for name in ("Java", "C", "C++")]
+    assert document.content["skills"] == [
+        {"name": name, "seniority": "NS", "lastUsed": None} for name in ("Java", "C", "C++")
+    ]
     assert document.oddities == tuple(("attributes.tools", number) for number in ("12", "7", "8"))
 
 

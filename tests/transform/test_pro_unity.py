@@ -83,33 +83,35 @@ def test_the_margin_of_the_budget_goes_before_that_of_the_supplier(
 
 
 @pytest.mark.parametrize(
-    ("company", "department", "as_main", "shown"),
-    [
-        ("Zavelberg", "IT", False, "Zavelberg"),
-        ("Zavelberg", "IT", None, "Zavelberg"),
-        ("Zavelberg", "IT", True, "IT"),
-        ("Zavelberg", None, True, "Zavelberg"),
-        ("Zavelberg", " ", True, "Zavelberg"),
-        (None, None, True, None),
-    ],
+    ("department", "as_main", "kept", "shown"),
+    [("IT", False, "IT", False), ("IT", None, "IT", False), ("IT", True, "IT", True), (" ", True, None, False)],
 )
-def test_a_department_stands_for_the_company_where_the_post_wants_it(
-    normalised: Callable[..., Rfp],
-    *,
-    company: str | None,
-    department: str | None,
-    as_main: bool | None,
-    shown: str | None,
+def test_the_customer_is_the_customer_whichever_name_the_platform_shows(
+    normalised: Callable[..., Rfp], *, department: str, as_main: bool | None, kept: str | None, shown: bool
 ) -> None:
-    """Only where it is wanted, and only where there is one."""
+    """`showDepartmentNameAsMain` is kept as a wish of the platform, and only where there is a department."""
     made = normalised(
-        companyInfo__companyName=company,
+        companyInfo__companyName="Zavelberg",
         companyInfo__departmentName=department,
         companyInfo__showDepartmentNameAsMain=as_main,
     )
 
-    assert made.content["company"]["name"] == shown
-    assert made.content["company"]["department"] == ((department or "").strip() or None)
+    company = made.content["company"]
+    assert (company["name"], company["department"], company["showDepartment"]) == ("Zavelberg", kept, shown)
+
+
+def test_title_role_questions_and_last_use_are_kept(normalised: Callable[..., Rfp]) -> None:
+    """The post's own title and the platform's role are two things; blank questions are left out."""
+    made = normalised(
+        name="Pentester (1 of 2)",
+        roleInfo__roles=[{"name": "PenTest Analyst"}],
+        questionInfo__questions=[{"type": "YesOrNo", "question": " Certified? "}, {"question": " "}, {}],
+        skillInfo__skills=[{"name": "OWASP", "lastUsageTime": "LessThanThreeYearsAgo"}],
+    )
+
+    assert (made.content["roleTitle"], made.content["role"]) == ("Pentester (1 of 2)", "PenTest Analyst")
+    assert made.content["questions"] == ["Certified?"]
+    assert made.content["skills"] == [{"name": "OWASP", "seniority": "NS", "lastUsed": "LessThanThreeYearsAgo"}]
 
 
 @pytest.mark.parametrize(("closed", "active"), [(True, False), (False, True), (None, True)])
