@@ -24,13 +24,25 @@ from futurscam_lib.commands import (
     loop,
     one_run,
     rejects,
+    replay,
     review,
     runs,
     schedule,
     trust,
     why,
 )
-from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, say, tell, work_in
+from futurscam_lib.commands.output import (
+    GROUP,
+    Json,
+    command,
+    instant,
+    print_json,
+    print_result,
+    redacted,
+    say,
+    tell,
+    work_in,
+)
 from futurscam_lib.errors import NOTHING_LOST, ExitCode, FuturscamError, UsageError
 
 _ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
@@ -178,6 +190,7 @@ def status(*, as_json: Json = False) -> None:
     from futurscam_lib import status as standing  # noqa: PLC0415
 
     found = standing.find_out(settings.load(), now=clock.now())
+    found.replay = command("replay") if found.outdated else ""
     if as_json:
         print_json(found.as_dict())
         return
@@ -206,7 +219,7 @@ def reset(
     say(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
 
 
-for _part in (runs, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
+for _part in (runs, replay, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
     _part.register(app)
 
 

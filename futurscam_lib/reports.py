@@ -233,6 +233,7 @@ class Summary(Shown):
     """The reconciled sum of a run; glued into the notebook, where the runner reads it.
 
     Attributes:
+        replay: Which landed payloads were taken again, as `records.Replay` says it; empty: the sources were asked.
         notes: What each source noted, as `source_notes` has it; only sources that noted something.
     """
 
@@ -246,6 +247,7 @@ class Summary(Shown):
     reject_reasons: Mapping[str, int]
     oddities: Mapping[str, int]
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    replay: str = ""
 
     @property
     def total(self) -> Counts:
@@ -257,6 +259,7 @@ class Summary(Shown):
         return {
             "run_id": self.run_id,
             "dry_run": self.dry_run,
+            "replay": self.replay,
             "window": dict(self.window),
             "watermark": self.watermark,
             "counts": self.total.as_dict(),

@@ -10,9 +10,10 @@ from futurscam_lib import clock
 from futurscam_lib.doctor import clocks
 from futurscam_lib.doctor.finding import Finding, attempt, of_error
 from futurscam_lib.errors import FuturscamError, RetryLater
-from futurscam_lib.load import local_server, mongo
+from futurscam_lib.load import lifecycle, local_server, mongo
 from futurscam_lib.load.collections import HAS_JOB, Collections, keeps_jobs_single
 from futurscam_lib.load.quarantine import OPEN
+from futurscam_lib.status import count_outdated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,7 @@ def look(settings: Settings) -> Iterator[Finding]:
         "clock": partial(clock_of, overlap=settings.overlap),
         "job_id": unique,
         "rejects": rejects,
+        "documents": documents,
     }
     with client:
         for name, check in checks.items():
@@ -132,6 +134,18 @@ def rejects(database: Database[dict[str, Any]]) -> Finding:
     what = f"Open rejects: {number:,}, mostly {most['_id']} ({most['number']:,}), as: {most['reason']}"
     remedy = "Look at them: futurscam rejects list; after a mapping was mended: futurscam rejects retry"
     return Finding("rejects", "warning", what, remedy)
+
+
+def documents(database: Database[dict[str, Any]]) -> Finding:
+    """Whether documents are left that an older mapping made, or whose deadline no run can see."""
+    collections = Collections.of(database)
+    undated, outdated = lifecycle.count_undated(collections), count_outdated(collections)
+    if undated:
+        return Finding("documents", "warning", lifecycle.undated_note(undated), "Correct it there, then: futurscam run")
+    if outdated:
+        what = f"An older mapping made {outdated:,} document(s)."
+        return Finding("documents", "warning", what, "Have them made again: futurscam replay")
+    return Finding("documents", "ok", "all are made by today's mapping")
 
 
 def _ask(check: Asked, database: Database[dict[str, Any]]) -> Finding | list[Finding]:

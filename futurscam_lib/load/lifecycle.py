@@ -60,16 +60,17 @@ def close_past_deadline(
     return closed + _update_all(collections.rfps, {**past, **_WITHOUT_ETL}, {"$set": {"isActive": False}})
 
 
-def notes(collections: Collections, *, now: datetime) -> list[str]:
+def notes(collections: Collections, *, now: datetime, dry_run: bool) -> list[str]:
     """What keeps missions from ending by their deadline, a sentence each.
 
     Args:
         collections: Where.
         now: Which deadlines have passed; aware, UTC.
+        dry_run: Whether those were left as they are anyway.
     """
     undated = count_undated(collections)
     said = [undated_note(undated)] if undated else []
-    if stuck := collections.rfps.count_documents(_past(now)):
+    if not dry_run and (stuck := collections.rfps.count_documents(_past(now))):
         said.append(
             f"{stuck:,} mission(s) stay active although their deadline has passed: a validator or an index of "
             f"{collections.rfps.name} that is not this software's refuses to have them closed."
