@@ -24,6 +24,7 @@ from futurscam_lib.commands import (
     loop,
     one_run,
     rejects,
+    replay,
     review,
     runs,
     schedule,
@@ -34,6 +35,7 @@ from futurscam_lib.commands.output import (
     GROUP,
     Json,
     Sources,
+    command,
     instant,
     print_json,
     print_result,
@@ -192,6 +194,7 @@ def status(*, as_json: Json = False) -> None:
     from futurscam_lib import status as standing  # noqa: PLC0415
 
     found = standing.find_out(settings.load(), now=clock.now())
+    found.replay = command("replay") if found.outdated else ""
     if as_json:
         print_json(found.as_dict())
         return
@@ -220,7 +223,7 @@ def reset(
     say(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
 
 
-for _part in (runs, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
+for _part in (runs, replay, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
     _part.register(app)
 
 

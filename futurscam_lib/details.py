@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -51,8 +51,10 @@ def _told(total: int, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return clock.to_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, list) and len(orjson.dumps(value, default=str)) > _LONG_LIST:
-        return f"{len(value):,} entries"
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    # Another program may have written anything; what JSON does not know becomes a text.
+    encoded = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    if len(encoded) > _LONG_LIST:
+        return f"{len(value):,} entries" if isinstance(value, list) else f"{len(encoded):,} bytes"
+    return orjson.loads(encoded)

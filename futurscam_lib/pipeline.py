@@ -14,7 +14,7 @@ from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
 from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping, notes_of
-from futurscam_lib.load import lifecycle, mongo, quarantine
+from futurscam_lib.load import lifecycle, mongo, quarantine, replay
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.durability import Durability
 from futurscam_lib.load.entry import Entry
@@ -35,9 +35,10 @@ from futurscam_lib.reports import (
     new_row,
 )
 from futurscam_lib.show import Shown, Table
+from futurscam_lib.source_notes import WARNING
 from futurscam_lib.spool import Spool, chunked
 from futurscam_lib.tally import Tally
-from futurscam_lib.transform import boond, transform, version_for
+from futurscam_lib.transform import boond, depends_on_settings, transform, version_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from futurscam_lib.load.entry import Outcome
     from futurscam_lib.load.landing import Landed
     from futurscam_lib.load.upsert import Loaded
+    from futurscam_lib.records import Replay
     from futurscam_lib.settings import Settings
     from futurscam_lib.show import Picture
 
+_DATABASE: Final = "MongoDB"
 _ROWS: Final = 20
 _RAW_ROWS: Final = 8
 _CHANGES: Final = 200
@@ -68,10 +71,11 @@ class Run(Shown):
         watermark: datetime,
         dry_run: bool,
         now: datetime,
+        replay: Replay | None = None,
     ) -> None:
         """Connect; see `open_run`, which makes the arguments from what a notebook knows."""
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
-        self._settings, self._sources, self._now = configured, sources, now
+        self._settings, self._sources, self._now, self._replay = configured, sources, now, replay
         self._instance = boond.Instance.of(configured)
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
@@ -100,7 +104,7 @@ class Run(Shown):
         self._begun: set[str] = set()
 
     def extract(self) -> Extracted:
-        """Read the sources in the window and land every new payload.
+        """Read the sources in the window and land every new payload; a replay takes what was landed instead.
 
         A source that fails does not stop the others: its failure is in the report.
 
@@ -110,6 +114,10 @@ class Run(Shown):
         self._reset()
         report = Extracted({name: SourceReport() for name in self._counts})
         with mongo.mongo_errors():
+            if self._replay:
+                self._read_landed(self._replay, report)
+                self._extracted = report
+                return report
             for source in self._sources:
                 self._read(source, report)
             for records in self._landing.leftovers(list(self._counts)):
@@ -180,25 +188,31 @@ class Run(Shown):
         self._begin("load")
         report = LoadReport(self.dry_run, self._counts, run_id=self.run_id)
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
-        upsert = Upsert(self._collections, **facts)
+        upsert = Upsert(self._collections, **facts, replay=self._replay is not None)
         self._foreseen = upsert.foreseen
         kept = quarantine.Quarantine(self._collections, **facts)
 
-        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> Loaded:
+        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> tuple[Loaded, list[Reject]]:
             entries = [Entry.from_spool(found) for found in chunk]
             loaded = upsert.load(entries)
-            kept.resolve(entries)
-            return loaded
+            refused = [one.entry.rejected(one.error) for one in loaded.refused]
+            loaded.outcomes += kept.keep([_described(reject) for reject in refused])
+            items = {reject.raw.raw_id for reject in refused}
+            kept.resolve([entry for entry in entries if entry.raw_id not in items])
+            return loaded, refused
 
         with mongo.mongo_errors():
             # Before the documents, which resolve those that they overtake.
             for chunk in self._rejects.chunks():
                 self._settle(kept.keep(chunk))
-            for loaded in ahead(bring_in, self._rfps.chunks()):
+            for loaded, refused in ahead(bring_in, self._rfps.chunks()):
                 self._settle(loaded.outcomes)
                 room = _ROWS - len(report.new)
                 report.new += [new_row(entry.document) for entry in loaded.inserted[:room]]
                 report.changes += loaded.changes[: _CHANGES - len(report.changes)]
+                for reject in refused:
+                    report.refused[reject.reason] += 1
+                    self._transformed.add_reject(reject)
             if not self.dry_run:
                 remembering = [source for source in self._sources if isinstance(source, Remembering)]
                 for source in remembering:
@@ -232,6 +246,7 @@ class Run(Shown):
             # In a dry run the deadlines have closed nothing, so those are still among the active ones.
             report.active = lifecycle.count_active(self._collections, self._foreseen)
             report.active -= report.deadline if self.dry_run else 0
+            report.notes = lifecycle.notes(self._collections, now=self._now, dry_run=self.dry_run)
         return report
 
     def reconcile(self) -> Summary:
@@ -249,6 +264,7 @@ class Run(Shown):
         return Summary(
             run_id=self.run_id,
             dry_run=self.dry_run,
+            replay=str(self._replay or ""),
             window={
                 "since": clock.to_text(self.window.since),
                 "until": clock.to_text(self.window.until) if self.window.until else None,
@@ -260,7 +276,8 @@ class Run(Shown):
             reject_reasons=reasons,
             oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
             # Here, and not as `extract` saw them: a sweep may have added some.
-            notes={source.name: notes for source in self._sources if (notes := notes_of(source))},
+            notes={source.name: notes for source in self._sources if (notes := notes_of(source))}
+            | ({_DATABASE: [f"{WARNING}{note}" for note in self._ended.notes]} if self._ended.notes else {}),
         )
 
     def details(self) -> dict[str, Any]:
@@ -293,7 +310,9 @@ class Run(Shown):
             ),
             ("started", f"{clock.to_people(self._now)} by {started_by()}"),
             ("watermark", clock.to_people(self.watermark)),
-            ("window", f"{clock.to_people(self.window.since)} until {until}"),
+            ("replay", str(self._replay))
+            if self._replay
+            else ("window", f"{clock.to_people(self.window.since)} until {until}"),
             ("sources", ", ".join(self._counts)),
             ("database", f"{self._settings.database} on {self._hosts()}"),
         ]
@@ -325,6 +344,21 @@ class Run(Shown):
             for record in landed.pending:
                 self._pass_on(record, report)
         one.notes = notes_of(source)
+
+    def _read_landed(self, which: Replay, report: Extracted) -> None:
+        """Take landed payloads again, instead of asking the sources."""
+        always = {name: depends_on_settings(name) for name in self._counts}
+        for landed in replay.landed(self._collections, self._landing, replay=which, always=always):
+            for name, known in landed.known.items():
+                report.sources[name].found += known
+                report.sources[name].known += known
+                self._counts[name].extracted += known
+                self._counts[name].unchanged += known
+            for record in landed.pending:
+                report.sources[record.source].found += 1
+                report.sources[record.source].size += record.size
+                self._counts[record.source].extracted += 1
+                self._pass_on(record, report)
 
     def _sweep(self, source: Sweeping, ends: lifecycle.SourceEnds, name: str) -> None:
         """Ask one source which of its missions have ended; not one that has failed already."""
@@ -369,18 +403,19 @@ class Run(Shown):
                 if len(report.rows) < _ROWS:
                     report.rows.append(document_row(made.content))
                 return
-        self._rejects.append(quarantine.describe(made, transform_version=version_for(raw.source)))
-        report.reasons[made.code, made.path] += 1
-        if len(report.rejects) < _ROWS:
-            report.rejects.append(
-                (raw.origin, made.line or None, made.column or None, made.path, made.reason, made.job_id)
-            )
+        self._rejects.append(_described(made))
+        report.add_reject(made)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         self._landing.settle(outcomes)
         for outcome in outcomes:
             one = self._counts[outcome.source]
             setattr(one, outcome.result, getattr(one, outcome.result) + 1)
+
+
+def _described(reject: Reject) -> dict[str, Any]:
+    """As the quarantine keeps it."""
+    return quarantine.describe(reject, transform_version=version_for(reject.raw.source))
 
 
 def _until_failure(source: Source, window: Window, report: SourceReport) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from futurscam_lib import clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,6 +28,44 @@ class Window:
     def __contains__(self, instant: datetime) -> bool:
         """Whether an item of that instant is asked for."""
         return self.since <= instant and (self.until is None or instant < self.until)
+
+
+_SINCE: Final = "since="
+_JOB: Final = "job="
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Which landed payloads a run makes documents of again, instead of asking its sources.
+
+    Attributes:
+        since: Those that were landed then or later; None: whenever.
+        job_id: Those that were read as this job; empty: all.
+    """
+
+    since: datetime | None = None
+    job_id: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the text that a notebook is given: `all`, `since=INSTANT`, `job=ID`, or `since=INSTANT job=ID`.
+
+        Raises:
+            ValueError: It is none of these.
+        """
+        since, rest = None, text
+        if rest.startswith(_SINCE):
+            instant, _, rest = rest.removeprefix(_SINCE).partition(" ")
+            since = clock.parse(instant)
+        job_id = rest.removeprefix(_JOB)
+        if (rest == job_id and text != "all" and not (since and not rest)) or (rest.startswith(_JOB) and not job_id):
+            raise ValueError(f"{text!r} is not one of: all, since=INSTANT, job=ID, since=INSTANT job=ID")
+        return cls(since, "" if text == "all" else job_id)
+
+    def __str__(self) -> str:
+        """As a notebook is given it."""
+        since = [f"{_SINCE}{clock.to_text(self.since)}"] if self.since else []
+        return " ".join([*since, *([f"{_JOB}{self.job_id}"] if self.job_id else [])]) or "all"
 
 
 @dataclass(frozen=True, slots=True)

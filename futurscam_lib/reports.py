@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from futurscam_lib.counts import Counts
     from futurscam_lib.load.entry import Change
+    from futurscam_lib.records import Reject
+
+_REJECTS_SHOWN: Final = 20
 
 
 UNKNOWN_VALUES: Final = (
@@ -103,6 +106,13 @@ class Transformed(Shown):
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
 
+    def add_reject(self, reject: Reject) -> None:
+        """Count a reject; the first ones are shown."""
+        self.reasons[reject.code, reject.path] += 1
+        if len(self.rejects) < _REJECTS_SHOWN:
+            place = (reject.raw.origin, reject.line or None, reject.column or None)
+            self.rejects.append((*place, reject.path, reject.reason, reject.job_id))
+
     def table(self) -> Table:
         """Documents and rejects."""
         rejected = sum(self.reasons.values())
@@ -151,6 +161,7 @@ class LoadReport(Shown):
     changes: list[Change] = field(default_factory=list)
     updates: int = 0
     run_id: str = ""
+    refused: Counter[str] = field(default_factory=Counter)
 
     def table(self) -> Table:
         """Counts per source."""
@@ -166,7 +177,8 @@ class LoadReport(Shown):
                 "To apply it, set dry_run = False in the cell Parameters and run all cells again: "
                 f"what is loaded is then labelled {BY_HAND}... in _etl.run_id."
             )
-        elif by_hand:
+        notes += [f"{number:,} document(s) were rejected by MongoDB. {why}" for why, number in self.refused.items()]
+        if by_hand and not self.dry_run:
             notes += [
                 f"Loaded by hand: what is new or changed is labelled {self.run_id} in _etl.run_id.",
                 "Set dry_run = True again before this notebook is saved, so that the next person changes nothing.",
@@ -200,6 +212,7 @@ class Ended(Shown):
         at_source: How many that their source has closed or deleted, by (source, `closed` or `deleted`).
         reopened: How many that were closed because their source did not show them, which it does again.
         active: How many are active afterwards, or would be.
+        notes: What keeps missions from ending.
     """
 
     dry_run: bool
@@ -207,6 +220,7 @@ class Ended(Shown):
     at_source: Counter[tuple[str, str]] = field(default_factory=Counter)
     reopened: int = 0
     active: int = 0
+    notes: Sequence[str] = ()
 
     @property
     def closed(self) -> int:
@@ -221,7 +235,7 @@ class Ended(Shown):
         if self.reopened:
             rows.append(("open again at their source", self.reopened))
         rows.append(("would be active then" if self.dry_run else "active", self.active))
-        return Table(("missions", "number"), rows)
+        return Table(("missions", "number"), rows, notes=self.notes)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -229,6 +243,7 @@ class Summary(Shown):
     """The reconciled sum of a run; glued into the notebook, where the runner reads it.
 
     Attributes:
+        replay: Which landed payloads were taken again, as `records.Replay` says it; empty: the sources were asked.
         notes: What each source noted, as `source_notes` has it; only sources that noted something.
     """
 
@@ -242,6 +257,7 @@ class Summary(Shown):
     reject_reasons: Mapping[str, int]
     oddities: Mapping[str, int]
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    replay: str = ""
 
     @property
     def total(self) -> Counts:
@@ -253,6 +269,7 @@ class Summary(Shown):
         return {
             "run_id": self.run_id,
             "dry_run": self.dry_run,
+            "replay": self.replay,
             "window": dict(self.window),
             "watermark": self.watermark,
             "counts": self.total.as_dict(),
@@ -277,8 +294,12 @@ class Summary(Shown):
 def before_and_after(change: Change) -> tuple[Any, Any]:
     """What a changed field was and is, as people read it; a long text is its length: what changed is for a diff."""
     long_text = 300
-    if any(isinstance(value, str) and len(value) > long_text for value in (change.before, change.after)):
-        return f"{len(change.before or ''):,} characters", f"{len(change.after or ''):,} characters"
+    both = (change.before, change.after)
+    if any(isinstance(value, str) and len(value) > long_text for value in both):
+        before, after = (
+            f"{len(value or ''):,} characters" if value is None or isinstance(value, str) else value for value in both
+        )
+        return before, after
     return with_days(change.field, change.before, change.after)
 
 

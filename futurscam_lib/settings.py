@@ -108,12 +108,22 @@ class Settings(OperationSettings, SourceSettings, HomeSettings):
         Raises:
             UsageError: One is unknown, or something that it needs is not set.
         """
+        sources = tuple(sources)
+        self.require_known(sources)
         for source in sources:
-            if source not in KNOWN_SOURCES:
-                raise UsageError(f"There is no source {source}; allowed: {', '.join(KNOWN_SOURCES)}.")
             if lacking := self.lacking(source):
                 names = ", ".join(TABLE[field].name for field in lacking)
                 raise UsageError(f"The source {source} needs {names}; nothing has run. docs/SOURCES.md says how.")
+
+    def require_known(self, sources: Iterable[str]) -> None:
+        """Make sure that sources are known, whether they are configured or not.
+
+        Raises:
+            UsageError: One is not.
+        """
+        for source in sources:
+            if source not in KNOWN_SOURCES:
+                raise UsageError(f"There is no source {source}; allowed: {', '.join(KNOWN_SOURCES)}.")
 
     def lacking(self, source: str) -> list[str]:
         """Fields that a source needs and that are not set."""

@@ -14,6 +14,7 @@ from futurscam_lib.extract import memory_of
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.run.loop_files import LoopFiles, LoopState
 from futurscam_lib.show import Table
+from futurscam_lib.source_settings import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.load.collections import Collections
     from futurscam_lib.settings import Settings
 
 RUNS_SHOWN: Final = 5
@@ -39,6 +41,9 @@ class Status:
         mongodb: Where the database is, or why it does not answer.
         mongodb_answers: Whether it does.
         documents, active, rejects_open: How many; None where MongoDB does not answer.
+        outdated: Documents that an older mapping made; None where MongoDB does not answer.
+        undated: Active missions whose `deadlineAt` is no date; None where MongoDB does not answer.
+        replay: What to type to have the outdated documents made again; empty: there are none.
         running: Who holds the lock; None: nobody.
         loop: The loop of this home; None: none runs.
         unread_files: Files of the folder that are older than the home's first window, and that no run has read.
@@ -55,6 +60,9 @@ class Status:
     documents: int | None = None
     active: int | None = None
     rejects_open: int | None = None
+    outdated: int | None = None
+    undated: int | None = None
+    replay: str = ""
     running: str | None = None
     loop: LoopState | None = None
     unread_files: int = 0
@@ -78,7 +86,9 @@ class Status:
                 ("MongoDB", self.mongodb),
                 ("documents", "?" if self.documents is None else f"{self.documents:,}, {self.active:,} of them active"),
                 ("rejects open", "?" if self.rejects_open is None else self.rejects_open),
+                *self._older(),
             ],
+            longest=_WHOLE,
         )
         columns = ("last runs", "status", "extracted", "inserted", "updated", "rejected", "seconds", "error")
         rows = [
@@ -98,6 +108,13 @@ class Status:
             yield Table(("remarks",), [(remark,) for remark in self.remarks], longest=_WHOLE)
         if self.problems:
             yield Table(("problems",), [(problem,) for problem in self.problems], longest=_WHOLE)
+
+    def _older(self) -> Iterator[tuple[str, str]]:
+        if self.outdated:
+            how = f"{self.outdated:,}; to make them again under today's mapping: {self.replay}"
+            yield "made by an older mapping", how
+        if self.undated:
+            yield "deadline is no date", f"{self.undated:,} active missions of other programs, so no run closes them"
 
     def _noted(self) -> list[tuple[str]]:
         """The notes of the last run that has ended."""
@@ -153,7 +170,7 @@ def _told(run: RunRecord) -> dict[str, Any]:
 
 
 def _ask_mongodb(configured: Settings, status: Status) -> None:
-    from futurscam_lib.load import local_server, mongo  # noqa: PLC0415 - the driver is slow to import
+    from futurscam_lib.load import lifecycle, local_server, mongo  # noqa: PLC0415 - the driver is slow to import
     from futurscam_lib.load.collections import Collections  # noqa: PLC0415
     from futurscam_lib.load.quarantine import OPEN  # noqa: PLC0415
 
@@ -166,12 +183,24 @@ def _ask_mongodb(configured: Settings, status: Status) -> None:
             status.documents = collections.rfps.estimated_document_count()
             status.active = collections.rfps.count_documents({"isActive": True})
             status.rejects_open = collections.rejects.count_documents({"state": OPEN})
+            status.outdated = count_outdated(collections)
+            status.undated = lifecycle.count_undated(collections)
             status.mongodb_answers = True
             hosts = ", ".join(sorted(f"{host}:{port}" for host, port in client.nodes))
             status.mongodb = f"{configured.database} on {hosts}, answers"
     except FuturscamError as error:
         status.mongodb = "does not answer"
         status.problems.append(str(error))
+
+
+def count_outdated(collections: Collections) -> int:
+    """How many documents an older mapping of their source made."""
+    from futurscam_lib.transform import version_for  # noqa: PLC0415 - slow to import
+
+    older = [
+        {"_etl.source": source, "_etl.transform_version": {"$lt": version_for(source)}} for source in KNOWN_SOURCES
+    ]
+    return collections.rfps.count_documents({"$or": older})
 
 
 def _span(seconds: float) -> str:

@@ -56,6 +56,7 @@ class RunRecord:
         notebook_sha256: What it was when the run ended; empty where none could be kept.
         pruned: Whether the notebook was removed because of its age.
         rerun_of: The run whose window it read again; empty: none.
+        replay: Which landed payloads it made documents of again, as `records.Replay` says it; empty: it asked sources.
         started_by, git_commit, python, platform, packages: Who and what ran it.
         start_line, end_line: Lines of the ledger, from 1; 0 where there is none.
     """
@@ -82,6 +83,7 @@ class RunRecord:
     notebook_sha256: str = ""
     pruned: bool = False
     rerun_of: str = ""
+    replay: str = ""
     started_by: str = ""
     git_commit: str = ""
     python: str = ""
@@ -251,6 +253,7 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         notebook_sha256=told.get("notebook_sha256") or "",
         pruned=notebook in pruned,
         rerun_of=asked.get("rerun_of") or "",
+        replay=asked.get("replay") or "",
         started_by=asked.get("started_by") or "",
         git_commit=asked.get("git_commit") or "",
         python=asked.get("python") or "",

@@ -102,7 +102,10 @@ def _ended(run: RunRecord) -> str:
 
 
 def _kind(run: RunRecord) -> str:
-    marks = [f"rerun of {run.rerun_of}"] if run.rerun_of else []
+    marks = [
+        *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
+        *([f"replay: {run.replay}"] if run.replay else []),
+    ]
     return ", ".join(["headless", *marks, *(["dry run: nothing was written"] if run.dry_run else [])])
 
 

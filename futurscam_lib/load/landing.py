@@ -18,8 +18,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from futurscam_lib import clock
-from futurscam_lib.load.collections import DUPLICATE_KEY
 from futurscam_lib.load.quarantine import OPEN, RESOLVED
+from futurscam_lib.load.refusals import DUPLICATE_KEY
 from futurscam_lib.records import RawRecord
 from futurscam_lib.spool import chunked
 
@@ -133,7 +133,7 @@ class Landing:
         left = (
             record
             for document in found
-            for record, hand in _at_each_place(document)
+            for record, hand in at_each_place(document)
             if hand in hands and record.source in sources
         )
         for records in chunked(left, size=lambda record: len(record.payload)):
@@ -147,6 +147,14 @@ class Landing:
         asked = {"state": OPEN, "code": IN_FUTURE, "source": {"$in": list(sources)}, "instant": {"$lte": latest}}
         for reject in self._collections.rejects.find(asked):
             yield from rejected(self._collections, reject)
+
+    def known(self, records: Sequence[RawRecord]) -> set[tuple[str, str]]:
+        """Which of the records need nothing, by `raw_id` and place: today's mapping has dealt with them."""
+        return self._look_up(records).keys
+
+    def is_current(self, source: str, transform_version: Any) -> bool:
+        """Whether a document says that the mapping of today made it."""
+        return isinstance(transform_version, int) and transform_version >= self._versions[source]
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write down what became of payloads; nothing is looked at again until the mapping's version rises."""
@@ -205,7 +213,8 @@ class Landing:
         if not wanted:
             return set()
         found = self._collections.rfps.find({"job_id": {"$in": list(wanted)}}, {"_id": 0, "job_id": 1})
-        return {document["job_id"] for document in found}
+        # Another program may keep several of them in a list.
+        return {document["job_id"] for document in found if isinstance(document["job_id"], str)}
 
     def _entries(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
         if not wanted:
@@ -291,7 +300,7 @@ def rejected(collections: Collections, reject: Mapping[str, Any]) -> Iterator[Ra
     document = collections.raw.find_one({"_id": reject["raw_id"]})
     if document is None:
         return
-    at_places = {record.place: record for record, _ in _at_each_place(document)}
+    at_places = {record.place: record for record, _ in at_each_place(document)}
     facts = {"source": reject["source"], "origin": reject["origin"], "instant": reject["cursor"]}
     here = at_places.get(f"{reject['source']}:{reject['origin']}") or RawRecord.from_document(document)
     yield replace(here, **facts)
@@ -347,7 +356,7 @@ def _place(record: RawRecord, *, hand: str | None) -> dict[str, Any]:
     }
 
 
-def _at_each_place(document: Mapping[str, Any]) -> Iterator[tuple[RawRecord, str | None]]:
+def at_each_place(document: Mapping[str, Any]) -> Iterator[tuple[RawRecord, str | None]]:
     """A landed payload as the record of each place that it came from, and the run that has it in hand."""
     first = RawRecord.from_document(document)
     found: dict[str, tuple[RawRecord, str | None]] = {first.place: (first, document.get("hand"))}

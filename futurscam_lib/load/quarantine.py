@@ -8,8 +8,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from futurscam_lib import clock
-from futurscam_lib.load.collections import DUPLICATE_KEY
 from futurscam_lib.load.entry import Outcome
+from futurscam_lib.load.refusals import DUPLICATE_KEY
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
@@ -120,8 +120,12 @@ class Quarantine:
         """The instants of the versions that are there; a reject that is no newer was overtaken."""
         # Not those that another program wrote: they have no version, so nothing was overtaken.
         ours = {"job_id": {"$in": list(jobs)}, "_etl.version": {"$type": "string"}}
-        found = self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ()
-        return {document["job_id"]: document["_etl"]["version"].partition("#")[0] for document in found}
+        instants: dict[str, str] = {}
+        for found in self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ():
+            match found:
+                case {"job_id": str(job_id), "_etl": {"version": str(version)}}:
+                    instants[job_id] = version.partition("#")[0]
+        return instants
 
     def _write(self, reject: Mapping[str, Any], state: str) -> UpdateOne:
         facts = {name: value for name, value in reject.items() if name not in {"_id", "instant"}}

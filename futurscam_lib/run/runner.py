@@ -18,6 +18,7 @@ from futurscam_lib.files import sweep
 from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
 from futurscam_lib.run import engine, facts, narrate
 from futurscam_lib.run.lock import RunLock
+from futurscam_lib.source_settings import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.records import Replay
     from futurscam_lib.settings import Settings
 
 _log = structlog.get_logger()
@@ -52,6 +54,7 @@ class Request:
         overlap: How far behind to read again; None: the setting.
         dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
         rerun_of: The run whose window is read again; empty: none.
+        replay: Make documents again from landed payloads, and ask no source; None: ask the sources.
     """
 
     since: datetime | None = None
@@ -60,6 +63,7 @@ class Request:
     overlap: timedelta | None = None
     dry_run: bool = False
     rerun_of: str = ""
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,8 @@ class _Supervised:
         told = facts.of_start(parameters, watermark=before, started_by=started_by())
         if self._request.rerun_of:
             told["rerun_of"] = self._request.rerun_of
+        if self._request.replay:
+            told["replay"] = str(self._request.replay)
         self._append("start", **told)
         narrate.started(told, run_id=self._run_id, notebook=self._output)
         spent = clock.now() - self._started
@@ -205,10 +211,19 @@ class _Supervised:
 
     def _check(self) -> None:
         """What can be known to be wrong before anything runs."""
-        self._settings.require(self._request.sources)
+        if self._request.replay:
+            self._settings.require_known(self._request.sources)
+        else:
+            self._settings.require(self._request.sources)
         if self._request.until and self._request.since and self._request.until <= self._request.since:
             raise UsageError("--until does not lie after --since: the window would be empty.")
         unknown = engine.unknown_parameters(self._notebook, self._parameters(self._started))
+        if unknown == ["replay"]:
+            raise UsageError(
+                f"{self._notebook} cannot replay: it was made for an earlier version of this program. Nothing has run. "
+                'Give it the parameter `replay: str = ""` and have it pass replay=replay to open_run, or rename it, so '
+                "that the notebook of the program is used."
+            )
         if unknown:
             raise UsageError(
                 f"{self._notebook} does not declare {', '.join(unknown)} in a cell tagged `parameters`; "
@@ -231,7 +246,7 @@ class _Supervised:
             reading_from=clock.to_people(self._request.since or first),
             because="asked for" if self._request.since else because,
         )
-        if not self._request.dry_run:
+        if not self._request.dry_run and not self._request.replay:
             self._append("first-run", watermark=clock.to_text(first))
             self._watermark.reset(first)
         return first
@@ -290,9 +305,11 @@ class _Supervised:
             "run_id": self._run_id,
             "watermark": clock.to_text(request.since or watermark),
             "until": clock.to_text(request.until) if request.until else "",
-            "sources": ",".join(request.sources or self._settings.sources),
+            "sources": ",".join(request.sources or (KNOWN_SOURCES if request.replay else self._settings.sources)),
             "dry_run": request.dry_run,
             "overlap_minutes": overlap.total_seconds() / 60,
+            # Only then: a notebook of the home's own need not know it.
+            **({"replay": str(request.replay)} if request.replay else {}),
         }
 
     def _judge(self, execution: engine.Execution) -> _Verdict:
@@ -302,7 +319,7 @@ class _Supervised:
         if execution.status != "ok":
             code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
             return _Verdict(execution.status, code, execution.error, execution.error_name, summary)
-        problem = _problem_of(found, run_id=self._run_id)
+        problem = _problem_of(found, run_id=self._run_id, replay=str(self._request.replay or ""))
         if problem:
             return _Verdict("failed", ExitCode.FAILED, problem, "UntrueSummary", summary)
         failures = summary["failures"]
@@ -318,6 +335,7 @@ class _Supervised:
         complete = (
             verdict.status == "ok"
             and not request.dry_run
+            and request.replay is None
             and request.until is None
             and (request.since is None or request.since <= before)
             and (request.overlap is None or request.overlap >= self._settings.overlap)
@@ -366,14 +384,22 @@ def _has(found: Any, names: Iterable[str], kind: type) -> bool:
     return isinstance(found, dict) and all(isinstance(found.get(name), kind) for name in names)
 
 
-def _problem_of(summary: Any, *, run_id: str) -> str:
-    """Why a notebook that ran through is not believed; empty: it is."""
+def _problem_of(summary: Any, *, run_id: str, replay: str) -> str:
+    """Why a notebook that ran through is not believed; empty: it is.
+
+    Args:
+        summary: What it glued.
+        run_id: The run.
+        replay: What it was to replay; empty: nothing, it was to ask the sources.
+    """
     if not summary:
         return "The notebook ended without gluing its summary, so nothing is known of what it did."
     if not _is_summary(summary):
         return "What the notebook glued as its summary is none: counts, sources or failures are missing in it."
     if summary.get("run_id") != run_id:
         return f"The notebook's summary is that of {summary.get('run_id')!r}, not of this run."
+    if replay and summary.get("replay") != replay:
+        return "The notebook did not replay: it does not pass its parameter `replay` to open_run."
     for name, one in [*summary["sources"].items(), ("total", summary["counts"])]:
         if one["extracted"] != math.fsum(one[column] for column in COLUMNS[1:]):
             return f"The notebook's sum for {name} is off: {one}."
@@ -397,6 +423,7 @@ def _end_facts(result: Result, verdict: _Verdict, *, notebook: str, digest: str)
     return {
         **told,
         **more,
+        **({"replay": replay} if (replay := verdict.summary.get("replay")) else {}),
         "error_name": verdict.error_name,
         "notebook": notebook,
         "notebook_sha256": digest,

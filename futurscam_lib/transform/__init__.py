@@ -47,6 +47,11 @@ def version_for(source: str) -> int:
     return _FORMATS[source].version
 
 
+def depends_on_settings(source: str) -> bool:
+    """Whether settings enter the mapping of a source, so that the same payload may give another document one day."""
+    return _FORMATS[source].has_instances
+
+
 def transform(raw: RawRecord, *, seen_at: datetime, instance: boond.Instance = boond.DEFAULT_INSTANCE) -> Rfp | Reject:
     """Turn one raw record into a document, or into a reject that says why not.
 
