@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from futurscam_lib import clock, show
 from futurscam_lib.errors import UsageError
+from futurscam_lib.extract.items import as_text
 from futurscam_lib.extract.source import Unasked
 from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.collections import Collections
@@ -70,11 +71,11 @@ def dismiss(
     Raises:
         UsageError: There is no reason, or one of the entries is not open.
     """
-    why = " ".join(_storable(because).split())
+    why = show.as_text(because, longest=LONGEST_REASON + 1)
     if not why or len(why) > LONGEST_REASON:
-        fault = "is empty" if not why else f"has {len(why):,} characters; at most {LONGEST_REASON:,} are kept"
+        fault = f"has more than {LONGEST_REASON:,} characters" if why else "is empty"
         raise UsageError(f"--because {fault}. Write in a sentence why this can be ignored. Nothing was dismissed.")
-    names = list(dict.fromkeys(map(_storable, items)))
+    names = list(dict.fromkeys(map(as_text, items)))  # As sources write the names of places.
     with mongo.connect(configured) as client, mongo.mongo_errors():
         collections = Collections.of(client[configured.database])
         asked = {"_id": {"$in": names}}
@@ -86,11 +87,6 @@ def dismiss(
             why = configured.redactor()(why)
             quarantine.dismiss(collections, names, because=why, by=started_by(), now=now)
         return list(collections.rejects.find(asked).sort("at", -1))
-
-
-def _storable(text: str) -> str:
-    """Without half letters, which a command line may hold and MongoDB does not take."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _not_open(name: str, entry: Mapping[str, Any] | None) -> str:

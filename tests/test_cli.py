@@ -151,7 +151,7 @@ def test_what_cannot_be_dismissed(database: Database[dict[str, Any]]) -> None:
     item = "folder:broken.json"
     for arguments, words in (
         ((item, "--because", " \n"), "--because is empty"),
-        ((item, "--because", "x" * 1001), "--because has 1,001 characters"),
+        ((item, "--because", "x" * 1001), "--because has more than 1,000 characters"),
         ((item,), "--because"),
         (("--because", "Ours."), "Missing argument"),
         ((item, "folder:nothing.json", "--because", "Ours."), "no entry 'folder:nothing.json'"),

@@ -95,7 +95,7 @@ def read(home: Path) -> Memory:
         with (home / FILE).open("rb") as file:
             memory = Memory.model_validate_json(file.read(_MOST_BYTES))
             if memory.rejects_told and not memory.rejects_told_at:
-                # The message is not younger than the file, so nothing that came after it goes unnoticed.
+                # The message was made before the file was last written, so what became open after that is new.
                 memory.rejects_told_at = clock.to_text(clock.from_epoch(os.fstat(file.fileno()).st_mtime))
             return memory
     except FileNotFoundError:

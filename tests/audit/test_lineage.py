@@ -19,7 +19,7 @@ from futurscam_lib.audit.lineage import text as lineage_text
 from futurscam_lib.audit.lineage import why as lineage
 from futurscam_lib.audit.lineage.versions import UNSETTLED
 from futurscam_lib.errors import RetryLater, UsageError
-from futurscam_lib.load import mongo
+from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.lifecycle import SourceEnds
 from futurscam_lib.records import Flaw, RawRecord
 from futurscam_lib.rfp import Rfp
@@ -398,6 +398,7 @@ def test_what_never_became_a_document(world: World) -> None:
     load(world, record(b'{"id": ', origin="broken.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"))
     broken, wrong = told(world, "folder:broken.json"), told(world, "job-2")
+    quarantine.dismiss(world.collections, ["folder#job-2"], because="A test.", by="nobody on vm", now=T0)
     load(world, record(post(), origin="broken.json", at=T0 + timedelta(hours=4)))
     resolved = told(world, "folder:broken.json")
 
@@ -409,6 +410,7 @@ def test_what_never_became_a_document(world: World) -> None:
     assert "is open in the quarantine" in text(broken)
     assert "is resolved in the quarantine" in text(resolved)
     assert "by run-4" in text(resolved)
+    assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(told(world, "job-2"))
 
 
 def test_what_lay_in_the_future_when_it_came(world: World) -> None:
