@@ -84,11 +84,10 @@ class FolderSource:
             return {}
         window, now = self._read
         failed = {items.as_text(path) for path in self._failed}
-        # What is later than this look, another run has seen since.
         return {
             origin: instant
-            for origin, instant in self._memory.instants(origins).items()
-            if instant in window and instant <= now and items.file_of(origin) not in failed
+            for origin, instant in self._memory.instants(origins, now=now).items()
+            if instant in window and items.file_of(origin) not in failed
         }
 
     def loaded(self) -> None:
@@ -126,7 +125,7 @@ class _Walk:
 
     Attributes:
         unreadable: What could not be looked at, with the reason.
-        unlisted: The same as beginnings of paths.
+        unlisted: The same as paths.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -45,7 +45,7 @@ _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _FILES: Final = (
     "CREATE {kind} TABLE files (path BLOB PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,"
-    " instant INTEGER NOT NULL, unread INTEGER NOT NULL) WITHOUT ROWID"
+    " instant INTEGER NOT NULL, seen INTEGER NOT NULL, unread INTEGER NOT NULL) WITHOUT ROWID"
 )
 _WALKED: Final = (
     "CREATE TEMP TABLE walked (path BLOB PRIMARY KEY, size INTEGER, modified INTEGER, at INTEGER) WITHOUT ROWID"
@@ -69,9 +69,14 @@ _SEEN: Final = """
 _FORGET: Final = """
     DELETE FROM files
     WHERE path NOT IN (SELECT path FROM walked)
-        AND NOT EXISTS (SELECT 1 FROM unlisted WHERE SUBSTR(files.path, 1, LENGTH(beginning)) = beginning)
+        AND NOT EXISTS (
+            SELECT 1 FROM unlisted WHERE files.path = place OR SUBSTR(files.path, 1, LENGTH(inside)) = inside
+        )
 """
-_REMEMBER: Final = "INSERT OR REPLACE INTO files SELECT path, size, modified, instant, unread FROM seen WHERE changed"
+_REMEMBER: Final = """
+    INSERT OR REPLACE INTO files SELECT path, size, modified, instant, :now, unread FROM seen WHERE changed
+"""
+_INSTANT: Final = "SELECT instant FROM files WHERE path = ? AND seen <= ?"
 _DUE: Final = "SELECT path, size, instant FROM seen WHERE instant >= :since AND instant < :until ORDER BY path"
 _COUNT_DUE: Final = "SELECT COUNT(*) FROM seen WHERE instant >= :since AND instant < :until"
 _COUNT_UNREAD: Final = "SELECT COUNT(*), MIN(instant) FROM seen WHERE unread AND instant < :since"
@@ -187,8 +192,8 @@ class FolderMemory:
             walk: Gives all files of the folder; called once more where the memory turns out to be damaged.
             window: What the run asks for.
             now: The present instant.
-            unlisted: Beginnings of paths that could not be looked at, complete once the walk has ended: what
-                lies there is not forgotten.
+            unlisted: Paths of files and folders that could not be looked at, complete once the walk has ended:
+                what lies there is not forgotten.
 
         Raises:
             RetryLater: Another process keeps the memory.
@@ -222,14 +227,19 @@ class FolderMemory:
                 return _unread(connection, {"since": clock.to_microseconds(since)})
         return None
 
-    def instants(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """The instant of the file in which each of these items stands, where it is remembered."""
+    def instants(self, origins: Sequence[str], *, now: datetime) -> dict[str, datetime]:
+        """The instant of the file in which each of these items stands.
+
+        Args:
+            origins: Where the items stand.
+            now: When the folder was looked at; what another run has seen anew since is left out.
+        """
         if not self._is_kept:
             return {}
         found: dict[str, datetime] = {}
         with self._errors(), closing(self._connect()) as connection:
             for origin in origins:
-                row = connection.execute("SELECT instant FROM files WHERE path = ?", (_path_of(origin),)).fetchone()
+                row = connection.execute(_INSTANT, (_path_of(origin), clock.to_microseconds(now))).fetchone()
                 if row:
                     found[origin] = clock.from_microseconds(row[0])
         return found
@@ -266,8 +276,9 @@ class FolderMemory:
         connection.execute(_WALKED)
         with _transaction(connection, "DEFERRED"):
             connection.executemany("INSERT OR REPLACE INTO walked VALUES (?, ?, ?, ?)", map(_row, states))
-        connection.execute("CREATE TEMP TABLE unlisted (beginning BLOB)")
-        connection.executemany("INSERT INTO unlisted VALUES (?)", ((os.fsencode(path),) for path in unlisted))
+        connection.execute("CREATE TEMP TABLE unlisted (place BLOB, inside BLOB)")
+        places = ((os.fsencode(path), os.fsencode(f"{path}/")) for path in unlisted)
+        connection.executemany("INSERT INTO unlisted VALUES (?, ?)", places)
         with _transaction(connection, "IMMEDIATE" if self.writes else "DEFERRED"):
             lost = lost or self._why_lost(connection)
             if lost is not None:
@@ -276,7 +287,7 @@ class FolderMemory:
             connection.execute(_SEEN, {"first": first, "now": facts["now"]})
             if self.writes:
                 connection.execute(_FORGET)
-                connection.execute(_REMEMBER)
+                connection.execute(_REMEMBER, {"now": facts["now"]})
         note = _LOST.format(folder=self.folder, why=lost) if lost and not first else ""
         (waiting,) = connection.execute(_COUNT_DUE, facts).fetchone()
         return Look(connection, facts, note, first=first, unread=_unread(connection, facts), waiting=waiting)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from futurscam_lib.extract import folder_memory
+from futurscam_lib.load import landing
 from futurscam_lib.load.quarantine import Quarantine
 from tests.load.folder_machine import PAGE, FolderWorld, check_inboxes
 from tests.load.machine import examples, post
@@ -63,12 +64,29 @@ def same_pages(world: FolderWorld) -> None:
         assert world.run()
 
 
-HISTORIES = (old_copy, half_list, same_pages)
+def broken_again(world: FolderWorld) -> None:
+    """A file that is mended, and later broken in the same way as before."""
+    for data in (PAGE, post(), PAGE):
+        world.put("a.json", data)
+        assert world.run()
+        world.tick(60)
+
+
+def half_from_the_future(world: FolderWorld) -> None:
+    """A file that is written with a clock that is ahead, and gets its own date when it is whole."""
+    world.put("a.json", b"[" + post() + b"]")
+    world.cut("a.json", at=5, age=-timedelta(minutes=5))
+    assert world.run()
+    world.finish_writing("a.json", age=timedelta(days=30))
+    assert world.run()
+
+
+HISTORIES = (old_copy, half_list, same_pages, broken_again, half_from_the_future)
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_three_histories_that_matter(world: FolderWorld, history: Callable[[FolderWorld], None]) -> None:
-    """An old date, a file caught half-written, identical broken files."""
+def test_histories_that_matter(world: FolderWorld, history: Callable[[FolderWorld], None]) -> None:
+    """An old date, a file caught half-written, identical broken files, the same fault twice, a clock that is ahead."""
     history(world)
     world.quiesce()
 
@@ -87,3 +105,22 @@ def test_without_closing_what_was_replaced_a_half_stays_open(
     monkeypatch.setattr(Quarantine, "close_replaced", lambda *_: None)
     with pytest.raises(AssertionError, match=r"open: \['folder:a\.json'.*, broken: "):
         half_list(world)
+
+
+def test_without_looking_at_the_state_of_an_entry_a_second_fault_is_missed(
+    world: FolderWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payload is known, and so is its entry; but that was resolved when the file was mended."""
+    monkeypatch.setattr(landing, "RESOLVED", None)
+    with pytest.raises(AssertionError, match=r"open: \[\], broken: \['folder:a\.json'\]"):
+        broken_again(world)
+
+
+def test_without_an_instant_after_the_last_one_a_half_from_the_future_stays_open(
+    world: FolderWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole file would seem to be older than its half."""
+    seen = folder_memory._SEEN.replace("COALESCE(files.instant + 1000, walked.at)", "walked.at")
+    monkeypatch.setattr(folder_memory, "_SEEN", seen)
+    with pytest.raises(AssertionError, match="open: "):
+        half_from_the_future(world)
