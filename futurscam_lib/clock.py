@@ -7,7 +7,7 @@ seven and `datetime` cuts the last one.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -104,6 +104,24 @@ def to_stamp(instant: datetime) -> str:
 def to_people(instant: datetime) -> str:
     """For a message: `2026-11-23 13:25:01.223000 UTC`."""
     return to_text(instant)[:26].replace("T", " ") + " UTC"
+
+
+def calendar_day(instant: datetime) -> date:
+    """The calendar day that an instant of a document stands for.
+
+    A day is kept as midnight UTC. Documents made by an earlier mapping keep it as midnight in Brussels, which is 22:00
+    or 23:00 UTC of the day before: any instant that is not midnight UTC counts by the calendar of Brussels.
+
+    Args:
+        instant: Aware; one without an offset is UTC.
+    """
+    utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    if utc.time() == time.min:
+        return utc.date()
+    try:
+        return utc.astimezone(BRUSSELS).date()
+    except OverflowError:  # The last hours of the year 9999.
+        return utc.date()
 
 
 def from_epoch(seconds: float) -> datetime:
