@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -51,6 +51,8 @@ def _told(total: int, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return clock.to_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, list) and len(orjson.dumps(value, default=str)) > _LONG_LIST:
         return f"{len(value):,} entries"
     return value

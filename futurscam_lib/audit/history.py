@@ -50,7 +50,7 @@ class RunRecord:
         closed: Missions that it closed.
         error, error_name: Why it did not end well; empty: it did.
         failures: Per source that failed, `error` and `message`.
-        reject_reasons, oddities: How often each reason, and each word that no vocabulary knows, came up.
+        reject_reasons, oddities: How often each reason, and each unknown value, came up.
         notebook: The executed notebook, relative to the folder of the runs, with `/`.
         notebook_sha256: What it was when the run ended; empty where none could be kept.
         pruned: Whether the notebook was removed because of its age.

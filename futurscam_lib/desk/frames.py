@@ -57,8 +57,8 @@ def rfps(
         region: `Brussels`, `Liège`, `Flemish Brabant`...
         remote: `OnSite`, `Hybrid`, `Remote`, `NotSpecified`.
         skill: Asks for one of these skills, by their whole names.
-        text: Words, or parts of words, that all stand somewhere in title, reference, description, company,
-            department, city or skills; whatever their case and accents.
+        text: Words, or parts of words, that all stand somewhere in title, role, reference, description, company,
+            department, city, skills or questions; whatever their case and accents.
         columns: Only these, in this order, each once; None: all but those on request.
         limit: At most so many, the newest.
 

@@ -282,6 +282,16 @@ def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
         rfps(limit=limit)
 
 
+def test_words_are_found_in_role_and_questions_too(database: Mongo) -> None:
+    """As in title and description."""
+    database.RFP.insert_many(
+        [document("a", role="Enterprise Architect"), document("b", questions=["Werkt u in ploegen?"]), document("c")]
+    )
+
+    assert ids(text="enterprise") == {"a"}
+    assert ids(text="ploegen") == {"b"}
+
+
 def test_each_filter_finds_what_it_should(database: Mongo) -> None:
     """By one name or several, whatever case and accents; a filter that is empty asks for nothing."""
     database.RFP.insert_many(
