@@ -270,6 +270,8 @@ def _cell(tag: str, value: Any, *, longest: int = MAX_TEXT) -> str:
         more = ' class="long"'
     if "number" in more:
         style = style.replace("left", "right")
+    elif "stamp" in more:  # A day would be broken at its hyphens.
+        style = style.replace("white-space:normal", "white-space:nowrap")
     inside = html.escape(text)
     if isinstance(value, Link):
         inside = f'<a href="{value.href}">{inside}</a>'
