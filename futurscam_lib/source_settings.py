@@ -20,12 +20,17 @@ JWT_HEADERS: Final = ("X-Jwt-Client-BoondManager", "X-Jwt-Client")
 PASSWORD, XOAUTH2 = "password", "xoauth2"
 
 _TEXT: Final = Kind(kinds.line, "one line of text")
+_TEXTS: Final = Kind(kinds.lines, "one or more texts separated by commas")
 _SECRET: Final = Kind(kinds.secret, "one line of text")
 _URL: Final = Kind(kinds.url, "https://host[:port][/path], or http:// to this machine (localhost, 127.0.0.1)")
 
 
 def _text(name: str, default: str, about: str) -> Variable:
     return Variable(name, default, _TEXT, about)
+
+
+def _texts(name: str, default: str, about: str) -> Variable:
+    return Variable(name, default, _TEXTS, about)
 
 
 def _secret(name: str, about: str) -> Variable:
@@ -38,6 +43,18 @@ class SourceSettings(BaseModel, frozen=True):
     mail_subject: Annotated[
         str,
         _text("FUTURSCAM_MAIL_SUBJECT", "[JOB EXPORT]", "How the subject of a mail with job posts begins."),
+    ]
+    mail_subjects: Annotated[
+        tuple[str, ...] | None,
+        _texts("FUTURSCAM_MAIL_SUBJECTS", "", "Several such beginnings, in place of FUTURSCAM_MAIL_SUBJECT."),
+    ]
+    mail_tags: Annotated[
+        tuple[str, ...],
+        _texts(
+            "FUTURSCAM_MAIL_TAGS",
+            "[EXTERNAL],[EXT],[EXTERNE],[EXTERN]",
+            "What the mail system puts before the subject of a mail from outside.",
+        ),
     ]
     graph_tenant: Annotated[
         str | None,
