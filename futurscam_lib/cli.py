@@ -110,6 +110,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing to MongoDB, leave .last_execution; the notebook is kept.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Close and reopen missions at their source, however many they are.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Read what is new, load it, keep the notebook and a log.
@@ -124,6 +127,7 @@ def run(
         sources=source_names(source),
         overlap=None if overlap is None else timedelta(minutes=overlap),
         dry_run=dry_run,
+        confirmed=yes,
     )
     quiet: bool = context.obj
     result, log = one_run.do(request, as_json=as_json, quiet=quiet)
@@ -183,6 +187,8 @@ def check(
         for one in found:
             if one.remark:
                 say(f"\n{one.name}: {one.remark}")
+            for warning in one.warnings:
+                tell(f"\nWarning: {one.name}: {warning}")
             if one.problem:
                 tell(f"\n{one.name}: {one.problem}")
     raise typer.Exit(max(int(one.exit_code) for one in found))

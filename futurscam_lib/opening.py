@@ -10,7 +10,7 @@ from futurscam_lib import clock, settings
 from futurscam_lib.errors import UsageError
 from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.source import Unasked
-from futurscam_lib.naming import SUPERVISED, by_hand
+from futurscam_lib.naming import CONFIRMED, SUPERVISED, by_hand
 from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Replay, Window
 from futurscam_lib.source_settings import KNOWN_SOURCES
@@ -86,6 +86,7 @@ def open_run(
         dry_run=dry_run,
         now=now,
         replay=which,
+        confirmed=os.environ.get(CONFIRMED) == run_id,
     )
 
 
