@@ -233,7 +233,7 @@ def test_what_others_wrote_is_told_apart(world: World) -> None:
 
     assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
         ("RFP_type", None, "Data", "enriched"),
-        ("company.city", "Gent", "Genk", "edited"),
+        ("company.city", "Ghent", "Genk", "edited"),
         ("score", None, 4.0, "edited"),
         ("reference", "", None, "edited"),
     }
@@ -248,7 +248,10 @@ def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPa
     load(world, record(post(), origin="one.json"))
     after = told(world)
 
-    assert before.steps[0].notes[0] == "Version 1 of the mapping dealt with it; today's is 2."
+    assert (
+        before.steps[0].notes[0]
+        == f"Version {transform.pro_unity.TRANSFORM_VERSION} of the mapping dealt with it; today's is 99."
+    )
     assert [(one.field, one.before, one.after, one.why) for one in before.steps[-1].changes] == [
         ("serviceProvider", "Mended", None, "mapping")
     ]
@@ -646,11 +649,11 @@ def damage(made: MadeRuns, run_id: str) -> None:
 def raise_the_mapping(
     monkeypatch: pytest.MonkeyPatch, mend: Callable[[Any], Any], read: Callable[[Any], Any] = dict
 ) -> None:
-    """Have version 2 of the mapping read, or make, something else of each payload."""
+    """Have version 99 of the mapping read, or make, something else of each payload."""
     old = transform._FORMATS["folder"]
 
     def normalise(payload: Any, *, seen_at: datetime) -> Rfp:
         made = old.normalise(read(payload), seen_at=seen_at)
-        return Rfp.of(mend(made.content), source_id=made.source_id, instant=made.key.instant, transform_version=2)
+        return Rfp.of(mend(made.content), source_id=made.source_id, instant=made.key.instant, transform_version=99)
 
-    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=2, normalise=normalise))
+    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=99, normalise=normalise))

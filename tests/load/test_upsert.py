@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -22,7 +22,7 @@ from futurscam_lib.load.upsert import MAX_ROUNDS, Upsert
 from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Window
 from futurscam_lib.rfp import Rfp
-from futurscam_lib.transform import transform
+from futurscam_lib.transform import transform, version_for
 from tests.load.machine import CONTENTS, INSTANTS, JOBS, T0, examples, finish, post, record
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def test_the_same_posts_in_any_files_leave_the_same_documents(
     """Single files, lists and JSON lines, in any number of runs, in chunks of any size; every sum is right."""
     for collection in (collections.rfps, collections.raw, collections.outcomes):
         collection.delete_many({})
-    versions = data.draw(st.lists(VERSIONS.map(lambda one: Version(one.job, one.instant, one.content)), min_size=1))
+    versions = data.draw(st.lists(VERSIONS.map(lambda one: replace(one, mapping=version_for("folder"))), min_size=1))
     folder = Path(mkdtemp(dir=tmp_path))
     for number in range(data.draw(st.integers(1, 3))):
         some = (
