@@ -233,7 +233,7 @@ def test_what_others_wrote_is_told_apart(world: World) -> None:
 
     assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
         ("RFP_type", None, "Data", "enriched"),
-        ("company.city", "Gent", "Genk", "edited"),
+        ("company.city", "Ghent", "Genk", "edited"),
         ("score", None, 4.0, "edited"),
         ("reference", "", None, "edited"),
     }
