@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.extract.attachments import Mail, Opened, Tally, part_name, readable
+from futurscam_lib.extract.attachments import Mail, Opened, part_name, readable
 from futurscam_lib.extract.containers import Form
+from futurscam_lib.extract.mail_tally import Tally
 from futurscam_lib.extract.subjects import SubjectRule
 from futurscam_lib.records import MAX_RECORD_BYTES, RawRecord
 
@@ -532,3 +533,38 @@ def test_a_reject_is_no_mail_without_a_post() -> None:
     mail.finish()
 
     assert notes_of(mail) == ["1 mail(s) read."]
+
+
+@given(
+    name=st.text(st.characters(exclude_categories=()), max_size=20),
+    mail_id=st.text(st.characters(exclude_categories=("Zs",)), max_size=20),
+    rest=st.sampled_from([b"{}", b"[{}, {}]", b"[{}, x"]),
+)
+def test_a_reject_of_a_mail_that_now_gives_something_else_is_found(name: str, mail_id: str, rest: bytes) -> None:
+    """Only once the mail was read whole, and not what it still gives: that is how such a reject is closed."""
+    before, now, tally = opened(mail_id), opened(mail_id), Tally(RULE)
+    before.add_unreadable(name, 1, "It cannot be had.")
+    before.add_unreadable(name, 2, "It cannot be had.")
+    before.finish()
+    now.add_unreadable(name, 2, "It cannot be had.")
+    now.add(f"{name}/a.json", Form.JSON, rest)
+    now.finish()
+    places = [record.origin for record in before.records]
+
+    assert tally.read_whole(places) == {}
+    tally.remember(now)
+    found = tally.read_whole([*places, *(record.origin for record in now.records), "2026-11-20 10:00:05 x (other)"])
+
+    assert list(found) == places[1:]
+    assert all(instant > T0 for instant in found.values())
+
+
+def test_the_reject_of_a_mail_that_now_gives_a_post_is_found() -> None:
+    """A later version can open what this one cannot."""
+    before, now, tally = opened(), opened(), Tally(RULE)
+    before.finish()
+    now.add("a.json", Form.JSON, b"{}")
+    now.finish()
+    tally.remember(now)
+
+    assert list(tally.read_whole([before.records[0].origin])) == [before.records[0].origin]
