@@ -87,10 +87,10 @@ class Opened:
             content: Its bytes.
             depth: In how many containers it lies.
         """
-        if form is Form.JSON:
-            self._add_json(name, content)
+        if form in {Form.JSON, Form.LINES}:
+            self._add_json(name, content, lines=form is Form.LINES)
         elif depth >= containers.MAX_DEPTH:
-            reason = f"It lies in more than {containers.MAX_DEPTH} others; so deep nothing is read."
+            reason = f"It is nested in more than {containers.MAX_DEPTH} containers; nothing deeper is read."
             self._add_flawed(name, len(content), Flaw("too-large", reason))
         elif form is Form.MAIL:
             self.add_message(name, content, depth=depth)
@@ -149,10 +149,10 @@ class Opened:
         if self.wants_text:
             self._read_texts()
         if not self.records:
-            held = f"It holds {items.some(self._kinds, _LISTED)}." if self._kinds else "Nothing is attached to it."
+            held = f"It contains {items.some(self._kinds, _LISTED)}." if self._kinds else "It has no attachment."
             reason = (
-                f"The subject says that this mail holds a job post, and none was found, in its text neither. {held} "
-                "Look at the mail; where it should have held one, ask the sender for a JSON file."
+                "The subject of this mail announces a job post, but neither its attachments nor its text contain one. "
+                f"{held} Open the mail: if a post is missing, ask the sender for a JSON file, else dismiss the reject."
             )
             self._add_flawed(f"mail: {self.mail.subject}", 0, Flaw(NO_POST, reason))
 
@@ -161,9 +161,8 @@ class Opened:
         """Whether it held no post, nor anything that may have been one."""
         return any(record.flaw and record.flaw.code == NO_POST for record in self.records)
 
-    def _add_json(self, name: str, content: bytes) -> None:
+    def _add_json(self, name: str, content: bytes, *, lines: bool = False) -> None:
         """Take one post, a list of posts, or one a line."""
-        lines = items.LINES in name.strip().lower()[-len(items.LINES) - len(".txt") :]
         self.records += self._file(name, len(content)).records(io.BytesIO(content), lines=lines)
 
     def _add_flawed(self, name: str, size: int, flaw: Flaw) -> None:

@@ -283,7 +283,7 @@ def _take_text(http: Http, path: str, opened: Opened) -> None:
         body = http.get(path, {"$select": "body"}).get("body") or {}
     except Refused as error:
         _check_refusal(http, path, error)
-        opened.add_unreadable(TEXT, 0, f"The text cannot be had: {error}")
+        opened.add_unreadable(TEXT, 0, f"The text could not be fetched: {error}")
         return
     kind = mail_text.HTML if body.get("contentType") == "html" else mail_text.PLAIN
     opened.add_text((body.get("content") or "").encode("utf-8", "surrogatepass"), kind=kind, charset="utf-8")

@@ -78,11 +78,11 @@ class Tally:
             named = [f"{name} ({count})" for name, count in self._others.most_common(_NAMED)]
             more = f" and {len(self._others) - _NAMED} more" if len(self._others) > _NAMED else ""
             total = sum(self._others.values())
-            yield f"{total:,} attachment(s) that can hold no post were not read: {', '.join(named)}{more}."
+            yield f"{total:,} attachment(s) that cannot contain a post were not read: {', '.join(named)}{more}."
         if self._empty:
-            yield f"{self._empty:,} mail(s) hold no post; each is a reject ({NO_POST})."
+            yield f"{self._empty:,} mail(s) contain no post; each is a reject ({NO_POST})."
         if self._near:
             yield (
-                f"{self._near:,} mail(s) were not read: the text of FUTURSCAM_MAIL_SUBJECTS stands in their subject, "
-                "but not at its beginning."
+                f"{self._near:,} mail(s) were not read: their subject contains the text of FUTURSCAM_MAIL_SUBJECTS, "
+                "but does not begin with it."
             )
