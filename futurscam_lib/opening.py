@@ -10,7 +10,7 @@ from futurscam_lib import clock, settings
 from futurscam_lib.errors import UsageError
 from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.source import Unasked
-from futurscam_lib.naming import SUPERVISED, by_hand
+from futurscam_lib.naming import CONFIRMED, SUPERVISED, by_hand
 from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Replay, Window
 from futurscam_lib.source_settings import KNOWN_SOURCES
@@ -79,13 +79,14 @@ def open_run(
         run_id = by_hand(run_id or "", now=now)
     return Run(
         configured,
-        [Unasked(name) for name in names] if which else open_sources(configured, names),
+        [Unasked(name) for name in names] if which else open_sources(configured, names, dry_run=dry_run),
         run_id=run_id,
         window=window,
         watermark=since,
         dry_run=dry_run,
         now=now,
         replay=which,
+        confirmed=os.environ.get(CONFIRMED) == run_id,
     )
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from futurscam_lib.extract.source import Source
+    from futurscam_lib.extract.source import Source, Sweep
     from futurscam_lib.load.entry import Outcome
     from futurscam_lib.load.landing import Landed
     from futurscam_lib.load.upsert import Loaded
@@ -72,10 +72,15 @@ class Run(Shown):
         dry_run: bool,
         now: datetime,
         replay: Replay | None = None,
+        confirmed: bool = False,
     ) -> None:
-        """Connect; see `open_run`, which makes the arguments from what a notebook knows."""
+        """Connect; see `open_run`, which makes the arguments from what a notebook knows.
+
+        With `confirmed` missions are closed and reopened at their source however many they are.
+        """
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
-        self._settings, self._sources, self._now, self._replay = configured, sources, now, replay
+        self._settings, self._sources, self._now = configured, sources, now
+        self._replay, self._confirmed = replay, confirmed
         self._instance = boond.Instance.of(configured)
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
@@ -132,17 +137,19 @@ class Run(Shown):
         """Take the landed payloads of open rejects again, instead of asking the sources.
 
         Args:
-            items: Only these entries of the quarantine; empty: all of the run's sources.
+            items: Only these entries of the quarantine, dismissed ones too; empty: all open ones of the run's sources.
 
         Raises:
-            UsageError: One of the items is not an open entry.
+            UsageError: One of the items is neither an open entry nor a dismissed one.
         """
         self._reset()
         report = Extracted({name: SourceReport() for name in self._counts})
         with mongo.mongo_errors():
             asked = list(quarantine.open_rejects(self._collections, sources=list(self._counts), items=items))
             if items and len(asked) < len(set(items)):
-                raise UsageError("Not all of these are open entries; `futurscam rejects list` names them.")
+                raise UsageError(
+                    "Not all of these are open or dismissed entries; `futurscam rejects list --all` names them."
+                )
             for reject in asked:
                 for record in rejected(self._collections, reject):
                     self._pick_up(record, report)
@@ -233,8 +240,12 @@ class Run(Shown):
         Raises:
             RetryLater: MongoDB does not answer.
         """
-        facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
-        facts["foreseen"] = self._foreseen
+        about: dict[str, Any] = {
+            "now": self._now,
+            "dry_run": self.dry_run,
+            "open_until_closed": self._open_until_closed(),
+        }
+        facts = {**about, "run_id": self.run_id, "foreseen": self._foreseen}
         report = self._ended = Ended(self.dry_run)
         with mongo.mongo_errors():
             for source in self._sources:
@@ -244,7 +255,7 @@ class Run(Shown):
             # In a dry run the deadlines have closed nothing, so those are still among the active ones.
             report.active = lifecycle.count_active(self._collections, self._foreseen)
             report.active -= report.deadline if self.dry_run else 0
-            report.notes = lifecycle.notes(self._collections, now=self._now, dry_run=self.dry_run)
+            report.notes = lifecycle.notes(self._collections, **about)
         return report
 
     def reconcile(self) -> Summary:
@@ -358,23 +369,45 @@ class Run(Shown):
                 self._counts[record.source].extracted += 1
                 self._pass_on(record, report)
 
+    def _open_until_closed(self) -> tuple[str, ...]:
+        """Sources in which an open mission is open, whatever its deadline."""
+        return () if self._settings.boond_close_after_answer_date else ("boond",)
+
     def _sweep(self, source: Sweeping, ends: lifecycle.SourceEnds, name: str) -> None:
         """Ask one source which of its missions have ended; not one that has failed already."""
         report = self._extracted.sources[name] if self._extracted else SourceReport()
         if report.failure:
             return
         try:
-            with source.sweep() as found:
-
-                def fate_of(mission: lifecycle.Mission) -> tuple[lifecycle.Mission, str | None]:
-                    return mission, found.fate(mission.source_id)
-
-                for mission, fate in ahead(fate_of, ends.missing(found.open), threads=CONCURRENT):
-                    if fate:
-                        self._ended.at_source[name, fate] += ends.close(mission, fate)
+            with source.sweep() as found, Spool(self._settings.scratch) as ended:
+                self._look_for_ended(found, ends, ended, name=name)
+                for chunk in ended.chunks():
+                    for one in chunk:
+                        mission = lifecycle.Mission.from_document(one["mission"])
+                        self._ended.at_source[name, one["fate"]] += ends.close(mission, one["fate"])
                 self._ended.reopened += ends.reopen(found.open)
         except FuturscamError as error:
             report.failure = Failure.of(error)
+
+    def _look_for_ended(self, found: Sweep, ends: lifecycle.SourceEnds, ended: Spool, *, name: str) -> None:
+        """Ask what became of each mission that its source does not show as open; nothing is written yet.
+
+        Raises:
+            OperatorMustAct: More have ended, or are open again, than is plausible.
+        """
+        plausible = lifecycle.Plausible(name, ends.count_active(), found.share, found.causes)
+        if not self._confirmed:
+            plausible.check_reopening(sum(1 for _ in ends.returned(found.open)))
+
+        def fate_of(mission: lifecycle.Mission) -> tuple[lifecycle.Mission, str | None]:
+            return mission, found.fate(mission.source_id)
+
+        for mission, fate in ahead(fate_of, ends.missing(found.open), threads=CONCURRENT):
+            if fate:
+                ended.append({"mission": mission.to_document(), "fate": fate})
+                if not self._confirmed and len(ended) > plausible.most:
+                    missing = sum(1 for _ in ends.missing(found.open))
+                    plausible.check_closing(len(ended), missing=missing)
 
     def _pick_up(self, record: RawRecord, report: Extracted) -> None:
         report.sources[record.source].picked_up += 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from futurscam_lib import clock, source_notes
 from futurscam_lib import counts as accounting
-from futurscam_lib import source_notes
 from futurscam_lib.naming import BY_HAND
+from futurscam_lib.rfp import DAYS, customer
 from futurscam_lib.show import Shown, Table
 
 if TYPE_CHECKING:
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from futurscam_lib.records import Reject
 
 _REJECTS_SHOWN: Final = 20
+
+
+UNKNOWN_VALUES: Final = (
+    "Unknown values: a word that no vocabulary knows is kept in a readable form. A value of the wrong form is read "
+    "where its meaning is plain; otherwise the field is empty. Long texts are cut. The raw record keeps all."
+)
+"""Explains a list of unknown values to its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +116,9 @@ class Transformed(Shown):
     def table(self) -> Table:
         """Documents and rejects."""
         rejected = sum(self.reasons.values())
-        notes = [
-            f"{path}: {value!r} is in no vocabulary ({n} times); it is kept as it is."
-            for (path, value), n in self._odd()
-        ]
+        notes = [f"{path}: {value} ({n:,})" for (path, value), n in self._most_frequent()]
+        if notes:
+            notes = [UNKNOWN_VALUES, *notes]
         return Table(("became", "records"), [("documents", self.documents), ("rejects", rejected)], notes=notes)
 
     @property
@@ -119,11 +127,13 @@ class Transformed(Shown):
         columns = (
             "reference",
             "title",
+            "role",
             "company",
             "city",
             "seniority",
             "remote",
             "EUR/day",
+            "starts",
             "deadline (UTC)",
             "skills",
         )
@@ -137,7 +147,7 @@ class Transformed(Shown):
         total = sum(self.reasons.values())
         return Table(columns, self.rejects, title="Rejects, kept in the quarantine", notes=notes, total=total)
 
-    def _odd(self) -> list[tuple[tuple[str, str], int]]:
+    def _most_frequent(self) -> list[tuple[tuple[str, str], int]]:
         return sorted(self.oddities.items(), key=lambda item: -item[1])[:20]
 
 
@@ -282,7 +292,7 @@ class Summary(Shown):
 
 
 def before_and_after(change: Change) -> tuple[Any, Any]:
-    """Long texts are shown by their length: what changed in them is for a diff, not for a table."""
+    """What a changed field was and is, as people read it; a long text is its length: what changed is for a diff."""
     long_text = 300
     both = (change.before, change.after)
     if any(isinstance(value, str) and len(value) > long_text for value in both):
@@ -290,21 +300,45 @@ def before_and_after(change: Change) -> tuple[Any, Any]:
             f"{len(value or ''):,} characters" if value is None or isinstance(value, str) else value for value in both
         )
         return before, after
-    return both
+    return with_days(change.field, change.before, change.after)
+
+
+def with_days(path: str, before: Any, after: Any) -> tuple[Any, Any]:
+    """What a field of a document was and is, with calendar days as days.
+
+    Args:
+        path: The field, dotted.
+        before: Its value before.
+        after: Its value now. Where only the instant differs that stands for the day, both are told.
+    """
+    days = _day_shown(path, before), _day_shown(path, after)
+    if path in DAYS and days[0] == days[1]:
+        kept = tuple(f"{clock.to_people(one)[:16]} UTC" for one in (before, after))
+        return f"{days[0]}, kept as {kept[0]}", f"{days[1]}, kept as {kept[1]}"
+    return days
+
+
+def _day_shown(path: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _day_shown(f"{path}.{name}", one) for name, one in value.items()}
+    return clock.calendar_day(value) if path in DAYS and isinstance(value, datetime) else value
 
 
 def document_row(content: Mapping[str, Any]) -> tuple[Any, ...]:
     """A document in `Transformed.sample`."""
-    company, rate = content["company"], content["conditions"]["dailyRate"]
+    conditions = content["conditions"]
+    rate, starts = conditions["dailyRate"], conditions["fromAt"]
     amounts = [f"{amount:g}" for amount in (rate["min"], rate["max"]) if amount is not None]
     return (
         content["reference"],
         content["roleTitle"],
-        company["name"],
-        company["city"],
+        content["role"],
+        _customer(content["company"]),
+        content["company"]["city"],
         content["seniority"],
         content["remoteOption"],
         " - ".join(amounts),
+        clock.calendar_day(starts) if starts else None,
         content["deadlineAt"],
         [skill["name"] for skill in content["skills"]],
     )
@@ -316,7 +350,11 @@ def new_row(document: Mapping[str, Any]) -> tuple[Any, ...]:
         document["job_id"],
         document["reference"],
         document["roleTitle"],
-        document["company"]["name"],
+        _customer(document["company"]),
         document["publishedAt"],
         document["deadlineAt"],
     )
+
+
+def _customer(company: Mapping[str, Any]) -> str | None:
+    return customer(company["name"], company["department"], show_department=company["showDepartment"])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_JOB_ID: Final = 200
 """A longer id is none: hundreds of ids are looked up with one command, which may hold 16 MB."""
 
+DAYS: Final = ("conditions.fromAt", "conditions.toAt")
+"""The fields that are calendar days; `clock.calendar_day` reads them."""
+
 _CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -141,7 +144,8 @@ class Rfp:
         content: The document without `_etl`, checked.
         source_id: The item's id at its source.
         key: Its version.
-        oddities: Vocabulary values that no mapping knows, as (field, value); kept readable in `content`.
+        oddities: Unknown values, as (field, value): a word that no vocabulary knows, which `content` keeps readable,
+            or what was odd about a value that was read leniently, left out or cut; nothing of the value itself.
     """
 
     content: RfpContent
@@ -171,6 +175,19 @@ class Rfp:
             path = ".".join(str(part) for part in first["loc"])
             raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
         return cls(content, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+
+
+def customer(name: str | None, department: str | None, *, show_department: bool | None) -> str | None:
+    """The customer as people read it: `SMALS (SFPD)` where the platform shows the department in the customer's place.
+
+    Args:
+        name: `company.name`.
+        department: `company.department`.
+        show_department: `company.showDepartment`; None in documents of an earlier mapping, which have no such field.
+    """
+    if not name:
+        return department
+    return f"{name} ({department})" if show_department and department and department != name else name
 
 
 def schema() -> dict[str, str]:

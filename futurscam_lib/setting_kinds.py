@@ -122,6 +122,14 @@ def line(text: str) -> str:
     return text
 
 
+def lines(text: str) -> tuple[str, ...]:
+    """Some texts, separated by commas."""
+    found = tuple(dict.fromkeys(part for piece in line(text).split(",") if (part := piece.strip())))
+    if not found:
+        raise ValueError
+    return found
+
+
 def secret(text: str) -> SecretStr:
     """The same, masked."""
     # A token of Microsoft's has some 2,000 characters.

@@ -19,6 +19,7 @@ from futurscam_lib import alert_urls, env_file, mongo_uri
 from futurscam_lib.errors import UsageError
 from futurscam_lib.home_settings import HOME, PROJECT, URI, HomeSettings
 from futurscam_lib.mongo_uri import MASK
+from futurscam_lib.naming import CONFIRMED, SUPERVISED
 from futurscam_lib.operation_settings import OperationSettings
 from futurscam_lib.redaction import Redactor
 from futurscam_lib.setting_kinds import Variable
@@ -31,7 +32,7 @@ __all__ = ["HOME", "MASK", "PROJECT", "TABLE", "Partial", "SettingRow", "Setting
 
 KEYRING_SERVICE: Final = "futurscam"
 
-_INTERNAL = {"FUTURSCAM_SUPERVISED_RUN"}
+_INTERNAL = {SUPERVISED, CONFIRMED}
 _PREFIX = "FUTURSCAM_"
 _SHOWN_CHARACTERS = 80
 

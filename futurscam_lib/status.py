@@ -10,6 +10,7 @@ from futurscam_lib import clock, source_notes
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
+from futurscam_lib.extract import memory_of
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.run.loop_files import LoopFiles, LoopState
 from futurscam_lib.show import Table
@@ -45,6 +46,8 @@ class Status:
         replay: What to type to have the outdated documents made again; empty: there are none.
         running: Who holds the lock; None: nobody.
         loop: The loop of this home; None: none runs.
+        unread_files: Files of the folder that are older than the home's first window, and that no run has read.
+        remarks: What a person should know though nothing is wrong.
         problems: What keeps the next run from working.
     """
 
@@ -62,6 +65,8 @@ class Status:
     replay: str = ""
     running: str | None = None
     loop: LoopState | None = None
+    unread_files: int = 0
+    remarks: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,6 +104,8 @@ class Status:
         yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
         if noted := self._noted():
             yield Table(("what the sources noted in the last run",), noted, longest=_WHOLE)
+        if self.remarks:
+            yield Table(("remarks",), [(remark,) for remark in self.remarks], longest=_WHOLE)
         if self.problems:
             yield Table(("problems",), [(problem,) for problem in self.problems], longest=_WHOLE)
 
@@ -118,6 +125,7 @@ class Status:
 def find_out(configured: Settings, *, now: datetime) -> Status:
     """Look at everything; nothing is written, and no local server is started."""
     status = Status(str(configured.home))
+    watermark: datetime | None = None
     try:
         watermark = Watermark(configured.watermark_file).read(now=now)
     except FuturscamError as error:
@@ -126,6 +134,8 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
         if watermark:
             status.watermark = clock.to_text(watermark)
             status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
+    if "folder" in configured.sources:
+        _look_at_folder(configured, status, watermark or now - configured.first_run)
     holder = RunLock(configured.lock_file).holder()
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()
@@ -137,6 +147,14 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
         status.problems.append(str(error))
     _ask_mongodb(configured, status)
     return status
+
+
+def _look_at_folder(configured: Settings, status: Status, watermark: datetime) -> None:
+    since = max(watermark, clock.EPOCH) - configured.overlap
+    unread = memory_of(configured).unread(since=since)
+    if unread:
+        status.unread_files = unread.count
+        status.remarks.append(str(unread))
 
 
 def _told(run: RunRecord) -> dict[str, Any]:

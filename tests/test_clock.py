@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -139,3 +139,18 @@ def test_a_modification_time_becomes_an_instant(seconds: float, instant: datetim
 def test_now_is_aware() -> None:
     """The present instant is UTC."""
     assert clock.now().tzinfo is UTC
+
+
+@given(st.dates(date(1990, 1, 1), date(2100, 12, 31)))
+def test_a_day_is_read_as_it_was_written(day: date) -> None:
+    """Whether midnight UTC stands for it or, as in earlier documents, midnight in Brussels."""
+    midnight = datetime.combine(day, time.min)
+
+    assert clock.calendar_day(midnight.replace(tzinfo=UTC)) == day
+    assert clock.calendar_day(midnight.replace(tzinfo=clock.BRUSSELS).astimezone(UTC)) == day
+    assert clock.calendar_day(midnight) == day
+
+
+def test_the_last_hours_that_python_knows_are_a_day() -> None:
+    """In Brussels it is the year 10000 by then."""
+    assert clock.calendar_day(datetime.max.replace(tzinfo=UTC)) == date.max

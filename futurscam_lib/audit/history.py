@@ -50,7 +50,7 @@ class RunRecord:
         closed: Missions that it closed.
         error, error_name: Why it did not end well; empty: it did.
         failures: Per source that failed, `error` and `message`.
-        reject_reasons, oddities: How often each reason, and each word that no vocabulary knows, came up.
+        reject_reasons, oddities: How often each reason, and each unknown value, came up.
         notes: What each source noted, as `source_notes` has it.
         notebook: The executed notebook, relative to the folder of the runs, with `/`.
         notebook_sha256: What it was when the run ended; empty where none could be kept.

@@ -173,9 +173,14 @@ class Review(Shown):
         return self._leading(tables.reasons(self.period.runs))
 
     @property
+    def unknown_values(self) -> Table:
+        """Values that the mapping does not know, or could not read as they are, the most frequent first."""
+        return self._leading(tables.unknown_values(self.period.runs))
+
+    @property
     def unknown_words(self) -> Table:
-        """Words that no vocabulary knows."""
-        return self._leading(tables.oddities(self.period.runs))
+        """The earlier name of `unknown_values`, which a home's own `review.ipynb` may use."""
+        return self.unknown_values
 
     @cached_property
     def _loaded(self) -> mongo.Loaded:

@@ -133,7 +133,7 @@ def _counted(run: RunRecord) -> Iterator[Table]:
 def _words(run: RunRecord) -> Iterator[Table]:
     for counted, heading, title in (
         (run.reject_reasons, "reason", "Rejects by reason"),
-        (run.oddities, "word", "Words that are in no vocabulary, kept as they are"),
+        (run.oddities, "unknown value", "Unknown values"),
     ):
         if counted:
             rows = sorted(counted.items(), key=lambda item: -item[1])

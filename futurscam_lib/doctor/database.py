@@ -132,7 +132,10 @@ def rejects(database: Database[dict[str, Any]]) -> Finding:
     ]
     (most,) = kept.aggregate(steps, maxTimeMS=_LONGEST_MS)
     what = f"Open rejects: {number:,}, mostly {most['_id']} ({most['number']:,}), as: {most['reason']}"
-    remedy = "Look at them: futurscam rejects list; after a mapping was mended: futurscam rejects retry"
+    remedy = (
+        "Look at them: futurscam rejects list; after a mapping was mended: futurscam rejects retry; "
+        "for one that needs no action: futurscam rejects dismiss ITEM --because TEXT"
+    )
     return Finding("rejects", "warning", what, remedy)
 
 

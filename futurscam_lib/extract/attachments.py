@@ -1,4 +1,4 @@
-"""Job posts attached to mails: what both mailboxes make of an attachment.
+"""Job posts in mails: what every mailbox makes of an attachment, and of a mail that holds none.
 
 Names are the sender's: they are shown, and never used as a path.
 """
@@ -14,25 +14,31 @@ from email.header import decode_header, make_header
 from email.message import Message
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.extract import items
+from futurscam_lib.extract import containers, items, mail_text, smime, tnef
+from futurscam_lib.extract.containers import Form, Room, Unopened, form_of
 from futurscam_lib.extract.items import JsonFile
-from futurscam_lib.records import MAX_RECORD_BYTES, Flaw
+from futurscam_lib.extract.subjects import Verdict
+from futurscam_lib.records import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from futurscam_lib.extract.containers import Inner
+    from futurscam_lib.extract.subjects import SubjectRule
     from futurscam_lib.records import RawRecord
-
-MAX_MESSAGE_BYTES: Final = 64 << 20
-"""An attached mail that is larger is not read; most servers take no mail of more than 50 MB."""
 
 _MAX_NAME: Final = 150
 _MAX_NAMES: Final = 1000
-_JSON_TYPES: Final = {"application/json", "text/json", "application/x-ndjson", "application/jsonl"}
 _ENCODED: Final = {"base64", "quoted-printable"}
 _MAX_HEADER: Final = 10_000
 _NAMED: Final = 5
+_LISTED: Final = 10
+TEXT: Final = "text of the mail"
+"""What a post in the text of a mail is called, in place of a file's name."""
+
+NO_POST: Final = "no-post"
+"""Code of the reject of a mail that should hold a post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,6 @@ class Mail:
     received: datetime
 
 
-def is_json(name: str, content_type: str) -> bool:
-    """Whether an attachment says that it is JSON, by its name or its type."""
-    kind = content_type.partition(";")[0].strip().lower()
-    return name.strip().lower().endswith(items.ENDINGS) or kind in _JSON_TYPES
-
-
 @dataclass(slots=True)
 class Opened:
     """What one mail held.
@@ -63,53 +63,147 @@ class Opened:
     Attributes:
         source: Name of the mailbox's source.
         mail: The mail.
-        records: Of its JSON attachments.
-        others: Names of its other attachments, which were not fetched.
+        records: Of its posts, and of what may hold a post and cannot be read.
+        others: Names of its other attachments, which were not read.
     """
 
     source: str
     mail: Mail
     records: list[RawRecord] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    _kinds: list[str] = field(default_factory=list)
+    _texts: list[tuple[bytes, str, str]] = field(default_factory=list)
     _names: Counter[str] = field(default_factory=Counter)
+    _room: Room = field(default_factory=Room)
 
-    def add_json(self, name: str, content: bytes) -> None:
-        """Take a JSON attachment: one post, a list of posts, or one a line."""
-        if len(content) > MAX_RECORD_BYTES:
-            self.add_too_large(name, len(content))
-            return
-        lines = name.strip().lower().endswith(items.LINES)
-        self.records += self._file(name, len(content)).records(io.BytesIO(content), lines=lines)
+    def add(self, name: str, form: Form, content: bytes, *, depth: int = 0) -> None:
+        """Take an attachment that may hold posts, and what lies in it.
+
+        Args:
+            name: As it is shown, behind the names of what it lies in.
+            form: What it is.
+            content: Its bytes.
+            depth: In how many containers it lies.
+        """
+        if form is Form.JSON:
+            self._add_json(name, content)
+        elif depth >= containers.MAX_DEPTH:
+            reason = f"It lies in more than {containers.MAX_DEPTH} others; so deep nothing is read."
+            self._add_flawed(name, len(content), Flaw("too-large", reason))
+        elif form is Form.MAIL:
+            self.add_message(name, content, depth=depth)
+        else:
+            self._unpack(name, form, content, depth)
 
     def add_too_large(self, name: str, size: int) -> None:
-        """Take note of a JSON attachment that holds more than is read."""
+        """Take note of an attachment that may hold posts and is larger than is read."""
         self.records.append(self._file(name, size).too_large())
 
     def add_unreadable(self, name: str, size: int, reason: str) -> None:
         """Take note of an attachment that may hold a post and cannot be had."""
-        self.records.append(self._file(name, size).flawed(Flaw("unreadable", reason)))
+        self._add_flawed(name, size, Flaw("unreadable", reason))
 
-    def add_other(self, name: str) -> None:
-        """Take note of an attachment that is no JSON."""
-        self.others.append(readable(name))
+    def add_other(self, name: str, kind: str = "") -> None:
+        """Take note of an attachment that can hold no post."""
+        shown, kind = readable(name), readable(kind.partition(";")[0].strip().lower())
+        self.others.append(shown)
+        self._kinds.append(f"{shown} ({kind})" if kind else shown)
 
-    def add_message(self, name: str, mime: bytes) -> None:
+    def add_text(self, content: bytes, *, kind: str, charset: str) -> None:
+        """Take a text of the mail, which is looked into where no attachment gives a post."""
+        if content.strip():
+            self._texts.append((content, kind, charset))
+
+    def add_message(self, name: str, mime: bytes, *, depth: int = 0) -> None:
         """Take the attachments of a mail in MIME, and of mails attached to it, however deep."""
         try:
             found = list(_parts(mime))
         except Exception as error:  # noqa: BLE001 - the parser fails in many ways on what is hardly a mail
             self.add_unreadable(name, len(mime), f"The attached mail cannot be read ({type(error).__name__}).")
             return
-        if not found and name:
+        attached = [part for part in found if not part.is_text]
+        if not attached and name:
             self.add_other(name)
-        for inner, content_type, content in found:
-            within = f"{name}/{inner}" if name else inner
-            if content_type.startswith("multipart/"):
-                self.add_unreadable(within, len(content), "The mail is broken here: its parts cannot be told apart.")
-            elif is_json(inner, content_type):
-                self.add_json(within, content)
+        for part in found:
+            within = f"{name}/{part.name}" if name else part.name
+            if part.is_text:
+                self.add_text(part.content, kind=part.kind, charset=part.charset)
+            elif part.kind.startswith("multipart/"):
+                self.add_unreadable(
+                    within, len(part.content), "The mail is broken here: its parts cannot be told apart."
+                )
+            elif form := form_of(part.name, part.kind):
+                self.add(within, form, part.content, depth=depth + 1)
             else:
-                self.add_other(inner)
+                self.add_other(part.name, part.kind)
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether no attachment gave a post, so that the text of the mail may be one."""
+        return all(record.flaw for record in self.records)
+
+    def finish(self) -> None:
+        """Once all has been taken: look into the texts; a mail without anything becomes a reject."""
+        if self.wants_text:
+            self._read_texts()
+        if not self.records:
+            held = f"It holds {items.some(self._kinds, _LISTED)}." if self._kinds else "Nothing is attached to it."
+            reason = (
+                f"The subject says that this mail holds a job post, and none was found, in its text neither. {held} "
+                "Look at the mail; where it should have held one, ask the sender for a JSON file."
+            )
+            self._add_flawed(f"mail: {self.mail.subject}", 0, Flaw(NO_POST, reason))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it held no post, nor anything that may have been one."""
+        return any(record.flaw and record.flaw.code == NO_POST for record in self.records)
+
+    def _add_json(self, name: str, content: bytes) -> None:
+        """Take one post, a list of posts, or one a line."""
+        lines = items.LINES in name.strip().lower()[-len(items.LINES) - len(".txt") :]
+        self.records += self._file(name, len(content)).records(io.BytesIO(content), lines=lines)
+
+    def _add_flawed(self, name: str, size: int, flaw: Flaw) -> None:
+        self.records.append(self._file(name, size).flawed(flaw))
+
+    def _unpack(self, name: str, form: Form, content: bytes, depth: int) -> None:
+        held = False
+        try:
+            for inner in self._inside(name, form, content):
+                held = True
+                self._add_inner(f"{name}/{inner.name}" if inner.name else name, inner, depth + 1)
+        except Unopened as error:
+            self._add_flawed(name, len(content), error.flaw)
+        else:
+            if not held:
+                self.add_other(name)
+
+    def _inside(self, name: str, form: Form, content: bytes) -> Iterator[Inner]:
+        if form is Form.ZIP:
+            return containers.unzip(content, self._room)
+        if form is Form.GZIP:
+            return containers.gunzip(name, content, self._room)
+        return (tnef.attachments if form is Form.TNEF else smime.mails)(content, self._room)
+
+    def _add_inner(self, name: str, inner: Inner, depth: int) -> None:
+        if inner.flaw:
+            self._add_flawed(name, inner.size, inner.flaw)
+        elif inner.form:
+            self.add(name, inner.form, inner.content, depth=depth)
+        elif inner.name:
+            self.add_other(name, inner.kind)
+        else:
+            self.add_text(inner.content, kind=inner.kind, charset="utf-8")
+
+    def _read_texts(self) -> None:
+        """Take the posts in the texts; two forms of the same text hold the same."""
+        known: set[bytes] = set()
+        for content, kind, charset in self._texts:
+            post = mail_text.posts(content, kind=kind, charset=charset)
+            if post and (same := b"".join(post.split())) not in known:
+                known.add(same)
+                self._add_json(TEXT, post)
 
     def _file(self, name: str, size: int) -> JsonFile:
         shown = readable(name)
@@ -121,13 +215,23 @@ class Opened:
 
 
 class Tally:
-    """What a reviewer should know about the mails of one reading."""
+    """What a reviewer should know about the mails of one reading: counts and file names, no subject.
 
-    def __init__(self) -> None:
+    Args:
+        rule: Which mails are read.
+    """
+
+    def __init__(self, rule: SubjectRule) -> None:
         """Start at nothing."""
+        self._rule = rule
         self._others: Counter[str] = Counter()
-        self._without: list[str] = []
-        self._mails = self._empty = 0
+        self._mails = self._empty = self._near = 0
+
+    def selects(self, subject: str) -> bool:
+        """Whether the rule selects a mail; one that it nearly does is counted."""
+        verdict = self._rule.judge(subject)
+        self._near += verdict is Verdict.NEAR
+        return verdict is Verdict.OURS
 
     def add(self, opened: Opened) -> None:
         """Count one mail."""
@@ -135,10 +239,7 @@ class Tally:
         for name in opened.others:
             # A mailbox can hold any number of names; the notes name a few.
             self._others[name if name in self._others or len(self._others) < _MAX_NAMES else "others"] += 1
-        if not opened.records:
-            self._empty += 1
-            if len(self._without) < _NAMED:
-                self._without.append(f"{readable(opened.mail.subject)!r} of {opened.mail.received:%Y-%m-%d %H:%M:%S}")
+        self._empty += opened.is_empty
 
     def notes(self) -> Iterator[str]:
         """A sentence each."""
@@ -148,10 +249,14 @@ class Tally:
             named = [f"{name} ({count})" for name, count in self._others.most_common(_NAMED)]
             more = f" and {len(self._others) - _NAMED} more" if len(self._others) > _NAMED else ""
             total = sum(self._others.values())
-            yield f"{total:,} attachment(s) that are no JSON were not fetched: {', '.join(named)}{more}."
+            yield f"{total:,} attachment(s) that can hold no post were not read: {', '.join(named)}{more}."
         if self._empty:
-            more = f" and {self._empty - _NAMED} more" if self._empty > _NAMED else ""
-            yield f"{self._empty:,} mail(s) without a JSON attachment: {items.some(self._without)}{more}."
+            yield f"{self._empty:,} mail(s) hold no post; each is a reject ({NO_POST})."
+        if self._near:
+            yield (
+                f"{self._near:,} mail(s) were not read: the text of FUTURSCAM_MAIL_SUBJECTS stands in their subject, "
+                "but not at its beginning."
+            )
 
 
 def readable(name: str) -> str:
@@ -177,8 +282,18 @@ class _Part(Message):
         return "encoded" if kind == "message" and encoding in _ENCODED else kind
 
 
-def _parts(mime: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """Name, type and content of each attachment, and of whatever cannot be taken apart."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An attachment of a mail, a text of it, or what cannot be taken apart."""
+
+    name: str
+    kind: str
+    content: bytes
+    is_text: bool
+    charset: str
+
+
+def _parts(mime: bytes) -> Iterator[_Found]:
     for part in email.message_from_bytes(mime, _class=_Part).walk():
         if part.is_multipart():
             continue
@@ -186,15 +301,25 @@ def _parts(mime: bytes) -> Iterator[tuple[str, str, bytes]]:
         name, content = part_name(part), found if isinstance(found, bytes) else b""
         if part.get_content_maintype() == "encoded":
             yield from _parts(content)
-        elif not _is_body(part, name, content):
-            yield name or "unnamed", part.get_content_type(), content
+        else:
+            is_text = _is_text(part, name, content)
+            charset = part_charset(part) if is_text else ""
+            yield _Found(name if is_text else name or "unnamed", part.get_content_type(), content, is_text, charset)
 
 
-def _is_body(part: Message, name: str, content: bytes) -> bool:
+def _is_text(part: Message, name: str, content: bytes) -> bool:
     """Whether it is what the mail says, and nothing that was attached to it."""
-    if name or is_json("", part.get_content_type()) or part.get_content_disposition() == "attachment":
+    if name or form_of("", part.get_content_type()) or part.get_content_disposition() == "attachment":
         return False
     return part.get_content_maintype() == "text" or not content.strip()
+
+
+def part_charset(part: Message) -> str:
+    """The encoding of a text; empty where the mail does not say it."""
+    try:
+        return part.get_content_charset() or ""
+    except (ValueError, LookupError, MessageError):
+        return ""
 
 
 def part_name(part: Message) -> str:

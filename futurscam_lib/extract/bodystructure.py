@@ -8,7 +8,7 @@ from email.message import Message
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.extract.attachments import is_json
+from futurscam_lib.extract.containers import form_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ class Part:
         kind: `application/json`.
         name: As the structure has it, maybe encoded, maybe missing though the header has one.
         attached: Whether it says so.
-        opaque: Whether it is an attached mail whose own parts are not listed.
+        opaque: Whether it is an attached mail of which no part is listed, or nothing but a text.
         encoding: `base64`.
         size: Its bytes, encoded.
     """
@@ -57,7 +57,7 @@ class Part:
     @property
     def is_body(self) -> bool:
         """Whether it is what the mail says, and nothing that was attached to it."""
-        if self.name or self.attached or is_json("", self.kind):
+        if self.name or self.attached or form_of("", self.kind):
             return False
         return self.kind.startswith("text/") or self.size == 0
 
@@ -180,7 +180,7 @@ def _part(body: list[Any], section: str, header: str, outer: str) -> Iterator[Pa
         kind=kind,
         name=next((text for key, text in (*names, *_pairs(body[2])) if key.startswith(("filename", "name"))), ""),
         attached=disposition == "attachment",
-        opaque=kind in _MAILS and not listed,
+        opaque=kind in _MAILS,
         encoding=encoding,
         size=int(body[6]),
     )

@@ -14,18 +14,17 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import sys
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from futurscam_lib import clock
-from futurscam_lib.errors import OperatorMustAct, RetryLater
+from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, RetryLater
 from futurscam_lib.extract import items
 from futurscam_lib.files import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -38,15 +37,15 @@ _VERSION: Final = 1
 _BUSY_SECONDS: Final = 10.0
 """Writing takes a moment; who waits longer meets a process that was suspended while it wrote."""
 
-_NAMED: Final = 6
 _INT64: Final = (1 << 63) - 1
 _ESCAPED: Final = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# A missing table or column is an error of SQL to SQLite.
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _FILES: Final = (
     "CREATE {kind} TABLE files (path BLOB PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,"
-    " instant INTEGER NOT NULL, unread INTEGER NOT NULL) WITHOUT ROWID"
+    " instant INTEGER NOT NULL, seen INTEGER NOT NULL, unread INTEGER NOT NULL) WITHOUT ROWID"
 )
 _WALKED: Final = (
     "CREATE TEMP TABLE walked (path BLOB PRIMARY KEY, size INTEGER, modified INTEGER, at INTEGER) WITHOUT ROWID"
@@ -70,11 +69,28 @@ _SEEN: Final = """
 _FORGET: Final = """
     DELETE FROM files
     WHERE path NOT IN (SELECT path FROM walked)
-        AND NOT EXISTS (SELECT 1 FROM unlisted WHERE SUBSTR(files.path, 1, LENGTH(beginning)) = beginning)
+        AND NOT EXISTS (
+            SELECT 1 FROM unlisted WHERE files.path = place OR SUBSTR(files.path, 1, LENGTH(inside)) = inside
+        )
 """
-_REMEMBER: Final = "INSERT OR REPLACE INTO files SELECT path, size, modified, instant, unread FROM seen WHERE changed"
-_WINDOW: Final = "instant >= :since AND instant < :until"
-_UNREAD: Final = "unread AND instant < :since"
+_REMEMBER: Final = """
+    INSERT OR REPLACE INTO files SELECT path, size, modified, instant, :now, unread FROM seen WHERE changed
+"""
+_INSTANT: Final = "SELECT instant FROM files WHERE path = ? AND seen <= ?"
+_DUE: Final = "SELECT path, size, instant FROM seen WHERE instant >= :since AND instant < :until ORDER BY path"
+_COUNT_DUE: Final = "SELECT COUNT(*) FROM seen WHERE instant >= :since AND instant < :until"
+_COUNT_UNREAD: Final = "SELECT COUNT(*), MIN(instant) FROM seen WHERE unread AND instant < :since"
+_SOME_UNREAD: Final = "SELECT path FROM seen WHERE unread AND instant < :since ORDER BY path LIMIT 5"
+_MARK_READ: Final = """
+    UPDATE files SET unread = 0
+    WHERE unread AND instant >= :since AND instant < :until AND path NOT IN (SELECT path FROM failed)
+"""
+
+_NEVER_BEGUN: Final = ""
+_LOST: Final = (
+    "What {folder} showed before is not known: {why}. All its files count as first seen now and are read again; what "
+    "was loaded before counts as unchanged. Nothing is lost."
+)
 
 
 class FileState(NamedTuple):
@@ -123,30 +139,29 @@ class Unread:
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Look:
     """What one look at the folder found.
 
     Attributes:
+        connection: Where the files of this look are.
+        facts: What the queries about them take.
         note: Why the memory had to begin anew; empty: it did not.
         first: Whether this is the first run of the home.
         unread: Files that lie before the window and that no run has read; None: there are none.
         waiting: How many files lie in the window.
-        connection: Where the files of this look are.
-        span: The window as the queries take it.
     """
 
     connection: sqlite3.Connection
-    span: dict[str, int]
-    note: str = ""
-    first: bool = False
-    unread: Unread | None = None
-    waiting: int = 0
+    facts: Mapping[str, int]
+    note: str
+    first: bool
+    unread: Unread | None
+    waiting: int
 
     def files(self) -> Iterator[DueFile]:
         """The files of the window, by their paths."""
-        found = self.connection.execute(f"SELECT path, size, instant FROM seen WHERE {_WINDOW} ORDER BY path", self.span)
-        for path, size, instant in found:
+        for path, size, instant in self.connection.execute(_DUE, self.facts):
             yield DueFile(os.fsdecode(path), size, clock.from_microseconds(instant))
 
 
@@ -165,6 +180,7 @@ class FolderMemory:
     folder: Path
     has_history: Callable[[], bool] = field(default=lambda: False)
     writes: bool = True
+    _is_kept: bool = field(default=True, init=False)
 
     @contextmanager
     def look(
@@ -176,26 +192,27 @@ class FolderMemory:
             walk: Gives all files of the folder; called once more where the memory turns out to be damaged.
             window: What the run asks for.
             now: The present instant.
-            unlisted: Beginnings of paths that could not be looked at, complete once the walk has ended: what
-                lies there is not forgotten.
+            unlisted: Paths of files and folders that could not be looked at, complete once the walk has ended:
+                what lies there is not forgotten.
 
         Raises:
             RetryLater: Another process keeps the memory.
             OperatorMustAct: The memory cannot be written.
         """
         facts = {"now": clock.to_microseconds(now), **_span(window)}
+        self._is_kept = self.path is not None
         with self._errors():
             connection = self._connect()
             try:
                 try:
                     look = self._compare(connection, walk(), facts, unlisted)
                 except sqlite3.DatabaseError as error:
-                    if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                    if _code_of(error) not in _DAMAGED or self.path is None:
                         raise
                     connection.close()
-                    self._set_aside()
-                    connection = self._connect(in_memory=not self.writes)
-                    look = self._compare(connection, walk(), facts, unlisted, damaged=True)
+                    self._is_kept = self._set_aside()
+                    connection = self._connect()
+                    look = self._compare(connection, walk(), facts, unlisted, lost=f"{self.path} is damaged")
                 yield look
             finally:
                 connection.close()
@@ -205,19 +222,24 @@ class FolderMemory:
         if self.path is None or not self.path.is_file():
             return None
         with suppress(sqlite3.Error), closing(self._connect()) as connection:
-            if self._is_ours(connection):
-                return _unread(connection, "files", {"since": clock.to_microseconds(since)})
+            if self._why_lost(connection) is None:
+                connection.execute("CREATE TEMP VIEW seen AS SELECT * FROM files")
+                return _unread(connection, {"since": clock.to_microseconds(since)})
         return None
 
-    def instants(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """The instant of the file in which each of these items stands, where it is remembered."""
-        if self.path is None:
+    def instants(self, origins: Sequence[str], *, now: datetime) -> dict[str, datetime]:
+        """The instant of the file in which each of these items stands.
+
+        Args:
+            origins: Where the items stand.
+            now: When the folder was looked at; what another run has seen anew since is left out.
+        """
+        if not self._is_kept:
             return {}
         found: dict[str, datetime] = {}
         with self._errors(), closing(self._connect()) as connection:
             for origin in origins:
-                path = os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), items.file_of(origin)))
-                row = connection.execute("SELECT instant FROM files WHERE path = ?", (path,)).fetchone()
+                row = connection.execute(_INSTANT, (_path_of(origin), clock.to_microseconds(now))).fetchone()
                 if row:
                     found[origin] = clock.from_microseconds(row[0])
         return found
@@ -229,44 +251,143 @@ class FolderMemory:
             window: What the run asked for.
             but: Paths of those that could not be read.
         """
-        if self.path is None:
+        if not self._is_kept:
             return
         with self._errors(), closing(self._connect()) as connection, _transaction(connection, "IMMEDIATE"):
-            # In one statement, so that a large folder is not looked through again where all has been read.
             connection.execute("CREATE TEMP TABLE failed (path BLOB PRIMARY KEY) WITHOUT ROWID")
             connection.executemany("INSERT OR IGNORE INTO failed VALUES (?)", ((os.fsencode(path),) for path in but))
-            connection.execute(
-                f"UPDATE files SET unread = 0 WHERE unread AND {_WINDOW} AND path NOT IN failed", _span(window)
-            )
+            connection.execute(_MARK_READ, _span(window))
 
-    def _connect(self, *, in_memory: bool = False) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
+        is_there = self._is_kept and self.path is not None and (self.writes or self.path.is_file())
         # An empty name is a private file that goes with its connection.
-        place = "" if in_memory or self.path is None or not (self.writes or self.path.is_file()) else str(self.path)
+        place = str(self.path) if is_there else ""
         return sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
     def _compare(
         self,
         connection: sqlite3.Connection,
         states: Iterable[FileState],
-        facts: dict[str, int],
+        facts: Mapping[str, int],
         unlisted: Sequence[str],
         *,
-        damaged: bool = False,
+        lost: str | None = None,
     ) -> Look:
         connection.execute(_WALKED)
         with _transaction(connection, "DEFERRED"):
             connection.executemany("INSERT OR REPLACE INTO walked VALUES (?, ?, ?, ?)", map(_row, states))
-        connection.execute("CREATE TEMP TABLE unlisted (beginning BLOB)")
-        connection.executemany("INSERT INTO unlisted VALUES (?)", ((os.fsencode(path),) for path in unlisted))
+        connection.execute("CREATE TEMP TABLE unlisted (place BLOB, inside BLOB)")
+        places = ((os.fsencode(path), os.fsencode(f"{path}/")) for path in unlisted)
+        connection.executemany("INSERT INTO unlisted VALUES (?, ?)", places)
         with _transaction(connection, "IMMEDIATE" if self.writes else "DEFERRED"):
-            look = Look(connection, facts)
-            look.note = self._prepare(connection, damaged=damaged)
-            look.first = look.note == _FIRST
-            connection.execute(_SEEN, {"first": look.first, "now": facts["now"]})
+            lost = lost or self._why_lost(connection)
+            if lost is not None:
+                self._begin_anew(connection)
+            first = lost == _NEVER_BEGUN
+            connection.execute(_SEEN, {"first": first, "now": facts["now"]})
             if self.writes:
                 connection.execute(_FORGET)
-                connection.execute(_REMEMBER)
-        look.note = look.note if not look.first else ""
-        look.unread = _unread(connection, "seen", facts)
-        (look.waiting,) = connection.execute(f"SELECT COUNT(*) FROM seen WHERE {_WINDOW}", facts).fetchone()
-        return look
+                connection.execute(_REMEMBER, {"now": facts["now"]})
+        note = _LOST.format(folder=self.folder, why=lost) if lost and not first else ""
+        (waiting,) = connection.execute(_COUNT_DUE, facts).fetchone()
+        return Look(connection, facts, note, first=first, unread=_unread(connection, facts), waiting=waiting)
+
+    def _why_lost(self, connection: sqlite3.Connection) -> str | None:
+        """Why the memory says nothing about this folder; `_NEVER_BEGUN`: it is the home's first; None: it does."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == _VERSION:
+            (folder,) = connection.execute("SELECT folder FROM about").fetchone()
+            return None if folder == self._name else f"{self.path} is about another folder, {folder}"
+        if version:
+            return f"another version of the software wrote {self.path}"
+        if self.path is None or not self.has_history():
+            return _NEVER_BEGUN
+        return f"{self.path} is missing, or an earlier version of the software made this home"
+
+    def _begin_anew(self, connection: sqlite3.Connection) -> None:
+        if not self.writes:
+            connection.execute(_FILES.format(kind="TEMP"))
+            return
+        for table in ("files", "about"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        connection.execute(_FILES.format(kind=""))
+        connection.execute("CREATE TABLE about (folder TEXT NOT NULL)")
+        connection.execute("INSERT INTO about VALUES (?)", (self._name,))
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _set_aside(self) -> bool:
+        """Take a damaged file out of the way; False: nothing can be remembered in this run."""
+        if self.path is None or not self.writes:
+            return False
+        try:
+            replace(self.path, self.path.with_name(f"{self.path.name}.damaged"))
+            self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
+        except OSError:  # On Windows another process may have it open: a later run gets it.
+            return False
+        return True
+
+    @property
+    def _name(self) -> str:
+        """The folder as the memory names it: the same after the home was moved."""
+        home = self.path.parent if self.path else self.folder
+        folder = self.folder.relative_to(home) if self.folder.is_relative_to(home) else self.folder
+        return items.as_text(folder.as_posix())
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _code_of(error) in _BUSY:
+                raise RetryLater(
+                    f"{self.path}, which remembers the files of {self.folder}, was kept by another process for more "
+                    f"than {_BUSY_SECONDS:.0f} s. {NOTHING_LOST}"
+                ) from error
+            raise OperatorMustAct(
+                f"{self.path}, which remembers the files of {self.folder}, cannot be used ({error}). {NOTHING_LOST} "
+                "Make room on the disk and give the right to write it; if that does not help, remove the file: all "
+                "files of the folder are then read again."
+            ) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _row(state: FileState) -> tuple[bytes, int, int, int]:
+    modified = max(-_INT64, min(state.modified, _INT64))
+    at = clock.to_microseconds(clock.from_microseconds(modified // 1000))
+    return os.fsencode(state.path), state.size, modified, at
+
+
+def _span(window: Window) -> dict[str, int]:
+    return {
+        "since": clock.to_microseconds(window.since),
+        "until": clock.to_microseconds(window.until) if window.until else _INT64,
+    }
+
+
+def _unread(connection: sqlite3.Connection, facts: Mapping[str, int]) -> Unread | None:
+    count, oldest = connection.execute(_COUNT_UNREAD, facts).fetchone()
+    if not count:
+        return None
+    paths = connection.execute(_SOME_UNREAD, facts)
+    return Unread(count, clock.from_microseconds(oldest), [items.as_text(os.fsdecode(path)) for (path,) in paths])
+
+
+def _path_of(origin: str) -> bytes:
+    """The path of the file in which an item stands; bytes that are no text are written out in an origin."""
+    return os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), items.file_of(origin)))
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    # Only errors of SQLite itself have a code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

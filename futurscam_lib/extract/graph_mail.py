@@ -1,4 +1,4 @@
-"""Job posts attached to the mails of a mailbox, through Microsoft Graph.
+"""Job posts in the mails of a mailbox, through Microsoft Graph.
 
 A mail is read when the mailbox received it in the window. `receivedDateTime` has whole seconds, so the window's lower
 bound is floored: a mail of the same second would be lost otherwise.
@@ -15,11 +15,14 @@ from urllib.parse import quote
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
-from futurscam_lib.extract.attachments import MAX_MESSAGE_BYTES, Mail, Opened, Tally, is_json
+from futurscam_lib.extract import mail_text
+from futurscam_lib.extract.attachments import TEXT, Mail, Opened, Tally
+from futurscam_lib.extract.containers import Form, form_of
 from futurscam_lib.extract.http import Http, TooLarge
 from futurscam_lib.extract.microsoft import AppToken
 from futurscam_lib.extract.paging import each, settled
-from futurscam_lib.records import MAX_RECORD_BYTES, Window
+from futurscam_lib.extract.subjects import SubjectRule
+from futurscam_lib.records import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,19 +56,20 @@ class GraphMailSource:
         self._settings = settings
         self._token = AppToken(settings, scope=f"{settings.graph_url}/.default")
         self._orders = True
+        self._rule = SubjectRule.of(settings)
         self.notes: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
-        """Stream the JSON attachments of the mails that were received in the window.
+        """Stream the posts in the mails that were received in the window and that the rule for subjects selects.
 
         Raises:
             RetryLater: Graph did not answer, or not for some mails; all others were yielded before.
             OperatorMustAct: The app may not sign in, or not read the mailbox, or there is no such mailbox or folder.
         """
-        self.notes, tally = [], Tally()
+        self.notes, tally = [], Tally(self._rule)
         try:
             with self._http() as http, self._remedies():
-                for opened in each(partial(self._open, http), self._mails(http, window), name=_told):
+                for opened in each(partial(self._open, http), self._mails(http, window, tally), name=_told):
                     if opened:
                         tally.add(opened)
                         yield from opened.records
@@ -85,7 +89,7 @@ class GraphMailSource:
                 place = self._place(http)
                 http.get(place, {"$top": 1, "$select": "id"})
                 found.reached = found.may_read = True
-                found.waiting = sum(1 for _ in self._mails(http, window))
+                found.waiting = sum(1 for _ in self._mails(http, window, Tally(self._rule)))
         except Refused:
             found.reached = True
             raise
@@ -100,18 +104,23 @@ class GraphMailSource:
             headers=_IMMUTABLE,
         )
 
-    def _mails(self, http: Http, window: Window) -> Iterator[Mail]:
-        """The mails of the window, each once."""
+    def _mails(self, http: Http, window: Window, tally: Tally) -> Iterator[Mail]:
+        """The mails of the window that the rule for subjects selects, each once.
+
+        All are listed, with nothing but subject and instant: Graph can only filter by how a subject begins, and would
+        leave out those that begin with `RE:` or `[EXTERNAL]`.
+        """
         place, began = self._place(http), clock.now()
         seconds = Window(max(window.since, clock.EPOCH).replace(microsecond=0), window.until)
-        return settled(
+        listed = settled(
             lambda: self._pages(http, place, seconds),
             key=lambda mail: mail.id,
             counts=lambda mail: mail.received < began,
         )
+        return (mail for mail in listed if tally.selects(mail.subject))
 
     def _pages(self, http: Http, place: str, window: Window) -> Iterator[list[Mail]]:
-        query = {"$filter": self._filter(window), "$select": "id,subject,receivedDateTime", "$top": _PAGE}
+        query = {"$filter": _filter(window), "$select": "id,subject,receivedDateTime", "$top": _PAGE}
         if self._orders:
             try:
                 yield from _follow(http, place, {**query, "$orderby": "receivedDateTime"})
@@ -123,15 +132,6 @@ class GraphMailSource:
                 return
         # A tenant may refuse the order. It matters to nobody: the last version of a post wins in any order.
         yield from _follow(http, place, query)
-
-    def _filter(self, window: Window) -> str:
-        # What is ordered by has to come first.
-        terms = [f"receivedDateTime ge {window.since:%Y-%m-%dT%H:%M:%SZ}"]
-        if window.until:
-            ceiling = (window.until + timedelta(microseconds=999_999)).replace(microsecond=0)
-            terms.append(f"receivedDateTime lt {ceiling:%Y-%m-%dT%H:%M:%SZ}")
-        subject = self._settings.mail_subject.replace("'", "''")
-        return " and ".join([*terms, f"startswith(subject,'{subject}')"])
 
     def _place(self, http: Http) -> str:
         """Path of the messages: of the mailbox, or of one folder, given as `Inbox/RFP`."""
@@ -165,10 +165,13 @@ class GraphMailSource:
             for page in _lists(http, f"{path}/attachments", {"$select": "id,name,contentType,size,isInline"}):
                 for attachment in page:
                     _take(http, path, opened, attachment)
+            if opened.wants_text:
+                _take_text(http, path, opened)
         except Refused as error:
             if error.status != _GONE or not _is_gone(http, path):
                 raise
             return None
+        opened.finish()
         return opened
 
     @contextmanager
@@ -208,6 +211,14 @@ class _Bearer:
         return self._token.instead_of(old) != old
 
 
+def _filter(window: Window) -> str:
+    terms = [f"receivedDateTime ge {window.since:%Y-%m-%dT%H:%M:%SZ}"]
+    if window.until:
+        ceiling = (window.until + timedelta(microseconds=999_999)).replace(microsecond=0)
+        terms.append(f"receivedDateTime lt {ceiling:%Y-%m-%dT%H:%M:%SZ}")
+    return " and ".join(terms)
+
+
 def _follow(http: Http, place: str, query: Mapping[str, Any]) -> Iterator[list[Mail]]:
     for page in _lists(http, place, query):
         yield [_mail(row) for row in page]
@@ -236,30 +247,46 @@ def _mail(row: Mapping[str, Any]) -> Mail:
 def _take(http: Http, path: str, opened: Opened, attachment: Mapping[str, Any]) -> None:
     """Fetch one attachment where it may hold a post."""
     name, size = attachment.get("name") or "", attachment.get("size") or 0
-    kind = attachment.get("@odata.type", "")
-    posts = is_json(name, attachment.get("contentType") or "")
-    if not posts and kind != _ITEM:
-        opened.add_other(name)
+    kind, content_type = attachment.get("@odata.type", ""), attachment.get("contentType") or ""
+    form = Form.MAIL if kind == _ITEM else form_of(name, content_type)
+    if form is None:
+        opened.add_other(name, content_type)
     elif kind == _REFERENCE:
         opened.add_unreadable(name, size, "The mail holds a link to this file, not the file itself.")
     else:
-        limit = MAX_MESSAGE_BYTES if kind == _ITEM else MAX_RECORD_BYTES
         try:
-            content = _content(http, path, attachment, limit=limit)
+            content = _content(http, path, attachment, limit=form.limit)
         except TooLarge:
             opened.add_too_large(name, size)
         except Refused as error:
-            if error.status in {401, 403} or (error.status == _GONE and _is_gone(http, path)):
-                raise
+            _check_refusal(http, path, error)
             opened.add_unreadable(name, size, f"The attachment cannot be had: {error}")
         else:
-            (opened.add_message if kind == _ITEM else opened.add_json)(name, content)
+            opened.add(name, form, content)
+
+
+def _take_text(http: Http, path: str, opened: Opened) -> None:
+    """Fetch the text of a mail; Graph gives plain text as HTML where it is not asked otherwise, which does no harm."""
+    try:
+        body = http.get(path, {"$select": "body"}).get("body") or {}
+    except Refused as error:
+        _check_refusal(http, path, error)
+        opened.add_unreadable(TEXT, 0, f"The text cannot be had: {error}")
+        return
+    kind = mail_text.HTML if body.get("contentType") == "html" else mail_text.PLAIN
+    opened.add_text((body.get("content") or "").encode("utf-8", "surrogatepass"), kind=kind, charset="utf-8")
 
 
 def _content(http: Http, path: str, attachment: Mapping[str, Any], *, limit: int) -> bytes:
     if inline := attachment.get("contentBytes"):  # Though it was not asked for.
         return base64.b64decode(inline)
     return http.content(f"{path}/attachments/{quote(attachment['id'], safe='')}/$value", limit=limit)
+
+
+def _check_refusal(http: Http, path: str, error: Refused) -> None:
+    """Go on where a piece of a mail is refused, unless it is the mailbox that is refused, or the mail has gone."""
+    if error.status in {401, 403} or (error.status == _GONE and _is_gone(http, path)):
+        raise error
 
 
 def _is_gone(http: Http, path: str) -> bool:

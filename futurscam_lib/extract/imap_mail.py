@@ -1,4 +1,4 @@
-"""Job posts attached to the mails of one folder of a mailbox, through IMAP; nothing in it is changed.
+"""Job posts in the mails of one folder of a mailbox, through IMAP; nothing in it is changed.
 
 A mail is read when the server received it in the window: its INTERNALDATE, which has whole seconds.
 """
@@ -19,12 +19,14 @@ from imap_tools.query import AND
 
 from futurscam_lib import clock
 from futurscam_lib.errors import RetryLater
-from futurscam_lib.extract import bodystructure
-from futurscam_lib.extract.attachments import MAX_MESSAGE_BYTES, Mail, Opened, Tally, is_json, part_name, readable
+from futurscam_lib.extract import bodystructure, mail_text
+from futurscam_lib.extract.attachments import Mail, Opened, Tally, part_charset, part_name, readable
+from futurscam_lib.extract.containers import MAX_CONTAINER_BYTES, Form, form_of
 from futurscam_lib.extract.imap_folder import Denied, ImapFolder
 from futurscam_lib.extract.paging import each
 from futurscam_lib.extract.source import Probe
-from futurscam_lib.records import MAX_RECORD_BYTES, Window
+from futurscam_lib.extract.subjects import SubjectRule
+from futurscam_lib.records import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,21 +79,21 @@ class ImapMailSource:
     def __init__(self, settings: SourceSettings, *, token: Callable[[], str] | None = None) -> None:
         """Prepare; nothing is asked yet."""
         self._settings, self._token = settings, token
-        self._subject = _plain(settings.mail_subject).casefold()
+        self._rule = SubjectRule.of(settings)
         self.notes: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
-        """Stream the JSON attachments of the mails that were received in the window.
+        """Stream the posts in the mails that were received in the window and that the rule for subjects selects.
 
         Raises:
             RetryLater: The server did not answer, or not for some mails; all others were yielded before.
             OperatorMustAct: It refuses the user or the folder, or it is not to be trusted.
         """
-        self.notes, tally = [], Tally()
+        self.notes, tally = [], Tally(self._rule)
         try:
             with ImapFolder(self._settings, self._token, Probe()) as folder:
                 # One connection answers one question after the other.
-                mails = self._described(folder, window)
+                mails = self._described(folder, window, tally)
                 for opened in each(partial(self._open, folder), mails, name=_told, threads=0):
                     if opened:
                         tally.add(opened)
@@ -106,40 +108,24 @@ class ImapMailSource:
             RetryLater, OperatorMustAct: As `read`.
         """
         with ImapFolder(self._settings, self._token, found) as folder:
-            found.waiting = sum(len(chunk) for chunk in self._mails(folder, window))
+            found.waiting = sum(len(chunk) for chunk in self._mails(folder, window, Tally(self._rule)))
 
-    def _described(self, folder: ImapFolder, window: Window) -> Iterator[_Found]:
+    def _described(self, folder: ImapFolder, window: Window, tally: Tally) -> Iterator[_Found]:
         """The mails of the window with their parts."""
-        for chunk in self._mails(folder, window):
+        for chunk in self._mails(folder, window, tally):
             structures = dict(_ask(folder, [found.uid for found in chunk if not found.denied], "BODYSTRUCTURE"))
             for found in chunk:
                 found.parts = _parts(structures.get(found.uid))
                 yield found
 
-    def _mails(self, folder: ImapFolder, window: Window) -> Iterator[list[_Found]]:
+    def _mails(self, folder: ImapFolder, window: Window, tally: Tally) -> Iterator[list[_Found]]:
         """The mails of the window, some at a time."""
         seconds = Window(window.since.replace(microsecond=0), window.until)
         uids = folder.search(_days(seconds))
         for start in range(0, len(uids), _CHUNK):
             answers = _ask(folder, uids[start : start + _CHUNK], _LISTING)
-            chunk = (self._found(folder, seconds, uid, answer) for uid, answer in answers)
+            chunk = (_found(folder, seconds, tally, uid=uid, answer=answer) for uid, answer in answers)
             yield [found for found in chunk if found]
-
-    def _found(self, folder: ImapFolder, window: Window, uid: int, answer: Items | Denied) -> _Found | None:
-        """A mail as it was listed; None where it is none of ours."""
-        try:
-            if isinstance(answer, Denied):
-                raise answer
-            received = _instant(answer.get("INTERNALDATE"))
-        except Denied as denied:
-            # It may be one of ours.
-            return _Found(uid, Mail(f"UID {uid}", "", max(window.since, clock.EPOCH)), denied=denied)
-        header = email.message_from_string(_header(answer))
-        subject = _decoded(header["Subject"] or "")
-        if received not in window or not subject.casefold().startswith(self._subject):
-            return None
-        known_as = readable(_plain(header["Message-ID"] or "").strip("<>")) or f"{folder.validity}/{uid}"
-        return _Found(uid, Mail(known_as, subject, received), int(answer.get("RFC822.SIZE") or 0))
 
     def _open(self, folder: ImapFolder, found: _Found) -> Opened | None:
         """What a mail holds; None where it is gone."""
@@ -152,12 +138,35 @@ class ImapMailSource:
             attached = [part for part in found.parts or () if not part.is_body]
             for start in range(0, len(attached), _BATCH):
                 _take(folder, opened, found.uid, attached[start : start + _BATCH])
+            if not opened.records and not folder.holds(found.uid):
+                # Of a mail that is gone Dovecot says that it has nothing in it.
+                return None
+            if opened.wants_text:
+                _take_texts(folder, opened, found.uid, [part for part in found.parts or () if part.is_body])
         except Denied as denied:
             if folder.holds(found.uid):
                 hint = "where that stays so, move the mail to another folder"
                 raise RetryLater(f"the server does not hand it over ({denied}); {hint}") from None
             return None
+        opened.finish()
         return opened
+
+
+def _found(folder: ImapFolder, window: Window, tally: Tally, *, uid: int, answer: Items | Denied) -> _Found | None:
+    """A mail as it was listed; None where it is none of ours."""
+    try:
+        if isinstance(answer, Denied):
+            raise answer
+        received = _instant(answer.get("INTERNALDATE"))
+    except Denied as denied:
+        # It may be one of ours.
+        return _Found(uid, Mail(f"UID {uid}", "", max(window.since, clock.EPOCH)), denied=denied)
+    header = email.message_from_string(_header(answer))
+    subject = _decoded(header["Subject"] or "")
+    if received not in window or not tally.selects(subject):
+        return None
+    known_as = readable(_plain(header["Message-ID"] or "").strip("<>")) or f"{folder.validity}/{uid}"
+    return _Found(uid, Mail(known_as, subject, received), int(answer.get("RFC822.SIZE") or 0))
 
 
 def _ask(folder: ImapFolder, uids: Sequence[int], items: str) -> Iterator[tuple[int, Items | Denied]]:
@@ -176,22 +185,31 @@ def _ask(folder: ImapFolder, uids: Sequence[int], items: str) -> Iterator[tuple[
 def _take(folder: ImapFolder, opened: Opened, uid: int, parts: list[Part]) -> None:
     """Fetch the headers of some attachments, and those that may hold a post."""
     headers = dict.fromkeys(section for part in parts for section in (part.header, part.outer) if section)
-    small = [part.section for part in parts if is_json(part.name, part.kind) and part.size < _SMALL_BYTES]
+    small = [part.section for part in parts if form_of(part.name, part.kind) and part.size < _SMALL_BYTES]
     had = folder.sections(uid, {**dict.fromkeys(headers, _MAX_HEADER), **dict.fromkeys(small, _SMALL_BYTES)})
     for part in parts:
         name = _name(had.get(part.header)) or part.name or "unnamed"
         within = f"{_name(had.get(part.outer)) or 'mail'}/{name}" if part.outer else name
-        limit = MAX_MESSAGE_BYTES if part.opaque else MAX_RECORD_BYTES
-        if not part.opaque and not is_json(name, part.kind):
-            opened.add_other(name)
-        elif part.size > part.room(limit):
+        form = Form.MAIL if part.opaque else form_of(name, part.kind)
+        if form is None:
+            opened.add_other(name, part.kind)
+        elif part.size > part.room(form.limit):
             opened.add_too_large(within, part.at_least())
         else:
             body = had.get(part.section, b"")
             # Some servers only guess sizes: there may be more of it.
             if not 0 < len(body) < _SMALL_BYTES:
-                body = _body(folder, uid, part, limit)
-            (opened.add_message if part.opaque else opened.add_json)(within, part.decoded(body))
+                body = _body(folder, uid, part, form.limit)
+            opened.add(within, form, part.decoded(body))
+
+
+def _take_texts(folder: ImapFolder, opened: Opened, uid: int, parts: list[Part]) -> None:
+    """Fetch the texts of a mail, as far as they are short enough to be looked into."""
+    for part in parts:
+        if part.kind in {mail_text.PLAIN, mail_text.HTML} and 0 < part.size <= part.room(mail_text.MAX_TEXT_BYTES):
+            had = folder.sections(uid, {part.header: _MAX_HEADER, part.section: part.room(mail_text.MAX_TEXT_BYTES)})
+            charset = part_charset(email.message_from_bytes(had.get(part.header, b"")))
+            opened.add_text(part.decoded(had.get(part.section, b"")), kind=part.kind, charset=charset)
 
 
 def _body(folder: ImapFolder, uid: int, part: Part, limit: int) -> bytes:
@@ -205,11 +223,11 @@ def _body(folder: ImapFolder, uid: int, part: Part, limit: int) -> bytes:
 def _take_whole(folder: ImapFolder, opened: Opened, found: _Found) -> None:
     """Fetch a mail of which the parts are not known."""
     mime = None
-    if found.size <= MAX_MESSAGE_BYTES:
-        mime = folder.sections(found.uid, {"": MAX_MESSAGE_BYTES + 1}).get("")
+    if found.size <= MAX_CONTAINER_BYTES:
+        mime = folder.sections(found.uid, {"": MAX_CONTAINER_BYTES + 1}).get("")
         if mime is None:
             raise Denied("it is left out")
-    if mime is None or len(mime) > MAX_MESSAGE_BYTES:
+    if mime is None or len(mime) > MAX_CONTAINER_BYTES:
         reason = "The server does not say what the mail consists of, and the mail is too large to be looked into."
         opened.add_unreadable("mail", found.size, reason)
     else:

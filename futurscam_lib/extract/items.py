@@ -86,7 +86,8 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def some(names: list[str], most: int = 5) -> str:
-    """The first of some names, for a sentence."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+def some(names: list[str], most: int = 5, *, total: int = 0) -> str:
+    """The first of some names, for a sentence; `total` is how many there are, where only some are given."""
+    left = max(total, len(names)) - most
+    more = f" and {left:,} more" if left > 0 else ""
     return ", ".join(sorted(names)[:most]) + more

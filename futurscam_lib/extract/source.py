@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
 from futurscam_lib.source_notes import WARNING
@@ -27,12 +27,16 @@ class Probe:
         signed_in: Whether it took the credentials; None: it wants none.
         may_read: Whether it showed its items.
         waiting: How many items lie in the window.
+        remark: What a person should know besides, though nothing is wrong; empty: nothing.
+        warnings: What a person should act on, though the source can be read.
     """
 
     reached: bool = False
     signed_in: bool | None = False
     may_read: bool = False
     waiting: int | None = None
+    remark: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):
@@ -90,9 +94,13 @@ class Sweep(Protocol):
 
     Attributes:
         open: Ids of the items that are open at the source; may miss some.
+        share: Percent of the active items that may plausibly end, or be open again, from one run to the next.
+        causes: What else than their end may be the reason where it is more, for a person; with a command to type.
     """
 
     open: Container[str]
+    share: int
+    causes: str
 
     def fate(self, source_id: str) -> Fate | None:
         """What became of one item that `open` does not hold; None: it is open after all, or that can't be told.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pymongo.errors import WriteError
 
+from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.load import refusals
 from futurscam_lib.load.foreseen import Ahead, Foreseen
+from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Container, Iterator, Mapping
     from datetime import datetime
 
     from futurscam_lib.load.collections import Collections, Documents
@@ -33,8 +35,18 @@ _KNOWN: Final = dict.fromkeys(("job_id", "isActive", "deadlineAt", "_etl.source"
 """Fields of which `Ahead` is made, and the version."""
 
 
+PLAUSIBLE: Final = 10
+"""So many missions of a source may end, or be open again, from one run to the next, however few there are."""
+
+
 def close_past_deadline(
-    collections: Collections, *, run_id: str, now: datetime, dry_run: bool, foreseen: Foreseen | None = None
+    collections: Collections,
+    *,
+    run_id: str,
+    now: datetime,
+    dry_run: bool,
+    foreseen: Foreseen | None = None,
+    open_until_closed: Collection[str] = (),
 ) -> int:
     """Close the open missions whose deadline has passed.
 
@@ -47,30 +59,37 @@ def close_past_deadline(
         now: Which deadlines have passed; aware, UTC.
         dry_run: Whether only to count.
         foreseen: In a dry run, what the steps before would have written.
+        open_until_closed: Sources whose missions stay open until the source closes them, whatever their deadline.
 
     Returns:
         How many were closed; with `dry_run` how many would be.
     """
-    past = _past(now)
+    past = _past(now, open_until_closed)
     if dry_run:
-        would_be = foreseen or Foreseen()
-        return would_be.count(collections.rfps, past, lambda one: one.active and not _is_ahead(one, now))
+        return (foreseen or Foreseen()).count(
+            collections.rfps,
+            past,
+            lambda one: one.active and not _is_ahead(one, now) and one.source not in open_until_closed,
+        )
     closing = _closing(run_id, now, "deadline")
     closed = _update_all(collections.rfps, {**past, "$nor": [_WITHOUT_ETL]}, closing)
     return closed + _update_all(collections.rfps, {**past, **_WITHOUT_ETL}, {"$set": {"isActive": False}})
 
 
-def notes(collections: Collections, *, now: datetime, dry_run: bool) -> list[str]:
+def notes(
+    collections: Collections, *, now: datetime, dry_run: bool, open_until_closed: Collection[str] = ()
+) -> list[str]:
     """What keeps missions from ending by their deadline, a sentence each.
 
     Args:
         collections: Where.
         now: Which deadlines have passed; aware, UTC.
         dry_run: Whether those were left as they are anyway.
+        open_until_closed: As for `close_past_deadline`.
     """
     undated = count_undated(collections)
     said = [undated_note(undated)] if undated else []
-    if not dry_run and (stuck := collections.rfps.count_documents(_past(now))):
+    if not dry_run and (stuck := collections.rfps.count_documents(_past(now, open_until_closed))):
         said.append(
             f"{stuck:,} mission(s) stay active although their deadline has passed: a validator or an index of "
             f"{collections.rfps.name} that is not this software's refuses to have them closed."
@@ -120,7 +139,7 @@ def count_active(collections: Collections, foreseen: Foreseen) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mission:
-    """An open mission of which its source shows nothing among the open ones.
+    """A mission whose source says something else about its end than its document does.
 
     Attributes:
         known: What is known of it.
@@ -129,6 +148,15 @@ class Mission:
 
     known: Ahead
     guard: dict[str, Any]
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """From what `to_document` gave."""
+        return cls(Ahead(**document["known"]), document["guard"])
+
+    def to_document(self) -> dict[str, Any]:
+        """As BSON holds it, for a spool."""
+        return asdict(self)
 
     @property
     def source_id(self) -> str:
@@ -148,22 +176,41 @@ class SourceEnds:
         now: datetime,
         dry_run: bool,
         foreseen: Foreseen | None = None,
+        open_until_closed: Collection[str] = (),
     ) -> None:
-        """Prepare; with `dry_run` nothing is written, and `foreseen` is what the steps before would have written."""
+        """Prepare.
+
+        Args:
+            collections: Where.
+            source: Whose missions.
+            run_id: Who closes and opens.
+            now: Which deadlines have passed; aware, UTC.
+            dry_run: Whether to write nothing.
+            foreseen: In a dry run, what the steps before would have written.
+            open_until_closed: As for `close_past_deadline`.
+        """
         self._foreseen = foreseen or Foreseen()
         self._rfps, self._source = collections.rfps, source
         self._run_id, self._now, self._dry_run = run_id, now, dry_run
+        self._ignores_deadlines = source in open_until_closed
+
+    def count_active(self) -> int:
+        """How many missions of the source are active."""
+        condition = {"_etl.source": self._source, "isActive": True}
+        return self._foreseen.count(self._rfps, condition, lambda one: one.active and one.source == self._source)
 
     def missing(self, there: Container[str]) -> Iterator[Mission]:
         """Open missions of the source that are not `there`, ids of what it shows as open."""
-        for found in filter(_is_ours, self._rfps.find({"_etl.source": self._source, "isActive": True}, _KNOWN)):
-            known = Ahead.of(found)
-            if known.source_id not in there and known.job_id not in self._foreseen:
-                guard = {"_id": found["_id"], "_etl.version": found["_etl"]["version"], "isActive": True}
-                yield Mission(known, guard)
-        for known in self._foreseen.of(self._source, active=True):
-            if known.source_id not in there:
-                yield Mission(known, {})
+        for mission in self._missions(active=True):
+            if mission.source_id not in there:
+                yield mission
+
+    def returned(self, there: Container[str]) -> Iterator[Mission]:
+        """Closed missions of the source that are `there` after all; not where their deadline keeps them closed."""
+        # Not only what was closed here: a version may have said that it was closed, and nothing dated its return.
+        for mission in self._missions(active=False):
+            if mission.source_id in there and (self._ignores_deadlines or _is_ahead(mission.known, self._now)):
+                yield mission
 
     def close(self, mission: Mission, fate: str) -> int:
         """Close one; gives how many that were: none where a newer version was loaded meanwhile."""
@@ -174,33 +221,89 @@ class SourceEnds:
         return _update_all(self._rfps, mission.guard, closing)
 
     def reopen(self, there: Container[str]) -> int:
-        """Open again what is `there` after all, unless its deadline has passed; gives how many that were."""
-        # Not only what was closed here: a version may have said that it was closed, and nothing dated its return.
-        ended = {"_etl.source": self._source, "isActive": False}
-        ahead = [{"deadlineAt": None}, {"deadlineAt": {"$gte": self._now}}]
-        found = filter(_is_ours, self._rfps.find({**ended, "$or": ahead}, _KNOWN))
-        if self._dry_run:
-            return self._foresee_open(map(Ahead.of, found), there)
-        back = [one["_id"] for one in found if one["_etl"]["source_id"] in there]
-        if not back:
-            return 0
+        """Open again what has `returned`; gives how many that were."""
         reopened = {"at": self._now, "run_id": self._run_id}
         opening = {"$set": {"isActive": True, "_etl.reopened": reopened}, "$unset": {"_etl.closed": ""}}
-        return _update_all(self._rfps, {"_id": {"$in": back}, **ended}, opening)
+        opened = 0
+        for missions in chunked(self.returned(there), size=lambda _: 1):
+            if self._dry_run:
+                for mission in missions:
+                    self._foreseen.put(replace(mission.known, active=True))
+                opened += len(missions)
+            else:
+                chosen = {"_id": {"$in": [mission.guard["_id"] for mission in missions]}, "isActive": False}
+                opened += _update_all(self._rfps, chosen, opening)
+        return opened
 
-    def _foresee_open(self, found: Iterable[Ahead], there: Container[str]) -> int:
-        ended = [
-            *(one for one in found if one.job_id not in self._foreseen),
-            *(one for one in self._foreseen.of(self._source, active=False) if _is_ahead(one, self._now)),
-        ]
-        back = [one for one in ended if one.source_id in there]
-        for one in back:
-            self._foreseen.put(replace(one, active=True))
-        return len(back)
+    def _missions(self, *, active: bool) -> Iterator[Mission]:
+        condition = {"_etl.source": self._source, "isActive": active}
+        for found in filter(_is_ours, self._rfps.find(condition, _KNOWN)):
+            known = Ahead.of(found)
+            if known.job_id not in self._foreseen:
+                guard = {"_id": found["_id"], "_etl.version": found["_etl"]["version"], "isActive": active}
+                yield Mission(known, guard)
+        for known in self._foreseen.of(self._source, active=active):
+            yield Mission(known, {})
 
 
-def _past(now: datetime) -> dict[str, Any]:
-    return {"isActive": True, "deadlineAt": {"$lt": now, "$type": "date"}}
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """How many missions of a source may end, or be open again, at once before an operator has to confirm it.
+
+    Attributes:
+        source: The source.
+        active: Its missions that are active now.
+        share: Percent of these that are plausible; `PLAUSIBLE` missions always are.
+        causes: What else may be the reason where there are more; for a person.
+    """
+
+    source: str
+    active: int
+    share: int
+    causes: str
+
+    @property
+    def most(self) -> int:
+        """So many are plausible."""
+        return max(PLAUSIBLE, self.active * self.share // 100)
+
+    def check_closing(self, ended: int, *, missing: int) -> None:
+        """Refuse to close too many.
+
+        Args:
+            ended: How many have ended, as far as is known by now.
+            missing: How many its source does not list as open.
+
+        Raises:
+            OperatorMustAct: They are too many.
+        """
+        if ended > self.most:
+            what = f"{missing:,} of its {self.active:,} active missions are not listed as open any more"
+            self._refuse(f"{what}, and at least {ended:,} of them count as ended there", "close")
+
+    def check_reopening(self, returned: int) -> None:
+        """Refuse to reopen too many.
+
+        Raises:
+            OperatorMustAct: They are too many.
+        """
+        if returned > self.most:
+            what = f"{returned:,} missions that are closed here are listed as open, and {self.active:,} are active"
+            self._refuse(what, "reopen")
+
+    def _refuse(self, what: str, verb: str) -> None:
+        raise OperatorMustAct(
+            f"{self.source}: this run would {verb} more missions than is plausible: {what}. "
+            f"One run {verb}s {self.most:,} at most unless you allow more ({self.share} %, at least {PLAUSIBLE}).\n"
+            "No mission was closed or reopened. What was read is loaded; .last_execution stays where it is: the next "
+            f"run reads the same window again.\n{self.causes}\n"
+            "If the missions have really changed, allow it for one run: futurscam run --yes"
+        )
+
+
+def _past(now: datetime, open_until_closed: Collection[str]) -> dict[str, Any]:
+    past: dict[str, Any] = {"isActive": True, "deadlineAt": {"$lt": now, "$type": "date"}}
+    return {**past, "_etl.source": {"$nin": list(open_until_closed)}} if open_until_closed else past
 
 
 def _is_ours(found: Mapping[str, Any]) -> bool:

@@ -71,7 +71,7 @@ def ended(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
     for reason, number in _items(told["reject_reasons"]):
         _log.info("rejects", reason=reason, number=number)
     for what, number in _items(told["oddities"]):
-        _log.debug("unknown word", what=what, number=number)
+        _log.debug("unknown value", what=what, number=number)
     for name, failure in told["failures"].items():
         _log.error("source failed", name=name, kind=failure["error"], error=failure["message"], printed=True)
     if told["error"] and not told["failures"]:

@@ -15,7 +15,7 @@ from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
 from futurscam_lib.files import sweep
-from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
+from futurscam_lib.naming import CONFIRMED, SUPERVISED, new_run_id, started_by
 from futurscam_lib.run import engine, facts, narrate
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.source_settings import KNOWN_SOURCES
@@ -55,6 +55,7 @@ class Request:
         dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
         rerun_of: The run whose window is read again; empty: none.
         replay: Make documents again from landed payloads, and ask no source; None: ask the sources.
+        confirmed: Close and reopen missions however many they are.
     """
 
     since: datetime | None = None
@@ -64,6 +65,7 @@ class Request:
     dry_run: bool = False
     rerun_of: str = ""
     replay: Replay | None = None
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class _Supervised:
             told["rerun_of"] = self._request.rerun_of
         if self._request.replay:
             told["replay"] = str(self._request.replay)
+        if self._request.confirmed:
+            told["confirmed"] = True
         self._append("start", **told)
         narrate.started(told, run_id=self._run_id, notebook=self._output)
         spent = clock.now() - self._started
@@ -180,7 +184,7 @@ class _Supervised:
                 redact=self._redact,
                 budget=self._settings.run_budget - spent,
                 cwd=self._settings.home,
-                kernel_env={**kernel_env, settings.HOME: str(self._settings.home), SUPERVISED: self._run_id},
+                kernel_env={**kernel_env, **self._own_env()},
                 saved=self._saved.append,
                 progress=progress,
             )
@@ -199,6 +203,10 @@ class _Supervised:
         _log.info("watermark moved" if standing != before else "watermark stays", at=clock.to_text(standing))
         narrate.ended(ending, run_id=self._run_id, notebook=self._output)
         return result
+
+    def _own_env(self) -> dict[str, str]:
+        confirmed = {CONFIRMED: self._run_id} if self._request.confirmed else {}
+        return {settings.HOME: str(self._settings.home), SUPERVISED: self._run_id, **confirmed}
 
     def _commit(self, standing: datetime) -> None:
         try:

@@ -87,8 +87,8 @@ class WatchedRun:
         if not self._request.dry_run:
             _guarded(healthcheck.ended, configured, ending)
             counts = result is not None and result.sources and configured.alert_urls
-            rejects = _guarded(alerts.open_rejects, configured) if counts else None
-            _guarded(alerts.tell, configured, ending, open_rejects=rejects)
+            rejects = _guarded(alerts.open_rejects, configured, now=ending.at) if counts else None
+            _guarded(alerts.tell, configured, ending, rejects=rejects)
         if self._run_id:
             kept = {"age": configured.log_age, "megabytes": configured.log_megabytes, "keep": self.log}
             _guarded(logs.rotate, configured.logs, now=ending.at, **kept)

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.extract.attachments import Mail, Opened, Tally, is_json, part_name, readable
+from futurscam_lib.extract.attachments import Mail, Opened, Tally, part_name, readable
+from futurscam_lib.extract.containers import Form
+from futurscam_lib.extract.subjects import SubjectRule
 from futurscam_lib.records import MAX_RECORD_BYTES, RawRecord
 
+RULE: Final = SubjectRule(["[JOB EXPORT]"], ["[EXT]"])
 T0: Final = datetime(2026, 11, 20, 10, 0, 5, tzinfo=UTC)
 
 
@@ -48,33 +51,11 @@ def json_part(name: str, body: bytes = b"{}", encoding: str = "7bit") -> bytes:
 GOOD: Final = json_part("name=good.json")
 
 
-@pytest.mark.parametrize(
-    ("name", "content_type", "expected"),
-    [
-        ("a.json", "application/octet-stream", True),
-        (" A.JSON ", "", True),
-        ("a.jsonl", "", True),
-        ("", "application/json", True),
-        ("x.bin", "Application/JSON; charset=utf-8", True),
-        ("", "text/json", True),
-        ("", "application/x-ndjson", True),
-        ("a.json.exe", "application/octet-stream", False),
-        ("json", "text/plain", False),
-        ("a.pdf", "application/pdf", False),
-        ("", "application/json-patch+json", False),
-        ("", "", False),
-    ],
-)
-def test_json_says_so_by_its_name_or_its_type(name: str, content_type: str, *, expected: bool) -> None:
-    """In any case of letters; mail programs get one of the two wrong."""
-    assert is_json(name, content_type) is expected
-
-
 def test_a_post_becomes_a_record() -> None:
     """Untouched; its origin says when the mail came, the name, and the mail."""
     mail = opened()
 
-    mail.add_json("job.json", b' {"a": 1}\n')
+    mail.add("job.json", Form.JSON, b' {"a": 1}\n')
 
     assert mail.records == [
         RawRecord.of(
@@ -92,8 +73,8 @@ def test_a_list_and_lines_are_many() -> None:
     """Their elements are told apart by their number, as in a folder."""
     mail = opened()
 
-    mail.add_json("list.json", b'[{"a": 1},\n{"a": 2}]')
-    mail.add_json("LINES.JSONL ", b'{"a": 3}\n\n{"a": 4}\n')
+    mail.add("list.json", Form.JSON, b'[{"a": 1},\n{"a": 2}]')
+    mail.add("LINES.JSONL ", Form.JSON, b'{"a": 3}\n\n{"a": 4}\n')
 
     assert files(mail) == [
         ("list.json (AAMk=)[1]", b'{"a": 1}'),
@@ -108,7 +89,7 @@ def test_one_name_twice_is_two_origins() -> None:
     mail = opened()
     long = "x" * 200
     for name in ("a.json", "a.json", "a.json #2", "a.json (AAMk=) #2", f"{long}1.json", f"{long}2.json", "", "\n"):
-        mail.add_json(name, b"{}")
+        mail.add(name, Form.JSON, b"{}")
     for _ in range(2):
         mail.add_too_large("b.json", 9)
 
@@ -122,7 +103,7 @@ def test_a_name_is_only_shown(name: str) -> None:
     """It leads nowhere, so it may say what it likes."""
     mail = opened()
 
-    mail.add_json(name, b"{}")
+    mail.add(name, Form.JSON, b"{}")
 
     assert files(mail) == [(f"{name} (AAMk=)", b"{}")]
 
@@ -148,7 +129,7 @@ def test_a_name_is_made_readable(name: str, shown: str) -> None:
 def test_any_name_can_be_kept(name: str, mail_id: str) -> None:
     """MongoDB takes UTF-8 alone, and a log line is one line."""
     mail = opened(mail_id)
-    mail.add_json(name, b"[{}, 1")
+    mail.add(name, Form.JSON, b"[{}, 1")
     mail.add_unreadable(name, 1, "It is a link.")
     mail.add_other(name)
 
@@ -160,8 +141,8 @@ def test_what_is_too_large_is_a_reject() -> None:
     """With its size; the limit itself is read."""
     mail = opened()
 
-    mail.add_json("fits.json", b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"')
-    mail.add_json("large.json", b'"' + b"x" * (MAX_RECORD_BYTES - 1) + b'"')
+    mail.add("fits.json", Form.JSON, b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"')
+    mail.add("large.json", Form.JSON, b'"' + b"x" * (MAX_RECORD_BYTES - 1) + b'"')
     mail.add_too_large("huge.json", 10**9)
 
     assert [(record.size, len(record.payload)) for record in mail.records] == [
@@ -407,7 +388,7 @@ def test_whatever_a_mail_holds_something_is_noted(body: bytes) -> None:
 
 def notes_of(*mails: Opened) -> list[str]:
     """What is said about them."""
-    tally = Tally()
+    tally = Tally(RULE)
     for mail in mails:
         tally.add(mail)
     return list(tally.notes())
@@ -416,7 +397,7 @@ def notes_of(*mails: Opened) -> list[str]:
 def with_others(*names: str) -> Opened:
     """A mail with one post and these."""
     mail = opened()
-    mail.add_json("a.json", b"{}")
+    mail.add("a.json", Form.JSON, b"{}")
     for name in names:
         mail.add_other(name)
     return mail
@@ -431,37 +412,123 @@ def test_mails_and_their_other_attachments_are_counted() -> None:
     """The most frequent ones by name."""
     assert notes_of(with_others("logo.png", "cv.pdf"), with_others("logo.png"), with_others()) == [
         "3 mail(s) read.",
-        "3 attachment(s) that are no JSON were not fetched: logo.png (2), cv.pdf (1).",
+        "3 attachment(s) that can hold no post were not read: logo.png (2), cv.pdf (1).",
     ]
 
 
 def test_names_are_only_so_many() -> None:
     """Five are shown, and a mailbox of a million names takes the memory of a thousand."""
-    tally = Tally()
+    tally = Tally(RULE)
     for mail in range(30):
         tally.add(with_others(*(f"{mail}-{number}.png" for number in range(100)), "logo.png"))
     many = list(tally.notes())[1]
 
-    assert many.startswith("3,030 attachment(s) that are no JSON were not fetched: others (")
+    assert many.startswith("3,030 attachment(s) that can hold no post were not read: others (")
     assert many.count("(") == 6
     assert len(tally._others) <= 1001
 
 
-def test_mails_without_json_are_named() -> None:
-    """By subject and time, so that somebody can look; five of them, and readable."""
-    mails = [opened(subject=f"[JOB EXPORT] {number}\r\n") for number in range(7)]
+def test_a_mail_without_a_post_is_a_reject() -> None:
+    """It names the mail, what was in it and what to do; read again it is the same record."""
+    mails = [opened(subject="[JOB EXPORT] JP1\r\n") for _ in range(2)]
+    for mail in mails:
+        mail.add_other("cv.pdf", "Application/PDF; name=cv.pdf")
+        mail.add_other("untyped")
+        mail.add_text(b"Please find attached.", kind="text/plain", charset="utf-8")
+        mail.finish()
 
-    assert notes_of(*mails, with_others()) == [
-        "8 mail(s) read.",
-        "7 mail(s) without a JSON attachment: "
-        + ", ".join(f"'[JOB EXPORT] {number}\ufffd\ufffd' of 2026-11-20 10:00:05" for number in range(5))
-        + " and 2 more.",
-    ]
+    (record,) = mails[0].records
+    assert record.origin == "2026-11-20 10:00:05 mail: [JOB EXPORT] JP1\ufffd\ufffd (AAMk=)"
+    assert record.instant == T0
+    assert record.flaw
+    assert record.flaw.code == "no-post"
+    assert "It holds cv.pdf (application/pdf), untyped." in record.flaw.reason
+    assert "ask the sender" in record.flaw.reason
+    assert mails[0].records == mails[1].records
 
 
-def test_a_reject_is_no_mail_without_json() -> None:
-    """It is told as a reject."""
+def test_two_mails_without_a_post_are_two_rejects() -> None:
+    """Though they say the same, in the same second."""
+    mails = [opened(f"{number}") for number in range(2)]
+    for mail in mails:
+        mail.finish()
+
+    assert len({(record.raw_id, record.origin) for mail in mails for record in mail.records}) == 2
+    assert all("Nothing is attached to it" in str(record.flaw) for mail in mails for record in mail.records)
+
+
+@pytest.mark.parametrize("content", [b"[]", b" \n"])
+def test_a_list_without_posts_is_no_post(content: bytes) -> None:
+    """A file that was cut off or exported from nothing."""
+    mail = opened()
+    mail.add("a.jsonl" if content == b" \n" else "a.json", Form.JSON, content)
+    mail.finish()
+
+    assert flaws(mail) == ["no-post"]
+
+
+def test_the_text_of_a_mail_may_be_the_post() -> None:
+    """Once, though it stands there in two forms; the text of a mail with an attached post is not looked into."""
+    for attached in (False, True):
+        mail = opened()
+        if attached:
+            mail.add("a.json", Form.JSON, b"{}")
+        mail.add_text(b'Hello\n{"id":\n  "a"}\n', kind="text/plain", charset="utf-8")
+        mail.add_text(b'<p>Hello</p><p>{"id": "a"}</p>', kind="text/html", charset="utf-8")
+        mail.finish()
+
+        assert files(mail) == (
+            [("a.json (AAMk=)", b"{}")] if attached else [("text of the mail (AAMk=)", b'{"id":\n  "a"}')]
+        )
+
+
+def test_the_text_is_looked_into_beside_what_cannot_be_read() -> None:
+    """A broken attachment hides no post."""
+    mail = opened()
+    mail.add_unreadable("a.zip", 9, "It is broken.")
+    mail.add_text(b'{"id": "a"}', kind="text/plain", charset="utf-8")
+    mail.finish()
+
+    assert [record.payload for record in mail.records] == [b"", b'{"id": "a"}']
+
+
+def test_the_text_of_an_attached_mail_may_be_the_post() -> None:
+    """Forwarded as an attachment."""
+    inner = EmailMessage()
+    inner.set_content('{"id": "é"}\n', cte="base64")
+    outer = EmailMessage()
+    outer.set_content("As below.")
+    outer.add_attachment(inner)
+    mail = opened()
+
+    mail.add_message("FW", outer.as_bytes())
+    mail.finish()
+
+    assert files(mail) == [("text of the mail (AAMk=)", '{"id": "é"}'.encode())]
+
+
+def test_mails_without_a_post_are_counted() -> None:
+    """The note gives no subject."""
+    mails = [opened() for _ in range(7)]
+    for mail in mails:
+        mail.finish()
+
+    assert notes_of(*mails, with_others()) == ["8 mail(s) read.", "7 mail(s) hold no post; each is a reject (no-post)."]
+
+
+def test_near_misses_are_counted() -> None:
+    """And not read."""
+    tally = Tally(RULE)
+
+    assert [tally.selects(text) for text in ("RE: [JOB EXPORT] 1", "New [JOB EXPORT]", "Lunch")] == [True, False, False]
+    (note,) = tally.notes()
+    assert note.startswith("1 mail(s) were not read: ")
+
+
+def test_a_reject_is_no_mail_without_a_post() -> None:
+    """It may have held one."""
     mail = opened()
     mail.add_too_large("a.json", 10**9)
+    mail.finish()
 
     assert notes_of(mail) == ["1 mail(s) read."]

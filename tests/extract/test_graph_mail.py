@@ -14,6 +14,7 @@ from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct, Retr
 from futurscam_lib.extract.graph_mail import GraphMailSource
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.records import MAX_RECORD_BYTES, Window
+from tests.extract import made_mails as made
 from tests.extract.conftest import T0
 from tests.servers import told
 from tests.servers.graph import File, GraphServer, Item, Reference
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 SUBJECT = "[JOB EXPORT] JP000001"
 ALL = Window(T0 - timedelta(days=1))
+SUBJECTS = ["RE: [JOB EXPORT] 1", "[EXTERNAL] [JOB  EXPORT] 1", "TR : Fwd: [EXT]: [JOB\xa0EXPORT] 1", "[job export]"]
 
 
 def post(name: str = "a") -> bytes:
@@ -115,13 +117,54 @@ def test_the_window_is_exact(
 
 
 def test_only_mails_with_the_subject_are_read(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """The prefix is a setting; one with a quote in it breaks nothing."""
+    """Its beginning is a setting, also under the older name, and may be one of several."""
     graph.deliver(SUBJECT, received=T0, attachments=[attachment("a")])
     graph.deliver("Re: lunch", received=T0, attachments=[attachment("b")])
     graph.deliver("L'export 1", received=T0, attachments=[attachment("c")])
 
     assert ids(read(source())) == ["a"]
     assert ids(read(source(FUTURSCAM_MAIL_SUBJECT="L'export"))) == ["c"]
+    assert ids(read(source(FUTURSCAM_MAIL_SUBJECTS="L'export, [job export]"))) == ["a", "c"]
+    assert ids(read(source(FUTURSCAM_MAIL_SUBJECTS="lunch", FUTURSCAM_MAIL_SUBJECT="L'export"))) == ["b"]
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_what_stands_before_the_subject_is_ignored(
+    graph: GraphServer, source: Callable[..., GraphMailSource], subject: str
+) -> None:
+    """Replies, forwards, mails from outside, odd white space: each is read, and `check` counts it."""
+    graph.deliver(subject, received=T0, attachments=[attachment()])
+    found = Probe()
+    source().probe(ALL, found)
+
+    assert ids(read(source())) == ["a"]
+    assert found.waiting == 1
+
+
+def test_near_misses_are_counted_and_not_fetched(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """A note says how many, and gives no subject."""
+    graph.deliver("Your [JOB EXPORT] JP1", received=T0, attachments=[attachment()])
+    graph.deliver("Lunch", received=T0, attachments=[attachment()])
+    reading = source()
+
+    assert read(reading) == []
+    (note,) = reading.notes
+    assert note.startswith("1 mail(s) were not read: ")
+    assert "Your" not in note
+    assert not [path for path in paths(graph) if "attachments" in path]
+
+
+def test_a_busy_mailbox_is_only_listed(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Of thousands of other mails nothing but pages of subjects is asked for, a thousand in each."""
+    for number in range(2500):
+        graph.deliver(f"Newsletter {number}", received=T0 + number * SECOND)
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+
+    assert ids(read(source())) == ["a"]
+    lists = [request for request in graph.requests if request.path.endswith("/messages")]
+    assert len(lists) == 2 * 3
+    assert all(request.first("$select") == "id,subject,receivedDateTime" for request in lists)
+    assert len(paths(graph)) == len(lists) + 2
 
 
 def test_all_pages_are_followed_as_they_are_given(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
@@ -199,17 +242,23 @@ def test_a_folder_that_is_not_there(graph: GraphServer, source: Callable[..., Gr
     assert graph.requests
 
 
-def test_only_json_is_fetched(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """The rest is counted and named; also a mail without any attachment is."""
+def test_only_what_may_hold_a_post_is_fetched(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """The rest is counted and named; a mail without any post is a reject."""
     others = [File("cv.pdf", b"%PDF", "application/pdf"), File("logo.png", b"x", "image/png", inline=True)]
     graph.deliver(SUBJECT, received=T0, attachments=[*others, attachment()])
     graph.deliver("[JOB EXPORT] empty", received=T0)
     reading = source()
 
-    assert ids(read(reading)) == ["a"]
-    notes = " ".join(reading.notes)
-    assert "2 attachment(s) that are no JSON were not fetched: cv.pdf (1), logo.png (1)" in notes
-    assert "'[JOB EXPORT] empty' of 2026-11-20 10:00:00" in notes
+    good, rejected = read(reading)
+
+    assert good.payload == post()
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == "no-post"
+    assert reading.notes == [
+        "2 mail(s) read.",
+        "2 attachment(s) that can hold no post were not read: cv.pdf (1), logo.png (1).",
+        "1 mail(s) hold no post; each is a reject (no-post).",
+    ]
     assert len([path for path in paths(graph) if path.endswith("$value")]) == 1
 
 
@@ -221,6 +270,9 @@ def test_only_json_is_fetched(graph: GraphServer, source: Callable[..., GraphMai
         File("inline.json", post(), inline=True),
         Item("FW: JP000001", forwarded(("jobpost.json", post()))),
         Item("FW: FW", forwarded(("inner.eml", b"no mail"), ("jobpost.json", post()))),
+        *(File(name, content, "application/octet-stream") for name, content in made.containers(post()).items()),
+        File("", post(), "application/vnd.platform.post+json"),
+        File("jobpost.json.txt", post(), "text/plain"),
     ],
 )
 def test_what_counts_as_json(graph: GraphServer, source: Callable[..., GraphMailSource], found: Any) -> None:
@@ -228,6 +280,64 @@ def test_what_counts_as_json(graph: GraphServer, source: Callable[..., GraphMail
     graph.deliver(SUBJECT, received=T0, attachments=[found])
 
     assert ids(read(source())) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("text", '{"id": "a"}'), ("html", '<html><body><div class="PlainText">{<br>&quot;id&quot;: &quot;a&quot;}</div>')],
+)
+def test_the_text_of_a_mail_may_be_the_post(
+    graph: GraphServer, source: Callable[..., GraphMailSource], kind: Any, text: str
+) -> None:
+    """It is fetched where nothing attached is a post, and not otherwise."""
+    graph.deliver(SUBJECT, received=T0, body=(kind, text), attachments=[File("logo.png", b"x", "image/png")])
+    graph.deliver(SUBJECT, received=T0, body=(kind, text), attachments=[attachment("b")])
+
+    assert ids(read(source())) == ["a", "b"]
+    assert sum(request.first("$select") == "body" for request in graph.requests) == 1
+
+
+@pytest.mark.parametrize("which", made.REFUSED)
+def test_what_cannot_be_opened_is_a_reject(
+    graph: GraphServer, source: Callable[..., GraphMailSource], which: str
+) -> None:
+    """Broken or encrypted; the mail behind it is read."""
+    name, content, code = made.REFUSED[which]
+    graph.deliver(SUBJECT, received=T0, attachments=[File(name, content, "application/octet-stream")])
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+
+    rejected, good = read(source())
+
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == code
+    assert good.payload == post()
+
+
+def test_a_mail_without_a_post_is_the_same_reject_each_time(
+    graph: GraphServer, source: Callable[..., GraphMailSource]
+) -> None:
+    """An overlap reads it again: it is known, also when it was moved."""
+    mail = graph.deliver(SUBJECT, received=T0, attachments=[File("cv.pdf", b"%PDF", "application/pdf")])
+    before = read(source())
+    graph.move(mail, "archive")
+
+    assert read(source()) == before
+    assert before[0].origin == f"2026-11-20 10:00:00 mail: {SUBJECT} ({mail})"
+    assert before[0].flaw
+    assert "cv.pdf (application/pdf)" in before[0].flaw.reason
+
+
+def test_a_text_that_is_refused_is_a_reject(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """It stops no other mail."""
+    mail = graph.deliver(SUBJECT, received=T0)
+    graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
+    graph.fail(mail, skip=1, status=400, body=b'{"error": {"code": "ErrorCorruptData", "message": "Broken."}}')
+
+    rejected, good = read(source())
+
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == "unreadable"
+    assert good.payload == post()
 
 
 def test_names_are_never_paths(graph: GraphServer, source: Callable[..., GraphMailSource], tmp_path: Any) -> None:
@@ -257,7 +367,7 @@ def test_the_same_name_twice_in_a_mail(graph: GraphServer, source: Callable[...,
 def test_an_attachment_of_20_mb(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
     """A JSON one is a record that says it is too large, any other is not fetched; neither hides a third."""
     large = b" " * (20 << 20)
-    attachments = [File("large.json", large), File("large.zip", large, "application/zip"), attachment()]
+    attachments = [File("large.json", large), File("large.pdf", large, "application/pdf"), attachment()]
     graph.deliver(SUBJECT, received=T0, attachments=attachments)
 
     flawed, good = read(source())

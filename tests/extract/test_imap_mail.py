@@ -26,6 +26,7 @@ from futurscam_lib.extract import imap_mail
 from futurscam_lib.extract.imap_mail import ImapMailSource
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.records import MAX_RECORD_BYTES, Window
+from tests.extract import made_mails as made
 from tests.extract.conftest import T0
 from tests.servers import dovecot
 from tests.servers.dovecot import HOST, PASSWORD, Dovecot
@@ -227,7 +228,9 @@ def test_nothing_is_marked_as_read(mailbox: Mailbox) -> None:
         ("=?utf-8?Q?=5BJOB?=\r\n =?utf-8?Q?_EXPORT=5D?= JP1", True),
         ("=?no-such?Q?=5BJOB_EXPORT=5D=E9?=", True),
         ("[JOB EXPORT] \xe9t\xe9 =?utf-8?Q?=E2=82=AC?=", True),
-        ("Re: [JOB EXPORT] JP1", False),
+        ("Re: [JOB EXPORT] JP1", True),
+        ("[EXTERNAL] =?utf-8?Q?FW=3A_=5BJOB=C2=A0EXPORT=5D?= JP1", True),
+        ("[INTERNAL] [JOB EXPORT] JP1", False),
         ("[JOB EXPORTS]", False),
         ("=?utf-8?B?W0pPQ!!?=", False),
         ("", False),
@@ -319,17 +322,97 @@ def test_what_says_that_it_is_json_and_is_not_is_a_record(mailbox: Mailbox) -> N
 
 
 def test_other_attachments_are_named(mailbox: Mailbox) -> None:
-    """And so is a mail that has no post."""
+    """And a mail that has no post is a reject, the same one each time."""
     mailbox.deliver(attached(b"%PDF", "cv.pdf"), attached(post()))
-    mailbox.deliver(subject=f"{SUBJECT} empty")
+    mailbox.deliver(attached(b"%PDF", "cv.pdf", kind="application/pdf"), more="Message-ID: <two@example.com>\r\n")
     source = mailbox.source()
 
-    assert ids(list(source.read(ALL))) == ["a"]
+    good, rejected = source.read(ALL)
+
+    assert good.payload == post()
+    assert rejected.origin == f"2026-11-20 10:00:00 mail: {SUBJECT} (two@example.com)"
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == "no-post"
+    assert "It holds cv.pdf (application/pdf)." in rejected.flaw.reason
     assert source.notes == [
         "2 mail(s) read.",
-        "1 attachment(s) that are no JSON were not fetched: cv.pdf (1).",
-        "1 mail(s) without a JSON attachment: '[JOB EXPORT] JP000001 empty' of 2026-11-20 10:00:00.",
+        "2 attachment(s) that can hold no post were not read: cv.pdf (2).",
+        "1 mail(s) hold no post; each is a reject (no-post).",
     ]
+    assert mailbox.read()[1] == rejected
+
+
+@pytest.mark.parametrize("name", sorted(made.containers(b"")))
+def test_containers_are_opened(mailbox: Mailbox, name: str) -> None:
+    """Under the same names as through Graph."""
+    mailbox.deliver(attached(made.containers(post())[name], name))
+
+    (found,) = mailbox.read()
+
+    assert found.payload == post()
+    assert names([found])[0].startswith(name)
+
+
+def test_a_mail_that_is_nothing_but_a_signed_message(mailbox: Mailbox) -> None:
+    """As programs sign a mail: its whole body is the message."""
+    head = (
+        f"Subject: {SUBJECT}\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n"
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+    )
+    content = base64.encodebytes(made.signed(made.mime(("jobpost.json", post())))).replace(b"\n", b"\r\n")
+    mailbox.server.deliver(mailbox.user, head.encode() + content, T0)
+
+    assert names(mailbox.read()) == ["smime.p7m/jobpost.json"]
+
+
+@pytest.mark.parametrize("which", made.REFUSED)
+def test_what_cannot_be_opened_is_a_reject(mailbox: Mailbox, which: str) -> None:
+    """Broken or encrypted; the mail behind it is read."""
+    name, content, code = made.REFUSED[which]
+    mailbox.deliver(attached(content, name))
+    mailbox.deliver(attached(post()))
+
+    rejected, good = mailbox.read()
+
+    assert rejected.flaw is not None
+    assert rejected.flaw.code == code
+    assert good.payload == post()
+
+
+TEXTS: Final = {
+    "plain": b'Content-Type: text/plain; charset=iso-8859-1\r\n\r\nHello,\r\n{"id": "\xe9"}\r\n',
+    "html": b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + base64.b64encode('<p>Hello,</p><p>{"id": "é"}</p>'.encode()),
+    "both": b"Content-Type: multipart/alternative; boundary=x\r\n\r\n"
+    b'--x\r\nContent-Type: text/plain\r\n\r\n{"id": "\xc3\xa9"}\r\n'
+    b"--x\r\nContent-Type: text/html\r\n\r\n<p>{&quot;id&quot;: &quot;&eacute;&quot;}</p>\r\n--x--\r\n",
+    "attached mail": b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b'Content-Transfer-Encoding: quoted-printable\r\n\r\n{"id":=20"=C3=A9"}\r\n',
+}
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_the_text_of_a_mail_may_be_the_post(mailbox: Mailbox, form: str) -> None:
+    """In its encoding, as text or HTML; one that is there in both is one post."""
+    head = f"Subject: {SUBJECT}\r\nMIME-Version: 1.0\r\n".encode()
+    mailbox.server.deliver(mailbox.user, head + TEXTS[form], T0)
+
+    assert ids(mailbox.read()) == ["é"]
+
+
+def test_near_misses_are_counted_and_check_counts_as_a_run_does(mailbox: Mailbox, between: Between) -> None:
+    """Of other mails nothing but the header is asked for."""
+    for subject in ("Your [JOB EXPORT] JP1", "Lunch", "TR : [EXT] [JOB\xa0EXPORT] JP1"):
+        mailbox.deliver(attached(post()), subject=subject)
+    source, found = mailbox.source(between.port), Probe()
+
+    assert ids(list(source.read(ALL))) == ["a"]
+    assert between.count("BODYSTRUCTURE") == 1
+    assert source.notes[0] == "1 mail(s) read."
+    assert source.notes[1].startswith("1 mail(s) were not read: ")
+    source.probe(ALL, found)
+    assert found.waiting == 1
 
 
 def test_a_mail_that_is_nothing_but_an_attachment(mailbox: Mailbox) -> None:
@@ -582,7 +665,7 @@ def test_a_mail_that_is_too_large_to_be_fetched_whole_is_a_reject(
     mailbox: Mailbox, between: Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may hold a post: that is said, with its size."""
-    monkeypatch.setattr(imap_mail, "MAX_MESSAGE_BYTES", 400)
+    monkeypatch.setattr(imap_mail, "MAX_CONTAINER_BYTES", 400)
     mailbox.deliver(attached(post("x" * 1000)))
     between.answer("BODYSTRUCTURE", "TAG NO Too odd\r\n", times=2)
     between.rewrite = lambda piece: piece

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
-from futurscam_lib import spool, transform
+from futurscam_lib import clock, spool, transform
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.load import landing
 from futurscam_lib.load.entry import Outcome
@@ -143,6 +144,40 @@ def test_an_identical_broken_item_is_tried_again_in_each_place(world: World) -> 
     assert sorted((one["origin"], one["attempts"]) for one in world.collections.rejects.find()) == [
         (f"jobpost_{number}.json", 2) for number in range(3)
     ]
+
+
+def test_a_reject_whose_time_has_come_is_tried_again(world: World) -> None:
+    """Its stamp lay ahead: time alone mends it, though its source shows it no more; others wait."""
+    early, late, other = (record(post(job), origin=f"{job}.json") for job in JOBS)
+    load(world, early, late, other)
+    world.collections.rfps.delete_many({})
+    for one, job, code, stamp in (
+        (early, JOBS[0], "in-future", T0 + timedelta(days=1)),
+        (late, JOBS[1], "in-future", T0 + timedelta(days=1, seconds=1)),
+        (other, JOBS[2], "missing", T0),
+    ):
+        world.collections.rejects.insert_one(
+            {
+                "_id": f"folder#{job}",
+                "source": "folder",
+                "origin": one.origin,
+                "cursor": T0,
+                "raw_id": one.raw_id,
+                "job_id": job,
+                "code": code,
+                "state": "open",
+                "instant": clock.to_sortable(stamp),
+            }
+        )
+
+    run = world.open(Shelf())
+    extracted = run.extract()
+    assert (extracted.sources["folder"].found, extracted.sources["folder"].picked_up) == (0, 1)
+    run.transform()
+    run.load()
+    assert run.reconcile().counts["folder"].inserted == 1
+    assert [found["job_id"] for found in world.collections.rfps.find()] == [JOBS[0]]
+    assert load(world).extracted == 1
 
 
 def test_the_same_bytes_in_a_later_run_are_known(world: World) -> None:

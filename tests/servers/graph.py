@@ -10,7 +10,7 @@ import ssl
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import trustme
 
@@ -82,14 +82,20 @@ class GraphServer(Login):
         attachments: Sequence[Attachment] = (),
         folder: str = "inbox",
         visible_from: datetime | None = None,
+        body: tuple[Literal["text", "html"], str] = ("html", shapes.BODY),
     ) -> str:
-        """Put a mail into a folder (well-known name or id); gives its immutable id.
+        """Put a mail into a folder (well-known name or id); gives its immutable id. `body` is its type and its text.
 
         With `visible_from` it is not shown before that instant, though it says that it was received earlier.
         """
         with self.lock:
             return self._box.deliver(
-                subject, received=received, attachments=tuple(attachments), folder=folder, visible_from=visible_from
+                subject,
+                received=received,
+                attachments=tuple(attachments),
+                folder=folder,
+                visible_from=visible_from,
+                body=body,
             )
 
     def remove(self, mail: str) -> None:

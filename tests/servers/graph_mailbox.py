@@ -64,7 +64,7 @@ class Folder:
 
 @dataclass(slots=True)
 class Mail:
-    """A mail; the service does not show it before `visible_from`."""
+    """A mail; the service does not show it before `visible_from`. `body` is its type, text or html, and its text."""
 
     number: int
     subject: str
@@ -72,6 +72,7 @@ class Mail:
     attachments: tuple[Attachment, ...]
     folder: str
     visible_from: datetime | None
+    body: tuple[str, str]
     moves: int = 0
 
     def shows(self, now: datetime) -> bool:
@@ -146,12 +147,13 @@ class Mailbox:
         attachments: tuple[Attachment, ...],
         folder: str,
         visible_from: datetime | None,
+        body: tuple[str, str],
     ) -> str:
         """Put a mail there."""
         number, self._delivered = self._delivered, self._delivered + 1
         # The service knows nothing finer than a second.
         at = received.replace(microsecond=0)
-        mail = Mail(number, subject, at, attachments, self._known(folder), visible_from)
+        mail = Mail(number, subject, at, attachments, self._known(folder), visible_from, body)
         self._mails[number] = self._by_id[mail.immutable_id] = self._by_id[mail.mutable_id] = mail
         return mail.immutable_id
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.servers.graph_mailbox import Attachment, Folder, Mail
 
-_BODY: Final = "<html><body><p>Attached is a new job post.</p></body></html>"
+BODY: Final = "<html><body><p>Attached is a new job post.</p></body></html>"
 _SENDER: Final = {"emailAddress": {"name": "Exports", "address": "noreply@platform.example.com"}}
 _FILE_ONLY: Final = ("contentId", "contentLocation", "contentBytes")
 _OVERHEAD_BYTES: Final = 186
@@ -48,7 +48,7 @@ def message(mail: Mail, folder: Folder, *, mailbox: str, immutable: bool) -> dic
         "isDraft": False,
         "webLink": f"https://outlook.example.com/owa/?ItemID={own}",
         "inferenceClassification": "focused",
-        "body": {"contentType": "html", "content": _BODY},
+        "body": {"contentType": mail.body[0], "content": mail.body[1]},
         "sender": _SENDER,
         "from": _SENDER,
         "toRecipients": [{"emailAddress": {"name": "RFP", "address": mailbox}}],

@@ -1,0 +1,117 @@
+"""Job posts in the text of a mail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from futurscam_lib.extract.mail_text import HTML, MAX_TEXT_BYTES, PLAIN, posts
+
+POST = '{"id": "a", "name": "Développeur"}'
+
+
+def found(text: str | bytes, kind: str = PLAIN, charset: str = "utf-8") -> object:
+    """What is read in a text."""
+    content = posts(text.encode(charset) if isinstance(text, str) else text, kind=kind, charset=charset)
+    return None if content is None else json.loads(content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POST,
+        f"\ufeff\r\n  {POST}\r\n-- \r\nThe sender\r\n",
+        f"Dear all, [see] below {{1}}.\n\n{POST}\n\nThis mail is confidential.",
+        f"[JOB EXPORT]\n{POST}",
+        POST.replace(" ", "\xa0"),
+        json.dumps(json.loads(POST), indent=4).replace("\n", "\r\n"),
+    ],
+)
+def test_an_object_that_begins_a_line_is_a_post(text: str) -> None:
+    """Alone or with words around it."""
+    assert found(text) == json.loads(POST)
+
+
+def test_a_list_of_objects_is_posts() -> None:
+    """Each of them."""
+    assert found(f"[{POST}, {POST}]") == [json.loads(POST)] * 2
+
+
+@pytest.mark.parametrize("end", ["\n", " \n", " \r\n"])
+def test_long_lines_may_have_been_broken(end: str) -> None:
+    """Mail programs break them where there is a space, also within a text."""
+    assert found(f'{{"id": "a",{end}"description": "one{end}two"}}') == {"id": "a", "description": "one two"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Please find attached.",
+        "[1]",
+        "[]",
+        "{}",
+        "[{}, 1]",
+        "{not json}",
+        '{"a": 1',
+        "x" + POST,
+        '"{"',
+        "[" * 10_000,
+        "{" * 1000,
+    ],
+)
+def test_another_text_is_none(text: str) -> None:
+    """A word in brackets is no post."""
+    assert found(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<html><head><title>[1]</title><style>p {{a: b}}</style></head><body>{POST}</body></html>",
+        "<p>Hello,</p><div>{&quot;id&quot;:&nbsp;&quot;a&quot;,<br>\n&quot;name&quot;: &quot;D&eacute;veloppeur&quot;}",
+        f"<pre>{POST}</pre><p>Confidential.</p>",
+        f"<table><tr><td>Caution</td></tr></table><div class=x><span>{POST[:9]}</span>{POST[9:]}</div><!-- -->",
+    ],
+)
+def test_html_is_read_as_it_is_shown(text: str) -> None:
+    """Without its tags."""
+    assert found(text, HTML) == json.loads(POST)
+
+
+def test_markup_within_a_post_stays() -> None:
+    """It is escaped in the HTML of the mail, and the post's own once it is read."""
+    assert found('{"id": "a", "description": "&lt;p&gt;A &amp;amp; B&lt;/p&gt;"}', HTML) == {
+        "id": "a",
+        "description": "<p>A &amp; B</p>",
+    }
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "windows-1252", "utf-16"])
+def test_any_encoding_is_read(charset: str) -> None:
+    """As the mail says."""
+    assert found(POST, charset=charset) == json.loads(POST)
+
+
+@pytest.mark.parametrize("charset", ["", "nope", "us-ascii", "idna", "punycode", "hex"])
+def test_a_wrong_encoding_costs_nothing(charset: str) -> None:
+    """UTF-8 is tried, then what Windows writes."""
+    for encoded in (POST.encode(), POST.encode("cp1252")):
+        content = posts(encoded, kind=PLAIN, charset=charset)
+        assert content is not None
+        assert json.loads(content) == json.loads(POST)
+
+
+def test_what_is_too_long_or_no_text_is_not_looked_into() -> None:
+    """A calendar entry, a text of megabytes."""
+    assert posts(POST.encode(), kind="text/calendar", charset="") is None
+    assert posts(POST.encode().ljust(MAX_TEXT_BYTES + 1), kind=PLAIN, charset="") is None
+
+
+@given(content=st.binary(max_size=200), kind=st.sampled_from([PLAIN, HTML]), charset=st.text(max_size=10))
+def test_any_text_is_read(content: bytes, kind: str, charset: str) -> None:
+    """A sender writes whatever it likes."""
+    posts(content, kind=kind, charset=charset)
