@@ -117,7 +117,10 @@ def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
     if not quiet:
         typer.echo("")
         typer.echo(f"Run:        {result.run_id}, {result.status} in {result.seconds:.1f} s")
-        typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
+        if result.replay:
+            typer.echo(f"Replay:     {result.replay}")
+        else:
+            typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
         before, after = result.watermark["before"], result.watermark["after"]
         typer.echo(f"Watermark:  {f'stays at {after}' if before == after else f'{before} -> {after}'}")
         typer.echo(f"Notebook:   {result.notebook}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib.commands import one_run
-from futurscam_lib.commands.output import Json, instant, print_json, print_result
+from futurscam_lib.commands.output import Json, Sources, instant, print_json, print_result, source_names
 from futurscam_lib.errors import UsageError
 from futurscam_lib.records import Replay
 
@@ -21,9 +21,7 @@ def register(app: typer.Typer) -> None:
 def replay(
     context: typer.Context,
     *,
-    source: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only payloads of this source; may be repeated.")
-    ] = None,
+    source: Sources = None,
     since: Annotated[
         datetime | None,
         typer.Option(parser=instant, metavar="INSTANT", help="Only payloads that were landed then or later."),
@@ -44,12 +42,11 @@ def replay(
 
     if job == "":
         raise UsageError("--job takes the job_id of a mission.")
-    which = Replay(since, job or "")
-    request = runner.Request(sources=tuple(dict.fromkeys(source or ())), dry_run=dry_run, replay=which)
+    request = runner.Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job or ""))
     quiet: bool = context.obj
     result, log = one_run.do(request, as_json=as_json, quiet=quiet)
     if as_json:
-        print_json({**result.as_dict(), "replay": str(which), "log": str(log) if log else None})
+        print_json({**result.as_dict(), "log": str(log) if log else None})
     else:
         print_result(result, log=log, quiet=quiet)
     raise typer.Exit(int(result.exit_code))

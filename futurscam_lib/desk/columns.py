@@ -130,7 +130,9 @@ def _text(field: str) -> Any:
 
 def _key(field: str) -> Any:
     # Missing ones would be equal to each other where frames are joined by them.
-    return {"$convert": {"input": field, "to": "string", "onError": None, "onNull": None}}
+    # An instant that no text can hold fails the whole answer, whatever onError says.
+    holdable = {"$cond": [_is(field, "date"), _date(field), field]}
+    return {"$convert": {"input": holdable, "to": "string", "onError": None, "onNull": None}}
 
 
 def _number(field: str) -> Any:

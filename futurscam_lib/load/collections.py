@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import OperationFailure
@@ -35,7 +36,8 @@ class Collections:
 
     Attributes:
         rfps: `RFP`, the documents; unique on `job_id` where that is a text. Other programs write here, too: an instant
-            outside of the years 1 to 9999 is read as `bson.DatetimeMS`, what is no UTF-8 as \ufffd.
+            outside of the years 1 to 9999 is read as `bson.DatetimeMS`, what is no UTF-8 as \ufffd, a UUID, which may
+            be none, as `bson.Binary`.
         raw: `RFP_raw`, landed payloads; `_id` is their SHA-256. `places` holds each place that a payload came from
             (the last `landing.MAX_PLACES` of them), with the run that has it in hand; nothing else in them changes.
             Payloads that an earlier version landed have no `places`: the one they came from stands in their fields.
@@ -56,7 +58,9 @@ class Collections:
     def of(cls, database: Database[dict[str, Any]]) -> Collections:
         """Name them; nothing is created."""
         lenient = database.codec_options.with_options(
-            datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+            datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+            unicode_decode_error_handler="replace",
+            uuid_representation=UuidRepresentation.UNSPECIFIED,
         )
         return cls(
             rfps=database.get_collection("RFP", codec_options=lenient),

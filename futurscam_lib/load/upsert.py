@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import bson
+from bson import DBRef
 from bson.codec_options import CodecOptions
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
@@ -261,15 +262,14 @@ class Upsert:
     def _decide(self, entry: Entry, there: _Stored, old: dict[str, Any]) -> _Update:
         after = _successor(entry, old, now=self._now)
         changes = differences(old, after) if old else []
-        guard, values = dict(there.guard), dict(_by_path(after, old))
-        for name in _ENRICHED:
-            if _decoded(entry)[name] is None:
-                # Whoever fills it in at this moment is not written over.
-                del values[name]
-                if name not in old:
-                    guard[name], values[name] = {"$exists": False}, None
+        # Whoever fills one of these in at this moment is not written over.
+        left = [name for name in _ENRICHED if entry.document[name] is None]
+        guard = dict(there.guard)
+        values = dict(_by_path({name: value for name, value in after.items() if name not in left}, old))
+        for name in set(left) - old.keys():
+            guard[name], values[name] = {"$exists": False}, None
         # Where no object stands, one is put as a whole; not if somebody else has put one there meanwhile.
-        whole = [path for path, value in values.items() if isinstance(value, dict)]
+        whole = [path for path, value in values.items() if isinstance(value, dict) and not _is_reference(old, path)]
         none = [{"$or": [{path: {"$not": {"$type": "object"}}}, {path: {"$type": "array"}}]} for path in whole]
         guard |= {"$and": none} if none else {}
         update: dict[str, Any] = {"$set": values}
@@ -378,6 +378,14 @@ def _successor(entry: Entry, old: Mapping[str, Any], *, now: datetime) -> dict[s
         new["isActive"] = kept.pop("isActive", new["isActive"])
         new["_etl"] |= kept
     return new
+
+
+def _is_reference(old: Mapping[str, Any], path: str) -> bool:
+    """Whether an object stands there that is read as a reference to another document, and not as an object."""
+    inside: Any = old
+    for name in path.split("."):
+        inside = inside.get(name) if isinstance(inside, dict) else None
+    return isinstance(inside, DBRef)
 
 
 def _by_path(new: Mapping[str, Any], old: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

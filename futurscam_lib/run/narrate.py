@@ -40,6 +40,7 @@ def started(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
         overlap_minutes=asked["overlap_minutes"],
         sources=asked["sources"],
         dry_run=asked["dry_run"],
+        **({"replay": asked["replay"]} if "replay" in asked else {}),
     )
     _log.debug("run is of", started_by=told["started_by"], pid=told["pid"], notebook=str(notebook))
     _log.debug("versions", python=told["python"], platform=told["platform"], git_commit=told["git_commit"])

@@ -79,6 +79,7 @@ class Result:
         watermark: `before` and `after`, as `.last_execution` has it.
         notebook: The executed notebook.
         seconds: How long it took.
+        replay: Which landed payloads it took again, as `records.Replay` says it; empty: it asked the sources.
         error: Why it did not end well; empty: it did.
         exit_code: What the process ends with.
     """
@@ -94,6 +95,7 @@ class Result:
     notebook: Path
     seconds: float
     dry_run: bool
+    replay: str
     error: str
     exit_code: ExitCode
 
@@ -169,8 +171,6 @@ class _Supervised:
         told = facts.of_start(parameters, watermark=before, started_by=started_by())
         if self._request.rerun_of:
             told["rerun_of"] = self._request.rerun_of
-        if self._request.replay:
-            told["replay"] = str(self._request.replay)
         if self._request.confirmed:
             told["confirmed"] = True
         self._append("start", **told)
@@ -366,14 +366,16 @@ class _Supervised:
             notebook=self._output,
             seconds=round(time.monotonic() - self._clock, 3),
             dry_run=self._request.dry_run,
+            replay=str(self._request.replay or ""),
             error=verdict.error,
             exit_code=verdict.exit_code,
         )
 
     def _append(self, event: str, **what: Any) -> None:
-        self._ledger.append(
-            event, at=clock.now(), run_id=self._run_id, facts={"notebook": self._relative(self._output), **what}
-        )
+        facts = {"notebook": self._relative(self._output), **what}
+        if self._request.replay:
+            facts["replay"] = str(self._request.replay)
+        self._ledger.append(event, at=clock.now(), run_id=self._run_id, facts=facts)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._settings.runs).as_posix()
@@ -426,12 +428,11 @@ def _headline(result: Result) -> str:
 
 
 def _end_facts(result: Result, verdict: _Verdict, *, notebook: str, digest: str) -> dict[str, Any]:
-    told = {name: value for name, value in result.as_dict().items() if name not in {"run_id", "notebook"}}
+    told = {name: value for name, value in result.as_dict().items() if name not in {"run_id", "notebook", "replay"}}
     more = {name: verdict.summary.get(name, {}) for name in ("failures", "reject_reasons", "oddities")}
     return {
         **told,
         **more,
-        **({"replay": replay} if (replay := verdict.summary.get("replay")) else {}),
         "error_name": verdict.error_name,
         "notebook": notebook,
         "notebook_sha256": digest,
