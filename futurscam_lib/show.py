@@ -234,7 +234,8 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     if isinstance(value, list):
         value = ", ".join(as_text(v) for v in value)
     elif isinstance(value, dict):
-        value = " ".join(as_text(v) for v in value.values())
+        # The name first: what was read from JSON has its keys in the order of the alphabet.
+        value = " ".join(as_text(value[key]) for key in sorted(value, key=lambda key: key != "name"))
     elif isinstance(value, int):
         return f"{value:,}"
     # Control characters steer a terminal, and file names may hold them.

@@ -118,6 +118,11 @@ def test_a_table_says_what_a_page_wants_to_know() -> None:
     assert re.search('<td class="stamp" style="[^"]*white-space:nowrap', html)
 
 
+def test_an_object_is_shown_by_its_name_first() -> None:
+    """Whatever the order of its fields."""
+    assert as_text([{"lastUsed": None, "name": "SQL", "seniority": "Expert"}]) == "SQL Expert"
+
+
 def test_a_day_shows_no_time() -> None:
     """An instant shows its minute; neither is broken over two lines."""
     table = Table(["starts", "deadline"], [(date(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC))])

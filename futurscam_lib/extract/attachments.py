@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from email.errors import MessageError
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib.extract import containers, items, mail_text, smime, tnef
 from futurscam_lib.extract.containers import Form, Room, Unopened, form_of
 from futurscam_lib.extract.items import JsonFile
-from futurscam_lib.extract.subjects import Verdict
 from futurscam_lib.records import Flaw
 
 if TYPE_CHECKING:
@@ -25,15 +25,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from futurscam_lib.extract.containers import Inner
-    from futurscam_lib.extract.subjects import SubjectRule
     from futurscam_lib.records import RawRecord
 
 _MAX_NAME: Final = 150
-_MAX_NAMES: Final = 1000
 _ENCODED: Final = {"base64", "quoted-printable"}
 _MAX_HEADER: Final = 10_000
-_NAMED: Final = 5
 _LISTED: Final = 10
+_IN_MAIL: Final = re.compile(r"^(.{19}) .* (\(.*\))(?: #\d+)?(?:\[\d+\]|:\d+)?$", re.DOTALL)
 TEXT: Final = "text of the mail"
 """What a post in the text of a mail is called, in place of a file's name."""
 
@@ -54,6 +52,10 @@ class Mail:
     id: str
     subject: str
     received: datetime
+
+    def origin(self, within: str = "") -> str:
+        """Where it stands, readable, or something in it."""
+        return f"{self.received:%Y-%m-%d %H:%M:%S}{within} ({items.as_text(self.id)})"
 
 
 @dataclass(slots=True)
@@ -85,10 +87,10 @@ class Opened:
             content: Its bytes.
             depth: In how many containers it lies.
         """
-        if form is Form.JSON:
-            self._add_json(name, content)
+        if form in {Form.JSON, Form.LINES}:
+            self._add_json(name, content, lines=form is Form.LINES)
         elif depth >= containers.MAX_DEPTH:
-            reason = f"It lies in more than {containers.MAX_DEPTH} others; so deep nothing is read."
+            reason = f"It is nested in more than {containers.MAX_DEPTH} containers; nothing deeper is read."
             self._add_flawed(name, len(content), Flaw("too-large", reason))
         elif form is Form.MAIL:
             self.add_message(name, content, depth=depth)
@@ -147,10 +149,10 @@ class Opened:
         if self.wants_text:
             self._read_texts()
         if not self.records:
-            held = f"It holds {items.some(self._kinds, _LISTED)}." if self._kinds else "Nothing is attached to it."
+            held = f"It contains {items.some(self._kinds, _LISTED)}." if self._kinds else "It has no attachment."
             reason = (
-                f"The subject says that this mail holds a job post, and none was found, in its text neither. {held} "
-                "Look at the mail; where it should have held one, ask the sender for a JSON file."
+                "The subject of this mail announces a job post, but neither its attachments nor its text contain one. "
+                f"{held} Open the mail: if a post is missing, ask the sender for a JSON file, else dismiss the reject."
             )
             self._add_flawed(f"mail: {self.mail.subject}", 0, Flaw(NO_POST, reason))
 
@@ -159,9 +161,8 @@ class Opened:
         """Whether it held no post, nor anything that may have been one."""
         return any(record.flaw and record.flaw.code == NO_POST for record in self.records)
 
-    def _add_json(self, name: str, content: bytes) -> None:
+    def _add_json(self, name: str, content: bytes, *, lines: bool = False) -> None:
         """Take one post, a list of posts, or one a line."""
-        lines = items.LINES in name.strip().lower()[-len(items.LINES) - len(".txt") :]
         self.records += self._file(name, len(content)).records(io.BytesIO(content), lines=lines)
 
     def _add_flawed(self, name: str, size: int, flaw: Flaw) -> None:
@@ -210,53 +211,13 @@ class Opened:
         self._names[shown] += 1
         again = f" #{self._names[shown]}" if self._names[shown] > 1 else ""
         # Behind the id, where no name can reach: there might be one that ends like this.
-        origin = f"{self.mail.received:%Y-%m-%d %H:%M:%S} {shown} ({items.as_text(self.mail.id)}){again}"
+        origin = f"{self.mail.origin(f' {shown}')}{again}"
         return JsonFile(self.source, origin, self.mail.received, size)
 
 
-class Tally:
-    """What a reviewer should know about the mails of one reading: counts and file names, no subject.
-
-    Args:
-        rule: Which mails are read.
-    """
-
-    def __init__(self, rule: SubjectRule) -> None:
-        """Start at nothing."""
-        self._rule = rule
-        self._others: Counter[str] = Counter()
-        self._mails = self._empty = self._near = 0
-
-    def selects(self, subject: str) -> bool:
-        """Whether the rule selects a mail; one that it nearly does is counted."""
-        verdict = self._rule.judge(subject)
-        self._near += verdict is Verdict.NEAR
-        return verdict is Verdict.OURS
-
-    def add(self, opened: Opened) -> None:
-        """Count one mail."""
-        self._mails += 1
-        for name in opened.others:
-            # A mailbox can hold any number of names; the notes name a few.
-            self._others[name if name in self._others or len(self._others) < _MAX_NAMES else "others"] += 1
-        self._empty += opened.is_empty
-
-    def notes(self) -> Iterator[str]:
-        """A sentence each."""
-        if self._mails:
-            yield f"{self._mails:,} mail(s) read."
-        if self._others:
-            named = [f"{name} ({count})" for name, count in self._others.most_common(_NAMED)]
-            more = f" and {len(self._others) - _NAMED} more" if len(self._others) > _NAMED else ""
-            total = sum(self._others.values())
-            yield f"{total:,} attachment(s) that can hold no post were not read: {', '.join(named)}{more}."
-        if self._empty:
-            yield f"{self._empty:,} mail(s) hold no post; each is a reject ({NO_POST})."
-        if self._near:
-            yield (
-                f"{self._near:,} mail(s) were not read: the text of FUTURSCAM_MAIL_SUBJECTS stands in their subject, "
-                "but not at its beginning."
-            )
+def mail_of(origin: str) -> str:
+    """The origin of the mail that something stands in, by its own origin."""
+    return _IN_MAIL.sub(r"\1 \2", origin)
 
 
 def readable(name: str) -> str:

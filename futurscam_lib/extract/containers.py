@@ -36,6 +36,7 @@ class Form(Enum):
     """What an attachment is."""
 
     JSON = "JSON"
+    LINES = "JSON Lines"
     MAIL = "mail"
     TNEF = "winmail.dat"
     ZIP = "zip"
@@ -45,11 +46,12 @@ class Form(Enum):
     @property
     def limit(self) -> int:
         """How many bytes of it are read."""
-        return MAX_RECORD_BYTES if self is Form.JSON else MAX_CONTAINER_BYTES
+        return MAX_RECORD_BYTES if self in {Form.JSON, Form.LINES} else MAX_CONTAINER_BYTES
 
 
 _ENDINGS: Final = {
-    **dict.fromkeys((*items.ENDINGS, *(f"{ending}.txt" for ending in items.ENDINGS)), Form.JSON),
+    **dict.fromkeys((items.LINES, f"{items.LINES}.txt"), Form.LINES),
+    **dict.fromkeys((".json", ".json.txt"), Form.JSON),
     ".eml": Form.MAIL,
     ".zip": Form.ZIP,
     ".gz": Form.GZIP,
@@ -57,7 +59,8 @@ _ENDINGS: Final = {
     "winmail.dat": Form.TNEF,
 }
 _TYPES: Final = {
-    **dict.fromkeys(("application/json", "text/json", "application/x-ndjson", "application/jsonl"), Form.JSON),
+    **dict.fromkeys(("application/json", "text/json"), Form.JSON),
+    **dict.fromkeys(("application/x-ndjson", "application/jsonl"), Form.LINES),
     **dict.fromkeys(("message/rfc822", "message/global"), Form.MAIL),
     **dict.fromkeys(("application/zip", "application/x-zip-compressed", "application/x-zip"), Form.ZIP),
     **dict.fromkeys(("application/gzip", "application/x-gzip"), Form.GZIP),
@@ -65,7 +68,9 @@ _TYPES: Final = {
     **dict.fromkeys(("application/ms-tnef", "application/vnd.ms-tnef"), Form.TNEF),
 }
 _JSON_SUFFIX: Final = re.compile(r"(application|text)/[\w.+-]+\+json")
-_COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
+_COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""Those that are unpacked a little at a time."""
+
 _END_OF_ZIP: Final = struct.Struct("<4s4H2LH")
 _END_OF_ZIP64: Final = struct.Struct("<4sQ2H2L4Q4sLQL")
 """The end of a large zip, and where that begins."""

@@ -16,16 +16,18 @@ from urllib.parse import quote
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
 from futurscam_lib.extract import mail_text
-from futurscam_lib.extract.attachments import TEXT, Mail, Opened, Tally
+from futurscam_lib.extract.attachments import TEXT, Mail, Opened
 from futurscam_lib.extract.containers import Form, form_of
 from futurscam_lib.extract.http import Http, TooLarge
+from futurscam_lib.extract.mail_tally import Tally
 from futurscam_lib.extract.microsoft import AppToken
 from futurscam_lib.extract.paging import each, settled
 from futurscam_lib.extract.subjects import SubjectRule
 from futurscam_lib.records import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.records import RawRecord
@@ -57,6 +59,7 @@ class GraphMailSource:
         self._token = AppToken(settings, scope=f"{settings.graph_url}/.default")
         self._orders = True
         self._rule = SubjectRule.of(settings)
+        self._tally = Tally(self._rule)
         self.notes: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
@@ -66,15 +69,24 @@ class GraphMailSource:
             RetryLater: Graph did not answer, or not for some mails; all others were yielded before.
             OperatorMustAct: The app may not sign in, or not read the mailbox, or there is no such mailbox or folder.
         """
-        self.notes, tally = [], Tally(self._rule)
+        self.notes, self._tally = [], Tally(self._rule)
+        tally = self._tally
         try:
             with self._http() as http, self._remedies():
                 for opened in each(partial(self._open, http), self._mails(http, window, tally), name=_told):
                     if opened:
                         tally.add(opened)
                         yield from opened.records
+                        tally.remember(opened)
         finally:
             self.notes = list(tally.notes())
+
+    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
+        """For rejects of mails that the last `read` gave whole, without what was rejected: an instant after them."""
+        return self._tally.read_whole(origins)
+
+    def loaded(self) -> None:
+        """Take note that all of the last `read` has been loaded: nothing depends on it."""
 
     def probe(self, window: Window, found: Probe) -> None:
         """Sign in, and count the mails of the window.
@@ -271,7 +283,7 @@ def _take_text(http: Http, path: str, opened: Opened) -> None:
         body = http.get(path, {"$select": "body"}).get("body") or {}
     except Refused as error:
         _check_refusal(http, path, error)
-        opened.add_unreadable(TEXT, 0, f"The text cannot be had: {error}")
+        opened.add_unreadable(TEXT, 0, f"The text could not be fetched: {error}")
         return
     kind = mail_text.HTML if body.get("contentType") == "html" else mail_text.PLAIN
     opened.add_text((body.get("content") or "").encode("utf-8", "surrogatepass"), kind=kind, charset="utf-8")

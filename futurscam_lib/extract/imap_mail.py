@@ -20,9 +20,10 @@ from imap_tools.query import AND
 from futurscam_lib import clock
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.extract import bodystructure, mail_text
-from futurscam_lib.extract.attachments import Mail, Opened, Tally, part_charset, part_name, readable
+from futurscam_lib.extract.attachments import Mail, Opened, part_charset, part_name, readable
 from futurscam_lib.extract.containers import MAX_CONTAINER_BYTES, Form, form_of
 from futurscam_lib.extract.imap_folder import Denied, ImapFolder
+from futurscam_lib.extract.mail_tally import Tally
 from futurscam_lib.extract.paging import each
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.extract.subjects import SubjectRule
@@ -80,6 +81,7 @@ class ImapMailSource:
         """Prepare; nothing is asked yet."""
         self._settings, self._token = settings, token
         self._rule = SubjectRule.of(settings)
+        self._tally = Tally(self._rule)
         self.notes: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
@@ -89,7 +91,8 @@ class ImapMailSource:
             RetryLater: The server did not answer, or not for some mails; all others were yielded before.
             OperatorMustAct: It refuses the user or the folder, or it is not to be trusted.
         """
-        self.notes, tally = [], Tally(self._rule)
+        self.notes, self._tally = [], Tally(self._rule)
+        tally = self._tally
         try:
             with ImapFolder(self._settings, self._token, Probe()) as folder:
                 # One connection answers one question after the other.
@@ -98,8 +101,16 @@ class ImapMailSource:
                     if opened:
                         tally.add(opened)
                         yield from opened.records
+                        tally.remember(opened)
         finally:
             self.notes = list(tally.notes())
+
+    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
+        """For rejects of mails that the last `read` gave whole, without what was rejected: an instant after them."""
+        return self._tally.read_whole(origins)
+
+    def loaded(self) -> None:
+        """Take note that all of the last `read` has been loaded: nothing depends on it."""
 
     def probe(self, window: Window, found: Probe) -> None:
         """Sign in, and count the mails of the window.

@@ -58,7 +58,8 @@ class SubjectRule:
         while not rest.startswith(self._beginnings):
             mark = _MARK.match(rest) or self._tag.match(rest)
             if not mark:
-                near = any(words in text or words in _letters(text) for words in self._words)
+                letters = _letters(text)
+                near = any(words in letters or words in text for words in self._words)
                 return Verdict.NEAR if near else Verdict.OTHER
             rest = rest[mark.end() :]
         return Verdict.OURS
@@ -66,8 +67,9 @@ class SubjectRule:
 
 def fold(text: str) -> str:
     """A text as subjects are compared: one space for any white space, without invisible characters, in one case."""
-    shown = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    return " ".join(shown.casefold().split())
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return " ".join(text.casefold().split())
 
 
 def _letters(text: str) -> str:

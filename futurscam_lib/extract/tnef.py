@@ -39,6 +39,8 @@ _SHORT, _BOOLEAN, _OBJECT, _STRING8, _UNICODE, _BINARY = 0x0002, 0x000B, 0x000D,
 _VARIABLE: Final = {_OBJECT, _STRING8, _UNICODE, _BINARY}
 _MANY, _NAMED = 0x1000, 0x8000
 _INTERFACE_BYTES: Final = 16
+_MAX_VALUES: Final = 10_000
+"""Of one property; more are taken for a broken count."""
 _TEXT, _HTML = "text/plain", "text/html"
 
 
@@ -205,7 +207,11 @@ class _Reader:
         """The values of a property; only the first of many of a fixed size."""
         own, many = value_type & ~_MANY, bool(value_type & _MANY)
         if own in _VARIABLE:
-            return [self.padded(self.number(4)) for _ in range(min(self.number(4), len(self.content)))]
+            count = self.number(4)
+            if count > _MAX_VALUES:
+                msg = f"{count} values"
+                raise ValueError(msg)
+            return [self.padded(self.number(4)) for _ in range(count)]
         if own not in _FIXED:
             msg = f"no type {own}"
             raise ValueError(msg)

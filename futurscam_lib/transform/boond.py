@@ -1,7 +1,8 @@
 """BoondManager opportunity -> RFP.
 
 The payload is what the extractor puts together for one opportunity: `{"data": <the row of the list>, "detail": <its
-information or profile, or null>, "included": [<the resources that they refer to>]}`.
+information or profile, or null>, "included": [<the resources that they refer to>], "labels": {"origin": <the name of
+its origin in the instance's dictionary>}}`. There are no `labels` where that names none, and in older payloads.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "questions": [],
         "publishedAt": attributes.instant("creationDate", naive=clock.BRUSSELS),
         "deadlineAt": attributes.deadline("answerDate", naive=clock.BRUSSELS),
-        "serviceProvider": _service_provider(attributes, speller, instance),
+        "serviceProvider": _service_provider(record, attributes, speller, instance),
         "metadata": [
             *_contact(opportunity, "contact", role="contact"),
             *_contact(opportunity, "mainManager", role="manager"),
@@ -212,15 +213,15 @@ def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:
     return skills
 
 
-def _service_provider(attributes: Fields, speller: Speller, instance: Instance) -> str | None:
-    origin = attributes.child("origin").filled()
-    number, detail = origin.whole("typeOf"), origin.text("detail")
+def _service_provider(record: Fields, attributes: Fields, speller: Speller, instance: Instance) -> str | None:
+    """The name of the origin: from the settings, or from the instance's dictionary. Its detail is free text."""
+    number = attributes.child("origin").filled().whole("typeOf")
     if number is None:
-        return detail
-    known = instance.origins.get(number)
+        return None
+    known = instance.origins.get(number) or record.child("labels").text("origin")
     if known is None and instance.origins:
         speller.unknown.append(("attributes.origin.typeOf", str(number)))
-    return known or detail
+    return known
 
 
 def _contact(opportunity: Resource, relationship: str, *, role: str) -> list[rfp.Contact]:

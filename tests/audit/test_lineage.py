@@ -225,7 +225,7 @@ def test_closed_and_opened_again(world: World) -> None:
 
 def test_what_others_wrote_is_told_apart(world: World) -> None:
     """Enrichment, and fields that were edited, added or taken out, are the last step, each with its meaning."""
-    load(world, record(post(locationInfo={"mainLocation": {"city": "Gent"}})))
+    load(world, record(post(locationInfo={"mainLocation": {"city": "Ghent"}})))
     edits = {"$set": {"RFP_type": "Data", "company.city": "Genk", "score": 4.0}, "$unset": {"reference": ""}}
     world.collections.rfps.update_one({}, edits)
 
@@ -233,7 +233,7 @@ def test_what_others_wrote_is_told_apart(world: World) -> None:
 
     assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
         ("RFP_type", None, "Data", "enriched"),
-        ("company.city", "Gent", "Genk", "edited"),
+        ("company.city", "Ghent", "Genk", "edited"),
         ("score", None, 4.0, "edited"),
         ("reference", "", None, "edited"),
     }
@@ -254,6 +254,7 @@ def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPa
         ("serviceProvider", "Mended", None, "mapping")
     ]
     assert results(after) == ["updated", "document"]
+    assert "field    questions: nothing -> 0 entries" in text(after)
     assert [(step.run_id, step.landed and step.landed.run_id) for step in after.steps[:-1]] == [("run-2", "run-1")]
     assert after.steps[-1].changes == ()
     assert after.first_run_id == "run-1"

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.extract.attachments import Mail, Opened, Tally, part_name, readable
+from futurscam_lib.extract.attachments import Mail, Opened, part_name, readable
 from futurscam_lib.extract.containers import Form
+from futurscam_lib.extract.mail_tally import Tally
 from futurscam_lib.extract.subjects import SubjectRule
 from futurscam_lib.records import MAX_RECORD_BYTES, RawRecord
 
@@ -74,7 +75,7 @@ def test_a_list_and_lines_are_many() -> None:
     mail = opened()
 
     mail.add("list.json", Form.JSON, b'[{"a": 1},\n{"a": 2}]')
-    mail.add("LINES.JSONL ", Form.JSON, b'{"a": 3}\n\n{"a": 4}\n')
+    mail.add("LINES.JSONL ", Form.LINES, b'{"a": 3}\n\n{"a": 4}\n')
 
     assert files(mail) == [
         ("list.json (AAMk=)[1]", b'{"a": 1}'),
@@ -412,7 +413,7 @@ def test_mails_and_their_other_attachments_are_counted() -> None:
     """The most frequent ones by name."""
     assert notes_of(with_others("logo.png", "cv.pdf"), with_others("logo.png"), with_others()) == [
         "3 mail(s) read.",
-        "3 attachment(s) that can hold no post were not read: logo.png (2), cv.pdf (1).",
+        "3 attachment(s) that cannot contain a post were not read: logo.png (2), cv.pdf (1).",
     ]
 
 
@@ -423,7 +424,7 @@ def test_names_are_only_so_many() -> None:
         tally.add(with_others(*(f"{mail}-{number}.png" for number in range(100)), "logo.png"))
     many = list(tally.notes())[1]
 
-    assert many.startswith("3,030 attachment(s) that can hold no post were not read: others (")
+    assert many.startswith("3,030 attachment(s) that cannot contain a post were not read: others (")
     assert many.count("(") == 6
     assert len(tally._others) <= 1001
 
@@ -442,7 +443,7 @@ def test_a_mail_without_a_post_is_a_reject() -> None:
     assert record.instant == T0
     assert record.flaw
     assert record.flaw.code == "no-post"
-    assert "It holds cv.pdf (application/pdf), untyped." in record.flaw.reason
+    assert "It contains cv.pdf (application/pdf), untyped." in record.flaw.reason
     assert "ask the sender" in record.flaw.reason
     assert mails[0].records == mails[1].records
 
@@ -454,14 +455,14 @@ def test_two_mails_without_a_post_are_two_rejects() -> None:
         mail.finish()
 
     assert len({(record.raw_id, record.origin) for mail in mails for record in mail.records}) == 2
-    assert all("Nothing is attached to it" in str(record.flaw) for mail in mails for record in mail.records)
+    assert all("It has no attachment" in str(record.flaw) for mail in mails for record in mail.records)
 
 
 @pytest.mark.parametrize("content", [b"[]", b" \n"])
 def test_a_list_without_posts_is_no_post(content: bytes) -> None:
     """A file that was cut off or exported from nothing."""
     mail = opened()
-    mail.add("a.jsonl" if content == b" \n" else "a.json", Form.JSON, content)
+    mail.add("a", Form.LINES if content == b" \n" else Form.JSON, content)
     mail.finish()
 
     assert flaws(mail) == ["no-post"]
@@ -513,7 +514,10 @@ def test_mails_without_a_post_are_counted() -> None:
     for mail in mails:
         mail.finish()
 
-    assert notes_of(*mails, with_others()) == ["8 mail(s) read.", "7 mail(s) hold no post; each is a reject (no-post)."]
+    assert notes_of(*mails, with_others()) == [
+        "8 mail(s) read.",
+        "7 mail(s) contain no post; each is a reject (no-post).",
+    ]
 
 
 def test_near_misses_are_counted() -> None:
@@ -532,3 +536,38 @@ def test_a_reject_is_no_mail_without_a_post() -> None:
     mail.finish()
 
     assert notes_of(mail) == ["1 mail(s) read."]
+
+
+@given(
+    name=st.text(st.characters(exclude_categories=()), max_size=20),
+    mail_id=st.text(st.characters(exclude_categories=("Zs",)), max_size=20),
+    rest=st.sampled_from([b"{}", b"[{}, {}]", b"[{}, x"]),
+)
+def test_a_reject_of_a_mail_that_now_gives_something_else_is_found(name: str, mail_id: str, rest: bytes) -> None:
+    """Only once the mail was read whole, and not what it still gives: that is how such a reject is closed."""
+    before, now, tally = opened(mail_id), opened(mail_id), Tally(RULE)
+    before.add_unreadable(name, 1, "It cannot be had.")
+    before.add_unreadable(name, 2, "It cannot be had.")
+    before.finish()
+    now.add_unreadable(name, 2, "It cannot be had.")
+    now.add(f"{name}/a.json", Form.JSON, rest)
+    now.finish()
+    places = [record.origin for record in before.records]
+
+    assert tally.read_whole(places) == {}
+    tally.remember(now)
+    found = tally.read_whole([*places, *(record.origin for record in now.records), "2026-11-20 10:00:05 x (other)"])
+
+    assert list(found) == places[1:]
+    assert all(instant > T0 for instant in found.values())
+
+
+def test_the_reject_of_a_mail_that_now_gives_a_post_is_found() -> None:
+    """A later version can open what this one cannot."""
+    before, now, tally = opened(), opened(), Tally(RULE)
+    before.finish()
+    now.add("a.json", Form.JSON, b"{}")
+    now.finish()
+    tally.remember(now)
+
+    assert list(tally.read_whole([before.records[0].origin])) == [before.records[0].origin]

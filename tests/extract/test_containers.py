@@ -64,12 +64,13 @@ def deep(content: bytes, levels: int) -> bytes:
     [
         ("a.json", "application/octet-stream", Form.JSON),
         (" A.JSON ", "", Form.JSON),
-        ("a.jsonl", "", Form.JSON),
+        ("a.jsonl", "", Form.LINES),
+        ("a.JSONL.txt", "", Form.LINES),
         ("a.json.txt", "text/plain", Form.JSON),
         ("", "application/json", Form.JSON),
         ("x.bin", "Application/JSON; charset=utf-8", Form.JSON),
         ("", "text/json", Form.JSON),
-        ("", "application/x-ndjson", Form.JSON),
+        ("", "application/x-ndjson", Form.LINES),
         ("", "application/vnd.platform.post-v1+json", Form.JSON),
         ("export.ZIP", "", Form.ZIP),
         ("", "application/x-zip-compressed", Form.ZIP),
@@ -108,15 +109,16 @@ def test_a_zip_is_opened() -> None:
     assert mail.others == ["export.zip/cv.pdf"]
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_usual_compressions_are_read(method: int) -> None:
     """Each of them."""
     assert files(taken("a.zip", made.zipped({"a.json": POST}, method=method))) == {"a.zip/a.json": POST}
 
 
-def test_a_compression_that_may_take_gigabytes_is_a_reject() -> None:
-    """LZMA says itself how much memory it wants."""
-    mail = taken("a.zip", made.zipped({"a.json": POST, "b.pdf": b"x"}, method=zipfile.ZIP_LZMA))
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_may_take_much_memory_is_a_reject(method: int) -> None:
+    """Python does not unpack these a little at a time."""
+    mail = taken("a.zip", made.zipped({"a.json": POST, "b.pdf": b"x"}, method=method))
 
     assert flaws(mail) == {"a.zip/a.json": "unreadable"}
 

@@ -256,8 +256,8 @@ def test_only_what_may_hold_a_post_is_fetched(graph: GraphServer, source: Callab
     assert rejected.flaw.code == "no-post"
     assert reading.notes == [
         "2 mail(s) read.",
-        "2 attachment(s) that can hold no post were not read: cv.pdf (1), logo.png (1).",
-        "1 mail(s) hold no post; each is a reject (no-post).",
+        "2 attachment(s) that cannot contain a post were not read: cv.pdf (1), logo.png (1).",
+        "1 mail(s) contain no post; each is a reject (no-post).",
     ]
     assert len([path for path in paths(graph) if path.endswith("$value")]) == 1
 

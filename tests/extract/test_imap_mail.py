@@ -333,11 +333,11 @@ def test_other_attachments_are_named(mailbox: Mailbox) -> None:
     assert rejected.origin == f"2026-11-20 10:00:00 mail: {SUBJECT} (two@example.com)"
     assert rejected.flaw is not None
     assert rejected.flaw.code == "no-post"
-    assert "It holds cv.pdf (application/pdf)." in rejected.flaw.reason
+    assert "It contains cv.pdf (application/pdf)." in rejected.flaw.reason
     assert source.notes == [
         "2 mail(s) read.",
-        "2 attachment(s) that can hold no post were not read: cv.pdf (2).",
-        "1 mail(s) hold no post; each is a reject (no-post).",
+        "2 attachment(s) that cannot contain a post were not read: cv.pdf (2).",
+        "1 mail(s) contain no post; each is a reject (no-post).",
     ]
     assert mailbox.read()[1] == rejected
 

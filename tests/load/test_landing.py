@@ -351,7 +351,7 @@ def test_leftovers_of_other_sources_wait_for_them(world: World) -> None:
 
 
 def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
-    """Have the mapping be of version 2; where it is mended, titles are in capitals."""
+    """Have the mapping be of version 99; where it is mended, titles are in capitals."""
     old = transform._FORMATS["folder"]
 
     def normalise(payload: Any, **facts: Any) -> Rfp:

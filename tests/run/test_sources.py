@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from futurscam_lib import clock
+from tests.extract import made_mails
 from tests.run.conftest import post
 from tests.servers import told
 from tests.servers.boond import BoondServer
@@ -403,6 +404,37 @@ def test_a_mailbox_through_imap(
     assert (done.exit_code, done.sources["graph_mail"]["inserted"], done.sources["imap_mail"]["inserted"]) == (0, 1, 1)
     assert jobs(sources) == {"mailed", "only-here"}
     assert done.sources["imap_mail"]["unchanged"] == 1
+
+
+def test_a_mail_without_a_post_is_one_reject_however_often_it_is_read(
+    sources: Workshop, graph: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the mail in the quarantine; the post in the zip beside it is loaded; ledger and log give no subject."""
+    monkeypatch.setenv("FUTURSCAM_SOURCES", "graph_mail")
+    zipped = made_mails.zipped({"jobpost.json": json.dumps(post("zipped")).encode()})
+    graph.deliver("TR: [JOB  EXPORT] JP2", received=T0, attachments=[File("export.zip", zipped, "application/zip")])
+    graph.deliver("[JOB EXPORT] Secret title", received=T0, attachments=[File("cv.pdf", b"%PDF", "application/pdf")])
+
+    first = sources.run()
+    sources.set_watermark(T0)
+    second = sources.run()
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert jobs(sources) == {"mailed", "zipped"}
+    assert first.sources["graph_mail"] == {**first.sources["graph_mail"], "extracted": 3, "inserted": 2, "rejected": 1}
+    (reject,) = sources.database.RFP_rejects.find()
+    assert reject["origin"].startswith("2026-11-20 10:00:00 mail: [JOB EXPORT] Secret title (")
+    assert (reject["code"], reject["state"], reject["attempts"]) == ("no-post", "open", 1)
+    assert "cv.pdf (application/pdf)" in reject["reason"]
+    assert second.sources["graph_mail"] == {
+        **second.sources["graph_mail"],
+        "extracted": 3,
+        "inserted": 0,
+        "rejected": 0,
+    }
+    kept = [*(sources.home / "runs").glob("ledger*"), *sources.home.glob("logs/*")]
+    assert kept
+    assert not [path for path in kept if "Secret title" in path.read_text("utf-8")]
 
 
 def test_a_source_that_lacks_a_setting_stops_before_anything_runs(

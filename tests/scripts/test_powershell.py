@@ -6,13 +6,16 @@ No PowerShell runs here; test_powershell_scripts.py runs them in the one that is
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from inspect import signature
+from typing import TYPE_CHECKING, Final, get_type_hints
 
 import pytest
 import tree_sitter_powershell
 from tree_sitter import Language, Parser
 
 from futurscam_lib import settings
+from futurscam_lib.commands.loop import loop
+from futurscam_lib.errors import ExitCode
 from tests.scripts.conftest import SCRIPTS
 
 if TYPE_CHECKING:
@@ -126,3 +129,22 @@ def test_what_is_broken_is_found(broken: str, fault: str) -> None:
 
 def _with(line: str) -> bytes:
     return f"{line}\r\n".encode() + (PROJECT / "run_etl.ps1").read_bytes()
+
+
+def test_the_minutes_are_those_of_the_program() -> None:
+    """The script refuses before the set-up what `futurscam loop` would refuse after it."""
+    (interval,) = get_type_hints(loop, include_extras=True)["interval"].__metadata__
+    least, most = interval.min, interval.max
+    script = (PROJECT / "scripts" / "futurscam.ps1").read_text("ascii")
+
+    assert f"-lt {least} -or [double] $Minutes -gt {most}" in script
+    assert f"from {least} to {most}" in script
+    assert f"{least} to {most}" in (PROJECT / "run_etl_continuous.ps1").read_text("ascii")
+    assert f"$Minutes = '{signature(loop).parameters['interval'].default}'" in script
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    """The help of run_etl.ps1 lists them all."""
+    listed = re.findall(r"^    (\d)  ", (PROJECT / "run_etl.ps1").read_text("ascii"), re.MULTILINE)
+
+    assert [int(code) for code in listed] == [int(code) for code in ExitCode]

@@ -283,27 +283,33 @@ def test_a_tool_is_a_skill_where_it_has_a_name(of_attributes: Callable[..., Rfp]
 
 
 @pytest.mark.parametrize(
-    ("origin", "origins", "provider", "oddities"),
+    ("origin", "origins", "label", "provider", "oddities"),
     [
-        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, "Pro-Unity", ()),
-        ({"typeOf": 3, "detail": " x "}, {9: "Pro-Unity"}, "x", (("attributes.origin.typeOf", "3"),)),
-        ({"typeOf": 3, "detail": ""}, {9: "Pro-Unity"}, None, (("attributes.origin.typeOf", "3"),)),
-        ({"typeOf": 3, "detail": "x"}, {}, "x", ()),
-        ({"typeOf": "", "detail": "x"}, {9: "Pro-Unity"}, "x", ()),
-        ({}, {9: "Pro-Unity"}, None, ()),
-        ("", {9: "Pro-Unity"}, None, ()),
-        (None, {9: "Pro-Unity"}, None, ()),
+        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, None, "Pro-Unity", ()),
+        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, "Pro Unity", "Pro-Unity", ()),
+        ({"typeOf": 9, "detail": "x"}, {}, " Pro  Unity ", "Pro Unity", ()),
+        ({"typeOf": 3, "detail": "x"}, {9: "Pro-Unity"}, "Réseau", "Réseau", ()),
+        ({"typeOf": 3, "detail": " x "}, {9: "Pro-Unity"}, None, None, (("attributes.origin.typeOf", "3"),)),
+        ({"typeOf": 3, "detail": ""}, {9: "Pro-Unity"}, None, None, (("attributes.origin.typeOf", "3"),)),
+        ({"typeOf": 3, "detail": "x"}, {}, None, None, ()),
+        ({"typeOf": "", "detail": "x"}, {9: "Pro-Unity"}, "Pro Unity", None, ()),
+        ({}, {9: "Pro-Unity"}, None, None, ()),
+        ("", {9: "Pro-Unity"}, None, None, ()),
+        (None, {9: "Pro-Unity"}, None, None, ()),
     ],
 )
 def test_the_instance_names_the_intermediary(
-    of_attributes: Callable[..., Rfp],
+    made: Callable[..., Rfp],
+    *,
     origin: Any,
     origins: dict[int, str],
+    label: str | None,
     provider: str | None,
     oddities: tuple[tuple[str, str], ...],
 ) -> None:
-    """A number that no setting names gives way to the detail, and is counted where settings name any."""
-    document = of_attributes(Instance(origins=origins), origin=origin)
+    """The settings first, then its dictionary; never the detail, which is free text. Old payloads have no label."""
+    labels = {"origin": label} if label else ABSENT
+    document = made(Instance(origins=origins), data__attributes__origin=origin, labels=labels)
 
     assert (document.content["serviceProvider"], document.oddities) == (provider, oddities)
 
