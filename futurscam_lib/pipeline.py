@@ -274,8 +274,9 @@ class Run(Shown):
             run_id=self.run_id,
             dry_run=self.dry_run,
             replay=str(self._replay or ""),
+            # A replay reads nothing of any window: what a source showed in one is still to be read.
             window={
-                "since": clock.to_text(self.window.since),
+                "since": None if self._replay else clock.to_text(self.window.since),
                 "until": clock.to_text(self.window.until) if self.window.until else None,
             },
             watermark=clock.to_text(self.watermark),

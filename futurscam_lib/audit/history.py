@@ -253,7 +253,7 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         notebook_sha256=told.get("notebook_sha256") or "",
         pruned=notebook in pruned,
         rerun_of=asked.get("rerun_of") or "",
-        replay=asked.get("replay") or "",
+        replay=str(parameters.get("replay") or ""),
         started_by=asked.get("started_by") or "",
         git_commit=asked.get("git_commit") or "",
         python=asked.get("python") or "",

@@ -35,8 +35,8 @@ def replay(
     """Make documents again from RFP_raw under today's mapping; no source is asked.
 
     For documents that an older version of the program made, whose number `futurscam status` reports. It is a run like
-    any other, with its notebook and its lines in the ledger. It never moves .last_execution. When it was interrupted,
-    give the command again: it goes on.
+    any other, with its notebook and its lines in the ledger. It never moves .last_execution, and sends no alerts and no
+    health pings. When it was interrupted, give the command again: it goes on.
     """
     from futurscam_lib.run import runner  # noqa: PLC0415 - only what a command needs is loaded
 

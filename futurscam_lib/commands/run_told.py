@@ -76,7 +76,7 @@ def _head(run: RunRecord, left: Executed) -> Table:
         ("started", clock.to_people(run.started)),
         ("ended", _ended(run)),
         ("kind", _kind(run)),
-        ("window", f"{_people(run.window.get('since'))} until {_people(run.window.get('until')) or 'open'}"),
+        ("window", _window(run)),
         ("watermark", _watermark(run)),
         ("sources", list(sources_of(run))),
         ("started by", run.started_by),
@@ -107,6 +107,12 @@ def _kind(run: RunRecord) -> str:
         *([f"replay: {run.replay}"] if run.replay else []),
     ]
     return ", ".join(["headless", *marks, *(["dry run: nothing was written"] if run.dry_run else [])])
+
+
+def _window(run: RunRecord) -> str:
+    if run.replay:
+        return "none: it asked no source"
+    return f"{_people(run.window.get('since'))} until {_people(run.window.get('until')) or 'open'}"
 
 
 def _watermark(run: RunRecord) -> str:

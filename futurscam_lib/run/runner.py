@@ -354,10 +354,11 @@ class _Supervised:
     def _result(self, verdict: _Verdict, *, before: datetime, standing: datetime) -> Result:
         summary = verdict.summary
         asked = self._parameters(before)
+        since = None if self._request.replay else str(asked["watermark"])
         return Result(
             run_id=self._run_id,
             status=verdict.status,
-            window=summary.get("window") or {"since": str(asked["watermark"]), "until": str(asked["until"]) or None},
+            window=summary.get("window") or {"since": since, "until": str(asked["until"]) or None},
             watermark={"before": clock.to_text(before), "after": clock.to_text(standing)},
             counts=summary.get("counts") or dict.fromkeys(COLUMNS, 0),
             sources=summary.get("sources") or {},

@@ -169,6 +169,17 @@ def _invalid(things: Any) -> None:
     things.insert_many([{"roleTitle": CANARY}])
 
 
+def test_a_run_that_cannot_land_quotes_no_payload(world: World) -> None:
+    """A validator on the payloads is a failure of the run: nothing may be lost. What it says quotes none of them."""
+    run(world, post("other"))
+    rule = {"$jsonSchema": {"properties": {"payload": {"bsonType": "string"}}}}
+    world.collections.raw.database.command("collMod", world.collections.raw.name, validator=rule)
+
+    with pytest.raises(BulkWriteError, match="Document failed validation") as raised:
+        run(world, post(name=CANARY))
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
+
+
 @pytest.mark.parametrize("act", [_geo, _language, _shape, _number, _twice, _invalid])
 def test_an_error_of_mongodb_quotes_no_document(
     home: Settings, connected: MongoClient[dict[str, Any]], act: Any

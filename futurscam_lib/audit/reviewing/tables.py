@@ -102,7 +102,7 @@ def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
     gave: dict[str, datetime] = {}
     for run in newest_first:
         for source, counts in run.sources.items():
-            if not run.dry_run and counts.get("extracted"):
+            if not run.dry_run and not run.replay and counts.get("extracted"):
                 gave.setdefault(source, run.started)
     return gave
 
