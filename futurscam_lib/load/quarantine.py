@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 from futurscam_lib import clock
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.refusals import DUPLICATE_KEY
+from futurscam_lib.records import IN_FUTURE
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
