@@ -237,7 +237,7 @@ class FolderMemory:
         if not self._is_kept:
             return {}
         found: dict[str, datetime] = {}
-        with self._errors(), closing(self._connect()) as connection:
+        with self._errors(forgives_damage=True), closing(self._connect()) as connection:
             for origin in origins:
                 row = connection.execute(_INSTANT, (_path_of(origin), clock.to_microseconds(now))).fetchone()
                 if row:
@@ -253,7 +253,8 @@ class FolderMemory:
         """
         if not self._is_kept:
             return
-        with self._errors(), closing(self._connect()) as connection, _transaction(connection, "IMMEDIATE"):
+        errors = self._errors(forgives_damage=True)
+        with errors, closing(self._connect()) as connection, _transaction(connection, "IMMEDIATE"):
             connection.execute("CREATE TEMP TABLE failed (path BLOB PRIMARY KEY) WITHOUT ROWID")
             connection.executemany("INSERT OR IGNORE INTO failed VALUES (?)", ((os.fsencode(path),) for path in but))
             connection.execute(_MARK_READ, _span(window))
@@ -334,10 +335,17 @@ class FolderMemory:
         return items.as_text(folder.as_posix())
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, *, forgives_damage: bool = False) -> Iterator[None]:
+        """Errors of SQLite as those of a run.
+
+        With `forgives_damage` a memory that was removed or damaged since the folder was looked at is let go: the next
+        run reports it, and reads everything again.
+        """
         try:
             yield
         except sqlite3.Error as error:
+            if forgives_damage and _code_of(error) in _DAMAGED:
+                return
             if _code_of(error) in _BUSY:
                 raise RetryLater(
                     f"{self.path}, which remembers the files of {self.folder}, was kept by another process for more "

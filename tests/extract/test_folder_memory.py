@@ -18,6 +18,7 @@ from futurscam_lib.extract import folder_memory, memory_of, open_sources
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FILE, FolderMemory
 from futurscam_lib.extract.source import Probe
+from futurscam_lib.opening import open_run
 from futurscam_lib.records import Window
 from tests.extract.test_folder import linux_names, put
 from tests.made_runs import counts
@@ -360,6 +361,20 @@ def test_a_damaged_memory_that_cannot_be_replaced_stops_no_run(at_home: Home, mo
     assert at_home.settled() == []
 
 
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_a_memory_that_is_lost_while_a_run_loads_fails_no_run(at_home: Home, how: str) -> None:
+    """All has been read by then: the next run reports the loss."""
+    put(at_home.inbox / "a.json", at=OLD)
+    source = at_home.source()
+    assert len(list(source.read(at_home.window))) == 1
+    _spoil(at_home.file, how)
+
+    assert source.read_whole(["a.json"]) == {}
+    source.loaded()
+    assert at_home.run() == ["a.json", "first.json"]
+    assert len(at_home.notes) == 1
+
+
 def test_a_memory_that_another_process_keeps_is_waited_for(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not for ever: then the next run reads the same window."""
     monkeypatch.setattr(folder_memory, "_BUSY_SECONDS", 0.05)
@@ -401,6 +416,16 @@ def test_a_check_shows_what_lies_before_the_first_window(home: Settings) -> None
     assert found.waiting == 0
     assert found.remark.startswith("1 file(s) are older than the window of this home's first run")
     assert not (home.home / FILE).exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_only_a_run_that_loads_remembers(home: Settings, *, dry_run: bool) -> None:
+    """Opened as a notebook opens it, by hand too."""
+    put(home.home / "inbox" / "a.json")
+    run = open_run(watermark="2026-01-01", dry_run=dry_run)
+
+    assert run.extract().sources["folder"].found == 1
+    assert (home.home / FILE).exists() is not dry_run
 
 
 @pytest.mark.parametrize(
