@@ -86,10 +86,10 @@ _MARK_READ: Final = """
     WHERE unread AND instant >= :since AND instant < :until AND path NOT IN (SELECT path FROM failed)
 """
 
-_NEVER_BEGUN: Final = ""
+_FIRST: Final = ""
 _LOST: Final = (
-    "What {folder} showed before is not known: {why}. All its files count as first seen now and are read again; what "
-    "was loaded before counts as unchanged. Nothing is lost."
+    "It is not known which files of {folder} were seen before: {why}. All of them count as first seen now and are read "
+    "again; what was loaded before counts as unchanged. Nothing is lost."
 )
 
 
@@ -146,7 +146,7 @@ class Look:
     Attributes:
         connection: Where the files of this look are.
         facts: What the queries about them take.
-        note: Why the memory had to begin anew; empty: it did not.
+        note: Why a new memory was started; empty: it was not.
         first: Whether this is the first run of the home.
         unread: Files that lie before the window and that no run has read; None: there are none.
         waiting: How many files lie in the window.
@@ -171,7 +171,7 @@ class FolderMemory:
 
     Attributes:
         path: The file; None: nothing is kept, and each look is that of a first run.
-        folder: The folder that it is about; a memory of another one is begun anew.
+        folder: The folder that it belongs to; the memory of another folder is replaced.
         has_history: Whether earlier runs of the home have read a folder; asked where there is no memory.
         writes: Whether looking may write it; a dry run and a check may not.
     """
@@ -196,7 +196,7 @@ class FolderMemory:
                 what lies there is not forgotten.
 
         Raises:
-            RetryLater: Another process keeps the memory.
+            RetryLater: Another process has the memory locked.
             OperatorMustAct: The memory cannot be written.
         """
         facts = {"now": clock.to_microseconds(now), **_span(window)}
@@ -283,8 +283,8 @@ class FolderMemory:
         with _transaction(connection, "IMMEDIATE" if self.writes else "DEFERRED"):
             lost = lost or self._why_lost(connection)
             if lost is not None:
-                self._begin_anew(connection)
-            first = lost == _NEVER_BEGUN
+                self._start_new(connection)
+            first = lost == _FIRST
             connection.execute(_SEEN, {"first": first, "now": facts["now"]})
             if self.writes:
                 connection.execute(_FORGET)
@@ -294,18 +294,18 @@ class FolderMemory:
         return Look(connection, facts, note, first=first, unread=_unread(connection, facts), waiting=waiting)
 
     def _why_lost(self, connection: sqlite3.Connection) -> str | None:
-        """Why the memory says nothing about this folder; `_NEVER_BEGUN`: it is the home's first; None: it does."""
+        """Why the memory says nothing about this folder; `_FIRST`: it is the home's first; None: it does."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == _VERSION:
             (folder,) = connection.execute("SELECT folder FROM about").fetchone()
-            return None if folder == self._name else f"{self.path} is about another folder, {folder}"
+            return None if folder == self._name else f"{self.path} belongs to another folder, {folder}"
         if version:
             return f"another version of the software wrote {self.path}"
         if self.path is None or not self.has_history():
-            return _NEVER_BEGUN
+            return _FIRST
         return f"{self.path} is missing, or an earlier version of the software made this home"
 
-    def _begin_anew(self, connection: sqlite3.Connection) -> None:
+    def _start_new(self, connection: sqlite3.Connection) -> None:
         if not self.writes:
             connection.execute(_FILES.format(kind="TEMP"))
             return
@@ -338,8 +338,8 @@ class FolderMemory:
     def _errors(self, *, forgives_damage: bool = False) -> Iterator[None]:
         """Errors of SQLite as those of a run.
 
-        With `forgives_damage` a memory that was removed or damaged since the folder was looked at is let go: the next
-        run reports it, and reads everything again.
+        With `forgives_damage` a memory that was removed or damaged since the folder was looked at is ignored: the
+        next run reports it, and reads everything again.
         """
         try:
             yield
@@ -348,7 +348,7 @@ class FolderMemory:
                 return
             if _code_of(error) in _BUSY:
                 raise RetryLater(
-                    f"{self.path}, which remembers the files of {self.folder}, was kept by another process for more "
+                    f"{self.path}, which remembers the files of {self.folder}, was locked by another process for more "
                     f"than {_BUSY_SECONDS:.0f} s. {NOTHING_LOST}"
                 ) from error
             raise OperatorMustAct(

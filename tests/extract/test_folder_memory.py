@@ -309,8 +309,8 @@ def test_names_of_other_bytes_are_remembered(at_home: Home) -> None:
 
 
 LOST = (
-    "What {inbox} showed before is not known: {why}. All its files count as first seen now and are read again; what "
-    "was loaded before counts as unchanged. Nothing is lost."
+    "It is not known which files of {inbox} were seen before: {why}. All of them count as first seen now and are read "
+    "again; what was loaded before counts as unchanged. Nothing is lost."
 )
 
 
@@ -338,7 +338,7 @@ def test_another_folder_begins_another_memory(at_home: Home) -> None:
 
     assert at_home.run(inbox=other) == ["a.json"]
     (note,) = at_home.notes
-    assert note.startswith(f"What {other} showed before is not known: {at_home.file} is about another folder, inbox. ")
+    assert f"{other} were seen before: {at_home.file} belongs to another folder, inbox. All" in note
     for _ in range(2):
         at_home.later()
         at_home.run(inbox=other)
@@ -380,7 +380,7 @@ def test_a_memory_that_another_process_keeps_is_waited_for(at_home: Home, monkey
     monkeypatch.setattr(folder_memory, "_BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(at_home.file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(RetryLater, match=r"was kept by another process for more than 0 s\. Nothing was lost"):
+        with pytest.raises(RetryLater, match=r"was locked by another process for more than 0 s\. Nothing was lost"):
             at_home.run()
         other.execute("ROLLBACK")
 
