@@ -1,8 +1,8 @@
 """What a folder showed and since when: one row per file, in a SQLite file of the home.
 
 The time stamps of a file do not say when it arrived: a copy, an archive or a sync client keeps the original's. So each
-file gets the instant at which this home first saw it in its present state (size and modification time), or its
-modification time where that is later. The instant is written down before anything is read. A run that is killed then
+file gets the instant at which this home first saw it in its present state (size and modification time). A modification
+time that lies ahead counts as now. The instant is written down before anything is read. A run that is killed then
 loses nothing: the watermark has not moved, and the instant lies after it.
 
 At the first run of a home there is nothing to compare with. Its files get their modification time, and count as unread
@@ -55,9 +55,10 @@ _SEEN: Final = """
     SELECT path, walked.size AS size, walked.modified AS modified,
         CASE
             WHEN files.size = walked.size AND files.modified = walked.modified THEN files.instant
-            WHEN :first THEN walked.at
-            -- After what the file was before, also where that came with a time that lies ahead.
-            ELSE MAX(walked.at, :now, COALESCE(files.instant + 1000, walked.at))
+            -- An instant ahead of now would make what stands in the same place later seem older.
+            WHEN :first THEN MIN(walked.at, :now)
+            -- After what the file was before, also where the clock was set back since.
+            ELSE MAX(:now, COALESCE(files.instant + 1000, :now))
         END AS instant,
         CASE
             WHEN files.size = walked.size AND files.modified = walked.modified THEN files.unread
@@ -199,7 +200,9 @@ class FolderMemory:
             RetryLater: Another process has the memory locked.
             OperatorMustAct: The memory cannot be written.
         """
-        facts = {"now": clock.to_microseconds(now), **_span(window)}
+        # Where nothing is remembered there is nothing that could seem older.
+        moment = clock.to_microseconds(now) if self.path else _INT64
+        facts = {"now": moment, **_span(window)}
         self._is_kept = self.path is not None
         with self._errors():
             connection = self._connect()

@@ -140,15 +140,26 @@ def test_a_run_that_is_killed_after_it_looked_loses_nothing(at_home: Home) -> No
 
 
 def test_an_instant_lies_after_that_of_the_state_before(at_home: Home) -> None:
-    """A half-written file with a date in the future, then the whole one with its own: the whole one is the later."""
-    ahead = at_home.now + timedelta(days=1)
-    put(at_home.inbox / "a.json", "{", at=ahead)
+    """A half-written file with a date in the future, then the whole one, seen by a clock that was set back."""
+    put(at_home.inbox / "a.json", "{", at=at_home.now + timedelta(days=1))
     (half,) = at_home.source().read(at_home.window)
+    seen = at_home.now
+    at_home.later(-0.01)
     put(at_home.inbox / "a.json", "{}", at=OLD)
     (whole,) = at_home.source().read(at_home.window)
 
-    assert half.instant == ahead
-    assert whole.instant == ahead + timedelta(milliseconds=1)
+    assert half.instant == seen
+    assert whole.instant == seen + timedelta(milliseconds=1)
+
+
+def test_a_date_in_the_future_counts_as_now(tmp_path: Path) -> None:
+    """At a first run too, so that what comes into the same place later is later."""
+    home = Home(tmp_path, has_history=False)
+    put(home.inbox / "a.json", at=NOON + timedelta(days=1))
+
+    assert [record.instant for record in home.source().read(home.window)] == [NOON]
+    assert home.run() == ["a.json"]
+    assert home.settled() == []
 
 
 def test_a_chosen_window_sees_a_file_at_its_instant(at_home: Home) -> None:
