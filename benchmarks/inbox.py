@@ -25,7 +25,7 @@ _WAYS = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, nargs="+", default=[25_000, 250_000], help="default: %(default)s")
+    parser.add_argument("--files", type=int, nargs="+", default=[25_000, 100_000], help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--folder", help="where the temporary home goes; default: the system's folder for such")
     options = parser.parse_args()

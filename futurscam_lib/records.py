@@ -86,7 +86,7 @@ class RawRecord:
     Attributes:
         source: Name of the source: `folder`.
         origin: Where in the source it stood, readable: `archive/2026-11-18.jsonl:17`. Text without lone surrogates.
-        instant: The instant by which the source orders its items (a file's modification time); aware, UTC.
+        instant: The instant by which the source orders its items (see `FolderMemory` for a file's); aware, UTC.
         payload: The item's bytes; empty where the source could not hand them over: `flaw` tells why.
         raw_id: SHA-256 of the item's bytes, hex.
         size: Bytes of the item at its source.

@@ -1,7 +1,7 @@
 """JSON files in a folder: `*.json` (one object or a list) and `*.jsonl`, recursively; never changed.
 
-The cursor is the instant of `FolderMemory`: when this home first saw the file as it is, or its modification time where
-that is later. So a file that arrives with an old modification time is read by the next run.
+The cursor is the instant of `FolderMemory`: when this home first saw the file as it is. So a file that arrives with an
+old modification time is read by the next run.
 """
 
 from __future__ import annotations

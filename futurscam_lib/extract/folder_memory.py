@@ -1,8 +1,8 @@
 """What a folder showed and since when: one row per file, in a SQLite file of the home.
 
 The time stamps of a file do not say when it arrived: a copy, an archive or a sync client keeps the original's. So each
-file gets the instant at which this home first saw it in its present state (size and modification time), or its
-modification time where that is later. The instant is written down before anything is read. A run that is killed then
+file gets the instant at which this home first saw it in its present state (size and modification time). A modification
+time that lies ahead counts as now. The instant is written down before anything is read. A run that is killed then
 loses nothing: the watermark has not moved, and the instant lies after it.
 
 At the first run of a home there is nothing to compare with. Its files get their modification time, and count as unread
@@ -55,9 +55,10 @@ _SEEN: Final = """
     SELECT path, walked.size AS size, walked.modified AS modified,
         CASE
             WHEN files.size = walked.size AND files.modified = walked.modified THEN files.instant
-            WHEN :first THEN walked.at
-            -- After what the file was before, also where that came with a time that lies ahead.
-            ELSE MAX(walked.at, :now, COALESCE(files.instant + 1000, walked.at))
+            -- An instant ahead of now would make what stands in the same place later seem older.
+            WHEN :first THEN MIN(walked.at, :now)
+            -- After what the file was before, also where the clock was set back since.
+            ELSE MAX(:now, COALESCE(files.instant + 1000, :now))
         END AS instant,
         CASE
             WHEN files.size = walked.size AND files.modified = walked.modified THEN files.unread
@@ -86,10 +87,10 @@ _MARK_READ: Final = """
     WHERE unread AND instant >= :since AND instant < :until AND path NOT IN (SELECT path FROM failed)
 """
 
-_NEVER_BEGUN: Final = ""
+_FIRST: Final = ""
 _LOST: Final = (
-    "What {folder} showed before is not known: {why}. All its files count as first seen now and are read again; what "
-    "was loaded before counts as unchanged. Nothing is lost."
+    "It is not known which files of {folder} were seen before: {why}. All of them count as first seen now and are read "
+    "again; what was loaded before counts as unchanged. Nothing is lost."
 )
 
 
@@ -146,7 +147,7 @@ class Look:
     Attributes:
         connection: Where the files of this look are.
         facts: What the queries about them take.
-        note: Why the memory had to begin anew; empty: it did not.
+        note: Why a new memory was started; empty: it was not.
         first: Whether this is the first run of the home.
         unread: Files that lie before the window and that no run has read; None: there are none.
         waiting: How many files lie in the window.
@@ -171,7 +172,7 @@ class FolderMemory:
 
     Attributes:
         path: The file; None: nothing is kept, and each look is that of a first run.
-        folder: The folder that it is about; a memory of another one is begun anew.
+        folder: The folder that it belongs to; the memory of another folder is replaced.
         has_history: Whether earlier runs of the home have read a folder; asked where there is no memory.
         writes: Whether looking may write it; a dry run and a check may not.
     """
@@ -196,10 +197,12 @@ class FolderMemory:
                 what lies there is not forgotten.
 
         Raises:
-            RetryLater: Another process keeps the memory.
+            RetryLater: Another process has the memory locked.
             OperatorMustAct: The memory cannot be written.
         """
-        facts = {"now": clock.to_microseconds(now), **_span(window)}
+        # Where nothing is remembered there is nothing that could seem older.
+        moment = clock.to_microseconds(now) if self.path else _INT64
+        facts = {"now": moment, **_span(window)}
         self._is_kept = self.path is not None
         with self._errors():
             connection = self._connect()
@@ -237,7 +240,7 @@ class FolderMemory:
         if not self._is_kept:
             return {}
         found: dict[str, datetime] = {}
-        with self._errors(), closing(self._connect()) as connection:
+        with self._errors(forgives_damage=True), closing(self._connect()) as connection:
             for origin in origins:
                 row = connection.execute(_INSTANT, (_path_of(origin), clock.to_microseconds(now))).fetchone()
                 if row:
@@ -253,7 +256,8 @@ class FolderMemory:
         """
         if not self._is_kept:
             return
-        with self._errors(), closing(self._connect()) as connection, _transaction(connection, "IMMEDIATE"):
+        errors = self._errors(forgives_damage=True)
+        with errors, closing(self._connect()) as connection, _transaction(connection, "IMMEDIATE"):
             connection.execute("CREATE TEMP TABLE failed (path BLOB PRIMARY KEY) WITHOUT ROWID")
             connection.executemany("INSERT OR IGNORE INTO failed VALUES (?)", ((os.fsencode(path),) for path in but))
             connection.execute(_MARK_READ, _span(window))
@@ -282,8 +286,8 @@ class FolderMemory:
         with _transaction(connection, "IMMEDIATE" if self.writes else "DEFERRED"):
             lost = lost or self._why_lost(connection)
             if lost is not None:
-                self._begin_anew(connection)
-            first = lost == _NEVER_BEGUN
+                self._start_new(connection)
+            first = lost == _FIRST
             connection.execute(_SEEN, {"first": first, "now": facts["now"]})
             if self.writes:
                 connection.execute(_FORGET)
@@ -293,18 +297,18 @@ class FolderMemory:
         return Look(connection, facts, note, first=first, unread=_unread(connection, facts), waiting=waiting)
 
     def _why_lost(self, connection: sqlite3.Connection) -> str | None:
-        """Why the memory says nothing about this folder; `_NEVER_BEGUN`: it is the home's first; None: it does."""
+        """Why the memory says nothing about this folder; `_FIRST`: it is the home's first; None: it does."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == _VERSION:
             (folder,) = connection.execute("SELECT folder FROM about").fetchone()
-            return None if folder == self._name else f"{self.path} is about another folder, {folder}"
+            return None if folder == self._name else f"{self.path} belongs to another folder, {folder}"
         if version:
             return f"another version of the software wrote {self.path}"
         if self.path is None or not self.has_history():
-            return _NEVER_BEGUN
+            return _FIRST
         return f"{self.path} is missing, or an earlier version of the software made this home"
 
-    def _begin_anew(self, connection: sqlite3.Connection) -> None:
+    def _start_new(self, connection: sqlite3.Connection) -> None:
         if not self.writes:
             connection.execute(_FILES.format(kind="TEMP"))
             return
@@ -334,13 +338,20 @@ class FolderMemory:
         return items.as_text(folder.as_posix())
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, *, forgives_damage: bool = False) -> Iterator[None]:
+        """Errors of SQLite as those of a run.
+
+        With `forgives_damage` a memory that was removed or damaged since the folder was looked at is ignored: the
+        next run reports it, and reads everything again.
+        """
         try:
             yield
         except sqlite3.Error as error:
+            if forgives_damage and _code_of(error) in _DAMAGED:
+                return
             if _code_of(error) in _BUSY:
                 raise RetryLater(
-                    f"{self.path}, which remembers the files of {self.folder}, was kept by another process for more "
+                    f"{self.path}, which remembers the files of {self.folder}, was locked by another process for more "
                     f"than {_BUSY_SECONDS:.0f} s. {NOTHING_LOST}"
                 ) from error
             raise OperatorMustAct(

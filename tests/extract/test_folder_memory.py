@@ -18,6 +18,7 @@ from futurscam_lib.extract import folder_memory, memory_of, open_sources
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FILE, FolderMemory
 from futurscam_lib.extract.source import Probe
+from futurscam_lib.opening import open_run
 from futurscam_lib.records import Window
 from tests.extract.test_folder import linux_names, put
 from tests.made_runs import counts
@@ -139,15 +140,26 @@ def test_a_run_that_is_killed_after_it_looked_loses_nothing(at_home: Home) -> No
 
 
 def test_an_instant_lies_after_that_of_the_state_before(at_home: Home) -> None:
-    """A half-written file with a date in the future, then the whole one with its own: the whole one is the later."""
-    ahead = at_home.now + timedelta(days=1)
-    put(at_home.inbox / "a.json", "{", at=ahead)
+    """A half-written file with a date in the future, then the whole one, seen by a clock that was set back."""
+    put(at_home.inbox / "a.json", "{", at=at_home.now + timedelta(days=1))
     (half,) = at_home.source().read(at_home.window)
+    seen = at_home.now
+    at_home.later(-0.01)
     put(at_home.inbox / "a.json", "{}", at=OLD)
     (whole,) = at_home.source().read(at_home.window)
 
-    assert half.instant == ahead
-    assert whole.instant == ahead + timedelta(milliseconds=1)
+    assert half.instant == seen
+    assert whole.instant == seen + timedelta(milliseconds=1)
+
+
+def test_a_date_in_the_future_counts_as_now(tmp_path: Path) -> None:
+    """At a first run too, so that what comes into the same place later is later."""
+    home = Home(tmp_path, has_history=False)
+    put(home.inbox / "a.json", at=NOON + timedelta(days=1))
+
+    assert [record.instant for record in home.source().read(home.window)] == [NOON]
+    assert home.run() == ["a.json"]
+    assert home.settled() == []
 
 
 def test_a_chosen_window_sees_a_file_at_its_instant(at_home: Home) -> None:
@@ -308,8 +320,8 @@ def test_names_of_other_bytes_are_remembered(at_home: Home) -> None:
 
 
 LOST = (
-    "What {inbox} showed before is not known: {why}. All its files count as first seen now and are read again; what "
-    "was loaded before counts as unchanged. Nothing is lost."
+    "It is not known which files of {inbox} were seen before: {why}. All of them count as first seen now and are read "
+    "again; what was loaded before counts as unchanged. Nothing is lost."
 )
 
 
@@ -337,7 +349,7 @@ def test_another_folder_begins_another_memory(at_home: Home) -> None:
 
     assert at_home.run(inbox=other) == ["a.json"]
     (note,) = at_home.notes
-    assert note.startswith(f"What {other} showed before is not known: {at_home.file} is about another folder, inbox. ")
+    assert f"{other} were seen before: {at_home.file} belongs to another folder, inbox. All" in note
     for _ in range(2):
         at_home.later()
         at_home.run(inbox=other)
@@ -360,12 +372,26 @@ def test_a_damaged_memory_that_cannot_be_replaced_stops_no_run(at_home: Home, mo
     assert at_home.settled() == []
 
 
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_a_memory_that_is_lost_while_a_run_loads_fails_no_run(at_home: Home, how: str) -> None:
+    """All has been read by then: the next run reports the loss."""
+    put(at_home.inbox / "a.json", at=OLD)
+    source = at_home.source()
+    assert len(list(source.read(at_home.window))) == 1
+    _spoil(at_home.file, how)
+
+    assert source.read_whole(["a.json"]) == {}
+    source.loaded()
+    assert at_home.run() == ["a.json", "first.json"]
+    assert len(at_home.notes) == 1
+
+
 def test_a_memory_that_another_process_keeps_is_waited_for(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not for ever: then the next run reads the same window."""
     monkeypatch.setattr(folder_memory, "_BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(at_home.file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(RetryLater, match=r"was kept by another process for more than 0 s\. Nothing was lost"):
+        with pytest.raises(RetryLater, match=r"was locked by another process for more than 0 s\. Nothing was lost"):
             at_home.run()
         other.execute("ROLLBACK")
 
@@ -401,6 +427,16 @@ def test_a_check_shows_what_lies_before_the_first_window(home: Settings) -> None
     assert found.waiting == 0
     assert found.remark.startswith("1 file(s) are older than the window of this home's first run")
     assert not (home.home / FILE).exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_only_a_run_that_loads_remembers(home: Settings, *, dry_run: bool) -> None:
+    """Opened as a notebook opens it, by hand too."""
+    put(home.home / "inbox" / "a.json")
+    run = open_run(watermark="2026-01-01", dry_run=dry_run)
+
+    assert run.extract().sources["folder"].found == 1
+    assert (home.home / FILE).exists() is not dry_run
 
 
 @pytest.mark.parametrize(

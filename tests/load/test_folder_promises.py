@@ -72,16 +72,28 @@ def broken_again(world: FolderWorld) -> None:
         world.tick(60)
 
 
-def half_from_the_future(world: FolderWorld) -> None:
-    """A file that is written with a clock that is ahead, and gets its own date when it is whole."""
-    world.put("a.json", b"[" + post() + b"]")
-    world.cut("a.json", at=5, age=-timedelta(minutes=5))
+def fault_from_the_future(world: FolderWorld) -> None:
+    """A file that is written with a clock that is ahead, goes, and comes again with its own date and another fault."""
     assert world.run()
+    world.put("a.json", PAGE, age=-timedelta(minutes=5))
+    assert world.run()
+    world.delete("a.json")
+    assert world.run()
+    world.put("a.json", post()[:-1], age=timedelta(days=30))
+    assert world.run()
+
+
+def clock_set_back(world: FolderWorld) -> None:
+    """A file that is caught half-written, and seen whole at a moment before that."""
+    world.put("a.json", b"[" + post() + b"]")
+    world.cut("a.json", at=5, age=timedelta(0))
+    assert world.run()
+    world.tick(-0.03)
     world.finish_writing("a.json", age=timedelta(days=30))
     assert world.run()
 
 
-HISTORIES = (old_copy, half_list, same_pages, broken_again, half_from_the_future)
+HISTORIES = (old_copy, half_list, same_pages, broken_again, fault_from_the_future, clock_set_back)
 
 
 @pytest.mark.parametrize("history", HISTORIES)
@@ -116,11 +128,18 @@ def test_without_looking_at_the_state_of_an_entry_a_second_fault_is_missed(
         broken_again(world)
 
 
-def test_without_an_instant_after_the_last_one_a_half_from_the_future_stays_open(
+def test_an_instant_in_the_future_hides_what_comes_later(world: FolderWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry of the quarantine would seem to be the newer one."""
+    monkeypatch.setattr(folder_memory, "_SEEN", folder_memory._SEEN.replace("MAX(:now,", "MAX(walked.at, :now,"))
+    with pytest.raises(AssertionError, match=r"a\.json is lost"):
+        fault_from_the_future(world)
+
+
+def test_without_an_instant_after_the_last_one_a_clock_that_is_set_back_leaves_a_half_open(
     world: FolderWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole file would seem to be older than its half."""
-    seen = folder_memory._SEEN.replace("COALESCE(files.instant + 1000, walked.at)", "walked.at")
+    seen = folder_memory._SEEN.replace("COALESCE(files.instant + 1000, :now)", ":now")
     monkeypatch.setattr(folder_memory, "_SEEN", seen)
     with pytest.raises(AssertionError, match="open: "):
-        half_from_the_future(world)
+        clock_set_back(world)
