@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - dataclass fields are read at run time by tools
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,7 @@ from futurscam_lib.show import Table
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from futurscam_lib.settings import Settings
@@ -39,6 +40,8 @@ class Checked:
         waiting: Items that the next run would read; documents in MongoDB.
         problem: What is wrong, and what to do about it; empty: nothing.
         exit_code: With which a run would end for it.
+        remark: What a person should know besides, though nothing is wrong; empty: nothing.
+        warnings: What a person should act on, though runs work.
     """
 
     name: str
@@ -48,11 +51,13 @@ class Checked:
     waiting: int | None
     problem: str = ""
     exit_code: ExitCode = ExitCode.DONE
+    remark: str = ""
+    warnings: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
         """In a word or two."""
-        if self.problem:
+        if self.problem or self.warnings:
             return "see below"
         return "stopped; a run starts it" if self.reached is False else "ok"
 
@@ -104,7 +109,8 @@ def _probed(name: str, probe: Callable[[Probe], None]) -> Checked:
         problem, code = str(error), error.exit_code
     signed_in = found.signed_in if found.reached else None
     may_read = found.may_read if found.reached else None
-    return Checked(name, found.reached, signed_in, may_read, found.waiting, problem, code)
+    more: dict[str, Any] = {"remark": found.remark, "warnings": tuple(found.warnings)}
+    return Checked(name, found.reached, signed_in, may_read, found.waiting, problem, code, **more)
 
 
 def _probe_database(configured: Settings, found: Probe) -> None:

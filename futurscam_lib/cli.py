@@ -24,13 +24,27 @@ from futurscam_lib.commands import (
     loop,
     one_run,
     rejects,
+    replay,
     review,
     runs,
     schedule,
     trust,
     why,
 )
-from futurscam_lib.commands.output import GROUP, Json, instant, print_json, print_result, redacted, say, tell, work_in
+from futurscam_lib.commands.output import (
+    GROUP,
+    Json,
+    Sources,
+    command,
+    instant,
+    print_json,
+    print_result,
+    redacted,
+    say,
+    source_names,
+    tell,
+    work_in,
+)
 from futurscam_lib.errors import NOTHING_LOST, ExitCode, FuturscamError, UsageError
 
 _ABOUT = "RFPs into MongoDB, every hour, as executed notebooks: none lost, none doubled."
@@ -89,12 +103,15 @@ def run(
     until: Annotated[
         datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Read up to here, exclusive.")
     ] = None,
-    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source; may be repeated.")] = None,
+    source: Sources = None,
     overlap: Annotated[
         float | None, typer.Option(metavar="MINUTES", min=0, max=1440, help="How far behind to read again.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing to MongoDB, leave .last_execution; the notebook is kept.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Close and reopen missions at their source, however many they are.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -107,9 +124,10 @@ def run(
     request = runner.Request(
         since=since,
         until=until,
-        sources=tuple(dict.fromkeys(source or ())),
+        sources=source_names(source),
         overlap=None if overlap is None else timedelta(minutes=overlap),
         dry_run=dry_run,
+        confirmed=yes,
     )
     quiet: bool = context.obj
     result, log = one_run.do(request, as_json=as_json, quiet=quiet)
@@ -148,7 +166,7 @@ def demo(
 @app.command(epilog="Example: futurscam check --source boond")
 def check(
     *,
-    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source; may be repeated.")] = None,
+    source: Sources = None,
     as_json: Json = False,
 ) -> None:
     """Try each source and MongoDB, and write nothing.
@@ -159,7 +177,7 @@ def check(
     from futurscam_lib import check as tried  # noqa: PLC0415
 
     configured = settings.load()
-    names = tuple(dict.fromkeys(source or configured.sources))
+    names = source_names(source) or configured.sources
     configured.require(names)
     found = tried.find_out(configured, names, now=clock.now())
     if as_json:
@@ -167,6 +185,10 @@ def check(
     else:
         say(repr(tried.table(found)))
         for one in found:
+            if one.remark:
+                say(f"\n{one.name}: {one.remark}")
+            for warning in one.warnings:
+                tell(f"\nWarning: {one.name}: {warning}")
             if one.problem:
                 tell(f"\n{one.name}: {one.problem}")
     raise typer.Exit(max(int(one.exit_code) for one in found))
@@ -178,6 +200,7 @@ def status(*, as_json: Json = False) -> None:
     from futurscam_lib import status as standing  # noqa: PLC0415
 
     found = standing.find_out(settings.load(), now=clock.now())
+    found.replay = command("replay") if found.outdated else ""
     if as_json:
         print_json(found.as_dict())
         return
@@ -206,7 +229,7 @@ def reset(
     say(set_watermark(settings.load(), to or clock.EPOCH, now=clock.now()))
 
 
-for _part in (runs, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
+for _part in (runs, replay, review, rejects, database, config, loop, schedule, doctor, lab, why, export, trust):
     _part.register(app)
 
 

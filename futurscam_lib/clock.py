@@ -7,7 +7,7 @@ seven and `datetime` cuts the last one.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -58,6 +58,34 @@ def sortable(text: str, *, naive: ZoneInfo | None = None) -> str:
     return f"{instant.isoformat()[:19]}.{fraction[:7]:0<7}Z"
 
 
+def day(text: str) -> datetime:
+    """Read the calendar day that a text begins with, as midnight UTC of that day, whatever time and offset follow.
+
+    Raises:
+        ValueError: It does not begin with a day like `2026-11-23`; the message quotes it.
+    """
+    return _day(text.strip()[:11])
+
+
+def deadline(text: str, *, naive: ZoneInfo | None = None) -> datetime:
+    """Read an ISO 8601 instant at which something closes.
+
+    A whole day, which is a date without a time or with 23:59 as its time, is over when it is over in Brussels. The
+    written instant counts where it is later.
+
+    Args:
+        text: See `parse`.
+        naive: See `parse`.
+
+    Raises:
+        ValueError: See `parse`.
+    """
+    instant, text = parse(text, naive=naive), text.strip()
+    if len(text) > len("2026-11-23") and text[11:16] != "23:59":
+        return instant
+    return max(instant, _end_in_brussels(_day(text[:11])))
+
+
 def to_sortable(instant: datetime) -> str:
     """The same text for an aware `datetime`."""
     return f"{to_text(instant)[:26]}0Z"
@@ -78,12 +106,63 @@ def to_people(instant: datetime) -> str:
     return to_text(instant)[:26].replace("T", " ") + " UTC"
 
 
+def calendar_day(instant: datetime) -> date:
+    """The calendar day that an instant of a document stands for.
+
+    A day is kept as midnight UTC. Documents made by an earlier mapping keep it as midnight in Brussels, which is 22:00
+    or 23:00 UTC of the day before: any instant that is not midnight UTC counts by the calendar of Brussels.
+
+    Args:
+        instant: Aware; one without an offset is UTC.
+    """
+    utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    if utc.time() == time.min:
+        return utc.date()
+    try:
+        return utc.astimezone(BRUSSELS).date()
+    except OverflowError:  # The last hours of the year 9999.
+        return utc.date()
+
+
+def to_millisecond(instant: datetime) -> datetime:
+    """An instant as MongoDB keeps it."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
 def from_epoch(seconds: float) -> datetime:
     """Instant of a file's modification time, clamped to what `datetime` can hold."""
     try:
         return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         return EPOCH if seconds < 0 else datetime.max.replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=4096)
+def _day(text: str) -> datetime:
+    # A date alone, or with a time behind a T or a space: not the beginning of some other number.
+    if text[10:11] not in {"", "T", " "}:
+        msg = f"{text!r} does not begin with a day like 2026-11-23"
+        raise ValueError(msg)
+    return _parse(text[:10], None)[0]
+
+
+@lru_cache(maxsize=4096)
+def _end_in_brussels(day: datetime) -> datetime:
+    # Not the start and a day: two days of the year have 23 and 25 hours.
+    return day.replace(hour=23, minute=59, second=59, microsecond=999_000, tzinfo=BRUSSELS).astimezone(UTC)
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The same of a whole number of microseconds since 1970, which loses none."""
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return EPOCH if microseconds < 0 else datetime.max.replace(tzinfo=UTC)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 # The days on which missions begin and end, and the last instants of days that are deadlines, come again and again.

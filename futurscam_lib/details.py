@@ -51,6 +51,10 @@ def _told(total: int, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return clock.to_text(value)
-    if isinstance(value, list) and len(orjson.dumps(value, default=str)) > _LONG_LIST:
-        return f"{len(value):,} entries"
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    # Another program may have written anything; what JSON does not know becomes a text.
+    encoded = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    if len(encoded) > _LONG_LIST:
+        return f"{len(value):,} entries" if isinstance(value, list) else f"{len(encoded):,} bytes"
+    return orjson.loads(encoded)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import codecs
-from typing import Any
+import json
+from contextlib import suppress
+from typing import Any, Final
 
 import orjson
 
 from futurscam_lib.errors import Rejected
 
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# What orjson refuses and what costs no more than the value that it stands in: half a surrogate pair, NaN and Infinity,
+# numbers beyond what a float holds.
+_TOLERANT: Final = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) < _MANY else float(digits))
+_MANY: Final = 19
+"""Digits: an int of 64 bits holds fewer, and Python itself refuses to read thousands of them."""
 
 
 def encoding_of(head: bytes) -> str:
@@ -22,6 +29,9 @@ def encoding_of(head: bytes) -> str:
 
 def parse(payload: bytes, *, first_line: int = 1, first_column: int = 1) -> Any:
     """Parse one JSON value.
+
+    A lone surrogate stays in its text, and a number that no float holds becomes NaN or infinite: who reads the value
+    decides what it costs.
 
     Args:
         payload: UTF-8, or UTF-8/UTF-16 with a byte order mark.
@@ -36,6 +46,8 @@ def parse(payload: bytes, *, first_line: int = 1, first_column: int = 1) -> Any:
             return orjson.loads(payload.decode(encoding_of(payload)))
         return orjson.loads(payload)
     except ValueError as error:
+        with suppress(ValueError, RecursionError):
+            return _TOLERANT.decode(payload.decode(encoding_of(payload), "surrogatepass"))
         raise _rejected(payload, error, (first_line, first_column)) from error
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SUPERVISED: Final = "FUTURSCAM_SUPERVISED_RUN"
 """Environment variable that the runner sets to its run_id; every other run is one by hand, and labelled so."""
 
+CONFIRMED: Final = "FUTURSCAM_CONFIRMED_RUN"
+"""Environment variable that the runner sets to its run_id where an operator said --yes; no other run is confirmed."""
+
 BY_HAND: Final = "interactive-"
 
 

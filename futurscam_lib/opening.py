@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import UsageError
 from futurscam_lib.extract import open_sources
-from futurscam_lib.naming import SUPERVISED, by_hand
+from futurscam_lib.extract.source import Unasked
+from futurscam_lib.naming import CONFIRMED, SUPERVISED, by_hand
 from futurscam_lib.pipeline import Run
-from futurscam_lib.records import Window
+from futurscam_lib.records import Replay, Window
+from futurscam_lib.source_settings import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def open_run(
     sources: str | None = "",
     dry_run: bool = True,
     overlap_minutes: float = -1,
+    replay: str | None = "",
 ) -> Run:
     """Open a run; nothing is read or written yet but the indexes of the collections.
 
@@ -43,6 +46,9 @@ def open_run(
         sources: Names separated by commas; empty: all that are configured.
         dry_run: Look and compare, write nothing to MongoDB.
         overlap_minutes: How far behind the watermark to read again; below 0: the setting.
+        replay: Make documents again from landed payloads, and ask no source: `all`, `since=INSTANT` (landed then or
+            later), `job=ID`, or `since=INSTANT job=ID`. Empty: the sources are asked. `sources` names those whose
+            payloads are taken, whether they are configured or not; empty: all.
 
     Raises:
         UsageError: A setting or an argument is wrong.
@@ -56,24 +62,31 @@ def open_run(
     # What is only as good as False must not load: papermill's `-p dry_run None` means no real run.
     _check("dry_run", dry_run, bool, takes="True or False")
     _check("overlap_minutes", overlap_minutes, int | float, takes="a number")
+    _check("replay", replay, str | None, takes="text")
     configured = settings.load()
     now = clock.now()
     since = _instant("watermark", watermark) or _watermark_of(configured, now)
     overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
     window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
     asked = (name.strip() for name in (sources or "").split(","))
-    names = tuple(dict.fromkeys(name for name in asked if name)) or configured.sources
-    configured.require(names)
+    which = _replay(replay)
+    names = tuple(dict.fromkeys(name for name in asked if name)) or (KNOWN_SOURCES if which else configured.sources)
+    if which:
+        configured.require_known(names)
+    else:
+        configured.require(names)
     if not run_id or os.environ.get(SUPERVISED) != run_id:
         run_id = by_hand(run_id or "", now=now)
     return Run(
         configured,
-        open_sources(configured, names),
+        [Unasked(name) for name in names] if which else open_sources(configured, names, dry_run=dry_run),
         run_id=run_id,
         window=window,
         watermark=since,
         dry_run=dry_run,
         now=now,
+        replay=which,
+        confirmed=os.environ.get(CONFIRMED) == run_id,
     )
 
 
@@ -101,6 +114,13 @@ def _check(name: str, value: object, kind: type | UnionType, *, takes: str) -> N
 
 def _watermark_of(configured: Settings, now: datetime) -> datetime:
     return Watermark(configured.watermark_file).read(now=now) or now - configured.first_run
+
+
+def _replay(text: str | None) -> Replay | None:
+    try:
+        return Replay.parse(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"replay: {error}.") from error
 
 
 def _instant(name: str, text: str | None) -> datetime | None:

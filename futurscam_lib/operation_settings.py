@@ -50,7 +50,7 @@ class OperationSettings(BaseModel, frozen=True):
     alert_rejects: Annotated[
         int,
         Variable(
-            "FUTURSCAM_ALERT_REJECTS", "10", kinds.whole(1, 1_000_000), "From how many open rejects on it is told."
+            "FUTURSCAM_ALERT_REJECTS", "10", kinds.whole(1, 1_000_000), "Send an alert from this many new rejects."
         ),
     ]
     healthcheck_url: Annotated[

@@ -13,13 +13,13 @@ from futurscam_lib import counts as accounting
 from futurscam_lib.ahead import ahead
 from futurscam_lib.counts import Counts
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
-from futurscam_lib.extract.source import CONCURRENT, Sweeping
-from futurscam_lib.load import lifecycle, mongo, quarantine
+from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping, notes_of
+from futurscam_lib.load import lifecycle, mongo, quarantine, replay
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.durability import Durability
 from futurscam_lib.load.entry import Entry
 from futurscam_lib.load.foreseen import Foreseen
-from futurscam_lib.load.landing import Landing, payloads
+from futurscam_lib.load.landing import Landing, rejected
 from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.naming import BY_HAND, started_by
 from futurscam_lib.records import RawRecord, Reject, Window
@@ -35,21 +35,24 @@ from futurscam_lib.reports import (
     new_row,
 )
 from futurscam_lib.show import Shown, Table
+from futurscam_lib.source_notes import WARNING
 from futurscam_lib.spool import Spool, chunked
 from futurscam_lib.tally import Tally
-from futurscam_lib.transform import boond, transform, version_for
+from futurscam_lib.transform import boond, depends_on_settings, transform, version_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from futurscam_lib.extract.source import Source
+    from futurscam_lib.extract.source import Source, Sweep
     from futurscam_lib.load.entry import Outcome
     from futurscam_lib.load.landing import Landed
     from futurscam_lib.load.upsert import Loaded
+    from futurscam_lib.records import Replay
     from futurscam_lib.settings import Settings
     from futurscam_lib.show import Picture
 
+_DATABASE: Final = "MongoDB"
 _ROWS: Final = 20
 _RAW_ROWS: Final = 8
 _CHANGES: Final = 200
@@ -68,10 +71,16 @@ class Run(Shown):
         watermark: datetime,
         dry_run: bool,
         now: datetime,
+        replay: Replay | None = None,
+        confirmed: bool = False,
     ) -> None:
-        """Connect; see `open_run`, which makes the arguments from what a notebook knows."""
+        """Connect; see `open_run`, which makes the arguments from what a notebook knows.
+
+        With `confirmed` missions are closed and reopened at their source however many they are.
+        """
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
         self._settings, self._sources, self._now = configured, sources, now
+        self._replay, self._confirmed = replay, confirmed
         self._instance = boond.Instance.of(configured)
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
@@ -100,7 +109,7 @@ class Run(Shown):
         self._begun: set[str] = set()
 
     def extract(self) -> Extracted:
-        """Read the sources in the window and land every new payload.
+        """Read the sources in the window and land every new payload; a replay takes what was landed instead.
 
         A source that fails does not stop the others: its failure is in the report.
 
@@ -110,11 +119,17 @@ class Run(Shown):
         self._reset()
         report = Extracted({name: SourceReport() for name in self._counts})
         with mongo.mongo_errors():
+            if self._replay:
+                self._read_landed(self._replay, report)
+                self._extracted = report
+                return report
             for source in self._sources:
                 self._read(source, report)
             for records in self._landing.leftovers(list(self._counts)):
                 for record in records:
                     self._pick_up(record, report)
+            for record in self._landing.due(list(self._counts), now=self._now):
+                self._pick_up(record, report)
         self._extracted = report
         return report
 
@@ -122,20 +137,21 @@ class Run(Shown):
         """Take the landed payloads of open rejects again, instead of asking the sources.
 
         Args:
-            items: Only these entries of the quarantine; empty: all of the run's sources.
+            items: Only these entries of the quarantine, dismissed ones too; empty: all open ones of the run's sources.
 
         Raises:
-            UsageError: One of the items is not an open entry.
+            UsageError: One of the items is neither an open entry nor a dismissed one.
         """
         self._reset()
         report = Extracted({name: SourceReport() for name in self._counts})
         with mongo.mongo_errors():
-            asked = quarantine.open_rejects(self._collections, sources=list(self._counts), items=items)
-            raw_ids = [found["raw_id"] for found in asked]
-            if items and len(raw_ids) < len(set(items)):
-                raise UsageError("Not all of these are open entries; `futurscam rejects list` names them.")
-            for raw_id in raw_ids:
-                for record in payloads(self._collections, [raw_id]):
+            asked = list(quarantine.open_rejects(self._collections, sources=list(self._counts), items=items))
+            if items and len(asked) < len(set(items)):
+                raise UsageError(
+                    "Not all of these are open or dismissed entries; `futurscam rejects list --all` names them."
+                )
+            for reject in asked:
+                for record in rejected(self._collections, reject):
                     self._pick_up(record, report)
         self._extracted = report
         return report
@@ -177,28 +193,39 @@ class Run(Shown):
         self._begin("load")
         report = LoadReport(self.dry_run, self._counts, run_id=self.run_id)
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
-        upsert = Upsert(self._collections, **facts)
+        upsert = Upsert(self._collections, **facts, replay=self._replay is not None)
         self._foreseen = upsert.foreseen
         kept = quarantine.Quarantine(self._collections, **facts)
 
-        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> Loaded:
+        def bring_in(chunk: Sequence[Mapping[str, Any]]) -> tuple[Loaded, list[Reject]]:
             entries = [Entry.from_spool(found) for found in chunk]
             loaded = upsert.load(entries)
-            kept.resolve(entries)
-            return loaded
+            refused = [one.entry.rejected(one.error) for one in loaded.refused]
+            loaded.outcomes += kept.keep([_described(reject) for reject in refused])
+            items = {reject.raw.raw_id for reject in refused}
+            kept.resolve([entry for entry in entries if entry.raw_id not in items])
+            return loaded, refused
 
         with mongo.mongo_errors():
             # Before the documents, which resolve those that they overtake.
             for chunk in self._rejects.chunks():
                 self._settle(kept.keep(chunk))
-            for loaded in ahead(bring_in, self._rfps.chunks()):
+            for loaded, refused in ahead(bring_in, self._rfps.chunks()):
                 self._settle(loaded.outcomes)
                 room = _ROWS - len(report.new)
                 report.new += [new_row(entry.document) for entry in loaded.inserted[:room]]
                 report.changes += loaded.changes[: _CHANGES - len(report.changes)]
+                for reject in refused:
+                    report.refused[reject.reason] += 1
+                    self._transformed.add_reject(reject)
             if not self.dry_run:
+                remembering = [source for source in self._sources if isinstance(source, Remembering)]
+                for source in remembering:
+                    kept.close_replaced(source.name, source.read_whole)
                 self._durability.confirm(self._collections)
                 self._landing.finish(list(self._counts))
+                for source in remembering:
+                    source.loaded()
         self._rfps.close()
         self._rejects.close()
         self._loaded = report
@@ -213,8 +240,12 @@ class Run(Shown):
         Raises:
             RetryLater: MongoDB does not answer.
         """
-        facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
-        facts["foreseen"] = self._foreseen
+        about: dict[str, Any] = {
+            "now": self._now,
+            "dry_run": self.dry_run,
+            "open_until_closed": self._open_until_closed(),
+        }
+        facts = {**about, "run_id": self.run_id, "foreseen": self._foreseen}
         report = self._ended = Ended(self.dry_run)
         with mongo.mongo_errors():
             for source in self._sources:
@@ -224,6 +255,7 @@ class Run(Shown):
             # In a dry run the deadlines have closed nothing, so those are still among the active ones.
             report.active = lifecycle.count_active(self._collections, self._foreseen)
             report.active -= report.deadline if self.dry_run else 0
+            report.notes = lifecycle.notes(self._collections, **about)
         return report
 
     def reconcile(self) -> Summary:
@@ -241,8 +273,10 @@ class Run(Shown):
         return Summary(
             run_id=self.run_id,
             dry_run=self.dry_run,
+            replay=str(self._replay or ""),
+            # A replay reads nothing of any window: what a source showed in one is still to be read.
             window={
-                "since": clock.to_text(self.window.since),
+                "since": None if self._replay else clock.to_text(self.window.since),
                 "until": clock.to_text(self.window.until) if self.window.until else None,
             },
             watermark=clock.to_text(self.watermark),
@@ -251,6 +285,9 @@ class Run(Shown):
             failures={n: one.failure for n, one in self._extracted.sources.items() if one.failure},
             reject_reasons=reasons,
             oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
+            # Here, and not as `extract` saw them: a sweep may have added some.
+            notes={source.name: notes for source in self._sources if (notes := notes_of(source))}
+            | ({_DATABASE: [f"{WARNING}{note}" for note in self._ended.notes]} if self._ended.notes else {}),
         )
 
     def details(self) -> dict[str, Any]:
@@ -283,7 +320,9 @@ class Run(Shown):
             ),
             ("started", f"{clock.to_people(self._now)} by {started_by()}"),
             ("watermark", clock.to_people(self.watermark)),
-            ("window", f"{clock.to_people(self.window.since)} until {until}"),
+            ("replay", str(self._replay))
+            if self._replay
+            else ("window", f"{clock.to_people(self.window.since)} until {until}"),
             ("sources", ", ".join(self._counts)),
             ("database", f"{self._settings.database} on {self._hosts()}"),
         ]
@@ -314,7 +353,26 @@ class Run(Shown):
             self._counts[source.name].unchanged += known
             for record in landed.pending:
                 self._pass_on(record, report)
-        one.notes = list(source.notes)
+        one.notes = notes_of(source)
+
+    def _read_landed(self, which: Replay, report: Extracted) -> None:
+        """Take landed payloads again, instead of asking the sources."""
+        always = {name: depends_on_settings(name) for name in self._counts}
+        for landed in replay.landed(self._collections, self._landing, replay=which, always=always):
+            for name, known in landed.known.items():
+                report.sources[name].found += known
+                report.sources[name].known += known
+                self._counts[name].extracted += known
+                self._counts[name].unchanged += known
+            for record in landed.pending:
+                report.sources[record.source].found += 1
+                report.sources[record.source].size += record.size
+                self._counts[record.source].extracted += 1
+                self._pass_on(record, report)
+
+    def _open_until_closed(self) -> tuple[str, ...]:
+        """Sources in which an open mission is open, whatever its deadline."""
+        return () if self._settings.boond_close_after_answer_date else ("boond",)
 
     def _sweep(self, source: Sweeping, ends: lifecycle.SourceEnds, name: str) -> None:
         """Ask one source which of its missions have ended; not one that has failed already."""
@@ -322,17 +380,35 @@ class Run(Shown):
         if report.failure:
             return
         try:
-            with source.sweep() as found:
-
-                def fate_of(mission: lifecycle.Mission) -> tuple[lifecycle.Mission, str | None]:
-                    return mission, found.fate(mission.source_id)
-
-                for mission, fate in ahead(fate_of, ends.missing(found.open), threads=CONCURRENT):
-                    if fate:
-                        self._ended.at_source[name, fate] += ends.close(mission, fate)
+            with source.sweep() as found, Spool(self._settings.scratch) as ended:
+                self._look_for_ended(found, ends, ended, name=name)
+                for chunk in ended.chunks():
+                    for one in chunk:
+                        mission = lifecycle.Mission.from_document(one["mission"])
+                        self._ended.at_source[name, one["fate"]] += ends.close(mission, one["fate"])
                 self._ended.reopened += ends.reopen(found.open)
         except FuturscamError as error:
             report.failure = Failure.of(error)
+
+    def _look_for_ended(self, found: Sweep, ends: lifecycle.SourceEnds, ended: Spool, *, name: str) -> None:
+        """Ask what became of each mission that its source does not show as open; nothing is written yet.
+
+        Raises:
+            OperatorMustAct: More have ended, or are open again, than is plausible.
+        """
+        plausible = lifecycle.Plausible(name, ends.count_active(), found.share, found.causes)
+        if not self._confirmed:
+            plausible.check_reopening(sum(1 for _ in ends.returned(found.open)))
+
+        def fate_of(mission: lifecycle.Mission) -> tuple[lifecycle.Mission, str | None]:
+            return mission, found.fate(mission.source_id)
+
+        for mission, fate in ahead(fate_of, ends.missing(found.open), threads=CONCURRENT):
+            if fate:
+                ended.append({"mission": mission.to_document(), "fate": fate})
+                if not self._confirmed and len(ended) > plausible.most:
+                    missing = sum(1 for _ in ends.missing(found.open))
+                    plausible.check_closing(len(ended), missing=missing)
 
     def _pick_up(self, record: RawRecord, report: Extracted) -> None:
         report.sources[record.source].picked_up += 1
@@ -359,18 +435,19 @@ class Run(Shown):
                 if len(report.rows) < _ROWS:
                     report.rows.append(document_row(made.content))
                 return
-        self._rejects.append(quarantine.describe(made, transform_version=version_for(raw.source)))
-        report.reasons[made.code, made.path] += 1
-        if len(report.rejects) < _ROWS:
-            report.rejects.append(
-                (raw.origin, made.line or None, made.column or None, made.path, made.reason, made.job_id)
-            )
+        self._rejects.append(_described(made))
+        report.add_reject(made)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         self._landing.settle(outcomes)
         for outcome in outcomes:
             one = self._counts[outcome.source]
             setattr(one, outcome.result, getattr(one, outcome.result) + 1)
+
+
+def _described(reject: Reject) -> dict[str, Any]:
+    """As the quarantine keeps it."""
+    return quarantine.describe(reject, transform_version=version_for(reject.raw.source))
 
 
 def _until_failure(source: Source, window: Window, report: SourceReport) -> Any:

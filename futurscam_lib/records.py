@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from futurscam_lib import clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from futurscam_lib.errors import Rejected
+
+IN_FUTURE: Final = "in-future"
+"""Code of a reject whose own time stamp lies too far ahead; later runs try it again."""
 
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 """A larger source item becomes a reject; a real post has some 10 kB. MongoDB holds 16 MB in one document."""
@@ -26,6 +31,44 @@ class Window:
     def __contains__(self, instant: datetime) -> bool:
         """Whether an item of that instant is asked for."""
         return self.since <= instant and (self.until is None or instant < self.until)
+
+
+_SINCE: Final = "since="
+_JOB: Final = "job="
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Which landed payloads a run makes documents of again, instead of asking its sources.
+
+    Attributes:
+        since: Those that were landed then or later; None: whenever.
+        job_id: Those that were read as this job; empty: all.
+    """
+
+    since: datetime | None = None
+    job_id: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the text that a notebook is given: `all`, `since=INSTANT`, `job=ID`, or `since=INSTANT job=ID`.
+
+        Raises:
+            ValueError: It is none of these.
+        """
+        since, rest = None, text
+        if rest.startswith(_SINCE):
+            instant, _, rest = rest.removeprefix(_SINCE).partition(" ")
+            since = clock.parse(instant)
+        job_id = rest.removeprefix(_JOB)
+        if (rest == job_id and text != "all" and not (since and not rest)) or (rest.startswith(_JOB) and not job_id):
+            raise ValueError(f"{text!r} is not one of: all, since=INSTANT, job=ID, since=INSTANT job=ID")
+        return cls(since, "" if text == "all" else job_id)
+
+    def __str__(self) -> str:
+        """As a notebook is given it."""
+        since = [f"{_SINCE}{clock.to_text(self.since)}"] if self.since else []
+        return " ".join([*since, *([f"{_JOB}{self.job_id}"] if self.job_id else [])]) or "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +104,11 @@ class RawRecord:
     line: int = 0
     column: int = 0
     flaw: Flaw | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stood, with its source: the name of an item that does not give its job."""
+        return f"{self.source}:{self.origin}"
 
     @classmethod
     def of(cls, payload: bytes, *, source: str, origin: str, instant: datetime, line: int = 0, column: int = 0) -> Self:
@@ -149,4 +197,4 @@ class Reject:
 
         The two are told apart: a job may call itself what another's file is called.
         """
-        return f"{self.raw.source}#{self.job_id}" if self.job_id else f"{self.raw.source}:{self.raw.origin}"
+        return f"{self.raw.source}#{self.job_id}" if self.job_id else self.raw.place

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from futurscam_lib import clock, source_notes
 from futurscam_lib import counts as accounting
 from futurscam_lib.naming import BY_HAND
+from futurscam_lib.rfp import DAYS, customer
 from futurscam_lib.show import Shown, Table
 
 if TYPE_CHECKING:
@@ -15,6 +18,16 @@ if TYPE_CHECKING:
 
     from futurscam_lib.counts import Counts
     from futurscam_lib.load.entry import Change
+    from futurscam_lib.records import Reject
+
+_REJECTS_SHOWN: Final = 20
+
+
+UNKNOWN_VALUES: Final = (
+    "Unknown values: a word that no vocabulary knows is kept in a readable form. A value of the wrong form is read "
+    "where its meaning is plain; otherwise the field is empty. Long texts are cut. The raw record keeps all."
+)
+"""Explains a list of unknown values to its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ class SourceReport:
         picked_up: Records of earlier runs that were landed and not loaded.
         size: Bytes found.
         failure: Set where it failed; what it gave before still counts.
-        notes: What a reviewer should know.
+        notes: What a reviewer should know, as `source_notes` has it.
     """
 
     found: int = 0
@@ -71,7 +84,7 @@ class Extracted(Shown):
             )
             for name, one in self.sources.items()
         ]
-        notes = [f"{name}: {note}" for name, one in self.sources.items() for note in one.notes]
+        notes = [str(note) for note in source_notes.each({name: one.notes for name, one in self.sources.items()})]
         columns = ("source", "records", "of these known", "picked up from earlier runs", "size", "failed because")
         return Table(columns, rows, notes=notes)
 
@@ -93,13 +106,19 @@ class Transformed(Shown):
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
 
+    def add_reject(self, reject: Reject) -> None:
+        """Count a reject; the first ones are shown."""
+        self.reasons[reject.code, reject.path] += 1
+        if len(self.rejects) < _REJECTS_SHOWN:
+            place = (reject.raw.origin, reject.line or None, reject.column or None)
+            self.rejects.append((*place, reject.path, reject.reason, reject.job_id))
+
     def table(self) -> Table:
         """Documents and rejects."""
         rejected = sum(self.reasons.values())
-        notes = [
-            f"{path}: {value!r} is in no vocabulary ({n} times); it is kept as it is."
-            for (path, value), n in self._odd()
-        ]
+        notes = [f"{path}: {value} ({n:,})" for (path, value), n in self._most_frequent()]
+        if notes:
+            notes = [UNKNOWN_VALUES, *notes]
         return Table(("became", "records"), [("documents", self.documents), ("rejects", rejected)], notes=notes)
 
     @property
@@ -108,11 +127,13 @@ class Transformed(Shown):
         columns = (
             "reference",
             "title",
+            "role",
             "company",
             "city",
             "seniority",
             "remote",
             "EUR/day",
+            "starts",
             "deadline (UTC)",
             "skills",
         )
@@ -126,7 +147,7 @@ class Transformed(Shown):
         total = sum(self.reasons.values())
         return Table(columns, self.rejects, title="Rejects, kept in the quarantine", notes=notes, total=total)
 
-    def _odd(self) -> list[tuple[tuple[str, str], int]]:
+    def _most_frequent(self) -> list[tuple[tuple[str, str], int]]:
         return sorted(self.oddities.items(), key=lambda item: -item[1])[:20]
 
 
@@ -140,6 +161,7 @@ class LoadReport(Shown):
     changes: list[Change] = field(default_factory=list)
     updates: int = 0
     run_id: str = ""
+    refused: Counter[str] = field(default_factory=Counter)
 
     def table(self) -> Table:
         """Counts per source."""
@@ -155,7 +177,8 @@ class LoadReport(Shown):
                 "To apply it, set dry_run = False in the cell Parameters and run all cells again: "
                 f"what is loaded is then labelled {BY_HAND}... in _etl.run_id."
             )
-        elif by_hand:
+        notes += [f"{number:,} document(s) were rejected by MongoDB. {why}" for why, number in self.refused.items()]
+        if by_hand and not self.dry_run:
             notes += [
                 f"Loaded by hand: what is new or changed is labelled {self.run_id} in _etl.run_id.",
                 "Set dry_run = True again before this notebook is saved, so that the next person changes nothing.",
@@ -189,6 +212,7 @@ class Ended(Shown):
         at_source: How many that their source has closed or deleted, by (source, `closed` or `deleted`).
         reopened: How many that were closed because their source did not show them, which it does again.
         active: How many are active afterwards, or would be.
+        notes: What keeps missions from ending.
     """
 
     dry_run: bool
@@ -196,6 +220,7 @@ class Ended(Shown):
     at_source: Counter[tuple[str, str]] = field(default_factory=Counter)
     reopened: int = 0
     active: int = 0
+    notes: Sequence[str] = ()
 
     @property
     def closed(self) -> int:
@@ -210,12 +235,17 @@ class Ended(Shown):
         if self.reopened:
             rows.append(("open again at their source", self.reopened))
         rows.append(("would be active then" if self.dry_run else "active", self.active))
-        return Table(("missions", "number"), rows)
+        return Table(("missions", "number"), rows, notes=self.notes)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary(Shown):
-    """The reconciled sum of a run; glued into the notebook, where the runner reads it."""
+    """The reconciled sum of a run; glued into the notebook, where the runner reads it.
+
+    Attributes:
+        replay: Which landed payloads were taken again, as `records.Replay` says it; empty: the sources were asked.
+        notes: What each source noted, as `source_notes` has it; only sources that noted something.
+    """
 
     run_id: str
     dry_run: bool
@@ -226,6 +256,8 @@ class Summary(Shown):
     failures: Mapping[str, Failure]
     reject_reasons: Mapping[str, int]
     oddities: Mapping[str, int]
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    replay: str = ""
 
     @property
     def total(self) -> Counts:
@@ -237,6 +269,7 @@ class Summary(Shown):
         return {
             "run_id": self.run_id,
             "dry_run": self.dry_run,
+            "replay": self.replay,
             "window": dict(self.window),
             "watermark": self.watermark,
             "counts": self.total.as_dict(),
@@ -245,6 +278,7 @@ class Summary(Shown):
             "failures": {name: {"error": f.error, "message": f.message} for name, f in self.failures.items()},
             "reject_reasons": dict(self.reject_reasons),
             "oddities": dict(self.oddities),
+            "notes": {name: list(texts) for name, texts in self.notes.items()},
         }
 
     def table(self) -> Table:
@@ -253,29 +287,58 @@ class Summary(Shown):
         rows.append(("total", *self.total.as_dict().values(), "yes"))
         notes = [f"{self.closed} mission(s) that have ended {'would be' if self.dry_run else 'were'} closed."]
         notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
+        notes += map(str, source_notes.each(self.notes))
         return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)
 
 
 def before_and_after(change: Change) -> tuple[Any, Any]:
-    """Long texts are told by their length: what changed in them is for a diff, not for a table."""
+    """What a changed field was and is, as people read it; a long text is its length: what changed is for a diff."""
     long_text = 300
-    if any(isinstance(value, str) and len(value) > long_text for value in (change.before, change.after)):
-        return f"{len(change.before or ''):,} characters", f"{len(change.after or ''):,} characters"
-    return change.before, change.after
+    both = (change.before, change.after)
+    if any(isinstance(value, str) and len(value) > long_text for value in both):
+        before, after = (
+            f"{len(value or ''):,} characters" if value is None or isinstance(value, str) else value for value in both
+        )
+        return before, after
+    return with_days(change.field, change.before, change.after)
+
+
+def with_days(path: str, before: Any, after: Any) -> tuple[Any, Any]:
+    """What a field of a document was and is, with calendar days as days.
+
+    Args:
+        path: The field, dotted.
+        before: Its value before.
+        after: Its value now. Where only the instant differs that stands for the day, both are told.
+    """
+    days = _day_shown(path, before), _day_shown(path, after)
+    if path in DAYS and days[0] == days[1]:
+        kept = tuple(f"{clock.to_people(one)[:16]} UTC" for one in (before, after))
+        return f"{days[0]}, kept as {kept[0]}", f"{days[1]}, kept as {kept[1]}"
+    return days
+
+
+def _day_shown(path: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _day_shown(f"{path}.{name}", one) for name, one in value.items()}
+    return clock.calendar_day(value) if path in DAYS and isinstance(value, datetime) else value
 
 
 def document_row(content: Mapping[str, Any]) -> tuple[Any, ...]:
     """A document in `Transformed.sample`."""
-    company, rate = content["company"], content["conditions"]["dailyRate"]
+    conditions = content["conditions"]
+    rate, starts = conditions["dailyRate"], conditions["fromAt"]
     amounts = [f"{amount:g}" for amount in (rate["min"], rate["max"]) if amount is not None]
     return (
         content["reference"],
         content["roleTitle"],
-        company["name"],
-        company["city"],
+        content["role"],
+        _customer(content["company"]),
+        content["company"]["city"],
         content["seniority"],
         content["remoteOption"],
         " - ".join(amounts),
+        clock.calendar_day(starts) if starts else None,
         content["deadlineAt"],
         [skill["name"] for skill in content["skills"]],
     )
@@ -287,7 +350,11 @@ def new_row(document: Mapping[str, Any]) -> tuple[Any, ...]:
         document["job_id"],
         document["reference"],
         document["roleTitle"],
-        document["company"]["name"],
+        _customer(document["company"]),
         document["publishedAt"],
         document["deadlineAt"],
     )
+
+
+def _customer(company: Mapping[str, Any]) -> str | None:
+    return customer(company["name"], company["department"], show_department=company["showDepartment"])

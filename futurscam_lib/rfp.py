@@ -23,15 +23,19 @@ if TYPE_CHECKING:
 MAX_JOB_ID: Final = 200
 """A longer id is none: hundreds of ids are looked up with one command, which may hold 16 MB."""
 
+DAYS: Final = ("conditions.fromAt", "conditions.toAt")
+"""The fields that are calendar days; `clock.calendar_day` reads them."""
+
 _CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 @with_config(_CONFIG)
 class Company(TypedDict):
-    """Who asks, and where the work is."""
+    """The customer, and where the work is; `showDepartment`: the platform shows the department in its place."""
 
     name: str | None
     department: str | None
+    showDepartment: bool
     street: str | None
     zipcode: str | None
     city: str | None
@@ -50,7 +54,7 @@ class DailyRate(TypedDict):
 
 @with_config(_CONFIG)
 class Conditions(TypedDict):
-    """Money and time; `fixedMargin` in percent."""
+    """Money and time; `fixedMargin` in percent; `fromAt` and `toAt` are calendar days, as midnight UTC."""
 
     dailyRate: DailyRate
     fixedMargin: float | None
@@ -62,10 +66,11 @@ class Conditions(TypedDict):
 
 @with_config(_CONFIG)
 class Skill(TypedDict):
-    """One skill asked for."""
+    """One skill asked for, and how long ago it may have been used last."""
 
     name: str
     seniority: str
+    lastUsed: str | None
 
 
 @with_config(_CONFIG)
@@ -87,11 +92,12 @@ class Contact(TypedDict):
 
 @with_config(_CONFIG)
 class RfpContent(TypedDict):
-    """Every field of the document but `_etl`."""
+    """Every field of the document but `_etl`; `role` is the platform's role, `questions` screen candidates."""
 
     job_id: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID)]
     reference: str
     roleTitle: str
+    role: str | None
     job_desc: str
     job_url: str
     seniority: str
@@ -102,6 +108,7 @@ class RfpContent(TypedDict):
     conditions: Conditions
     skills: list[Skill]
     languages: list[Language]
+    questions: list[str]
     publishedAt: datetime | None
     deadlineAt: datetime | None
     serviceProvider: str | None
@@ -137,7 +144,8 @@ class Rfp:
         content: The document without `_etl`, checked.
         source_id: The item's id at its source.
         key: Its version.
-        oddities: Vocabulary values that no mapping knows, as (field, value); kept readable in `content`.
+        oddities: Unknown values, as (field, value): a word that no vocabulary knows, which `content` keeps readable,
+            or what was odd about a value that was read leniently, left out or cut; nothing of the value itself.
     """
 
     content: RfpContent
@@ -169,6 +177,19 @@ class Rfp:
         return cls(content, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
 
 
+def customer(name: str | None, department: str | None, *, show_department: bool | None) -> str | None:
+    """The customer as people read it: `SMALS (SFPD)` where the platform shows the department in the customer's place.
+
+    Args:
+        name: `company.name`.
+        department: `company.department`.
+        show_department: `company.showDepartment`; None in documents of an earlier mapping, which have no such field.
+    """
+    if not name:
+        return department
+    return f"{name} ({department})" if show_department and department and department != name else name
+
+
 def schema() -> dict[str, str]:
     """The type of each field of a document, as words: `skills[].name` is `text`, `company.city` is `text or null`."""
     return dict(_fields(RfpContent, ""))
@@ -179,8 +200,10 @@ def _fields(of: type[Any], path: str) -> Iterator[tuple[str, str]]:
         origin: Any = get_origin(hint)
         if is_typeddict(hint):
             yield from _fields(hint, f"{path}{name}.")
-        elif origin is list:
+        elif origin is list and is_typeddict(get_args(hint)[0]):
             yield from _fields(get_args(hint)[0], f"{path}{name}[].")
+        elif origin is list:
+            yield f"{path}{name}[]", _WORDS[get_args(hint)[0]]
         else:
             kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
             null = [_WORDS[type(None)]] if type(None) in get_args(hint) else []

@@ -19,6 +19,7 @@ from futurscam_lib import alert_urls, env_file, mongo_uri
 from futurscam_lib.errors import UsageError
 from futurscam_lib.home_settings import HOME, PROJECT, URI, HomeSettings
 from futurscam_lib.mongo_uri import MASK
+from futurscam_lib.naming import CONFIRMED, SUPERVISED
 from futurscam_lib.operation_settings import OperationSettings
 from futurscam_lib.redaction import Redactor
 from futurscam_lib.setting_kinds import Variable
@@ -31,7 +32,7 @@ __all__ = ["HOME", "MASK", "PROJECT", "TABLE", "Partial", "SettingRow", "Setting
 
 KEYRING_SERVICE: Final = "futurscam"
 
-_INTERNAL = {"FUTURSCAM_SUPERVISED_RUN"}
+_INTERNAL = {SUPERVISED, CONFIRMED}
 _PREFIX = "FUTURSCAM_"
 _SHOWN_CHARACTERS = 80
 
@@ -108,12 +109,22 @@ class Settings(OperationSettings, SourceSettings, HomeSettings):
         Raises:
             UsageError: One is unknown, or something that it needs is not set.
         """
+        sources = tuple(sources)
+        self.require_known(sources)
         for source in sources:
-            if source not in KNOWN_SOURCES:
-                raise UsageError(f"There is no source {source}; allowed: {', '.join(KNOWN_SOURCES)}.")
             if lacking := self.lacking(source):
                 names = ", ".join(TABLE[field].name for field in lacking)
                 raise UsageError(f"The source {source} needs {names}; nothing has run. docs/SOURCES.md says how.")
+
+    def require_known(self, sources: Iterable[str]) -> None:
+        """Make sure that sources are known, whether they are configured or not.
+
+        Raises:
+            UsageError: One is not.
+        """
+        for source in sources:
+            if source not in KNOWN_SOURCES:
+                raise UsageError(f"There is no source {source}; allowed: {', '.join(KNOWN_SOURCES)}.")
 
     def lacking(self, source: str) -> list[str]:
         """Fields that a source needs and that are not set."""

@@ -6,7 +6,7 @@ import html
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     """A value as a reader wants it in a table."""
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, timedelta):
         return as_duration(value.total_seconds())
     if isinstance(value, float):
@@ -234,7 +234,8 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     if isinstance(value, list):
         value = ", ".join(as_text(v) for v in value)
     elif isinstance(value, dict):
-        value = " ".join(as_text(v) for v in value.values())
+        # The name first: what was read from JSON has its keys in the order of the alphabet.
+        value = " ".join(as_text(value[key]) for key in sorted(value, key=lambda key: key != "name"))
     elif isinstance(value, int):
         return f"{value:,}"
     # Control characters steer a terminal, and file names may hold them.
@@ -262,7 +263,7 @@ def _cell(tag: str, value: Any, *, longest: int = MAX_TEXT) -> str:
         more = f' class="number" data-value="{value.total_seconds():g}"'
     elif isinstance(value, int | float) and not isinstance(value, bool):
         more = ' class="number"'
-    elif isinstance(value, datetime):
+    elif isinstance(value, date):
         more = ' class="stamp"'
     elif isinstance(value, Mark | Link) and value.status:
         more = f' data-status="{value.status}"'
@@ -270,6 +271,8 @@ def _cell(tag: str, value: Any, *, longest: int = MAX_TEXT) -> str:
         more = ' class="long"'
     if "number" in more:
         style = style.replace("left", "right")
+    elif "stamp" in more:  # A day would be broken at its hyphens.
+        style = style.replace("white-space:normal", "white-space:nowrap")
     inside = html.escape(text)
     if isinstance(value, Link):
         inside = f'<a href="{value.href}">{inside}</a>'

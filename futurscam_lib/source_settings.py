@@ -21,6 +21,7 @@ PASSWORD, XOAUTH2 = "password", "xoauth2"
 
 _TEXT: Final = Kind(kinds.line, "one line of text")
 _TEXTS: Final = Kind(kinds.lines, "one or more texts separated by commas")
+_SWITCH: Final = Kind(kinds.switch, "true or false")
 _SECRET: Final = Kind(kinds.secret, "one line of text")
 _URL: Final = Kind(kinds.url, "https://host[:port][/path], or http:// to this machine (localhost, 127.0.0.1)")
 
@@ -151,7 +152,26 @@ class SourceSettings(BaseModel, frozen=True):
             "FUTURSCAM_BOOND_OPEN_STATES",
             "0",
             Kind(kinds.numbers, "whole numbers from 0, separated by commas"),
-            "States of an opportunity that mean open; GET /application/dictionary of the instance names them.",
+            "States of an opportunity that mean open; `futurscam check --source boond` lists those of the instance.",
+        ),
+    ]
+    boond_close_after_answer_date: Annotated[
+        bool,
+        Variable(
+            "FUTURSCAM_BOOND_CLOSE_AFTER_ANSWER_DATE",
+            "false",
+            _SWITCH,
+            "Whether an opportunity that BoondManager calls open is closed once its answerDate has passed.",
+        ),
+    ]
+    boond_sweep_share: Annotated[
+        int,
+        Variable(
+            "FUTURSCAM_BOOND_SWEEP_SHARE",
+            "20",
+            kinds.whole(0, 100),
+            "Percent of the active missions that one run may close or reopen without --yes; 10 missions are always "
+            "allowed.",
         ),
     ]
     boond_origins: Annotated[
@@ -160,7 +180,17 @@ class SourceSettings(BaseModel, frozen=True):
             "FUTURSCAM_BOOND_ORIGINS",
             "",
             Kind(kinds.names_by_number, "number=name pairs separated by commas, as 9=Pro-Unity,10=ConnectingExpertise"),
-            "What the numbers of an opportunity's origin mean; the name becomes serviceProvider.",
+            "Names for the numbers of an opportunity's origin, in place of those of the instance's dictionary; the "
+            "name becomes serviceProvider.",
+        ),
+    ]
+    boond_contacts: Annotated[
+        bool,
+        Variable(
+            "FUTURSCAM_BOOND_CONTACTS",
+            "true",
+            _SWITCH,
+            "Whether the contact of each opportunity is asked for its mail addresses; lists give only names.",
         ),
     ]
     boond_page_size: Annotated[

@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
-from futurscam_lib.audit.history import History
+from futurscam_lib import clock, source_notes
+from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
+from futurscam_lib.extract import memory_of
 from futurscam_lib.run.lock import RunLock
 from futurscam_lib.run.loop_files import LoopFiles, LoopState
 from futurscam_lib.show import Table
+from futurscam_lib.source_settings import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.load.collections import Collections
     from futurscam_lib.settings import Settings
 
 RUNS_SHOWN: Final = 5
@@ -34,12 +37,17 @@ class Status:
         home: The folder of all that is kept.
         watermark: ISO 8601; None where there is none yet.
         watermark_age_seconds: How long ago that is.
-        runs: The last runs, newest first: run_id, status, at, seconds, counts, error.
+        runs: The last runs, newest first: run_id, status, at, seconds, counts, error, notes.
         mongodb: Where the database is, or why it does not answer.
         mongodb_answers: Whether it does.
         documents, active, rejects_open: How many; None where MongoDB does not answer.
+        outdated: Documents that an older mapping made; None where MongoDB does not answer.
+        undated: Active missions whose `deadlineAt` is no date; None where MongoDB does not answer.
+        replay: What to type to have the outdated documents made again; empty: there are none.
         running: Who holds the lock; None: nobody.
         loop: The loop of this home; None: none runs.
+        unread_files: Files of the folder that are older than the home's first window, and that no run has read.
+        remarks: What a person should know though nothing is wrong.
         problems: What keeps the next run from working.
     """
 
@@ -52,8 +60,13 @@ class Status:
     documents: int | None = None
     active: int | None = None
     rejects_open: int | None = None
+    outdated: int | None = None
+    undated: int | None = None
+    replay: str = ""
     running: str | None = None
     loop: LoopState | None = None
+    unread_files: int = 0
+    remarks: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -73,7 +86,9 @@ class Status:
                 ("MongoDB", self.mongodb),
                 ("documents", "?" if self.documents is None else f"{self.documents:,}, {self.active:,} of them active"),
                 ("rejects open", "?" if self.rejects_open is None else self.rejects_open),
+                *self._older(),
             ],
+            longest=_WHOLE,
         )
         columns = ("last runs", "status", "extracted", "inserted", "updated", "rejected", "seconds", "error")
         rows = [
@@ -87,13 +102,30 @@ class Status:
             for run in self.runs
         ]
         yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
+        if noted := self._noted():
+            yield Table(("what the sources noted in the last run",), noted, longest=_WHOLE)
+        if self.remarks:
+            yield Table(("remarks",), [(remark,) for remark in self.remarks], longest=_WHOLE)
         if self.problems:
             yield Table(("problems",), [(problem,) for problem in self.problems], longest=_WHOLE)
+
+    def _older(self) -> Iterator[tuple[str, str]]:
+        if self.outdated:
+            how = f"{self.outdated:,}; to make them again under today's mapping: {self.replay}"
+            yield "made by an older mapping", how
+        if self.undated:
+            yield "deadline is no date", f"{self.undated:,} active missions of other programs, so no run closes them"
+
+    def _noted(self) -> list[tuple[str]]:
+        """The notes of the last run that has ended."""
+        last = next((run for run in self.runs if run["status"] != UNFINISHED), None)
+        return [(str(note),) for note in source_notes.each(last["notes"])] if last else []
 
 
 def find_out(configured: Settings, *, now: datetime) -> Status:
     """Look at everything; nothing is written, and no local server is started."""
     status = Status(str(configured.home))
+    watermark: datetime | None = None
     try:
         watermark = Watermark(configured.watermark_file).read(now=now)
     except FuturscamError as error:
@@ -102,6 +134,8 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
         if watermark:
             status.watermark = clock.to_text(watermark)
             status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
+    if "folder" in configured.sources:
+        _look_at_folder(configured, status, watermark or now - configured.first_run)
     holder = RunLock(configured.lock_file).holder()
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()
@@ -115,6 +149,14 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
     return status
 
 
+def _look_at_folder(configured: Settings, status: Status, watermark: datetime) -> None:
+    since = max(watermark, clock.EPOCH) - configured.overlap
+    unread = memory_of(configured).unread(since=since)
+    if unread:
+        status.unread_files = unread.count
+        status.remarks.append(str(unread))
+
+
 def _told(run: RunRecord) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
@@ -123,11 +165,12 @@ def _told(run: RunRecord) -> dict[str, Any]:
         "seconds": run.seconds,
         "counts": dict(run.counts),
         "error": run.error,
+        "notes": {source: list(texts) for source, texts in run.notes.items()},
     }
 
 
 def _ask_mongodb(configured: Settings, status: Status) -> None:
-    from futurscam_lib.load import local_server, mongo  # noqa: PLC0415 - the driver is slow to import
+    from futurscam_lib.load import lifecycle, local_server, mongo  # noqa: PLC0415 - the driver is slow to import
     from futurscam_lib.load.collections import Collections  # noqa: PLC0415
     from futurscam_lib.load.quarantine import OPEN  # noqa: PLC0415
 
@@ -140,12 +183,24 @@ def _ask_mongodb(configured: Settings, status: Status) -> None:
             status.documents = collections.rfps.estimated_document_count()
             status.active = collections.rfps.count_documents({"isActive": True})
             status.rejects_open = collections.rejects.count_documents({"state": OPEN})
+            status.outdated = count_outdated(collections)
+            status.undated = lifecycle.count_undated(collections)
             status.mongodb_answers = True
             hosts = ", ".join(sorted(f"{host}:{port}" for host, port in client.nodes))
             status.mongodb = f"{configured.database} on {hosts}, answers"
     except FuturscamError as error:
         status.mongodb = "does not answer"
         status.problems.append(str(error))
+
+
+def count_outdated(collections: Collections) -> int:
+    """How many documents an older mapping of their source made."""
+    from futurscam_lib.transform import version_for  # noqa: PLC0415 - slow to import
+
+    older = [
+        {"_etl.source": source, "_etl.transform_version": {"$lt": version_for(source)}} for source in KNOWN_SOURCES
+    ]
+    return collections.rfps.count_documents({"$or": older})
 
 
 def _span(seconds: float) -> str:

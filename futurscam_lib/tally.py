@@ -20,7 +20,7 @@ class Tally:
         hours: Documents per hour of their version, as sortable text up to the hour.
         rates: Documents per step of the daily rate's upper end, in EUR; keyed by the step's lower bound.
         skills: Documents per skill; where there are very many different ones the rare are forgotten.
-        oddities: Vocabulary values that no mapping knows, by (field, value).
+        oddities: Unknown values, by (field, value), as in `Rfp`.
     """
 
     def __init__(self) -> None:

@@ -17,6 +17,22 @@ function Test-Program([string] $Program, [string[]] $Arguments) {
     return $LASTEXITCODE -eq 0
 }
 
+function Test-Environment {
+    # The command is what an installation puts there last: without it, .venv was not finished.
+    return (Test-Path -LiteralPath $Python) -and (Test-Path -LiteralPath '.\.venv\Scripts\futurscam.exe')
+}
+
+function New-Folder {
+    try {
+        $null = [IO.Directory]::CreateDirectory((Join-Path -Path (Get-Location).ProviderPath -ChildPath '.venv'))
+    }
+    catch {
+        $Reason = $_.Exception.GetBaseException().Message
+        Write-Line "The folder .venv cannot be made in $PWD ($Reason). Nothing has run. Give this account the right to write there, or put the project elsewhere."
+        exit 2
+    }
+}
+
 function Exit-Unless-Done {
     if ($LASTEXITCODE -ne 0) {
         Write-Line 'Setting up .venv failed; the lines above say why. Nothing has run. Start this again once that is mended.'
@@ -24,31 +40,48 @@ function Exit-Unless-Done {
     }
 }
 
-# The command is what an installation puts there last: without it, .venv was not finished.
-if ((Test-Path -LiteralPath $Python) -and (Test-Path -LiteralPath '.\.venv\Scripts\futurscam.exe')) {
+function Exit-When-Done {
+    if (Test-Environment) {
+        exit 0
+    }
+    Write-Line "The folder .venv in $PWD is half made and was not completed. Nothing has run. Delete it and start this again."
+    exit 2
+}
+
+if (Test-Environment) {
     exit 0
+}
+if (Test-Path -LiteralPath '.\.venv\bin') {
+    Write-Line "The folder .venv in $PWD was made for another system. Nothing has run. Delete it and start this again; on Linux and macOS use run_etl.sh."
+    exit 2
 }
 Write-Line 'Setting up .venv, once. This needs the network and takes some minutes.'
 if (Test-Program 'uv' @('--version')) {
+    New-Folder
     $Before = $env:UV_PROJECT_ENVIRONMENT
-    $env:UV_PROJECT_ENVIRONMENT = '.venv'
-    & uv sync --no-group dev --inexact
-    $env:UV_PROJECT_ENVIRONMENT = $Before
+    try {
+        $env:UV_PROJECT_ENVIRONMENT = '.venv'
+        & uv sync --no-group dev --inexact
+    }
+    finally {
+        $env:UV_PROJECT_ENVIRONMENT = $Before
+    }
     Exit-Unless-Done
-    exit 0
+    Exit-When-Done
 }
 foreach ($Candidate in @('py -3.13', 'py -3.12', 'py -3.11', 'python', 'python3')) {
     $Words = @($Candidate -split ' ')
     $Program = $Words[0]
     $Options = @($Words | Select-Object -Skip 1)
     if (Test-Program $Program ($Options + @('-c', $Usable))) {
+        New-Folder
         & $Program @Options -m venv .venv
         Exit-Unless-Done
         & $Python -m pip install --quiet --upgrade pip
         Exit-Unless-Done
         & $Python -m pip install --quiet -e . --group local-server
         Exit-Unless-Done
-        exit 0
+        Exit-When-Done
     }
 }
 Write-Line 'FuturScam ETL needs uv, or Python 3.11, 3.12 or 3.13 (64 bit), and found neither.'

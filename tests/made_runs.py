@@ -75,7 +75,7 @@ class MadeRuns:
             packages: The same.
             parameters: Besides, or instead of, what the runner gives.
             scraps: What the notebook glued besides `summary` and `parameters`.
-            facts: Besides, or instead of, those of the end line: `error`, `reject_reasons`, `oddities`, `failures`.
+            facts: Besides, or instead of, those of the end line: `error`, `reject_reasons`, `oddities`, `notes`...
         """
         ended = started + timedelta(seconds=seconds)
         name = f"{clock.to_stamp(started)}-{hashlib.sha256(f'{len(self.made)}{started}'.encode()).hexdigest()[:6]}"
@@ -108,6 +108,7 @@ class MadeRuns:
             "window": {"since": before, "until": asked["until"] or None},
             "reject_reasons": {},
             "oddities": {},
+            "notes": {},
             "counts": total,
             "sources": {source: dict(one) for source, one in by_source.items()},
         }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from futurscam_lib import clock, demo, settings
+from futurscam_lib import clock, demo, naming, settings
+from futurscam_lib.commands.output import source_names
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -112,6 +113,63 @@ def test_rejects_from_the_command_line(filled: Settings, database: Database[dict
     assert resolved["state"] == "resolved"
 
 
+def test_dismissing_rejects(filled: Settings, database: Database[dict[str, Any]]) -> None:
+    """It is no longer listed, counted or retried, but by name; who, when and why is shown."""
+    shutil.copy(filled.inbox / "broken.json", filled.inbox / "again.json")
+    (filled.inbox / "again.json").write_bytes((filled.inbox / "broken.json").read_bytes()[:-9])
+    futurscam("run", "--since", "2020-01-01")
+    both = ("folder:broken.json", "folder:again.json")
+    because = ("--because", " A test\nof ours. ")
+    before = list(database["RFP_rejects"].find())
+
+    tried = futurscam("rejects", "dismiss", *both, *because, "--dry-run")
+    assert tried.returncode == 0
+    assert tried.stdout.count("Would be dismissed: folder:") == 2
+    assert list(database["RFP_rejects"].find()) == before
+
+    done = futurscam("rejects", "dismiss", both[0], *because)
+    assert done.returncode == 0
+    assert "Dismissed: folder:broken.json" in done.stdout
+    assert [one["_id"] for one in json.loads(futurscam("rejects", "list", "--json").stdout)] == ["folder:again.json"]
+    assert json.loads(futurscam("status", "--json").stdout)["rejects_open"] == 1
+    assert "Open rejects: 1," in futurscam("doctor").stdout
+    listed = futurscam("rejects", "list", "--all").stdout
+    assert f"by {naming.started_by()}: A test of ours." in listed
+    assert "A test of ours." in futurscam("rejects", "show", both[0]).stdout
+
+    (second,) = json.loads(futurscam("rejects", "dismiss", both[1], *because, "--json").stdout)
+    assert (second["state"], second["dismissed_because"]) == ("dismissed", "A test of ours.")
+    assert json.loads(futurscam("rejects", "retry", "--json").stdout)["counts"]["extracted"] == 0
+    assert json.loads(futurscam("rejects", "retry", both[0], "--json").stdout)["counts"]["rejected"] == 1
+    assert {found["state"] for found in database["RFP_rejects"].find()} == {"dismissed"}
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_cannot_be_dismissed(database: Database[dict[str, Any]]) -> None:
+    """Exit code 2 and a sentence for each; of several items none is dismissed then."""
+    futurscam("run", "--since", "2020-01-01")
+    item = "folder:broken.json"
+    for arguments, words in (
+        ((item, "--because", " \n"), "--because is empty"),
+        ((item, "--because", "x" * 1001), "--because has more than 1,000 characters"),
+        ((item,), "--because"),
+        (("--because", "Ours."), "Missing argument"),
+        ((item, "folder:nothing.json", "--because", "Ours."), "no entry 'folder:nothing.json'"),
+    ):
+        wrong = futurscam("rejects", "dismiss", *arguments)
+        assert (wrong.returncode, words in wrong.stderr) == (2, True), wrong.stderr
+    assert database["RFP_rejects"].distinct("state") == ["open"]
+
+    futurscam("rejects", "dismiss", item, "--because", "Ours.")
+    again = futurscam("rejects", "dismiss", item, "--because", "Another reason.")
+    assert again.returncode == 2
+    assert f"'{item}' is dismissed already" in again.stderr
+    assert "Ours." in again.stderr
+    database["RFP_rejects"].update_many({}, {"$set": {"state": "resolved"}})
+    resolved = futurscam("rejects", "dismiss", item, "--because", "Ours.")
+    assert (resolved.returncode, "is resolved" in resolved.stderr) == (2, True)
+
+
 def test_a_wrong_setting_stops_before_anything_runs(home: Settings) -> None:
     """Exit 2; the variable, its value and what is allowed are named; nothing is written."""
     done = futurscam("run", env={"FUTURSCAM_OVERLAP_MINUTES": "ten"})
@@ -130,6 +188,11 @@ def test_a_wrong_setting_stops_before_anything_runs(home: Settings) -> None:
         (("run", "--since", "yesterday"), "yesterday"),
         (("run", "--overlap", "-1"), "--overlap"),
         (("run", "--source", "nowhere"), "nowhere"),
+        (("run", "--source", "folder, nowhere"), "no source nowhere"),
+        (("run", "--source", ","), "names no source"),
+        (("check", "--source", "folder,nowhere"), "no source nowhere"),
+        (("loop", "--source", "folder,nowhere"), "no source nowhere"),
+        (("loop", "--source", ""), "names no source"),
         (("run", "--since", "2026-01-02", "--until", "2026-01-01"), "--until"),
         (("reset",), "--everything"),
         (("reset", "--to", "2026-01-01", "--everything"), "--everything"),
@@ -145,6 +208,22 @@ def test_wrong_usage(home: Settings, arguments: tuple[str, ...], words: str) -> 
     assert words in done.stderr
     assert done.stdout == ""
     assert not home.watermark_file.exists()
+
+
+@pytest.mark.parametrize(
+    "given", [["folder,imap_mail"], ["folder", "imap_mail"], [" folder,, imap_mail ,folder", "imap_mail,"]]
+)
+def test_several_sources_are_named_in_a_list_or_one_by_one(given: list[str]) -> None:
+    """`--source` takes what FUTURSCAM_SOURCES takes, beside the repeated option; each source counts once."""
+    assert source_names(given) == ("folder", "imap_mail")
+
+
+def test_check_takes_a_list_of_sources(home: Settings) -> None:
+    """A source that is named twice is tried once."""
+    checked = json.loads(futurscam("check", "--source", "folder, folder", "--json").stdout)
+
+    assert [one["name"] for one in checked].count("folder") == 1
+    assert not home.runs.exists()
 
 
 def test_status(home: Settings) -> None:
@@ -461,3 +540,25 @@ def test_status_tells_what_stops_the_next_run(filled: Settings) -> None:
     assert "is sealed, and FUTURSCAM_LEDGER_KEY is not set" in without.stdout
     assert "last runs: not known, see below." in changed.stdout
     assert "rename its folder to runs-old" in changed.stdout
+
+
+def test_files_before_the_first_window_are_counted_with_the_command_that_reads_them(home: Settings) -> None:
+    """By `check` before the first run, by `status` after it, for people and as JSON, until a run has read them."""
+    home.inbox.mkdir()
+    shutil.copy(demo.INBOX / "jobpost_JobPostModelToSupplierV1_60001.json", home.inbox / "old.json")
+    os.utime(home.inbox / "old.json", (1_700_000_000, 1_700_000_000))
+    place = ("--home", str(home.home))
+    command = f"futurscam --home {home.home} run --since 2023-11-14T22:13:20Z --source folder"
+    if sys.platform == "win32":
+        command = command.replace(str(home.home), f'"{home.home}"')
+
+    assert command in futurscam(*place, "check").stdout
+    assert json.loads(futurscam(*place, "check", "--json").stdout)[0]["remark"].startswith("1 file(s) are older")
+    assert json.loads(futurscam(*place, "run", "--json").stdout)["counts"]["extracted"] == 0
+    assert command in futurscam(*place, "status").stdout
+    told = json.loads(futurscam(*place, "status", "--json").stdout)
+    assert (told["unread_files"], len(told["remarks"])) == (1, 1)
+
+    read = futurscam(*place, "run", "--since", "2023-11-14T22:13:20Z", "--source", "folder", "--json")
+    assert json.loads(read.stdout)["counts"]["inserted"] == 1
+    assert json.loads(futurscam(*place, "status", "--json").stdout)["unread_files"] == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -65,6 +65,49 @@ def test_what_is_no_instant_is_refused_and_quoted(text: str) -> None:
         clock.parse(text)
 
     assert repr(text[:60]) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-01",
+        " 2026-01-01T00:00:00 ",
+        "2026-01-01T23:59:59+14:00",
+        "2026-01-01 00:00:00Z",
+        "2026-01-01T whenever",
+    ],
+)
+def test_a_day_is_the_one_that_is_written(text: str) -> None:
+    """Whatever time and offset follow it."""
+    assert clock.day(text) == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "2026-02-30", "2026-01-010", "2026-01-01Z", "1767225600", "01/01/2026"])
+def test_what_does_not_begin_with_a_day_is_refused(text: str) -> None:
+    """Also where the beginning of some other number looks like one."""
+    with pytest.raises(ValueError, match=r"is not an instant|does not begin with a day"):
+        clock.day(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2025-11-20T23:59:59.997", datetime(2025, 11, 20, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2025-11-20T23:59:59.997Z", datetime(2025, 11, 20, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-07-31T23:59+02:00", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31 23:59:00+14:00", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T23:59:00-05:00", datetime(2026, 8, 1, 4, 59, tzinfo=UTC)),
+        ("2026-07-31", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        (" 2026-12-31 ", datetime(2026, 12, 31, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-03-29", datetime(2026, 3, 29, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-10-25", datetime(2026, 10, 25, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T22:59:59", datetime(2026, 7, 31, 22, 59, 59, tzinfo=UTC)),
+        ("2026-07-31T00:00:00", datetime(2026, 7, 31, tzinfo=UTC)),
+    ],
+)
+def test_a_deadline_that_is_a_whole_day_is_over_when_it_is_over_in_brussels(text: str, instant: datetime) -> None:
+    """Or later, where the written instant is later; also on days of 23 and 25 hours. Any other time is believed."""
+    assert clock.deadline(text) == instant
 
 
 @pytest.mark.parametrize(
@@ -139,3 +182,18 @@ def test_a_modification_time_becomes_an_instant(seconds: float, instant: datetim
 def test_now_is_aware() -> None:
     """The present instant is UTC."""
     assert clock.now().tzinfo is UTC
+
+
+@given(st.dates(date(1990, 1, 1), date(2100, 12, 31)))
+def test_a_day_is_read_as_it_was_written(day: date) -> None:
+    """Whether midnight UTC stands for it or, as in earlier documents, midnight in Brussels."""
+    midnight = datetime.combine(day, time.min)
+
+    assert clock.calendar_day(midnight.replace(tzinfo=UTC)) == day
+    assert clock.calendar_day(midnight.replace(tzinfo=clock.BRUSSELS).astimezone(UTC)) == day
+    assert clock.calendar_day(midnight) == day
+
+
+def test_the_last_hours_that_python_knows_are_a_day() -> None:
+    """In Brussels it is the year 10000 by then."""
+    assert clock.calendar_day(datetime.max.replace(tzinfo=UTC)) == date.max

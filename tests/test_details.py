@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from futurscam_lib import demo
 from futurscam_lib.opening import open_run
 from futurscam_lib.rfp import schema
+from futurscam_lib.transform import version_for
 
 if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
@@ -60,6 +61,7 @@ def test_the_schema_names_every_field(home: Settings) -> None:
     """Nested fields by path, with their types; what a mapping could change is what is compared."""
     assert schema()["company.city"] == "text or null"
     assert schema()["skills[].name"] == "text"
+    assert schema()["questions[]"] == "text"
     assert schema()["conditions.dailyRate.min"] == "number or null"
     assert schema()["isActive"] == "true or false"
-    assert run(home)["schema"] == {"fields": schema(), "transform_versions": {"folder": 1}}
+    assert run(home)["schema"] == {"fields": schema(), "transform_versions": {"folder": version_for("folder")}}

@@ -49,7 +49,7 @@ ALERTS = {
 MATHEMATICS = ("$\\href", "$$", "\\(x", "\\[x", "\\begin{equation}", "$x^2$")
 DATES = {"timeStamp", "applicationDeadline", "publishDate", "startDate", "endDate"}
 
-COMPANY = {"name", "department", "street", "zipcode", "city", "region", "country"}
+COMPANY = {"name", "department", "showDepartment", "street", "zipcode", "city", "region", "country"}
 KEYS = {
     "": {
         *(
@@ -58,6 +58,7 @@ KEYS = {
             "job_id",
             "reference",
             "roleTitle",
+            "role",
             "job_desc",
             "job_url",
             "seniority",
@@ -65,12 +66,12 @@ KEYS = {
             "isActive",
         ),
         *("RFP_type", "company", "conditions", "skills", "languages", "publishedAt", "deadlineAt", "serviceProvider"),
-        "metadata",
+        *("questions", "metadata"),
     },
     "company": COMPANY,
     "conditions": {"dailyRate", "fixedMargin", "fromAt", "toAt", "startImmediately", "occupation"},
     "conditions.dailyRate": {"currency", "min", "max"},
-    "skills": {"name", "seniority"},
+    "skills": {"name", "seniority", "lastUsed"},
     "languages": {"language", "level"},
     "metadata": {"name", "mail", "role"},
     "_etl": {
@@ -141,6 +142,16 @@ def documents() -> Iterator[tuple[str, bytes]]:
         "nul.json",
         orjson.dumps(post("nul", name="Null\x00 Terminator\x00")).replace(b"hostile-nul", b"hostile-\\u0000nul"),
     )
+    yield "number-too-large.json", orjson.dumps(post("number-too-large")).replace(b"680.0", b"1e400")
+    yield "digits.json", orjson.dumps(post("digits")).replace(b"60001}", b"9" * 5000 + b"}")
+    yield "nan.json", orjson.dumps(post("nan")).replace(b"680.0", b"NaN")
+    yield "infinity.json", orjson.dumps(post("infinity")).replace(b"680.0", b"-Infinity")
+    yield "surrogate.json", orjson.dumps(post("surrogate")).replace(b'"name":"Senior', b'"name":"\\ud800 Senior')
+    yield (
+        "surrogate-bytes.json",
+        orjson.dumps(post("surrogate-bytes")).replace(b'"name":"Senior', b'"name":"\xed\xa0\x80 Senior'),
+    )
+    yield "odd-keys.json", orjson.dumps({**with_keys(post("odd-keys")), "skillInfo": {"skills": {"$gt": ""}}})
     # Files are read by name, and these come first: they are the ones that the tables show.
     for number, (name, text) in enumerate(zip(NAMES, cycle(ALERTS.values()), strict=False)):
         yield name, saying(text, post(f"name-{number}"))
@@ -157,14 +168,7 @@ def rejects() -> Iterator[tuple[str, bytes]]:
         yield f"reject-date-{kind}.json", orjson.dumps(post(f"reject-{number}", timeStamp=text))
         yield f"reject-id-{kind}.json", orjson.dumps({**post(0), "id": {"$ne": text}, text: text})
         yield f"reject-broken-{kind}.json", f"{text} is no JSON".encode()
-    yield "reject-keys.json", orjson.dumps({**with_keys(post("reject-keys")), "skillInfo": {"skills": {"$gt": ""}}})
     yield "reject-nested.json", nested(5000)
-    yield "reject-number.json", good.replace(b"680.0", b"1e400")
-    yield "reject-digits.json", good.replace(b"60001}", b"9" * 5000 + b"}")
-    yield "reject-nan.json", good.replace(b"680.0", b"NaN")
-    yield "reject-infinity.json", good.replace(b"680.0", b"-Infinity")
-    yield "reject-surrogate.json", good.replace(b'"name":"Senior', b'"name":"\\ud800 Senior')
-    yield "reject-surrogate-bytes.json", good.replace(b'"name":"Senior', b'"name":"\xed\xa0\x80 Senior')
     yield "reject-nul.json", good.replace(b'"name":"Senior', b'"name":"\x00 Senior')
     yield "reject-only-nul.json", b"\x00" * 100
     yield "reject-list.json", orjson.dumps([["<script>alert(3)</script>"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -48,23 +49,29 @@ def test_a_mark_tells_the_encoding(head: bytes, codec: str) -> None:
         (b"18446744073709551615", 2**64 - 1),
         (b"18446744073709551616", float(2**64)),
         (b"[" * 300 + b"]" * 300, None),
+        (rb'["\ud800", "\udc00x", "\ud83e\uddd1", 1]', ["\ud800", "\udc00x", "\U0001f9d1", 1]),
+        (b'"\xed\xa0\x80"', "\ud800"),
+        ('\ufeff"a"'.encode("utf-16-le").replace(b"a\x00", b"\x00\xd8"), "\ud800"),
+        (b"[-Infinity, 1e400, 1]", [-math.inf, math.inf, 1]),
+        (b"9" * 5000, math.inf),
     ],
 )
 def test_json_is_read_in_every_encoding(payload: bytes, value: Any) -> None:
-    """Values come out as they are meant; a number beyond 64 bits becomes a float, deep nesting is no matter."""
+    """Values come out as they are meant; what only one field can have wrong is left to who reads that field."""
     parsed = parse(payload)
 
     assert value is None or parsed == value
+
+
+def test_a_number_that_is_none_is_read_as_such() -> None:
+    """It is the value of one field: who reads that field decides."""
+    assert math.isnan(parse(b'{"rate": NaN}')["rate"])
 
 
 @pytest.mark.parametrize(
     "payload",
     [
         *(
-            b"NaN",
-            b"[Infinity]",
-            b"-Infinity",
-            b"1e400",
             b"01",
             b"'a'",
             b"{a: 1}",
@@ -74,11 +81,11 @@ def test_json_is_read_in_every_encoding(payload: bytes, value: Any) -> None:
             b"\x00",
             b"{} {}",
         ),
-        *(rb'"\ud800"', rb'"\udc00x"', b'"\x01"', b'"a\nb"', b"// c\n1", b"[" * 5000 + b"]" * 5000, b"9" * 5000),
+        *(b'"\x01"', b'"a\nb"', b"// c\n1", b"[" * 5000 + b"]" * 5000),
     ],
 )
 def test_what_json_does_not_allow_is_refused(payload: bytes) -> None:
-    """NaN, lone surrogates, control characters, comments, endless nesting: a reject, not a guess."""
+    """Control characters, comments, endless nesting: a reject, not a guess."""
     assert reject_of(payload).code == "broken-json"
 
 
@@ -95,7 +102,6 @@ def test_what_json_does_not_allow_is_refused(payload: bytes) -> None:
         ('{"é": "'.encode() + b'\xe9"}', "encoding", 1, 8),
         (b'\xef\xbb\xbf{"a": "\xe9"}', "encoding", 1, 8),
         (b'{"a": 1,\n"b": "\xff"}', "encoding", 2, 7),
-        (b'"\xed\xa0\x80"', "encoding", 1, 2),
         ('\ufeff{"a"'.encode("utf-16-le") + b"\x00\xd8", "encoding", 1, 5),
         ("\ufeff{".encode("utf-16-le") + b"\x00", "encoding", 1, 2),
     ],
@@ -139,5 +145,5 @@ def test_any_bytes_are_json_or_a_reject(data: bytes, mark: bytes) -> None:
     except Rejected as caught:
         error = caught
 
-    assert json.dumps(value, allow_nan=False)
+    assert json.dumps(value)
     assert error is None or (error.code in {"broken-json", "encoding"} and error.line >= 1 and error.column >= 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -114,7 +115,21 @@ def test_a_table_says_what_a_page_wants_to_know() -> None:
     assert '<td data-status="failed"' in html
     assert '<td data-status="ok"' in html
     assert '<a href="html/x.html#a">x</a>' in html
-    assert '<td class="stamp"' in html
+    assert re.search('<td class="stamp" style="[^"]*white-space:nowrap', html)
+
+
+def test_an_object_is_shown_by_its_name_first() -> None:
+    """Whatever the order of its fields."""
+    assert as_text([{"lastUsed": None, "name": "SQL", "seniority": "Expert"}]) == "SQL Expert"
+
+
+def test_a_day_shows_no_time() -> None:
+    """An instant shows its minute; neither is broken over two lines."""
+    table = Table(["starts", "deadline"], [(date(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC))])
+
+    assert [as_text(cell) for cell in table.rows[0]] == ["2026-01-01", "2026-01-01 00:00"]
+    assert as_text(date(7, 1, 1)) == "0007-01-01"
+    assert table._repr_html_().count("white-space:nowrap") == 2
 
 
 @pytest.mark.parametrize("href", ["html/x.html", "../review.html", "x", "#cell-1", "x.html#y", "a%20b/c"])

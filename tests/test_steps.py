@@ -49,6 +49,30 @@ def test_each_step_again_gives_the_same_report(run: Run, database: Database[dict
     assert database.RFP.count_documents({}) == 1
 
 
+def test_unknown_values_are_shown_and_counted(home: Settings) -> None:
+    """A word that no vocabulary knows, a value that was read leniently and one that was lost."""
+    home.inbox.mkdir(parents=True)
+    post = {"id": "1", "name": "Data engineer", "timeStamp": "2026-11-20T10:00:00Z"}
+    odd = {
+        "budgetInfo": {"minDailyRate": "450", "maxDailyRate": -1},
+        "roleInfo": {"roles": [{"seniority": "Guru"}]},
+    }
+    (home.inbox / "odd.json").write_text(json.dumps(post | odd), "utf-8")
+    run = open_run(watermark="2000-01-01", dry_run=False)
+    run.extract()
+
+    shown = repr(run.transform())
+    run.load()
+
+    unknown = run.reconcile().as_dict()["oddities"]
+    assert unknown == {
+        "budgetInfo.minDailyRate: text read as a number": 1,
+        "budgetInfo.maxDailyRate: negative": 1,
+        "roleInfo.roles.seniority: Guru": 1,
+    }
+    assert all(f"{value} (1)" in shown for value in unknown)
+
+
 def test_after_extract_the_steps_begin_anew(run: Run) -> None:
     """What was loaded is known by then, and the reports are those of the second time."""
     for _ in range(2):

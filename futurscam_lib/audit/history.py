@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from futurscam_lib import clock, source_notes
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.ledger import Ledger
@@ -16,7 +16,7 @@ from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -50,11 +50,13 @@ class RunRecord:
         closed: Missions that it closed.
         error, error_name: Why it did not end well; empty: it did.
         failures: Per source that failed, `error` and `message`.
-        reject_reasons, oddities: How often each reason, and each word that no vocabulary knows, came up.
+        reject_reasons, oddities: How often each reason, and each unknown value, came up.
+        notes: What each source noted, as `source_notes` has it.
         notebook: The executed notebook, relative to the folder of the runs, with `/`.
         notebook_sha256: What it was when the run ended; empty where none could be kept.
         pruned: Whether the notebook was removed because of its age.
         rerun_of: The run whose window it read again; empty: none.
+        replay: Which landed payloads it made documents of again, as `records.Replay` says it; empty: it asked sources.
         started_by, git_commit, python, platform, packages: Who and what ran it.
         start_line, end_line: Lines of the ledger, from 1; 0 where there is none.
     """
@@ -76,10 +78,12 @@ class RunRecord:
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reject_reasons: Mapping[str, int] = field(default_factory=dict)
     oddities: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notebook: str = ""
     notebook_sha256: str = ""
     pruned: bool = False
     rerun_of: str = ""
+    replay: str = ""
     started_by: str = ""
     git_commit: str = ""
     python: str = ""
@@ -244,10 +248,12 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         failures=told.get("failures") or {},
         reject_reasons=shape.numbers(told.get("reject_reasons")),
         oddities=shape.numbers(told.get("oddities")),
+        notes=source_notes.bounded(told.get("notes")),
         notebook=notebook,
         notebook_sha256=told.get("notebook_sha256") or "",
         pruned=notebook in pruned,
         rerun_of=asked.get("rerun_of") or "",
+        replay=str(parameters.get("replay") or ""),
         started_by=asked.get("started_by") or "",
         git_commit=asked.get("git_commit") or "",
         python=asked.get("python") or "",

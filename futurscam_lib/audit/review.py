@@ -105,6 +105,7 @@ class Review(Shown):
         for run in self.period.runs:
             yield from findings.of_run(run)
             yield from findings.of_notebook(history, run)
+        yield from findings.of_warnings(self.period.runs)
         for first, last, number in self.hours.gaps():
             text = f"{first:%Y-%m-%d %H}:00" if first == last else f"{first:%Y-%m-%d %H}:00 to {last:%Y-%m-%d %H}:59"
             many = "1 hour" if number == _ONE_HOUR else f"{number:,} hours"
@@ -172,9 +173,14 @@ class Review(Shown):
         return self._leading(tables.reasons(self.period.runs))
 
     @property
+    def unknown_values(self) -> Table:
+        """Values that the mapping does not know, or could not read as they are, the most frequent first."""
+        return self._leading(tables.unknown_values(self.period.runs))
+
+    @property
     def unknown_words(self) -> Table:
-        """Words that no vocabulary knows."""
-        return self._leading(tables.oddities(self.period.runs))
+        """The earlier name of `unknown_values`, which a home's own `review.ipynb` may use."""
+        return self.unknown_values
 
     @cached_property
     def _loaded(self) -> mongo.Loaded:

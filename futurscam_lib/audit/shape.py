@@ -20,11 +20,11 @@ _NUMBER: Final[frozenset[type]] = frozenset({int, float, type(None)})
 _TABLE: Final[frozenset[type]] = frozenset({dict, type(None)})
 _FACTS: Final[Mapping[str, Mapping[str, frozenset[type]]]] = {
     "start": {
-        **dict.fromkeys(("notebook", "rerun_of", "started_by", "git_commit", "python", "platform"), _TEXT),
+        **dict.fromkeys(("notebook", "rerun_of", "replay", "started_by", "git_commit", "python", "platform"), _TEXT),
         **dict.fromkeys(("parameters", "packages", "watermark"), _TABLE),
     },
     "end": {
-        **dict.fromkeys(("status", "notebook", "notebook_sha256", "error", "error_name"), _TEXT),
+        **dict.fromkeys(("status", "replay", "notebook", "notebook_sha256", "error", "error_name"), _TEXT),
         **dict.fromkeys(("counts", "sources", "failures", "watermark"), _TABLE),
         "seconds": _NUMBER,
     },

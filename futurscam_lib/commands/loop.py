@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import settings
-from futurscam_lib.commands.output import say, tell
+from futurscam_lib.commands.output import Sources, say, source_names, tell
 
 
 def register(app: typer.Typer) -> None:
     """Add the two commands."""
-    app.command(epilog="Example: futurscam loop --interval 30 -- --source folder")(loop)
+    app.command(epilog="Example: futurscam loop --interval 30 --source folder,boond -- --dry-run")(loop)
     app.command(epilog="Example: futurscam stop --timeout 60")(stop)
 
 
@@ -24,6 +24,7 @@ def loop(
     interval: Annotated[
         float, typer.Option(metavar="MINUTES", min=0.05, max=1440, help="From the start of a run to that of the next.")
     ] = 60,
+    source: Sources = None,
     background: Annotated[
         bool, typer.Option("--background", help="Start it without a window, with a log of its own, and come back.")
     ] = False,
@@ -40,13 +41,17 @@ def loop(
     from futurscam_lib.run import loop_process  # noqa: PLC0415 - only what a command needs is loaded
 
     configured, every = settings.load(), timedelta(minutes=interval)
+    given = list(arguments or ())
+    if names := source_names(source):
+        configured.require(names)
+        given[:0] = ["--source", ",".join(names)]
     if not background:
         screen = Screen()
         loop_process.keep_running(
-            configured, every, arguments=arguments or (), log=log, say=screen.say, count_down=screen.count_down
+            configured, every, arguments=given, log=log, say=screen.say, count_down=screen.count_down
         )
         return
-    state = loop_process.start(configured, every, arguments=arguments or ())
+    state = loop_process.start(configured, every, arguments=given)
     typer.echo(f"Loop started: pid {state.pid}, every {state.interval_minutes:g} min.")
     typer.echo(f"Log:          {state.log}")
     say("`futurscam status` shows it, `futurscam stop` ends it.")

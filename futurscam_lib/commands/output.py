@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from futurscam_lib import clock, logs, settings
+from futurscam_lib import clock, logs, settings, source_notes
 from futurscam_lib.counts import COLUMNS
-from futurscam_lib.errors import FuturscamError
+from futurscam_lib.errors import FuturscamError, UsageError
 from futurscam_lib.show import Table
+from futurscam_lib.source_settings import KNOWN_SOURCES
+from futurscam_lib.terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from futurscam_lib.run.runner import Result
@@ -29,6 +31,10 @@ GROUP: Final[Any] = {"no_args_is_help": False, "add_completion": False, "rich_ma
 """How a group of commands is made."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="NAMES", help="Only these sources, separated by commas; may be repeated."),
+]
 
 
 def instant(text: str) -> datetime:
@@ -41,6 +47,24 @@ def instant(text: str) -> datetime:
         return clock.parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def source_names(given: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the names of sources that an option `--source` was given, each once.
+
+    Args:
+        given: The value of each option; it may name several sources, separated by commas.
+
+    Raises:
+        UsageError: A value holds no name.
+    """
+    names: dict[str, None] = {}
+    for value in given or ():
+        found = [name for part in value.split(",") if (name := part.strip())]
+        if not found:
+            raise UsageError(f"--source {value!r} names no source; allowed: {', '.join(KNOWN_SOURCES)}.")
+        names |= dict.fromkeys(found)
+    return tuple(names)
 
 
 _NAMED: Final[ContextVar[str]] = ContextVar("home that was named on the command line", default="")
@@ -87,17 +111,26 @@ def print_json(value: Any) -> None:
 
 
 def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
-    """Print how a run ended; only the table when `quiet`."""
+    """Print how a run ended; only the table, warnings and errors when `quiet`."""
     rows = [(name, *(one[column] for column in COLUMNS)) for name, one in result.sources.items()]
     typer.echo(repr(Table(("source", *COLUMNS), [*rows, ("total", *(result.counts[column] for column in COLUMNS))])))
     if not quiet:
         typer.echo("")
         typer.echo(f"Run:        {result.run_id}, {result.status} in {result.seconds:.1f} s")
-        typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
+        if result.replay:
+            typer.echo(f"Replay:     {result.replay}")
+        else:
+            typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
         before, after = result.watermark["before"], result.watermark["after"]
         typer.echo(f"Watermark:  {f'stays at {after}' if before == after else f'{before} -> {after}'}")
         typer.echo(f"Notebook:   {result.notebook}")
         typer.echo(f"Log:        {log or 'none could be written'}")
+    for note in source_notes.each(result.notes):
+        text = plain(str(note))
+        if note.warning:
+            tell(text)
+        elif not quiet:
+            say(f"Note:       {text}")
     if result.error:
         tell(f"\n{result.error}")
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from futurscam_lib import settings
-from futurscam_lib.commands.output import GROUP, Json, jsonable, print_json
-from futurscam_lib.show import Table
+from futurscam_lib import clock, settings
+from futurscam_lib.commands.output import GROUP, Json, jsonable, print_json, say
+from futurscam_lib.show import Table, as_text
 
 rejects = typer.Typer(help="The quarantine: what could not become a document.", **GROUP)
 
@@ -27,18 +27,22 @@ def _rejects(context: typer.Context) -> None:
 @rejects.command("list", epilog="Example: futurscam rejects list --json")
 def listed(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="The resolved ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The resolved and the dismissed ones too.")] = False,
     as_json: Json = False,
 ) -> None:
     """List what is in the quarantine, newest first."""
     from futurscam_lib import rejects as kept  # noqa: PLC0415 - only what a command needs is loaded
+    from futurscam_lib.load.quarantine import dismissal  # noqa: PLC0415
 
     found = kept.listed(settings.load(), everything=everything)
     if as_json:
         print_json([jsonable(reject) for reject in found])
         return
-    columns = ("item", "state", "reason", "field", "line", "attempts", "last seen (UTC)")
-    rows = [(r["_id"], r["state"], r["reason"], r["path"], r["line"] or None, r["attempts"], r["at"]) for r in found]
+    columns = ["item", "state", "reason", "field", "line", "attempts", "last seen (UTC)"]
+    rows = [[r["_id"], r["state"], r["reason"], r["path"], r["line"] or None, r["attempts"], r["at"]] for r in found]
+    if everything:
+        columns.append("dismissed (UTC)")
+        rows = [[*row, dismissal(reject)] for row, reject in zip(rows, found, strict=True)]
     typer.echo(repr(Table(columns, rows)))
 
 
@@ -48,15 +52,40 @@ def show(item: Annotated[str, typer.Argument(help="The item, as `rejects list` n
     from futurscam_lib import rejects as kept  # noqa: PLC0415
 
     entry, payload = kept.shown(settings.load(), item)
-    typer.echo(repr(Table(("", "value"), list(entry.items()))))
+    typer.echo(repr(Table(("", "value"), list(entry.items()), longest=kept.LONGEST_REASON)))
     typer.echo("\nPayload:")
     typer.echo(payload)
+
+
+@rejects.command(epilog='Example: futurscam rejects dismiss "folder:broken.json" --because "A test of ours."')
+def dismiss(
+    *,
+    items: Annotated[list[str], typer.Argument(help="The items, as `rejects list` names them.")],
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with your name and the time.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the items, and write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take items out of the open rejects that need no action.
+
+    A dismissed item is in no count and no alert any more. Its next version opens it again if it is rejected, too.
+    """
+    from futurscam_lib import rejects as kept  # noqa: PLC0415
+
+    found = kept.dismiss(settings.load(), items, because=because, now=clock.now(), dry_run=dry_run)
+    if as_json:
+        print_json([jsonable(reject) for reject in found])
+        return
+    for reject in found:
+        say(f"{'Would be dismissed' if dry_run else 'Dismissed'}: {as_text(reject['_id'])}")
+    say("Dry run: nothing was written." if dry_run else "`futurscam rejects list --all` still shows them.")
 
 
 @rejects.command(epilog="Example: futurscam rejects retry")
 def retry(
     *,
-    items: Annotated[list[str] | None, typer.Argument(help="Only these items; none: all open ones.")] = None,
+    items: Annotated[
+        list[str] | None, typer.Argument(help="Only these items, dismissed ones too; none: all open ones.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Transform the landed payloads again, after a mapping was mended; no source is asked."""

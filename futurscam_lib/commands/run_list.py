@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HEADINGS: Final = ("run", "started (UTC)", "status", "seconds", *COLUMNS, "sources", "kind", "error")
 _CSV: Final = (
-    *("run_id", "status", "started", "ended", "seconds", "dry_run", "rerun_of", "sources"),
+    *("run_id", "status", "started", "ended", "seconds", "dry_run", "rerun_of", "replay", "sources"),
     *COLUMNS,
     *("closed", "error", "notebook", "pruned", "started_by", "git_commit"),
 )
@@ -68,14 +68,22 @@ def as_csv(runs: Iterable[RunRecord]) -> str:
 
 def kind(run: RunRecord) -> str:
     """What sets a run apart from those of the schedule."""
-    marks = [*(["dry run"] if run.dry_run else []), *([f"rerun of {run.rerun_of}"] if run.rerun_of else [])]
+    marks = [
+        *(["dry run"] if run.dry_run else []),
+        *(["replay"] if run.replay else []),
+        *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
+    ]
     return ", ".join(marks)
 
 
 def _row(run: RunRecord) -> tuple[Any, ...]:
     seconds = None if run.seconds is None else round(run.seconds, 1)
     counts = (run.counts.get(name) for name in COLUMNS)
-    marks = [*(["dry run"] if run.dry_run else []), *(["rerun"] if run.rerun_of else [])]
+    marks = [
+        *(["dry run"] if run.dry_run else []),
+        *(["replay"] if run.replay else []),
+        *(["rerun"] if run.rerun_of else []),
+    ]
     names = list(sources_of(run))
     return (run.run_id, run.started, run.status, seconds, *counts, names, ", ".join(marks), run.error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from futurscam_lib import clock, source_notes
 from futurscam_lib.audit.choice import sources_of
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.show import Table, as_text
@@ -76,7 +76,7 @@ def _head(run: RunRecord, left: Executed) -> Table:
         ("started", clock.to_people(run.started)),
         ("ended", _ended(run)),
         ("kind", _kind(run)),
-        ("window", f"{_people(run.window.get('since'))} until {_people(run.window.get('until')) or 'open'}"),
+        ("window", _window(run)),
         ("watermark", _watermark(run)),
         ("sources", list(sources_of(run))),
         ("started by", run.started_by),
@@ -102,8 +102,17 @@ def _ended(run: RunRecord) -> str:
 
 
 def _kind(run: RunRecord) -> str:
-    marks = [f"rerun of {run.rerun_of}"] if run.rerun_of else []
+    marks = [
+        *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
+        *([f"replay: {run.replay}"] if run.replay else []),
+    ]
     return ", ".join(["headless", *marks, *(["dry run: nothing was written"] if run.dry_run else [])])
+
+
+def _window(run: RunRecord) -> str:
+    if run.replay:
+        return "none: it asked no source"
+    return f"{_people(run.window.get('since'))} until {_people(run.window.get('until')) or 'open'}"
 
 
 def _watermark(run: RunRecord) -> str:
@@ -122,12 +131,15 @@ def _counted(run: RunRecord) -> Iterator[Table]:
     if run.failures:
         failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]
         yield Table(("source", "failed by", "because"), failed)
+    if run.notes:
+        noted = [(str(note),) for note in source_notes.each(run.notes)]
+        yield Table(("what the sources noted",), noted, limit=len(noted), longest=source_notes.LONGEST)
 
 
 def _words(run: RunRecord) -> Iterator[Table]:
     for counted, heading, title in (
         (run.reject_reasons, "reason", "Rejects by reason"),
-        (run.oddities, "word", "Words that are in no vocabulary, kept as they are"),
+        (run.oddities, "unknown value", "Unknown values"),
     ):
         if counted:
             rows = sorted(counted.items(), key=lambda item: -item[1])

@@ -10,17 +10,16 @@ A name that a table has a use for itself, such as a region called "others", stan
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, plots
 from futurscam_lib.desk.instants import instant
 from futurscam_lib.errors import UsageError
+from futurscam_lib.rfp import customer
 from futurscam_lib.show import Picture, Table, as_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pandas as pd
 
     from futurscam_lib.desk.instants import When
@@ -140,10 +139,10 @@ def closing_next(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
     still = still_open(missions, now=now)
     dated = still[still["deadline_at"].notna()].sort_values(["deadline_at", "job_id"])
     left = (dated["deadline_at"] - now).dt.total_seconds() / 86_400
-    shown = dated.assign(left=left.round(1))[["deadline_at", "left", "reference", "title", "company", "region"]]
+    shown = dated.assign(left=left.round(1), customer=_customers(dated))
     return Table(
-        ("deadline (UTC)", "days left", "reference", "title", "company", "region"),
-        _rows(shown.head(most)),
+        ("deadline (UTC)", "days left", "reference", "title", "company", "region", "starts"),
+        _rows(shown[["deadline_at", "left", "reference", "title", "customer", "region", "starts_at"]].head(most)),
         title="Deadlines that come next",
         notes=_how_many_open(missions, len(still), now=now),
         total=len(dated),
@@ -162,13 +161,13 @@ def recent(missions: pd.DataFrame, *, now: When, days: float = 7) -> Table:
     touched = touched.sort_values(["changed_at", "job_id"], ascending=[False, True])
     new = touched["first_seen_at"] >= since
     kinds = new.map({True: "new", False: "changed"})
-    shown = touched.assign(kind=kinds)[["kind", "changed_at", "reference", "title", "company", "interactive"]]
+    shown = touched.assign(kind=kinds, customer=_customers(touched))
     notes = [f"{int(new.sum()):,} new and {int((~new).sum()):,} changed since {as_text(since)} UTC."]
     if touched.empty:
         notes.append(_latest(missions, "changed_at", "The last change of any mission was on {}."))
     return Table(
         ("", "at (UTC)", "reference", "title", "company", "loaded by hand"),
-        _rows(shown),
+        _rows(shown[["kind", "changed_at", "reference", "title", "customer", "interactive"]]),
         title=f"New and changed in {days:g} days",
         notes=[note for note in notes if note],
     )
@@ -194,9 +193,21 @@ def who_posts(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
 
 def listing(missions: pd.DataFrame, *, title: str = "Missions") -> Table:
     """Missions in a table to read, in their order."""
-    shown = ["reference", "title", "company", "region", "seniority", "rate_max", "currency", "deadline_at", "active"]
-    heads = ("reference", "title", "company", "region", "seniority", "rate", "", "deadline (UTC)", "active")
-    return Table(heads, _rows(missions[shown]), title=title)
+    shown = {
+        "reference": "reference",
+        "title": "title",
+        "customer": "company",
+        "region": "region",
+        "seniority": "seniority",
+        "rate_max": "rate",
+        "currency": "",
+        "starts_at": "starts",
+        "ends_at": "ends",
+        "deadline_at": "deadline (UTC)",
+        "active": "active",
+    }
+    rows = missions.assign(customer=_customers(missions))[list(shown)]
+    return Table(list(shown.values()), _rows(rows), title=title)
 
 
 def skill_pairs(asked: pd.DataFrame, *, most: int = 15) -> Table:
@@ -333,16 +344,27 @@ def _latest(missions: pd.DataFrame, column: str, sentence: str) -> str:
     return sentence.format(f"{as_text(missions[column].max())} UTC") if missions[column].notna().any() else ""
 
 
+def _customers(missions: pd.DataFrame) -> Any:
+    """The customer of each mission, as people read it."""
+    import pandas as pd  # noqa: PLC0415
+
+    companies = missions[["company", "department", "show_department"]]
+    named = [customer(name, department, show_department=shown) for name, department, shown in _rows(companies)]
+    return pd.array(named, dtype="string")
+
+
 def _headings(names: list[str]) -> list[str]:
     return [as_text(name, longest=_LONGEST_LABEL) for name in names]
 
 
 def _rows(frame: pd.DataFrame) -> list[list[Any]]:
-    """The cells as plain Python values, missing ones None."""
+    """The cells as plain Python values, missing ones None, calendar days as dates."""
     import pandas as pd  # noqa: PLC0415
 
     return [[None if pd.isna(cell) else _plain(cell) for cell in row] for row in frame.itertuples(index=False)]
 
 
 def _plain(cell: Any) -> Any:
+    if isinstance(cell, datetime) and cell.tzinfo is None:
+        return cell.date()
     return cell.item() if hasattr(cell, "item") else cell

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from futurscam_lib.errors import UsageError
 from futurscam_lib.naming import BY_HAND
 
-Kind = Literal["key", "text", "number", "date", "flag", "count", "by hand", "skills", "languages"]
+Kind = Literal["key", "text", "number", "date", "day", "flag", "count", "by hand", "texts", "skills", "languages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class Column:
     Attributes:
         name: As the analyst writes it.
         kind: `text`; `key`: text, also where it is a number or the like; `number`: a float; `date`: an instant, UTC;
-            `flag`: true or false; `count`: the entries of a list; `by hand`: whether a run_id is one of a run by hand;
-            `skills` and `languages`: a list of two texts each.
+            `day`: a calendar day, see `clock.calendar_day`; `flag`: true or false; `count`: the entries of a list;
+            `by hand`: whether a run_id is one of a run by hand; `texts`: a list of texts; `skills` and `languages`: a
+            list of objects, whose fields are texts.
         path: Where it stands in the document, dotted.
         on_request: Left out unless it is asked for by name.
     """
@@ -45,8 +46,10 @@ _ALL: Final = (
     Column("job_id", "key", "job_id"),
     Column("reference", "text", "reference"),
     Column("title", "text", "roleTitle"),
+    Column("role", "text", "role"),
     Column("company", "text", "company.name"),
     Column("department", "text", "company.department"),
+    Column("show_department", "flag", "company.showDepartment"),
     Column("street", "text", "company.street"),
     Column("zipcode", "text", "company.zipcode"),
     Column("city", "text", "company.city"),
@@ -61,13 +64,14 @@ _ALL: Final = (
     Column("currency", "text", "conditions.dailyRate.currency"),
     Column("fixed_margin", "number", "conditions.fixedMargin"),
     Column("occupation", "text", "conditions.occupation"),
-    Column("starts_at", "date", "conditions.fromAt"),
-    Column("ends_at", "date", "conditions.toAt"),
+    Column("starts_at", "day", "conditions.fromAt"),
+    Column("ends_at", "day", "conditions.toAt"),
     Column("start_immediately", "flag", "conditions.startImmediately"),
     Column("published_at", "date", "publishedAt"),
     Column("deadline_at", "date", "deadlineAt"),
     Column("n_skills", "count", "skills"),
     Column("n_languages", "count", "languages"),
+    Column("n_questions", "count", "questions"),
     Column("provider", "text", "serviceProvider"),
     Column("url", "text", "job_url"),
     Column("source", "text", "_etl.source"),
@@ -82,6 +86,7 @@ _ALL: Final = (
     Column("description", "text", "job_desc", on_request=True),
     Column("skills", "skills", "skills", on_request=True),
     Column("languages", "languages", "languages", on_request=True),
+    Column("questions", "texts", "questions", on_request=True),
 )
 COLUMNS: Final = {column.name: column for column in _ALL}
 """All columns, in the order in which they are shown."""
@@ -125,7 +130,9 @@ def _text(field: str) -> Any:
 
 def _key(field: str) -> Any:
     # Missing ones would be equal to each other where frames are joined by them.
-    return {"$convert": {"input": field, "to": "string", "onError": None, "onNull": None}}
+    # An instant that no text can hold fails the whole answer, whatever onError says.
+    holdable = {"$cond": [_is(field, "date"), _date(field), field]}
+    return {"$convert": {"input": holdable, "to": "string", "onError": None, "onNull": None}}
 
 
 def _number(field: str) -> Any:
@@ -156,12 +163,22 @@ def _entries(field: str) -> Any:
     return {"$cond": [{"$isArray": field}, field, []]}
 
 
-def _pairs(first: str, second: str, *, name: str, about: str) -> Any:
-    """Those entries of a list that have a name, as `{name, about}`."""
+def _texts(field: str) -> Any:
+    return {"$filter": {"input": _entries(field), "as": "one", "cond": _is("$$one", "string")}}
+
+
+def _named_entries(name: str, key: str, **about: str) -> Any:
+    """Those entries of a list that have a name.
+
+    Args:
+        name: What the name is called in the frame.
+        key: What it is called in an entry.
+        about: The other fields: what each is called in the frame and in an entry.
+    """
 
     def expression(field: str) -> Any:
-        named = {"$filter": {"input": _entries(field), "as": "one", "cond": _is(f"$$one.{first}", "string")}}
-        kept = {name: f"$$one.{first}", about: _text(f"$$one.{second}")}
+        named = {"$filter": {"input": _entries(field), "as": "one", "cond": _is(f"$$one.{key}", "string")}}
+        kept = {name: f"$$one.{key}", **{column: _text(f"$$one.{path}") for column, path in about.items()}}
         return {"$map": {"input": named, "as": "one", "in": kept}}
 
     return expression
@@ -172,9 +189,11 @@ _EXPRESSIONS: Final = {
     "text": _text,
     "number": _number,
     "date": _date,
+    "day": _date,  # Which day an instant stands for is decided in one place for all, `clock.calendar_day`.
     "flag": _flag,
     "count": _count,
     "by hand": _by_hand,
-    "skills": _pairs("name", "seniority", name="skill", about="seniority"),
-    "languages": _pairs("language", "level", name="language", about="level"),
+    "texts": _texts,
+    "skills": _named_entries("skill", "name", seniority="seniority", last_used="lastUsed"),
+    "languages": _named_entries("language", "language", level="level"),
 }

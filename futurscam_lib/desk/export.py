@@ -115,12 +115,12 @@ class Target:
 
 
 def columns(names: Sequence[str], *, descriptions: bool) -> list[Column]:
-    """The columns of an export: those asked for; without any the standard ones, skills and languages.
+    """The columns of an export: those asked for; without any the standard ones, skills, languages and questions.
 
     Raises:
         UsageError: There is no such column.
     """
-    several = list(names or [*STANDARD, "skills", "languages"])
+    several = list(names or [*STANDARD, "skills", "languages", "questions"])
     return chosen([*several, "description"] if descriptions else several)
 
 

@@ -47,7 +47,10 @@ _KNOWN: Final = {
 
 _SHOWN: Final = 30
 _LONGEST: Final = 40
-_SEARCHED: Final = ("reference", "roleTitle", "company.name", "company.department", "company.city", "skills.name")
+_SEARCHED: Final = (
+    *("reference", "roleTitle", "role", "questions", "skills.name"),
+    *("company.name", "company.department", "company.city"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Filters:
         since, until: Published from here on, and before there; where no source gives that, what counts is when it
             was first seen.
         source, seniority, region, remote, skill: One of these names, whatever their case and accents.
-        text: Words that all stand somewhere in title, reference, description, company, city or skills.
+        text: Words that all stand somewhere in title, role, reference, description, company, department, city, skills
+            or questions.
     """
 
     active: bool | None = None

@@ -7,7 +7,7 @@ import warnings
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import settings
+from futurscam_lib import clock, settings
 from futurscam_lib.desk.columns import COLUMNS, Column, chosen
 from futurscam_lib.desk.filters import COLLATION, Filters, refuse_unknown
 from futurscam_lib.errors import UsageError
@@ -57,28 +57,32 @@ def rfps(
         region: `Brussels`, `Liège`, `Flemish Brabant`...
         remote: `OnSite`, `Hybrid`, `Remote`, `NotSpecified`.
         skill: Asks for one of these skills, by their whole names.
-        text: Words, or parts of words, that all stand somewhere in title, reference, description, company,
-            department, city or skills; whatever their case and accents.
+        text: Words, or parts of words, that all stand somewhere in title, role, reference, description, company,
+            department, city, skills or questions; whatever their case and accents.
         columns: Only these, in this order, each once; None: all but those on request.
         limit: At most so many, the newest.
 
     Returns:
         Missing values are missing (`NaN`, `NaT`, `<NA>`), also where a document holds something odd. The columns:
 
-        - Mission: `job_id`, `reference`, `title`, `seniority`, `remote`, `active`, `rfp_type`, `url`, `provider` (the
-          intermediary).
-        - Company: `company`, `department`, `street`, `zipcode`, `city`, `region`, `country`.
+        - Mission: `job_id`, `reference`, `title`, `role` (the platform's name for the job), `seniority`, `remote`,
+          `active`, `rfp_type`, `url`, `provider` (the intermediary).
+        - Company: `company` (the customer), `department`, `show_department` (the platform shows the department in the
+          customer's place), `street`, `zipcode`, `city`, `region`, `country`.
         - Conditions: `rate_min`, `rate_max` (per day, excl. VAT, in `currency`, ISO 4217), `fixed_margin` (percent),
-          `occupation`, `starts_at`, `ends_at`, `start_immediately`.
+          `occupation`, `start_immediately`.
+        - Days: `starts_at`, `ends_at`, as the source wrote them.
         - Times (UTC): `published_at`, `deadline_at`.
-        - Counts: `n_skills`, `n_languages`.
+        - Counts: `n_skills`, `n_languages`, `n_questions`.
         - Provenance: `source`, `source_id`, `version`, `raw_id`, `first_seen_at`, `changed_at`, `first_run_id`,
           `run_id`, `interactive` (last loaded by hand).
         - On request: `description` (plain text), `skills`, `languages` (lists; `skills()` and `languages()` give them
-          as rows).
+          as rows), `questions` (a list of the screening questions).
 
-        Text is `string`, instants are `datetime64[ms, UTC]`, flags `boolean`, rates `float64`, counts `int64`. Excel
-        knows no time zones and `to_excel` refuses them: `futurscam export rfps.xlsx` writes a workbook.
+        Text is `string`, instants are `datetime64[ms, UTC]`, flags `boolean`, rates `float64`, counts `int64`. Days are
+        `datetime64[ms]` at midnight without a time zone, so that none moves to another day or month:
+        `missions["starts_at"] >= "2026-01-01"` compares them, `missions["starts_at"].dt.to_period("M")` gives months.
+        Excel knows no time zones and `to_excel` refuses instants: `futurscam export rfps.xlsx` writes a workbook.
 
     Raises:
         UsageError: There is no such column, or a filter has a value that it cannot have: also a source, seniority or
@@ -90,7 +94,7 @@ def rfps(
 
 
 def skills(**filters: Any) -> pd.DataFrame:
-    """The skills that RFPs ask for: `job_id`, `skill`, `seniority`; one row a skill.
+    """The skills that RFPs ask for: `job_id`, `skill`, `seniority`, `last_used`; one row a skill.
 
     Args:
         filters: Those of `rfps`, and its `limit`; they choose the RFPs, of which all skills are given. Left out are
@@ -132,7 +136,8 @@ def read(configured: Settings, filters: Filters, *, columns: Iterable[Column], l
         refuse_unknown(match, collection)
         found = _api().aggregate_arrow_all(collection, pipeline, schema=_schema(fetched.values()), collation=COLLATION)
     found = found.sort_by([("published_at", "descending"), ("job_id", "ascending")])
-    return _readable(_decodable(found.select(list(wanted))))
+    found = _decodable(found.select(list(wanted)))
+    return _with_days(_readable(found), [name for name, column in wanted.items() if column.kind == "day"])
 
 
 def _positive(limit: Any) -> int:
@@ -158,10 +163,12 @@ def _schema(columns: Iterable[Column]) -> Any:
         "text": pa.string(),
         "number": pa.float64(),
         "date": pa.timestamp("ms", tz="UTC"),
+        "day": pa.timestamp("ms", tz="UTC"),
         "flag": pa.bool_(),
         "by hand": pa.bool_(),
         "count": pa.int64(),
-        "skills": pa.list_(pa.struct({"skill": pa.string(), "seniority": pa.string()})),
+        "texts": pa.list_(pa.string()),
+        "skills": pa.list_(pa.struct({"skill": pa.string(), "seniority": pa.string(), "last_used": pa.string()})),
         "languages": pa.list_(pa.struct({"language": pa.string(), "level": pa.string()})),
     }
     return _api().Schema({column.name: types[column.kind] for column in columns})
@@ -184,7 +191,9 @@ def _bytes_of(kind: pa.DataType) -> pa.DataType:
     import pyarrow as pa  # noqa: PLC0415
 
     if pa.types.is_list(kind):
-        return pa.list_(pa.struct([(field.name, pa.binary()) for field in kind.value_type]))
+        return pa.list_(_bytes_of(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, pa.binary()) for field in kind])
     return pa.binary()
 
 
@@ -217,6 +226,19 @@ def _plain(texts: pa.ChunkedArray) -> pa.Array:
     return pa.array([None if text is None else plain_text(text) for text in texts.to_pylist()], pa.string())
 
 
+def _with_days(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    """With calendar days in place of the instants that documents keep them as."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    for name in names:
+        # Each day once: a few hundred, however many missions begin on them.
+        coded = table[name].combine_chunks().dictionary_encode()
+        days = pa.array([clock.calendar_day(one) for one in coded.dictionary.to_pylist()], pa.date32())
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, days.take(coded.indices))
+    return table
+
+
 def _long(name: str, asked: dict[str, Any]) -> pd.DataFrame:
     """One row for each entry of a list column."""
     import pyarrow as pa  # noqa: PLC0415
@@ -240,5 +262,5 @@ def _framed(table: pa.Table) -> pd.DataFrame:
     import pyarrow as pa  # noqa: PLC0415
 
     kinds = {pa.string(): pd.StringDtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get, date_as_object=False)
     return frame

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from futurscam_lib.errors import UsageError
 from futurscam_lib.spreadsheet import guarded, guarded_in_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
     from xlsxwriter.format import Format
@@ -28,13 +28,17 @@ CUT: Final = " […cut]"
 
 _SLICE: Final = 1000
 _FIRST_YEAR_OF_EXCEL: Final = 1900
+_FORMATS: Final = {"day": {"num_format": "yyyy-mm-dd"}, "instant": {"num_format": 'yyyy-mm-dd hh:mm "UTC"'}}
 _NOT_GIVEN: Final = "NS"
 # What XML cannot hold, and what steers a terminal; tab and line ends stay.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def write_csv(table: pa.Table, file: BinaryIO) -> None:
-    """RFC 4180 in UTF-8 with a byte order mark, by which Excel knows it; instants ISO 8601, UTC; lists in one cell."""
+    """RFC 4180 in UTF-8 with a byte order mark, by which Excel knows it; lists in one cell.
+
+    Days are written as `2026-01-01`, instants as ISO 8601 in UTC.
+    """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         writer = csv.writer(text)
@@ -45,7 +49,9 @@ def write_csv(table: pa.Table, file: BinaryIO) -> None:
 
 
 def write_xlsx(table: pa.Table, file: BinaryIO) -> None:
-    """A workbook of one sheet, with its heading frozen and filters; instants are Excel's, UTC; lists in one cell.
+    """A workbook of one sheet, with its heading frozen and filters; lists in one cell.
+
+    Days and instants (UTC) are date cells of Excel, which can be sorted and grouped.
 
     Raises:
         UsageError: There are more rows than a sheet holds.
@@ -67,14 +73,15 @@ def write_xlsx(table: pa.Table, file: BinaryIO) -> None:
         bold = book.add_format({"bold": True})
         for place, name in enumerate(table.column_names):
             sheet.write_string(0, place, name, bold)
-        cells = _Cells(sheet, book.add_format({"num_format": 'yyyy-mm-dd hh:mm "UTC"'}), book.add_format())
+        formats = {name: book.add_format(look) for name, look in _FORMATS.items()}
+        cells = _Cells(sheet, formats, book.add_format())
         for number, row in enumerate(_rows(table), start=1):
             for place, cell in enumerate(row):
                 cells.write(number, place, cell)
 
 
 def write_parquet(table: pa.Table, file: BinaryIO) -> None:
-    """Every column with its type: instants in UTC, skills and languages as lists of two fields; text as it is."""
+    """Every column with its type: days as dates, instants in UTC, lists as lists; text as it is."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - only for this
 
     pq.write_table(table, file)
@@ -91,8 +98,8 @@ WRITERS: Final[dict[str, Callable[[pa.Table, BinaryIO], None]]] = {
 class _Cells:
     """Writes cells by their type, text only ever as text."""
 
-    def __init__(self, sheet: Worksheet, date: Format, quoted: Format) -> None:
-        self._sheet, self._date, self._quoted = sheet, date, quoted
+    def __init__(self, sheet: Worksheet, formats: Mapping[str, Format], quoted: Format) -> None:
+        self._sheet, self._formats, self._quoted = sheet, formats, quoted
         # What begins like a formula stays text, too, after somebody edits the cell.
         self._quoted.set_quote_prefix()
 
@@ -104,9 +111,11 @@ class _Cells:
         elif isinstance(cell, int | float):
             self._sheet.write_number(row, column, cell)
         elif isinstance(cell, datetime) and cell.year >= _FIRST_YEAR_OF_EXCEL:
-            self._sheet.write_datetime(row, column, cell.replace(tzinfo=None), self._date)
+            self._sheet.write_datetime(row, column, cell.replace(tzinfo=None), self._formats["instant"])
+        elif isinstance(cell, date) and cell.year >= _FIRST_YEAR_OF_EXCEL:
+            self._sheet.write_datetime(row, column, datetime.combine(cell, time.min), self._formats["day"])
         else:
-            text = _for_sheet(_iso(cell) if isinstance(cell, datetime) else _text(cell))
+            text = _for_sheet(_iso(cell) if isinstance(cell, date) else _text(cell))
             self._sheet.write_string(row, column, text, self._quoted if guarded(text) != text else None)
 
 
@@ -123,7 +132,7 @@ def _for_csv(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, int | float):
         return f"{cell:.15g}"
-    if isinstance(cell, datetime):
+    if isinstance(cell, date):
         return _iso(cell)
     text = _text(cell)
     return guarded_in_csv(text)
@@ -145,12 +154,17 @@ def _text(cell: Any) -> str:
     return _UNWANTED.sub("", text)
 
 
-def _entry(entry: dict[str, str | None]) -> str:
-    """A skill or a language, its level in brackets where one is given."""
-    name, level = entry.values()
+def _entry(entry: str | dict[str, str | None]) -> str:
+    """A question; a skill or a language, its level in brackets where one is given."""
+    if isinstance(entry, str):
+        return entry
+    name, level, *_ = entry.values()
     return f"{name} ({level})" if level and level != _NOT_GIVEN else f"{name}"
 
 
-def _iso(instant: datetime) -> str:
+def _iso(instant: date) -> str:
+    """A day or an instant."""
+    if not isinstance(instant, datetime):
+        return instant.isoformat()
     exact = instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds")
     return exact.replace("+00:00", "Z")

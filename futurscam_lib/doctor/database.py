@@ -10,9 +10,10 @@ from futurscam_lib import clock
 from futurscam_lib.doctor import clocks
 from futurscam_lib.doctor.finding import Finding, attempt, of_error
 from futurscam_lib.errors import FuturscamError, RetryLater
-from futurscam_lib.load import local_server, mongo
-from futurscam_lib.load.collections import Collections
+from futurscam_lib.load import lifecycle, local_server, mongo
+from futurscam_lib.load.collections import HAS_JOB, Collections, keeps_jobs_single
 from futurscam_lib.load.quarantine import OPEN
+from futurscam_lib.status import count_outdated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,7 @@ def look(settings: Settings) -> Iterator[Finding]:
         "clock": partial(clock_of, overlap=settings.overlap),
         "job_id": unique,
         "rejects": rejects,
+        "documents": documents,
     }
     with client:
         for name, check in checks.items():
@@ -100,7 +102,7 @@ def unique(database: Database[dict[str, Any]]) -> Finding:
     """Whether MongoDB itself keeps documents from doubling."""
     rfps = Collections.of(database).rfps
     indexes = [index for index in rfps.list_indexes() if list(index["key"]) == ["job_id"]]
-    if any(map(_holds_for_all, indexes)):
+    if any(map(keeps_jobs_single, indexes)):
         return Finding("job_id", "ok", "a unique index keeps documents from doubling")
     if not rfps.estimated_document_count():
         return Finding("job_id", "ok", "no documents yet; the first run makes the unique index")
@@ -130,8 +132,23 @@ def rejects(database: Database[dict[str, Any]]) -> Finding:
     ]
     (most,) = kept.aggregate(steps, maxTimeMS=_LONGEST_MS)
     what = f"Open rejects: {number:,}, mostly {most['_id']} ({most['number']:,}), as: {most['reason']}"
-    remedy = "Look at them: futurscam rejects list; after a mapping was mended: futurscam rejects retry"
+    remedy = (
+        "Look at them: futurscam rejects list; after a mapping was mended: futurscam rejects retry; "
+        "for one that needs no action: futurscam rejects dismiss ITEM --because TEXT"
+    )
     return Finding("rejects", "warning", what, remedy)
+
+
+def documents(database: Database[dict[str, Any]]) -> Finding:
+    """Whether documents are left that an older mapping made, or whose deadline no run can see."""
+    collections = Collections.of(database)
+    undated, outdated = lifecycle.count_undated(collections), count_outdated(collections)
+    if undated:
+        return Finding("documents", "warning", lifecycle.undated_note(undated), "Correct it there, then: futurscam run")
+    if outdated:
+        what = f"An older mapping made {outdated:,} document(s)."
+        return Finding("documents", "warning", what, "Have them made again: futurscam replay")
+    return Finding("documents", "ok", "all are made by today's mapping")
 
 
 def _ask(check: Asked, database: Database[dict[str, Any]]) -> Finding | list[Finding]:
@@ -145,13 +162,9 @@ def _topology(hello: Documents) -> str:
     return f"replica set {hello['setName']}" if "setName" in hello else "standalone"
 
 
-def _holds_for_all(index: Documents) -> bool:
-    """Whether an index allows no second document of any kind."""
-    return bool(index.get("unique")) and not index.get("sparse") and "partialFilterExpression" not in index
-
-
 def _doubled(database: Database[dict[str, Any]]) -> list[str]:
     steps: list[dict[str, Any]] = [
+        {"$match": HAS_JOB},
         {"$group": {"_id": "$job_id", "number": {"$sum": 1}}},
         {"$match": {"number": {"$gt": 1}}},
         {"$sort": {"_id": 1}},
@@ -164,6 +177,7 @@ def _doubled(database: Database[dict[str, Any]]) -> list[str]:
 def _merge() -> str:
     """What leaves of each doubled document the one with the latest version."""
     return (
-        'db.RFP.aggregate([{$sort: {"_etl.version": -1}}, {$group: {_id: "$job_id", ids: {$push: "$_id"}}}], '
+        'db.RFP.aggregate([{$match: {job_id: {$gte: ""}}}, {$sort: {"_etl.version": -1}}, '
+        '{$group: {_id: "$job_id", ids: {$push: "$_id"}}}], '
         "{allowDiskUse: true}).forEach(d => db.RFP.deleteMany({_id: {$in: d.ids.slice(1)}}))"
     )

@@ -54,6 +54,9 @@ def reached(settings: Settings, name: str, *, now: datetime) -> Finding:
         # Trying it would make the folder.
         return Finding(name, "ok", f"{settings.inbox} does not exist yet; a run makes it")
     (found,) = (one for one in check.find_out(settings, [name], now=now) if one.name == name)
+    if not found.problem and found.warnings:
+        remedy = f"Correct the setting that it names, then try it alone: futurscam check --source {name}"
+        return Finding(name, "warning", " ".join(found.warnings), remedy)
     if not found.problem:
         return Finding(name, "ok", f"may be read; {found.waiting or 0:,} wait for the next run")
     what, _, remedy = found.problem.partition("\n")

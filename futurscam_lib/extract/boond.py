@@ -7,19 +7,22 @@ within it, and the two could not be told apart. It is left to the next run, whic
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from itertools import count
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
-from urllib.parse import quote
 
 import orjson
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
-from futurscam_lib.extract.boond_rows import Row, payload_of, rows_of, total_of
+from futurscam_lib.extract.boond_details import FORBIDDEN, Contacts, Details
+from futurscam_lib.extract.boond_dictionary import Dictionary
+from futurscam_lib.extract.boond_rows import Row, contact_of, origin_of, payload_of, rows_of, state_of, total_of
 from futurscam_lib.extract.boond_signer import signer_of
 from futurscam_lib.extract.http import Http
 from futurscam_lib.extract.paging import each, settled
@@ -27,7 +30,7 @@ from futurscam_lib.extract.seen import Seen
 from futurscam_lib.records import Flaw, RawRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from futurscam_lib.extract.source import Fate, Probe, Sweep
@@ -35,10 +38,20 @@ if TYPE_CHECKING:
     from futurscam_lib.source_settings import SourceSettings
 
 _DAY: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
 _AHEAD: Final = timedelta(minutes=1)
 """An `updateDate` further ahead of the server's own clock than this will not be overtaken soon: it is read as it is."""
 
-_GONE, _FORBIDDEN = 404, 403
+_OPEN_STATES: Final = "FUTURSCAM_BOOND_OPEN_STATES"
+_NO_PERIOD: Final = (
+    "BoondManager does not apply the filter period=updated: its list holds opportunities that changed on other days. "
+    "They are left out by their own updateDate."
+)
+_NO_STATES: Final = (
+    "BoondManager does not apply the filter opportunityStates[]: its list of open opportunities holds others. "
+    "Each one's own state counts."
+)
+_NO_ORDER: Final = "BoondManager does not sort its list by the last change: the whole list is read."
 
 
 _CameTo = Literal["read", "gone", "too fresh", "refused"]
@@ -64,7 +77,10 @@ class BoondSource:
     def __init__(self, settings: SourceSettings) -> None:
         """Prepare; nothing is asked yet."""
         self._settings = settings
+        self._details = Details()
+        self._dictionary: Dictionary | None = None
         self.notes: list[str] = []
+        self.warnings: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
         """Stream the opportunities that were changed in the window.
@@ -73,32 +89,48 @@ class BoondSource:
             RetryLater: BoondManager did not answer, or not for some opportunities; all others were yielded before.
             OperatorMustAct: It refuses the credentials or the rights.
         """
-        self.notes = []
+        self.notes, self.warnings = [], []
         came_to: Counter[_CameTo] = Counter()
+        contacts = Contacts() if self._settings.boond_contacts else None
         try:
             with self._http() as http, _remedies():
-                for opened in each(partial(self._open, http), self._rows(http, window), name=_told):
+                rows = self._rows(http, window)
+                # The list first: where it is refused, the dictionary has nothing to add.
+                begun = list(islice(rows, 1))
+                opening = partial(self._open, http, self._look_up(http), contacts)
+                for opened in each(opening, chain(begun, rows), name=_told):
                     came_to[opened.came_to] += 1
                     if opened.record:
                         yield opened.record
                 _check_rights(came_to)
         finally:
             self.notes += [f"{came_to[what]:,} {note}" for what, note in _NOTES.items() if came_to[what]]
+            if contacts and contacts.withheld:
+                self.notes.append(
+                    f"{contacts.withheld:,} contacts are gone, or this user may not read them: their mail addresses "
+                    "are missing. To stop asking for contacts: FUTURSCAM_BOOND_CONTACTS=false"
+                )
 
     def probe(self, window: Window, found: Probe) -> None:
-        """Sign in, and count the opportunities of the window.
+        """Sign in, count the opportunities of the window, and list the states of the instance.
 
         Raises:
             RetryLater, OperatorMustAct: As `read`.
         """
+        self.notes, self.warnings = [], []
         with self._http() as http, _remedies():
             try:
                 http.get("opportunities", {"maxResults": 1})
             except Refused as error:
-                found.reached, found.signed_in = True, error.status == _FORBIDDEN
+                found.reached, found.signed_in = True, error.status == FORBIDDEN
                 raise
             found.reached = found.signed_in = found.may_read = True
             found.waiting = sum(1 for _ in self._rows(http, window))
+            states = self._look_up(http).list_states(self._settings.boond_open_states)
+            self._note(f"States of opportunities: {states}." if states else "The names of the states are unknown.")
+            if not any(row.state is None or self._is_open(row) for row in self._open_rows(http)):
+                self._warn_of_nothing_open()
+        found.remark, found.warnings = " ".join(self.notes), self.warnings
 
     @contextmanager
     def sweep(self) -> Iterator[Sweep]:
@@ -108,14 +140,62 @@ class BoondSource:
             RetryLater, OperatorMustAct: As `read`.
         """
         with self._http() as http, _remedies(), Seen() as there:
-            states = sorted(self._settings.boond_open_states)
-            for page in self._pages(http, {"opportunityStates[]": states, "sort": "creationDate", "order": "asc"}):
-                for row in page:
-                    there.add(row.id)
-            yield _Sweep(http, there, self._settings.boond_open_states)
+            without_state = found = 0
+            for row in self._open_rows(http):
+                if self._is_open(row):
+                    found += there.add(row.id)
+                else:
+                    without_state += row.state is None
+            self._look_up(http)
+            if without_state:
+                self._note(
+                    f"{without_state:,} opportunities are listed without a state: each active one is asked for it."
+                )
+            elif not found:
+                self._warn_of_nothing_open()
+            sweep = _Sweep(self._settings, self._details, http, there)
+            yield sweep
+            if sweep.untold:
+                self._note(
+                    f"{sweep.untold:,} active missions are not listed as open, and BoondManager does not tell their "
+                    "state; they stay active."
+                )
 
-    def _open(self, http: Http, row: Row) -> _Opened:
-        """One opportunity with all that its tab says."""
+    def _look_up(self, http: Http) -> Dictionary:
+        """The instance's dictionary, which is asked for once; notes what is wrong with it or with the settings."""
+        if self._dictionary is None:
+            self._dictionary = Dictionary.ask(http)
+        found, states = self._dictionary, self._settings.boond_open_states
+        if found.problem:
+            self._note(f"{found.problem} States and origins have no names in this run.")
+        if lacking := found.lacking(states):
+            self._warn(
+                f"{_OPEN_STATES} names {_listed(lacking)}, which this BoondManager does not have. "
+                f"Its states: {found.list_states(states)}."
+            )
+        return found
+
+    def _is_open(self, row: Row) -> bool:
+        return row.state in self._settings.boond_open_states
+
+    def _open_rows(self, http: Http) -> Iterator[Row]:
+        """What the list shows as open; some of it may not be."""
+        states = sorted(self._settings.boond_open_states)
+        for page in self._pages(http, {"opportunityStates[]": states, "sort": "creationDate", "order": "asc"}):
+            if any(row.state is not None and not self._is_open(row) for row in page):
+                self._note(_NO_STATES)
+            yield from page
+
+    def _warn_of_nothing_open(self) -> None:
+        states = self._dictionary.list_states(self._settings.boond_open_states) if self._dictionary else ""
+        self._warn(
+            f"No opportunity is open in BoondManager ({_OPEN_STATES}={_listed(self._settings.boond_open_states)}). "
+            f"{f'Its states: {states}. ' if states else ''}"
+            "Check that setting, and that the user may see opportunities."
+        )
+
+    def _open(self, http: Http, names: Dictionary, contacts: Contacts | None, row: Row) -> _Opened:
+        """One opportunity with all that its tab and its contact say."""
         about: dict[str, Any] = {"source": self.name, "origin": _told(row), "instant": row.changed or clock.now()}
         size = len(orjson.dumps(row.data))
         if not row.data.get("id"):
@@ -126,15 +206,22 @@ class BoondSource:
         if row.changed and now.replace(microsecond=0) <= row.changed < now + _AHEAD:
             return _Opened("too fresh")
         try:
-            detail = _detail(http, row.id)
+            detail = self._details.read(http, row.id)
         except Refused as error:
-            if error.status != _FORBIDDEN:
+            if error.status != FORBIDDEN:
                 raise
             flaw = Flaw("forbidden", "BoondManager lists this opportunity, and refuses to open it.")
             return _Opened("refused", RawRecord.flawed(flaw, **about, size=size))
         if detail is None:
             return _Opened("gone")
-        return _Opened("read", RawRecord.of(payload_of(row, detail), **about))
+        contact = contact_of(row, detail) if contacts else None
+        payload = payload_of(
+            row,
+            detail,
+            contact=contacts.read(http, contact) if contacts and contact else None,
+            origin=names.origins.get(number) if (number := origin_of(row, detail)) is not None else None,
+        )
+        return _Opened("read", RawRecord.of(payload, **about))
 
     def _http(self) -> Http:
         return Http(
@@ -162,11 +249,18 @@ class BoondSource:
         """The pages of the list, what changed last first, so that a change while they are read only repeats rows."""
         query: dict[str, Any] = {"sort": "updateDate", "order": "desc", "period": "updated"}
         # Days of the instance's own time zone; the exact instant is looked at here.
-        query["startDate"] = f"{max(floor, clock.EPOCH + _DAY) - _DAY:%Y-%m-%d}"
-        query["endDate"] = f"{(until or clock.now()) + 2 * _DAY:%Y-%m-%d}"
+        first, last = max(floor, clock.EPOCH + _DAY) - _DAY, (until or clock.now()) + 2 * _DAY
+        query |= {"startDate": f"{first:%Y-%m-%d}", "endDate": f"{last:%Y-%m-%d}"}
+        order = _Order()
         for page in self._pages(http, query):
+            dates = [row.changed for row in page if row.changed is not None]
+            order.add(dates)
+            if any(first - changed > 2 * _DAY or changed - last > 2 * _DAY for changed in dates):
+                self._note(_NO_PERIOD)
+            if order.is_broken:
+                self._note(_NO_ORDER)
             yield page
-            if page and all(row.changed is not None and row.changed < floor for row in page):
+            if order.is_proven and dates and len(dates) == len(page) and max(dates) < floor:
                 return
 
     def _pages(self, http: Http, query: Mapping[str, Any]) -> Iterator[list[Row]]:
@@ -189,40 +283,70 @@ class BoondSource:
         if note not in self.notes:
             self.notes.append(note)
 
+    def _warn(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+@dataclass(slots=True)
+class _Order:
+    """Whether a list comes in the order that was asked for: what changed last comes first.
+
+    Attributes:
+        is_broken: A row changed later than one before it. An hour more or less is none: clocks are put back.
+        is_proven: It is not, and the rows have more than one date.
+    """
+
+    is_broken: bool = False
+    is_proven: bool = False
+    _lowest: datetime | None = None
+
+    def add(self, dates: Iterable[datetime]) -> None:
+        """Look at the dates of the next rows."""
+        for changed in dates:
+            lowest = self._lowest
+            if lowest is not None and changed > lowest + _HOUR:
+                self.is_broken = True
+            if lowest is not None and changed < lowest:
+                self.is_proven = True
+            self._lowest = changed if lowest is None else min(lowest, changed)
+        self.is_proven = self.is_proven and not self.is_broken
+
 
 class _Sweep:
-    """What is open at the source, and what became of the rest."""
+    """What is open at the source, and what became of the rest.
 
-    def __init__(self, http: Http, there: Container[str], states: frozenset[int]) -> None:
-        self._http, self.open, self._states = http, there, states
+    Attributes:
+        untold: Missions whose state could not be told.
+    """
+
+    def __init__(self, settings: SourceSettings, details: Details, http: Http, there: Container[str]) -> None:
+        self._states, self._details, self._http = settings.boond_open_states, details, http
+        self._lock = threading.Lock()
+        self.open, self.untold = there, 0
+        self.share = settings.boond_sweep_share
+        self.causes = (
+            f"Likely causes: {_OPEN_STATES}={_listed(self._states)} is wrong for this instance, or the user sees other "
+            "opportunities than before. The states with their names: futurscam check --source boond"
+        )
 
     def fate(self, source_id: str) -> Fate | None:
         """See `Sweep`."""
-        path = f"opportunities/{quote(source_id, safe='')}"
         try:
-            answer = self._http.get(path)
-        except Refused as error:
-            if error.status == _GONE:
+            detail = self._details.read(self._http, source_id)
+            if detail is None:
                 return "deleted"
-            if error.status == _FORBIDDEN:
-                return None  # The user has lost the right to see it, which says nothing about the mission.
-            raise
-        match answer:
-            case {"data": {"attributes": {"state": int(state)}}} if state not in self._states:
-                return "closed"
-        return None
-
-
-def _detail(http: Http, identity: str) -> dict[str, Any] | None:
-    """The tab with the description, or the profile where an instance has no such tab; None where there is neither."""
-    path = f"opportunities/{quote(identity, safe='')}"
-    for way in (f"{path}/information", path):
-        try:
-            return http.get(way)
+            state = state_of(detail.get("data"))
+            if state is None and self._details.has_tab:
+                state = state_of((self._details.profile(self._http, source_id) or {}).get("data"))
         except Refused as error:
-            if error.status != _GONE:
+            if error.status != FORBIDDEN:
                 raise
-    return None
+            state = None  # The user has lost the right to see it, which says nothing about the mission.
+        if state is None:
+            with self._lock:
+                self.untold += 1
+        return None if state is None or state in self._states else "closed"
 
 
 def _check_rights(came_to: Mapping[_CameTo, int]) -> None:
@@ -232,6 +356,10 @@ def _check_rights(came_to: Mapping[_CameTo, int]) -> None:
             f"BoondManager lists {came_to['refused']} opportunities and refuses to open any of them (403).\n"
             "Give the user whose credentials these are the right to read opportunities."
         )
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, sorted(numbers)))
 
 
 def _told(row: Row) -> str:

@@ -22,10 +22,11 @@ _RELATED: Final = ("company", "contact", "mainManager", "agency", "pole")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One opportunity as the list shows it; `changed` None where it cannot be read."""
+    """One opportunity as the list shows it; `changed` and `state` are None where they cannot be read."""
 
     id: str
     changed: datetime | None
+    state: int | None
     data: dict[str, Any]
     included: list[dict[str, Any]]
 
@@ -43,7 +44,7 @@ def rows_of(answer: Mapping[str, Any]) -> list[Row]:
         attributes = data.get("attributes")
         known = attributes if isinstance(attributes, dict) else {}
         identity = str(data.get("id") or f"without id, row {number}")
-        rows.append(Row(identity, _instant(known), {**data, "attributes": known}, included))
+        rows.append(Row(identity, _instant(known), state_of(data), {**data, "attributes": known}, included))
     return rows
 
 
@@ -55,29 +56,98 @@ def total_of(answer: Mapping[str, Any]) -> int | None:
     return None
 
 
-def payload_of(row: Row, detail: dict[str, Any]) -> bytes:
-    """Both answers without what is not about this opportunity, the same bytes as long as they say the same."""
+def state_of(data: Any) -> int | None:
+    """The state that a row or an opportunity gives of itself; None where it gives none."""
+    match data:
+        case {"attributes": {"state": state}}:
+            return _whole(state)
+    return None
+
+
+def contact_of(row: Row, detail: Mapping[str, Any]) -> str | None:
+    """The id of the contact that an opportunity names, with the detail over the row."""
+    key = _contact_key(row, detail)
+    return key[1] if key else None
+
+
+def origin_of(row: Row, detail: Mapping[str, Any]) -> int | None:
+    """The number of an opportunity's origin, with the detail over the row."""
+    for data in (detail.get("data"), row.data):
+        match data:
+            case {"attributes": {"origin": {"typeOf": number}}} if _whole(number) is not None:
+                return _whole(number)
+    return None
+
+
+def payload_of(
+    row: Row,
+    detail: Mapping[str, Any],
+    *,
+    contact: Mapping[str, Any] | None = None,
+    origin: str | None = None,
+) -> bytes:
+    """All answers without what is not about this opportunity; the same bytes as long as they say the same.
+
+    Args:
+        row: The opportunity as the list shows it.
+        detail: The answer of its own tab, or of its profile.
+        contact: What is known of its contact besides; fills what the list and the tab leave out.
+        origin: Name of its origin in the instance's dictionary; None: it has none.
+    """
     data = detail.get("data")
     related = {
         (str(found.get("type")), str(found.get("id"))): found
         for found in [*row.included, *_objects(detail.get("included"))]
     }
-    wanted = {key for one in (row.data, data) for key in _relations(one)}
-    included = [related[key] for key in sorted(wanted & related.keys())]
-    whole = {"data": row.data, "detail": data if isinstance(data, dict) else None, "included": included}
+    wanted = {(kind, identity) for one in (row.data, data) for _, kind, identity in _relations(one)}
+    if contact and (key := _contact_key(row, detail)):
+        related[key] = _filled(related.get(key, {"type": key[0], "id": key[1]}), contact)
+    whole: dict[str, Any] = {
+        "data": row.data,
+        "detail": data if isinstance(data, dict) else None,
+        "included": [related[key] for key in sorted(wanted & related.keys())],
+    }
+    if origin is not None:
+        whole["labels"] = {"origin": origin}
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
 
 
-def _relations(data: Any) -> Iterator[tuple[str, str]]:
+def _contact_key(row: Row, detail: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Type and id of the contact."""
+    found = (
+        (kind, identity)
+        for data in (detail.get("data"), row.data)
+        for name, kind, identity in _relations(data)
+        if name == "contact"
+    )
+    return next(found, None)
+
+
+def _filled(resource: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource with attributes that it lacks, or that are empty in it."""
+    attributes = resource.get("attributes")
+    known = attributes if isinstance(attributes, dict) else {}
+    return {**resource, "attributes": {**known, **{name: value for name, value in more.items() if not known.get(name)}}}
+
+
+def _relations(data: Any) -> Iterator[tuple[str, str, str]]:
+    """Name, type and id of each resource that an opportunity refers to."""
     relationships = data.get("relationships") if isinstance(data, dict) else None
     for name in _RELATED:
         match relationships.get(name) if isinstance(relationships, dict) else None:
             case {"data": {"type": kind, "id": identity}}:
-                yield str(kind), str(identity)
+                yield name, str(kind), str(identity)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number from 0, which may be written as text."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip().isdecimal():
+        return None
+    return int(value)
 
 
 def _instant(attributes: Mapping[str, Any]) -> datetime | None:

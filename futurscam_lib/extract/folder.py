@@ -1,7 +1,7 @@
 """JSON files in a folder: `*.json` (one object or a list) and `*.jsonl`, recursively; never changed.
 
-The cursor is the file's modification time. A file that arrived lately with an older modification time (copied with
-its times kept) lies before the window; it is named in the notes, because no later run would see it either.
+The cursor is the instant of `FolderMemory`: when this home first saw the file as it is, or its modification time where
+that is later. So a file that arrives with an old modification time is read by the next run.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 from futurscam_lib.extract import items
+from futurscam_lib.extract.folder_memory import DueFile, FileState, FolderMemory
 from futurscam_lib.extract.items import JsonFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from futurscam_lib.extract.source import Probe
@@ -33,44 +35,65 @@ class FolderSource:
 
     name = "folder"
 
-    def __init__(self, folder: Path) -> None:
-        """Read from `folder`, which `read` expects to exist."""
-        self._folder = folder
+    def __init__(
+        self, folder: Path, memory: FolderMemory | None = None, *, now: Callable[[], datetime] = clock.now
+    ) -> None:
+        """Read from a folder.
+
+        Args:
+            folder: The inbox; `read` expects it to exist.
+            memory: What it showed before; None: nothing is remembered, and a file's instant is its modification time.
+            now: The present instant, aware.
+        """
+        self._folder, self._memory, self._now = folder, memory or FolderMemory(None, folder), now
         self.notes: list[str] = []
+        self._failed: list[str] = []
+        self._read: tuple[Window, datetime] | None = None
 
     def read(self, window: Window) -> Iterator[RawRecord]:
-        """Stream the items of all files that were modified in the window.
+        """Stream the items of all files whose instant lies in the window.
 
         Raises:
-            OperatorMustAct: The folder is missing or may not be read.
+            OperatorMustAct: The folder is missing or may not be read, or the memory cannot be written.
             RetryLater: Some files could not be read; all others were yielded before.
         """
-        self.notes = []
-        unreadable: list[str] = []
-        late: list[str] = []
-        for path in self._files(unreadable):
-            try:
-                status = path.stat()
-                if not stat.S_ISREG(status.st_mode):
-                    continue
-                instant = clock.from_epoch(status.st_mtime)
-                if instant in window:
-                    yield from self._items(path, instant, status.st_size)
-                elif instant < window.since <= clock.from_epoch(status.st_ctime):
-                    late.append(self._relative(path))
-            except FileNotFoundError:
-                continue  # Moved away since the folder was listed: whoever moved it has it.
-            except OSError as error:
-                unreadable.append(f"{self._relative(path)} ({error.strerror})")
-        if late:
-            self.notes.append(
-                f"{len(late)} file(s) arrived in this window with an older modification time and were not read: "
-                f"{items.some(late)}. Load them with `futurscam run --since` an earlier instant, or touch them."
-            )
+        self.notes, self._failed, self._read = [], [], None
+        now, walk = self._now(), _Walk(self._folder)
+        with self._memory.look(walk.states, window, now=now, unlisted=walk.unlisted) as look:
+            self.notes += [note for note in (walk.note, look.note) if note]
+            if look.first and look.unread:
+                self.notes.append(str(look.unread))
+            unreadable = list(walk.unreadable)
+            for file in look.files():
+                try:
+                    yield from self._items(file)
+                except FileNotFoundError:  # Moved away since the folder was listed: whoever moved it has it.
+                    self._failed.append(file.path)
+                except OSError as error:
+                    self._failed.append(file.path)
+                    unreadable.append(f"{items.as_text(file.path)} ({error.strerror})")
+        self._read = window, now
         if unreadable:
             raise RetryLater(
                 f"{len(unreadable)} file(s) of {self._folder} could not be read: {items.some(unreadable)}."
             )
+
+    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
+        """For items whose file the last `read` gave to its end: the instant of that file."""
+        if self._read is None:
+            return {}
+        window, now = self._read
+        failed = {items.as_text(path) for path in self._failed}
+        return {
+            origin: instant
+            for origin, instant in self._memory.instants(origins, now=now).items()
+            if instant in window and items.file_of(origin) not in failed
+        }
+
+    def loaded(self) -> None:
+        """Take note that all of the last `read` has been loaded."""
+        if self._read is not None:
+            self._memory.mark_read(self._read[0], but=self._failed)
 
     def probe(self, window: Window, found: Probe) -> None:
         """Count the files of the window.
@@ -79,15 +102,72 @@ class FolderSource:
             OperatorMustAct, RetryLater: As `read`.
         """
         found.signed_in = None
-        self._check()
+        walk = _Walk(self._folder)
+        walk.check()
         found.reached = True
-        unreadable: list[str] = []
-        there = sum(clock.from_epoch(path.stat().st_mtime) in window for path in self._files(unreadable))
-        if unreadable:
-            raise RetryLater(f"Some of {self._folder} could not be read: {items.some(unreadable)}.")
-        found.may_read, found.waiting = True, there
+        memory = replace(self._memory, writes=False)
+        with memory.look(walk.states, window, now=self._now(), unlisted=walk.unlisted) as look:
+            found.remark = " ".join(str(remark) for remark in (look.note, look.unread) if remark)
+            waiting = look.waiting
+        if walk.unreadable:
+            raise RetryLater(f"Some of {self._folder} could not be read: {items.some(walk.unreadable)}.")
+        found.may_read, found.waiting = True, waiting
 
-    def _check(self) -> None:
+    def _items(self, file: DueFile) -> Iterator[RawRecord]:
+        path = self._folder / file.path
+        with path.open("rb", buffering=_BUFFER_BYTES) as content:
+            found = JsonFile(self.name, items.as_text(file.path), file.instant, file.size)
+            yield from found.records(content, lines=path.suffix.lower() == items.LINES)
+
+
+class _Walk:
+    """One walk through a folder.
+
+    Attributes:
+        unreadable: What could not be looked at, with the reason.
+        unlisted: The same as paths.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.unreadable: list[str] = []
+        self.unlisted: list[str] = []
+        self._outside: list[str] = []
+
+    @property
+    def note(self) -> str:
+        """Which links were not followed; empty: none."""
+        if not self._outside:
+            return ""
+        return (
+            f"{len(self._outside)} link(s) that lead outside the inbox were not followed: {items.some(self._outside)}."
+        )
+
+    def states(self) -> Iterator[FileState]:
+        """All JSON files; may be called again.
+
+        Raises:
+            OperatorMustAct: The folder is missing or may not be read.
+        """
+        for found in (self.unreadable, self.unlisted, self._outside):
+            found.clear()
+        for path in self._files():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._failed(path, error)
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield FileState(self._relative(path), status.st_size, status.st_mtime_ns)
+
+    def check(self) -> None:
+        """Make sure that the folder is one.
+
+        Raises:
+            OperatorMustAct: It is missing or may not be looked at.
+        """
         try:
             present = self._folder.is_dir()
         except OSError as error:
@@ -98,23 +178,22 @@ class FolderSource:
                 "Create it, or set FUTURSCAM_INBOX to the folder that receives the files."
             )
 
-    def _files(self, unreadable: list[str]) -> Iterator[Path]:
-        self._check()
+    def _files(self) -> Iterator[Path]:
+        self.check()
 
         def failed(error: OSError) -> None:
             if Path(error.filename) == self._folder:
                 raise OperatorMustAct(f"The inbox {self._folder} may not be read ({error.strerror}).") from error
-            unreadable.append(f"{self._relative(Path(error.filename))} ({error.strerror})")
+            self._failed(Path(error.filename), error)
 
         def leads_inside(path: Path) -> bool:
             try:
-                return _leads_inside(path, inside, outside)
+                return _leads_inside(path, inside, self._outside)
             except OSError as error:  # A folder that may be listed and not entered, a path that is too long.
                 failed(error)
                 return False
 
         inside = self._folder.resolve()
-        outside: list[str] = []
         for folder, folders, names in os.walk(self._folder, onerror=failed):
             # os.walk does not descend into symbolic links; a Windows junction looks like a folder to it.
             folders[:] = [name for name in sorted(folders) if leads_inside(Path(folder, name))]
@@ -122,18 +201,14 @@ class FolderSource:
                 path = Path(folder, name)
                 if path.suffix.lower() in items.ENDINGS and leads_inside(path):
                     yield path
-        if outside:
-            self.notes.append(
-                f"{len(outside)} link(s) that lead outside the inbox were not followed: {items.some(outside)}."
-            )
 
-    def _items(self, path: Path, instant: datetime, size: int) -> Iterator[RawRecord]:
-        with path.open("rb", buffering=_BUFFER_BYTES) as file:
-            found = JsonFile(self.name, self._relative(path), instant, size)
-            yield from found.records(file, lines=path.suffix.lower() == items.LINES)
+    def _failed(self, path: Path, error: OSError) -> None:
+        relative = self._relative(path)
+        self.unreadable.append(f"{items.as_text(relative)} ({error.strerror})")
+        self.unlisted.append(relative)
 
     def _relative(self, path: Path) -> str:
-        return items.as_text(path.relative_to(self._folder).as_posix())
+        return path.relative_to(self._folder).as_posix()
 
 
 def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:

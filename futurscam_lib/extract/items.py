@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 LINES: Final = ".jsonl"
 ENDINGS: Final = (".json", LINES)
 """How the names of such files end, in any case."""
+
+_ITEM: Final = re.compile(r"(\[\d+\]|:\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,18 @@ class JsonFile:
                 yield RawRecord.flawed(item.flaw, **about, size=item.size, line=item.line)
 
 
+def file_of(origin: str) -> str:
+    """The file in which an item stands, as `JsonFile` made its origin."""
+    return origin if origin.lower().endswith(ENDINGS) else _ITEM.sub("", origin)
+
+
 def as_text(name: str) -> str:
     r"""A name as MongoDB and JSON take it: a byte that is no text becomes `\udcff`, so that two names stay two."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def some(names: list[str], most: int = 5) -> str:
-    """The first of some names, for a sentence."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+def some(names: list[str], most: int = 5, *, total: int = 0) -> str:
+    """The first of some names, for a sentence; `total` is how many there are, where only some are given."""
+    left = max(total, len(names)) - most
+    more = f" and {left:,} more" if left > 0 else ""
     return ", ".join(sorted(names)[:most]) + more

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
+from futurscam_lib.source_notes import WARNING
+
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from futurscam_lib.records import RawRecord, Window
 
@@ -24,12 +27,16 @@ class Probe:
         signed_in: Whether it took the credentials; None: it wants none.
         may_read: Whether it showed its items.
         waiting: How many items lie in the window.
+        remark: What a person should know besides, though nothing is wrong; empty: nothing.
+        warnings: What a person should act on, though the source can be read.
     """
 
     reached: bool = False
     signed_in: bool | None = False
     may_read: bool = False
     waiting: int | None = None
+    remark: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):
@@ -37,7 +44,8 @@ class Source(Protocol):
 
     Attributes:
         name: What settings, counts and documents call it: `folder`.
-        notes: What a reviewer should know about the last `read`, a sentence each.
+        notes: What a reviewer should know about the last `read` and `sweep`, a sentence each: counts, names of files
+            and instants, never the content of a post. The ledger keeps them.
     """
 
     name: str
@@ -61,6 +69,23 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Warns(Protocol):
+    """A source some of whose notes ask a person to act.
+
+    Attributes:
+        warnings: Those, as `Source.notes`; they are not among the notes.
+    """
+
+    warnings: list[str]
+
+
+def notes_of(source: Source) -> list[str]:
+    """All that a source notes, the warnings first and marked as such."""
+    warnings = source.warnings if isinstance(source, Warns) else []
+    return [*(f"{WARNING}{text}" for text in warnings), *source.notes]
+
+
 Fate = Literal["closed", "deleted"]
 
 
@@ -69,9 +94,13 @@ class Sweep(Protocol):
 
     Attributes:
         open: Ids of the items that are open at the source; may miss some.
+        share: Percent of the active items that may plausibly end, or be open again, from one run to the next.
+        causes: What else than their end may be the reason where it is more, for a person; with a command to type.
     """
 
     open: Container[str]
+    share: int
+    causes: str
 
     def fate(self, source_id: str) -> Fate | None:
         """What became of one item that `open` does not hold; None: it is open after all, or that can't be told.
@@ -92,6 +121,19 @@ class Sweeping(Protocol):
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A source that remembers what it showed, and whose items have a place that may be filled anew."""
+
+    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
+        """For items whose file the last `read` gave to its end: the instant of that file."""
+        ...
+
+    def loaded(self) -> None:
+        """Take note that all of the last `read` has been loaded."""
         ...
 
 

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from bson.binary import UuidRepresentation
+from bson.codec_options import DatetimeConversion
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from futurscam_lib.errors import OperatorMustAct
+from futurscam_lib.load import refusals
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pymongo.collection import Collection
     from pymongo.database import Database
 
     Documents = Collection[dict[str, Any]]
+
+HAS_JOB: Final = {"job_id": {"$gte": ""}}
+"""Documents whose `job_id` is a text. Said so, and not with `$type`: only then does a look-up by texts use an index
+that is restricted to them."""
+
+_FASTER: Final = {"open_until": ("isActive", "deadlineAt"), "source_open": ("_etl.source", "isActive")}
+_SPARED: Final = frozenset({67, 85, 86, 171})
+"""An index that only makes reading faster cannot be made: too many, another of its name, lists in both fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +35,12 @@ class Collections:
     """What the software keeps in its database.
 
     Attributes:
-        rfps: `RFP`, the documents; unique on `job_id`.
-        raw: `RFP_raw`, landed payloads, never changed but for the run that has them in hand; `_id` is their SHA-256.
+        rfps: `RFP`, the documents; unique on `job_id` where that is a text. Other programs write here, too: an instant
+            outside of the years 1 to 9999 is read as `bson.DatetimeMS`, what is no UTF-8 as \ufffd, a UUID, which may
+            be none, as `bson.Binary`.
+        raw: `RFP_raw`, landed payloads; `_id` is their SHA-256. `places` holds each place that a payload came from
+            (the last `landing.MAX_PLACES` of them), with the run that has it in hand; nothing else in them changes.
+            Payloads that an earlier version landed have no `places`: the one they came from stands in their fields.
         outcomes: `RFP_outcomes`, what became of each payload; `_id` as in `raw`. Beside and not inside `raw`, so that
             the look-up that spares a re-read does not drag the payloads through the server's cache.
         rejects: `RFP_rejects`, the quarantine.
@@ -40,8 +57,13 @@ class Collections:
     @classmethod
     def of(cls, database: Database[dict[str, Any]]) -> Collections:
         """Name them; nothing is created."""
+        lenient = database.codec_options.with_options(
+            datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+            unicode_decode_error_handler="replace",
+            uuid_representation=UuidRepresentation.UNSPECIFIED,
+        )
         return cls(
-            rfps=database["RFP"],
+            rfps=database.get_collection("RFP", codec_options=lenient),
             raw=database["RFP_raw"],
             outcomes=database["RFP_outcomes"],
             rejects=database["RFP_rejects"],
@@ -54,20 +76,30 @@ class Collections:
         Raises:
             OperatorMustAct: The unique index on `job_id` cannot be made: without it documents could double.
         """
-        try:
-            self.rfps.create_indexes(
-                [
-                    IndexModel([("job_id", ASCENDING)], name="job_id", unique=True),
-                    IndexModel([("isActive", ASCENDING), ("deadlineAt", ASCENDING)], name="open_until"),
-                    IndexModel([("_etl.source", ASCENDING), ("isActive", ASCENDING)], name="source_open"),
-                ]
-            )
-        except OperationFailure as error:
-            raise OperatorMustAct(
-                f"The unique index on job_id of {self.rfps.full_name} cannot be made: {error.details or error}. "
-                "Nothing was loaded. Remove the doubled documents or the conflicting index, then run again."
-            ) from error
-        self.raw.create_indexes([IndexModel([("hand", ASCENDING)], name="hand")])
+        if not any(map(keeps_jobs_single, self.rfps.list_indexes())):
+            unique = IndexModel([("job_id", ASCENDING)], name="job_id", unique=True, partialFilterExpression=HAS_JOB)
+            try:
+                self.rfps.create_indexes([unique])
+            except OperationFailure as error:
+                raise OperatorMustAct(
+                    f"The unique index on job_id of {self.rfps.full_name} cannot be made "
+                    f"({refusals.without_content(str(error), strict=True)}). Nothing was loaded. "
+                    "Remove the doubled documents or the conflicting index, which `futurscam doctor` names; "
+                    "then run again."
+                ) from None
+        for name, fields in _FASTER.items():
+            try:
+                self.rfps.create_indexes([IndexModel([(field, ASCENDING) for field in fields], name=name)])
+            except OperationFailure as error:
+                if error.code not in _SPARED:
+                    raise
+        self.raw.create_indexes(
+            [
+                IndexModel([("places.hand", ASCENDING)], name="places_hand"),
+                # Where an earlier version kept it: what that landed and did not load is picked up, too.
+                IndexModel([("hand", ASCENDING)], name="hand"),
+            ]
+        )
         self.outcomes.create_indexes([IndexModel([("job_id", ASCENDING)], name="job_id")])
         self.rejects.create_indexes(
             [
@@ -75,3 +107,10 @@ class Collections:
                 IndexModel([("state", ASCENDING), ("origin", ASCENDING)], name="state_origin"),
             ]
         )
+
+
+def keeps_jobs_single(index: Mapping[str, Any]) -> bool:
+    """Whether an index allows no two documents with the same text as `job_id`; earlier versions made it for all."""
+    restricted = index.get("partialFilterExpression", HAS_JOB)
+    whole = not index.get("sparse") and dict(restricted) == HAS_JOB
+    return list(index["key"]) == ["job_id"] and bool(index.get("unique")) and whole

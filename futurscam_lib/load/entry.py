@@ -11,12 +11,11 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from futurscam_lib.errors import Rejected
+from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import Rfp, VersionKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from futurscam_lib.records import RawRecord
 
 Result = Literal["inserted", "updated", "unchanged", "stale", "rejected"]
 
@@ -37,6 +36,7 @@ class Entry:
         job_id: The document's key.
         key: Its version.
         encoded: The whole document with `_etl`, BSON.
+        size, line: Bytes of the payload, and where in its file it begins, as in `RawRecord`.
     """
 
     source: str
@@ -46,6 +46,13 @@ class Entry:
     job_id: str
     key: VersionKey
     encoded: bytes
+    size: int = 0
+    line: int = 0
+
+    def rejected(self, error: Rejected) -> Reject:
+        """The reject of a document that the database did not take."""
+        raw = RawRecord(self.source, self.origin, self.cursor, b"", self.raw_id, self.size, self.line)
+        return Reject.of(raw, error, job_id=self.job_id, instant=self.key.instant)
 
     @property
     def document(self) -> RawBSONDocument:
@@ -74,7 +81,8 @@ class Entry:
         encoded = bson.encode({**rfp.content, "_etl": provenance})
         if len(encoded) > _MAX_DOCUMENT_BYTES:
             raise Rejected(f"The document has {len(encoded):,} bytes, more than MongoDB takes.", code="too-large")
-        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, rfp.content["job_id"], rfp.key, encoded)
+        job_id = rfp.content["job_id"]
+        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, job_id, rfp.key, encoded, raw.size, raw.line)
 
     def to_spool(self) -> dict[str, Any]:
         """As a spool keeps it."""
@@ -86,6 +94,8 @@ class Entry:
             "job_id": self.job_id,
             "key": list(self.key),
             "encoded": self.encoded,
+            "size": self.size,
+            "line": self.line,
         }
 
     @classmethod
@@ -99,12 +109,17 @@ class Entry:
             job_id=entry["job_id"],
             key=VersionKey(*entry["key"]),
             encoded=entry["encoded"],
+            size=entry["size"],
+            line=entry["line"],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one payload; `item` names its entry in the quarantine where it was rejected."""
+    """What became of one payload; `item` names its entry in the quarantine where it was rejected.
+
+    `place` is the place it was read from, as `RawRecord.place`.
+    """
 
     source: str
     raw_id: str
@@ -113,9 +128,10 @@ class Outcome:
     job_id: str | None
     version: str | None = None
     item: str | None = None
+    place: str = ""
 
     def to_document(self, run_id: str) -> dict[str, Any]:
-        """As `RFP_outcomes` keeps it."""
+        """As `RFP_outcomes` keeps it, but for the places, of which there may be many."""
         return {
             "_id": self.raw_id,
             "run_id": run_id,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from pymongo.collection import Collection
 
@@ -22,7 +22,7 @@ class Ahead:
         job_id: Its key.
         source, source_id: Where it comes from.
         active: `isActive`.
-        deadline: `deadlineAt`; aware, UTC.
+        deadline: `deadlineAt`; aware, UTC. None also where it is no date, or one that Python cannot hold.
     """
 
     job_id: str
@@ -36,7 +36,8 @@ class Ahead:
         """As a document says."""
         etl = document["_etl"]
         deadline = document.get("deadlineAt")
-        return cls(document["job_id"], etl["source"], etl["source_id"], document["isActive"], deadline)
+        dated = deadline if isinstance(deadline, datetime) else None
+        return cls(document["job_id"], etl["source"], etl["source_id"], document["isActive"], dated)
 
 
 class Foreseen:

@@ -16,11 +16,12 @@ from pymongo.errors import (
     InvalidURI,
     OperationFailure,
     PyMongoError,
+    WriteError,
     WTimeoutError,
 )
 
 from futurscam_lib.errors import NOTHING_LOST, FuturscamError, OperatorMustAct, RetryLater
-from futurscam_lib.load import local_server
+from futurscam_lib.load import local_server, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ _REFUSED_CODES = {13: "not allowed", 18: "not authenticated", 8000: "refused by 
 _REFUSED_WORDS = re.compile(r"\bauth(entication|enticate|orization|orized)?\b", re.IGNORECASE)
 _BAD_CERTIFICATE = "certificate verify failed"
 _SHOWN_CHARACTERS = 300
+_FAILURES = ("writeErrors", "writeConcernErrors")
 
 
 def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
@@ -90,7 +92,10 @@ def lenient(client: MongoClient[dict[str, Any]], name: str) -> Database[dict[str
 
 @contextmanager
 def mongo_errors() -> Iterator[None]:
-    """Turn what MongoDB does wrong into what happens next; other failures of an operation pass as they are.
+    """Turn what MongoDB does wrong into what happens next.
+
+    Other failures of an operation keep their class and lose what they quote: MongoDB repeats the document or the
+    command that a failure is about.
 
     Raises:
         RetryLater: No answer, no primary, too slow.
@@ -104,10 +109,10 @@ def mongo_errors() -> Iterator[None]:
             "MONGO_URI can't be read.\nCorrect it; : / ? # [ ] @ % must be percent-encoded inside user and password.",
         ) from None
     except PyMongoError as error:
-        told = _told(error)
+        told, bare = _told(error), _without_content(error)
         if told is None:
-            raise
-        raise told from error
+            raise bare from None
+        raise told from bare
 
 
 def _told(error: PyMongoError) -> FuturscamError | None:
@@ -144,6 +149,27 @@ def _misconfigured(error: ConfigurationError) -> FuturscamError:
     return OperatorMustAct(f"MONGO_URI can't be used ({_text(error)}).\nCorrect its host or its options.")
 
 
+def _without_content(error: PyMongoError) -> PyMongoError:
+    """The same failure without what it quotes; one that is no reply of a server quotes nothing."""
+    if isinstance(error, BulkWriteError):
+        return BulkWriteError({**(error.details or {}), **{name: _bare(error, name) for name in _FAILURES}})
+    if isinstance(error, OperationFailure):
+        text = _text(error)
+        return type(error)(text, error.code, {"code": error.code, "errmsg": text})
+    return error
+
+
+def _bare(error: BulkWriteError, name: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": one.get("index"),
+            "code": one.get("code"),
+            "errmsg": refusals.without_content(one.get("errmsg", ""), strict=True),
+        }
+        for one in (error.details or {}).get(name) or ()
+    ]
+
+
 def _only_late(error: PyMongoError) -> bool:
     """Whether a bulk was written, but not yet everywhere that it has to be."""
     if not isinstance(error, BulkWriteError):
@@ -161,4 +187,6 @@ def _text(error: PyMongoError) -> str:
     details = getattr(error, "details", None)
     text = details.get("errmsg") if isinstance(details, dict) else None
     short = re.split(r" \(configured timeouts|, Timeout: |, full error: ", text or str(error))[0]
+    if isinstance(error, OperationFailure):
+        short = refusals.without_content(short, strict=isinstance(error, WriteError))
     return short.rstrip(". ")[:_SHOWN_CHARACTERS]

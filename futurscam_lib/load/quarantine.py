@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
+from futurscam_lib import clock
 from futurscam_lib.load.entry import Outcome
-from futurscam_lib.load.landing import DUPLICATE_KEY
+from futurscam_lib.load.refusals import DUPLICATE_KEY
+from futurscam_lib.records import IN_FUTURE
+from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from futurscam_lib.load.collections import Collections
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 OPEN: Final = "open"
 RESOLVED: Final = "resolved"
+DISMISSED: Final = "dismissed"
+UNRESOLVED: Final = (OPEN, DISMISSED)
 
 
 class Quarantine:
@@ -40,6 +45,7 @@ class Quarantine:
                 transform_version=reject["transform_version"],
                 job_id=reject["job_id"],
                 item=reject["_id"],
+                place=f"{reject['source']}:{reject['origin']}",
             )
             for reject in rejects
         ]
@@ -53,7 +59,8 @@ class Quarantine:
         try:
             self._rejects.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            # The guard on the instant did not hold, so the upsert tried to insert: a newer reject is there already.
+            # The guards did not hold, so the upsert tried to insert: a newer reject is there already, or this payload
+            # was dismissed.
             if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
                 raise
         return outcomes
@@ -68,12 +75,15 @@ class Quarantine:
         # there by now.
         in_order = sorted(entries, key=lambda entry: entry.cursor)
         cursors = {(entry.source, entry.origin): entry.cursor for entry in in_order}
+        # A stamp in the future that was a mistake sorts behind every true version: there the source's order decides.
+        later = {entry.job_id: entry.cursor for entry in in_order}
         origins = [origin for _, origin in cursors]
         either = [{"job_id": {"$in": list(instants)}}, {"job_id": None, "origin": {"$in": origins}}]
         made_it = [
             found["_id"]
-            for found in self._rejects.find({"state": OPEN, "$or": either})
+            for found in self._rejects.find({"state": {"$in": UNRESOLVED}, "$or": either})
             if (found["job_id"] in instants and found["instant"] <= instants[found["job_id"]])
+            or (found["code"] == IN_FUTURE and found["job_id"] in later and found["cursor"] < later[found["job_id"]])
             or (
                 found["job_id"] is None
                 and (place := (found["source"], found["origin"])) in cursors
@@ -81,21 +91,58 @@ class Quarantine:
             )
         ]
         if made_it:
-            resolved = {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
-            self._rejects.update_many({"_id": {"$in": made_it}, "state": OPEN}, {"$set": resolved})
+            self._rejects.update_many({"_id": {"$in": made_it}, "state": {"$in": UNRESOLVED}}, self._resolved())
+
+    def close_replaced(self, source: str, read_whole: Callable[[Sequence[str]], Mapping[str, datetime]]) -> None:
+        """Close entries of files that have since been read to their end, and that no longer hold what failed.
+
+        A file that was read while it was written leaves rejects in places that the whole file need not have.
+
+        Args:
+            source: The source of the files.
+            read_whole: As `Remembering.read_whole`; called after all rejects of the run were kept.
+        """
+        if self._dry_run:
+            return
+        asked = {"state": OPEN, "job_id": None, "source": source}
+        for entries in chunked(self._rejects.find(asked, {"origin": 1, "cursor": 1}), size=lambda _: 1):
+            instants = read_whole([entry["origin"] for entry in entries])
+            # As it was when it was found: another run may just have met it again.
+            writes = [
+                UpdateOne({**entry, "state": OPEN}, self._resolved())
+                for entry in entries
+                if (instant := instants.get(entry["origin"])) and entry["cursor"] < clock.to_millisecond(instant)
+            ]
+            if writes:
+                self._rejects.bulk_write(writes, ordered=False)
+
+    def _resolved(self) -> dict[str, Any]:
+        resolved = {"state": RESOLVED, "resolved_run_id": self._run_id, "resolved_at": self._now}
+        return {"$set": resolved, "$unset": {"opened_at": ""}}
 
     def _instants(self, jobs: set[str]) -> dict[str, str]:
         """The instants of the versions that are there; a reject that is no newer was overtaken."""
         # Not those that another program wrote: they have no version, so nothing was overtaken.
         ours = {"job_id": {"$in": list(jobs)}, "_etl.version": {"$type": "string"}}
-        found = self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ()
-        return {document["job_id"]: document["_etl"]["version"].partition("#")[0] for document in found}
+        instants: dict[str, str] = {}
+        for found in self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ():
+            match found:
+                case {"job_id": str(job_id), "_etl": {"version": str(version)}}:
+                    instants[job_id] = version.partition("#")[0]
+        return instants
 
     def _write(self, reject: Mapping[str, Any], state: str) -> UpdateOne:
         facts = {name: value for name, value in reject.items() if name not in {"_id", "instant"}}
+        gone = dict.fromkeys(
+            ("resolved_run_id", "resolved_at", "dismissed_by", "dismissed_at", "dismissed_because"), ""
+        )
+        # The earliest instant stays for as long as the entry is open.
+        opened = {"$min": {"opened_at": self._now}} if state == OPEN else {}
+        dismissed = {"state": DISMISSED, "raw_id": reject["raw_id"]}
         return UpdateOne(
-            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}},
+            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}, "$nor": [dismissed]},
             {
+                **opened,
                 "$set": {
                     **facts,
                     "instant": reject["instant"],
@@ -104,7 +151,7 @@ class Quarantine:
                     "at": self._now,
                 },
                 "$setOnInsert": {"first_run_id": self._run_id, "first_at": self._now},
-                "$unset": {"resolved_run_id": "", "resolved_at": ""},
+                "$unset": gone if opened else {**gone, "opened_at": ""},
                 "$inc": {"attempts": 1},
             },
             upsert=True,
@@ -134,8 +181,38 @@ def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
 def open_rejects(
     collections: Collections, *, sources: Sequence[str], items: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The entries of these sources that nothing has resolved; only those of `items` where some are given."""
+    """The open entries of these sources; where `items` are named, only those, also dismissed ones."""
     asked: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
     if items:
-        asked["_id"] = {"$in": list(items)}
-    return iter(collections.rejects.find(asked))
+        asked |= {"_id": {"$in": list(items)}, "state": {"$in": UNRESOLVED}}
+    return iter(collections.rejects.find(asked, {"raw_id": 1, "source": 1, "origin": 1, "cursor": 1}))
+
+
+def opened_after(instant: datetime) -> dict[str, Any]:
+    """What to ask for: the entries that became open after an instant, and still are."""
+    # Entries of earlier versions show only when their item was rejected for the first time.
+    of_earlier = {"opened_at": None, "first_at": {"$gt": instant}}
+    return {"state": OPEN, "$or": [{"opened_at": {"$gt": instant}}, of_earlier]}
+
+
+def dismiss(collections: Collections, items: Sequence[str], *, because: str, by: str, now: datetime) -> None:
+    """Take entries out of the open ones by hand; a new version of such an item opens its entry again.
+
+    Args:
+        collections: Where they are.
+        items: Their names; an entry that is not open stays as it is.
+        because: Why.
+        by: The person and the machine.
+        now: The present instant.
+    """
+    facts = {"state": DISMISSED, "dismissed_by": by, "dismissed_at": now, "dismissed_because": because}
+    collections.rejects.update_many(
+        {"_id": {"$in": list(items)}, "state": OPEN}, {"$set": facts, "$unset": {"opened_at": ""}}
+    )
+
+
+def dismissal(entry: Mapping[str, Any]) -> str:
+    """When an entry was dismissed, UTC, by whom and why; empty: it is not."""
+    if entry["state"] != DISMISSED:
+        return ""
+    return f"{entry['dismissed_at']:%Y-%m-%d %H:%M} by {entry['dismissed_by']}: {entry['dismissed_because']}"

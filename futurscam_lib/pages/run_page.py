@@ -137,7 +137,9 @@ def _facts(run: RunRecord, found: Executed) -> Iterator[tuple[str, str, str]]:
     yield "Record", found.state, {True: "ok", False: "failed", None: "missing"}[found.genuine]
     took = f", took {as_duration(run.seconds)}" if run.seconds is not None else ""
     yield "Started", f"{clock.to_people(run.started)[:19]} UTC{took}", ""
-    if run.window:
+    if run.replay:
+        yield "Replay", run.replay, ""
+    elif run.window:
         yield "Window", f"{run.window.get('since')} until {run.window.get('until') or 'open'}", ""
     if run.watermark:
         yield "Watermark", f"{run.watermark.get('before')} to {run.watermark.get('after') or 'unknown'}", ""

@@ -44,14 +44,23 @@ class News:
         )
         return self._message("success", "runs work again", [told, *self._facts()])
 
-    def rejects(self, number: int, limit: int) -> Message:
-        """So many rejects are open that somebody should look."""
+    def rejects(self, new: int, total: int, limit: int) -> Message:
+        """So many rejects are new that somebody should look.
+
+        Args:
+            new: Those that became open since the last message about rejects.
+            total: All that are open.
+            limit: From how many new ones on a message is sent.
+        """
+        since = "" if new == total else f", {new} of them since the last message about rejects"
         told = (
-            f"{number} rejects are open; a message was asked for from {limit} on. `futurscam rejects list` names them, "
-            "`futurscam rejects show ITEM` shows one, `futurscam rejects retry` tries again after a mapping was mended."
+            f"{total} rejects are open{since}. "
+            "`futurscam rejects list` names them, `futurscam rejects show ITEM` shows one, `futurscam rejects retry` "
+            "tries again after a mapping was mended, `futurscam rejects dismiss ITEM --because TEXT` takes one out "
+            "that needs no action."
         )
-        again = "The next message about rejects comes only after there were fewer."
-        return self._message("warning", f"{number} rejects are open", [told, *self._facts(), again])
+        again = f"The next message about rejects comes when {limit} more are new."
+        return self._message("warning", f"{new} new rejects", [told, *self._facts(), again])
 
     def _failed(self) -> str:
         who = f"Run {self._ending.run_id}" if self._ending.run_id else "A run"

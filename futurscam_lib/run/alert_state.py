@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -69,20 +70,34 @@ class Memory(BaseModel):
 
     Attributes:
         failing: None: the last run that counts went well.
-        rejects_told: Whether there was a message about this crowd of open rejects.
+        rejects_told_at: When the last message about rejects was made, as `clock.to_text` writes it; empty: never.
+        rejects_told: Whether there was a message about those that are open; files of earlier versions say so without
+            the instant.
         pending: Messages that wait, by what they are about; a newer one takes the place of an older.
     """
 
     failing: Failing | None = None
-    rejects_told: bool = False
+    rejects_told_at: str = ""
+    rejects_told: bool = Field(default=False, exclude=True)
     pending: dict[str, Message] = Field(default_factory=dict)
+
+    @field_validator("rejects_told_at")
+    @classmethod
+    def _is_instant_or_empty(cls, text: str) -> str:
+        if text:
+            clock.parse(text)
+        return text
 
 
 def read(home: Path) -> Memory:
     """What was remembered; nothing, where the file is missing or is not one of these."""
     try:
         with (home / FILE).open("rb") as file:
-            return Memory.model_validate_json(file.read(_MOST_BYTES))
+            memory = Memory.model_validate_json(file.read(_MOST_BYTES))
+            if memory.rejects_told and not memory.rejects_told_at:
+                # The message was made before the file was last written, so what became open after that is new.
+                memory.rejects_told_at = clock.to_text(clock.from_epoch(os.fstat(file.fileno()).st_mtime))
+            return memory
     except FileNotFoundError:
         return Memory()
     except (OSError, ValidationError) as error:

@@ -1,7 +1,8 @@
-"""Tells people when runs begin to fail, when they work again, and when rejects pile up; each once."""
+"""Notifies people when runs begin to fail, when they work again, and when rejects pile up; each once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
@@ -11,6 +12,8 @@ from futurscam_lib.run.alert_news import News
 from futurscam_lib.run.alert_state import Failing, Memory
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from futurscam_lib.run.ending import Ending
     from futurscam_lib.settings import Settings
 
@@ -18,13 +21,26 @@ _RUNS: Final = "runs"
 _REJECTS: Final = "rejects"
 
 
-def tell(configured: Settings, ending: Ending, *, open_rejects: int | None = None) -> None:
-    """Tell what is new after a run, and what could not be sent before.
+@dataclass(frozen=True, slots=True)
+class OpenRejects:
+    """How many entries of the quarantine are open.
+
+    Attributes:
+        total: All of them.
+        new: Those that became open after the last message about rejects; all where there was none.
+    """
+
+    total: int
+    new: int
+
+
+def tell(configured: Settings, ending: Ending, *, rejects: OpenRejects | None = None) -> None:
+    """Send what is new after a run, and what could not be sent before.
 
     Args:
         configured: The settings.
         ending: How the run ended.
-        open_rejects: How many there are; None: not known.
+        rejects: See `open_rejects`; None: not known.
     """
     if configured.alert_urls is None:
         alert_state.forget(configured.home)
@@ -33,24 +49,30 @@ def tell(configured: Settings, ending: Ending, *, open_rejects: int | None = Non
     before = memory.model_dump()
     news = News(configured, ending)
     _note_run(memory, ending, news)
-    _note_rejects(memory, open_rejects, configured.alert_rejects, news)
+    _note_rejects(memory, rejects, news, limit=configured.alert_rejects, at=ending.at)
     may_send = memory.model_dump() == before or alert_state.write(configured.home, memory, now=ending.at)
     if may_send and memory.pending:
         post.deliver(configured, memory.pending)
         alert_state.write(configured.home, memory, now=ending.at)
 
 
-def open_rejects(configured: Settings) -> int | None:
-    """How many entries of the quarantine are open; None where MongoDB does not say."""
+def open_rejects(configured: Settings, *, now: datetime) -> OpenRejects | None:
+    """How many entries of the quarantine are open; None where MongoDB does not answer."""
     from futurscam_lib.load import local_server, mongo  # noqa: PLC0415 - the driver is slow to import
     from futurscam_lib.load.collections import Collections  # noqa: PLC0415
-    from futurscam_lib.load.quarantine import OPEN  # noqa: PLC0415
+    from futurscam_lib.load.quarantine import OPEN, opened_after  # noqa: PLC0415
 
     try:
         if configured.mongo_uri is None and local_server.find(configured) is None:
             return None
         with mongo.connect(configured) as client, mongo.mongo_errors():
-            return Collections.of(client[configured.database]).rejects.count_documents({"state": OPEN})
+            kept = Collections.of(client[configured.database]).rejects
+            reported = alert_state.read(configured.home).rejects_told_at
+            total = kept.count_documents({"state": OPEN})
+            # A clock that was ahead then would silence all of them until it is right.
+            known = reported and clock.parse(reported) <= now
+            new = kept.count_documents(opened_after(clock.parse(reported))) if known else total
+            return OpenRejects(total, new)
     except FuturscamError:
         return None
 
@@ -75,11 +97,11 @@ def _note_run(memory: Memory, ending: Ending, news: News) -> None:
         memory.pending[_RUNS] = news.changed(failing)
 
 
-def _note_rejects(memory: Memory, number: int | None, limit: int, news: News) -> None:
-    if number is None:
+def _note_rejects(memory: Memory, rejects: OpenRejects | None, news: News, *, limit: int, at: datetime) -> None:
+    if rejects is None:
         return
-    if number < limit:
-        memory.rejects_told = False
+    if not rejects.total:
         memory.pending.pop(_REJECTS, None)
-    elif not memory.rejects_told:
-        memory.rejects_told, memory.pending[_REJECTS] = True, news.rejects(number, limit)
+    elif rejects.new >= limit:
+        memory.rejects_told_at = clock.to_text(at)
+        memory.pending[_REJECTS] = news.rejects(rejects.new, rejects.total, limit)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from futurscam_lib import source_notes
 from futurscam_lib.counts import COLUMNS
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def started(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
         overlap_minutes=asked["overlap_minutes"],
         sources=asked["sources"],
         dry_run=asked["dry_run"],
+        **({"replay": asked["replay"]} if "replay" in asked else {}),
     )
     _log.debug("run is of", started_by=told["started_by"], pid=told["pid"], notebook=str(notebook))
     _log.debug("versions", python=told["python"], platform=told["platform"], git_commit=told["git_commit"])
@@ -64,10 +66,13 @@ def ended(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
     """
     for name, counts in told["sources"].items():
         _log.info("source", name=name, **_columns(counts))
+    for note in source_notes.each(told["notes"]):
+        report = _log.warning if note.warning else _log.info
+        report("note", source=note.source, text=note.text, printed=True)
     for reason, number in _items(told["reject_reasons"]):
         _log.info("rejects", reason=reason, number=number)
     for what, number in _items(told["oddities"]):
-        _log.debug("unknown word", what=what, number=number)
+        _log.debug("unknown value", what=what, number=number)
     for name, failure in told["failures"].items():
         _log.error("source failed", name=name, kind=failure["error"], error=failure["message"], printed=True)
     if told["error"] and not told["failures"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock
 from futurscam_lib.audit.choice import sources_of
 from futurscam_lib.errors import UsageError
+from futurscam_lib.records import Replay
 from futurscam_lib.run.runner import Request
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def request_of(run: RunRecord, configured: Settings, *, apply: bool) -> Request:
     Raises:
         UsageError: The run has no end yet, its window cannot be read, or one of its sources cannot be asked any more.
     """
+    if run.replay:
+        return Request(sources=sources_of(run), dry_run=not apply, rerun_of=run.run_id, replay=_replay(run))
     return Request(
         since=_instant(run, "watermark"),
         until=_until(run),
@@ -40,6 +43,13 @@ def request_of(run: RunRecord, configured: Settings, *, apply: bool) -> Request:
         dry_run=not apply,
         rerun_of=run.run_id,
     )
+
+
+def _replay(run: RunRecord) -> Replay:
+    try:
+        return Replay.parse(run.replay)
+    except ValueError as error:
+        raise UsageError(f"What {run.run_id} replayed cannot be read: {error}. Nothing has run.") from error
 
 
 def _until(run: RunRecord) -> datetime:

@@ -10,24 +10,26 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import structlog
 
-from futurscam_lib import clock, scraps, settings
+from futurscam_lib import clock, scraps, settings, source_notes
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
 from futurscam_lib.files import sweep
-from futurscam_lib.naming import SUPERVISED, new_run_id, started_by
+from futurscam_lib.naming import CONFIRMED, SUPERVISED, new_run_id, started_by
 from futurscam_lib.run import engine, facts, narrate
 from futurscam_lib.run.lock import RunLock
+from futurscam_lib.source_settings import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from nbformat import NotebookNode
 
     from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.records import Replay
     from futurscam_lib.settings import Settings
 
 _log = structlog.get_logger()
@@ -52,6 +54,8 @@ class Request:
         overlap: How far behind to read again; None: the setting.
         dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
         rerun_of: The run whose window is read again; empty: none.
+        replay: Make documents again from landed payloads, and ask no source; None: ask the sources.
+        confirmed: Close and reopen missions however many they are.
     """
 
     since: datetime | None = None
@@ -60,6 +64,8 @@ class Request:
     overlap: timedelta | None = None
     dry_run: bool = False
     rerun_of: str = ""
+    replay: Replay | None = None
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +75,11 @@ class Result:
     Attributes:
         status: `ok`, `failed` or `timed out`.
         counts, sources, closed, window: What the notebook's summary says; zeros where it did not get there.
+        notes: What each source noted, as `source_notes` has it.
         watermark: `before` and `after`, as `.last_execution` has it.
         notebook: The executed notebook.
         seconds: How long it took.
+        replay: Which landed payloads it took again, as `records.Replay` says it; empty: it asked the sources.
         error: Why it did not end well; empty: it did.
         exit_code: What the process ends with.
     """
@@ -83,9 +91,11 @@ class Result:
     counts: Mapping[str, int]
     sources: Mapping[str, Mapping[str, int]]
     closed: int
+    notes: Mapping[str, Sequence[str]]
     notebook: Path
     seconds: float
     dry_run: bool
+    replay: str
     error: str
     exit_code: ExitCode
 
@@ -161,6 +171,8 @@ class _Supervised:
         told = facts.of_start(parameters, watermark=before, started_by=started_by())
         if self._request.rerun_of:
             told["rerun_of"] = self._request.rerun_of
+        if self._request.confirmed:
+            told["confirmed"] = True
         self._append("start", **told)
         narrate.started(told, run_id=self._run_id, notebook=self._output)
         spent = clock.now() - self._started
@@ -172,7 +184,7 @@ class _Supervised:
                 redact=self._redact,
                 budget=self._settings.run_budget - spent,
                 cwd=self._settings.home,
-                kernel_env={**kernel_env, settings.HOME: str(self._settings.home), SUPERVISED: self._run_id},
+                kernel_env={**kernel_env, **self._own_env()},
                 saved=self._saved.append,
                 progress=progress,
             )
@@ -192,6 +204,10 @@ class _Supervised:
         narrate.ended(ending, run_id=self._run_id, notebook=self._output)
         return result
 
+    def _own_env(self) -> dict[str, str]:
+        confirmed = {CONFIRMED: self._run_id} if self._request.confirmed else {}
+        return {settings.HOME: str(self._settings.home), SUPERVISED: self._run_id, **confirmed}
+
     def _commit(self, standing: datetime) -> None:
         try:
             self._watermark.commit(standing)
@@ -203,10 +219,19 @@ class _Supervised:
 
     def _check(self) -> None:
         """What can be known to be wrong before anything runs."""
-        self._settings.require(self._request.sources)
+        if self._request.replay:
+            self._settings.require_known(self._request.sources)
+        else:
+            self._settings.require(self._request.sources)
         if self._request.until and self._request.since and self._request.until <= self._request.since:
             raise UsageError("--until does not lie after --since: the window would be empty.")
         unknown = engine.unknown_parameters(self._notebook, self._parameters(self._started))
+        if unknown == ["replay"]:
+            raise UsageError(
+                f"{self._notebook} cannot replay: it was made for an earlier version of this program. Nothing has run. "
+                'Give it the parameter `replay: str = ""` and have it pass replay=replay to open_run, or rename it, so '
+                "that the notebook of the program is used."
+            )
         if unknown:
             raise UsageError(
                 f"{self._notebook} does not declare {', '.join(unknown)} in a cell tagged `parameters`; "
@@ -229,7 +254,7 @@ class _Supervised:
             reading_from=clock.to_people(self._request.since or first),
             because="asked for" if self._request.since else because,
         )
-        if not self._request.dry_run:
+        if not self._request.dry_run and not self._request.replay:
             self._append("first-run", watermark=clock.to_text(first))
             self._watermark.reset(first)
         return first
@@ -288,9 +313,11 @@ class _Supervised:
             "run_id": self._run_id,
             "watermark": clock.to_text(request.since or watermark),
             "until": clock.to_text(request.until) if request.until else "",
-            "sources": ",".join(request.sources or self._settings.sources),
+            "sources": ",".join(request.sources or (KNOWN_SOURCES if request.replay else self._settings.sources)),
             "dry_run": request.dry_run,
             "overlap_minutes": overlap.total_seconds() / 60,
+            # Only then: a notebook of the home's own need not know it.
+            **({"replay": str(request.replay)} if request.replay else {}),
         }
 
     def _judge(self, execution: engine.Execution) -> _Verdict:
@@ -300,7 +327,7 @@ class _Supervised:
         if execution.status != "ok":
             code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
             return _Verdict(execution.status, code, execution.error, execution.error_name, summary)
-        problem = _problem_of(found, run_id=self._run_id)
+        problem = _problem_of(found, run_id=self._run_id, replay=str(self._request.replay or ""))
         if problem:
             return _Verdict("failed", ExitCode.FAILED, problem, "UntrueSummary", summary)
         failures = summary["failures"]
@@ -316,6 +343,7 @@ class _Supervised:
         complete = (
             verdict.status == "ok"
             and not request.dry_run
+            and request.replay is None
             and request.until is None
             and (request.since is None or request.since <= before)
             and (request.overlap is None or request.overlap >= self._settings.overlap)
@@ -326,25 +354,29 @@ class _Supervised:
     def _result(self, verdict: _Verdict, *, before: datetime, standing: datetime) -> Result:
         summary = verdict.summary
         asked = self._parameters(before)
+        since = None if self._request.replay else str(asked["watermark"])
         return Result(
             run_id=self._run_id,
             status=verdict.status,
-            window=summary.get("window") or {"since": str(asked["watermark"]), "until": str(asked["until"]) or None},
+            window=summary.get("window") or {"since": since, "until": str(asked["until"]) or None},
             watermark={"before": clock.to_text(before), "after": clock.to_text(standing)},
             counts=summary.get("counts") or dict.fromkeys(COLUMNS, 0),
             sources=summary.get("sources") or {},
             closed=summary.get("closed", 0),
+            notes=source_notes.bounded(summary.get("notes"), clean=self._redact),
             notebook=self._output,
             seconds=round(time.monotonic() - self._clock, 3),
             dry_run=self._request.dry_run,
+            replay=str(self._request.replay or ""),
             error=verdict.error,
             exit_code=verdict.exit_code,
         )
 
     def _append(self, event: str, **what: Any) -> None:
-        self._ledger.append(
-            event, at=clock.now(), run_id=self._run_id, facts={"notebook": self._relative(self._output), **what}
-        )
+        facts = {"notebook": self._relative(self._output), **what}
+        if self._request.replay:
+            facts["replay"] = str(self._request.replay)
+        self._ledger.append(event, at=clock.now(), run_id=self._run_id, facts=facts)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._settings.runs).as_posix()
@@ -363,14 +395,22 @@ def _has(found: Any, names: Iterable[str], kind: type) -> bool:
     return isinstance(found, dict) and all(isinstance(found.get(name), kind) for name in names)
 
 
-def _problem_of(summary: Any, *, run_id: str) -> str:
-    """Why a notebook that ran through is not believed; empty: it is."""
+def _problem_of(summary: Any, *, run_id: str, replay: str) -> str:
+    """Why a notebook that ran through is not believed; empty: it is.
+
+    Args:
+        summary: What it glued.
+        run_id: The run.
+        replay: What it was to replay; empty: nothing, it was to ask the sources.
+    """
     if not summary:
         return "The notebook ended without gluing its summary, so nothing is known of what it did."
     if not _is_summary(summary):
         return "What the notebook glued as its summary is none: counts, sources or failures are missing in it."
     if summary.get("run_id") != run_id:
         return f"The notebook's summary is that of {summary.get('run_id')!r}, not of this run."
+    if replay and summary.get("replay") != replay:
+        return "The notebook did not replay: it does not pass its parameter `replay` to open_run."
     for name, one in [*summary["sources"].items(), ("total", summary["counts"])]:
         if one["extracted"] != math.fsum(one[column] for column in COLUMNS[1:]):
             return f"The notebook's sum for {name} is off: {one}."
@@ -389,7 +429,7 @@ def _headline(result: Result) -> str:
 
 
 def _end_facts(result: Result, verdict: _Verdict, *, notebook: str, digest: str) -> dict[str, Any]:
-    told = {name: value for name, value in result.as_dict().items() if name not in {"run_id", "notebook"}}
+    told = {name: value for name, value in result.as_dict().items() if name not in {"run_id", "notebook", "replay"}}
     more = {name: verdict.summary.get(name, {}) for name in ("failures", "reject_reasons", "oddities")}
     return {
         **told,

@@ -40,6 +40,11 @@ class WatchedRun:
         self._run_id = ""
         self._clean: Callable[[str], str] = str
 
+    @property
+    def _counts(self) -> bool:
+        """Whether its end says how the sources are: not of a dry run, nor of a replay, which asks none."""
+        return not self._request.dry_run and self._request.replay is None
+
     def run(self, *, progress: bool) -> runner.Result:
         """Do it, and tell of its end, whatever that is.
 
@@ -72,7 +77,7 @@ class WatchedRun:
 
     def _began(self, configured: Settings, run_id: str) -> None:
         self._run_id = run_id
-        if not self._request.dry_run:
+        if self._counts:
             _guarded(healthcheck.started, configured)
 
     def _failed(self, configured: Settings, error: BaseException) -> None:
@@ -84,11 +89,11 @@ class WatchedRun:
 
     def _tell(self, configured: Settings, ending: Ending, result: runner.Result | None = None) -> None:
         """Tell whoever wants to be told, and make room for the logs to come."""
-        if not self._request.dry_run:
+        if self._counts:
             _guarded(healthcheck.ended, configured, ending)
             counts = result is not None and result.sources and configured.alert_urls
-            rejects = _guarded(alerts.open_rejects, configured) if counts else None
-            _guarded(alerts.tell, configured, ending, open_rejects=rejects)
+            rejects = _guarded(alerts.open_rejects, configured, now=ending.at) if counts else None
+            _guarded(alerts.tell, configured, ending, rejects=rejects)
         if self._run_id:
             kept = {"age": configured.log_age, "megabytes": configured.log_megabytes, "keep": self.log}
             _guarded(logs.rotate, configured.logs, now=ending.at, **kept)

@@ -28,7 +28,7 @@ class _Format:
     version: int
     normalise: Callable[..., Rfp]
     job_id_of: Callable[[Fields], str]
-    last_change_of: Callable[..., str]
+    last_change_of: Callable[[Fields], str]
     has_instances: bool = False
 
 
@@ -47,6 +47,11 @@ def version_for(source: str) -> int:
     return _FORMATS[source].version
 
 
+def depends_on_settings(source: str) -> bool:
+    """Whether settings enter the mapping of a source, so that the same payload may give another document one day."""
+    return _FORMATS[source].has_instances
+
+
 def transform(raw: RawRecord, *, seen_at: datetime, instance: boond.Instance = boond.DEFAULT_INSTANCE) -> Rfp | Reject:
     """Turn one raw record into a document, or into a reject that says why not.
 
@@ -56,7 +61,7 @@ def transform(raw: RawRecord, *, seen_at: datetime, instance: boond.Instance = b
         instance: What the numbers of the BoondManager instance mean; nothing to any other source.
     """
     if raw.flaw:
-        return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None, seen_at=seen_at)
+        return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None)
     payload: Any = None
     try:
         payload = jsontext.parse(raw.payload, first_line=raw.line or 1, first_column=raw.column or 1)
@@ -64,10 +69,10 @@ def transform(raw: RawRecord, *, seen_at: datetime, instance: boond.Instance = b
         more = {"instance": instance} if source_format.has_instances else {}
         return source_format.normalise(payload, seen_at=seen_at, **more)
     except Rejected as error:
-        return _reject(raw, error, payload=payload, seen_at=seen_at)
+        return _reject(raw, error, payload=payload)
 
 
-def _reject(raw: RawRecord, error: Rejected, *, payload: Any, seen_at: datetime) -> Reject:
+def _reject(raw: RawRecord, error: Rejected, *, payload: Any) -> Reject:
     """What can still be read of a rejected item ties it to its document."""
     source_format = _FORMATS[raw.source]
     job_id, instant = None, clock.to_sortable(raw.instant)
@@ -76,5 +81,5 @@ def _reject(raw: RawRecord, error: Rejected, *, payload: Any, seen_at: datetime)
         job_id = source_format.job_id_of(item)
         if len(job_id) > MAX_JOB_ID:
             job_id = None
-        instant = source_format.last_change_of(item, seen_at=seen_at)
+        instant = source_format.last_change_of(item)
     return Reject.of(raw, error, job_id=job_id, instant=instant)

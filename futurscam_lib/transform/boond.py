@@ -1,7 +1,8 @@
 """BoondManager opportunity -> RFP.
 
 The payload is what the extractor puts together for one opportunity: `{"data": <the row of the list>, "detail": <its
-information or profile, or null>, "included": [<the resources that they refer to>]}`.
+information or profile, or null>, "included": [<the resources that they refer to>], "labels": {"origin": <the name of
+its origin in the instance's dictionary>}}`. There are no `labels` where that names none, and in older payloads.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
-from futurscam_lib import rfp
-from futurscam_lib.transform import vocabulary
-from futurscam_lib.transform.fields import Fields, as_identifier
+from futurscam_lib import clock, rfp
+from futurscam_lib.transform import places, vocabulary
+from futurscam_lib.transform.fields import Fields
 from futurscam_lib.transform.jsonapi import Resource
-from futurscam_lib.transform.text import as_html, tidy
+from futurscam_lib.transform.text import as_html, fold, tidy, without_bullet
 from futurscam_lib.transform.vocabulary import Speller
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.settings import Settings
 
-TRANSFORM_VERSION: Final = 1
+TRANSFORM_VERSION: Final = 2
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
 
 _IMMEDIATE: Final = "immediate"
@@ -70,11 +71,12 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         The document. Its daily rates are None: the amounts of an opportunity are totals.
 
     Raises:
-        Rejected: It has no id, title or last change, or a field has a type it cannot have; `.path` names it.
+        Rejected: It has no sound id, title or last change; `.path` names it. Anything else that is odd costs its own
+            field and is counted in `oddities`.
     """
     record = Fields.of(payload)
     job_id, instant = job_id_of(record), last_change_of(record, seen_at=seen_at)
-    speller = Speller()
+    speller = Speller(record.unknown)
     opportunity = Resource.of(record)
     attributes = opportunity.attributes
     source_id = _id_of(record)
@@ -82,6 +84,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "job_id": job_id,
         "reference": attributes.text("reference") or "",
         "roleTitle": attributes.required_text("title"),
+        "role": None,
         "job_desc": _description(attributes),
         "job_url": f"{instance.url.rstrip('/')}/opportunities/{quote(source_id, safe='')}",
         "seniority": vocabulary.NOT_SPECIFIED,
@@ -92,9 +95,10 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "conditions": _conditions(attributes, speller),
         "skills": _skills(attributes, speller),
         "languages": [],
-        "publishedAt": attributes.instant("creationDate"),
-        "deadlineAt": attributes.instant("answerDate", end_of_day=True),
-        "serviceProvider": _service_provider(attributes, speller, instance),
+        "questions": [],
+        "publishedAt": attributes.instant("creationDate", naive=clock.BRUSSELS),
+        "deadlineAt": attributes.deadline("answerDate", naive=clock.BRUSSELS),
+        "serviceProvider": _service_provider(record, attributes, speller, instance),
         "metadata": [
             *_contact(opportunity, "contact", role="contact"),
             *_contact(opportunity, "mainManager", role="manager"),
@@ -105,7 +109,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         source_id=source_id,
         instant=instant,
         transform_version=TRANSFORM_VERSION,
-        oddities=tuple(speller.unknown),
+        oddities=tuple(record.unknown),
     )
 
 
@@ -118,21 +122,23 @@ def job_id_of(record: Fields) -> str:
     return f"boond-{_id_of(record)}"
 
 
-def last_change_of(record: Fields, *, seen_at: datetime) -> str:
+def last_change_of(record: Fields, *, seen_at: datetime | None = None) -> str:
     """The instant of the opportunity's version, as sortable text: what the row says, or else the detail.
 
     Raises:
         Rejected: See `Fields.last_change`.
     """
+    # What is odd on the way is counted where the whole opportunity is read.
+    record = record.uncounted()
     row, detail = (record.child(name).child("attributes") for name in ("data", "detail"))
     # The detail is read after the row. Where the opportunity changed in between, this is a mixture of two versions:
     # dated as the older one it gives way to the newer, which the list shows the next run.
     said = row if row.text("updateDate") or not detail.text("updateDate") else detail
-    return said.last_change("updateDate", seen_at=seen_at)
+    return said.last_change("updateDate", seen_at=seen_at, naive=clock.BRUSSELS)
 
 
 def _id_of(record: Fields) -> str:
-    return record.child("data").required_identifier("id")
+    return record.uncounted().child("data").required_identifier("id")
 
 
 def _description(attributes: Fields) -> str:
@@ -153,32 +159,33 @@ def _is_active(attributes: Fields, speller: Speller, instance: Instance) -> bool
 
 
 def _company(opportunity: Resource) -> rfp.Company:
-    city = opportunity.attributes.text("place")
-    word = (city or "").lower()
-    region, country = vocabulary.REGION.get(word), vocabulary.COUNTRY.get(word)
+    place = opportunity.attributes.text("place")
+    word = fold(place or "")
+    region, country = vocabulary.REGION.get(word), vocabulary.countries().get(word)
     if region and country:
         # Luxembourg: the province or the state, the word alone does not say.
         region = country = None
     return {
         "name": _first(company.text("name") for company in opportunity.related("company")),
         "department": None,
+        "showDepartment": False,
         "street": None,
         "zipcode": None,
-        "city": city,
+        "city": places.city(place),
         "region": region,
         "country": country,
     }
 
 
 def _conditions(attributes: Fields, speller: Speller) -> rfp.Conditions:
-    immediately = (attributes.text("startDate") or "").lower() == _IMMEDIATE
-    from_at = None if immediately else attributes.instant("startDate")
+    immediately = attributes.says("startDate", _IMMEDIATE)
+    from_at = None if immediately else attributes.day("startDate")
     return {
         # The amounts of an opportunity (turnoverEstimatedExcludingTax and the like) are totals, no rates per day.
         "dailyRate": {"currency": _currency(attributes, speller), "min": None, "max": None},
         "fixedMargin": None,
         "fromAt": from_at,
-        "toAt": attributes.instant("endDate"),
+        "toAt": attributes.day("endDate"),
         "startImmediately": immediately if immediately or from_at else None,
         "occupation": None,
     }
@@ -189,33 +196,32 @@ def _currency(attributes: Fields, speller: Speller) -> str | None:
     # A number means another currency in each instance.
     if text is None or _is_number(text):
         return None
-    known = vocabulary.CURRENCY.get(text.lower())
+    known = vocabulary.currencies().get(fold(text))
     if known is None:
-        speller.unknown.append(("attributes.currency", text[: vocabulary.MAX_READABLE]))
+        speller.unknown.append(("attributes.currency", vocabulary.counted(text)))
     return known
 
 
 def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:
     skills: list[rfp.Skill] = []
-    for path, element in attributes.items("tools"):
-        is_object = isinstance(element, dict)
-        name = Fields.of(element, path).identifier("tool") if is_object else as_identifier(element, path)
-        if name and _is_number(name):
-            speller.unknown.append(("attributes.tools", name[: vocabulary.MAX_READABLE]))
+    for tool in attributes.children("tools", named="tool", mixed=True):
+        name = without_bullet(tool.identifier("tool") or "")
+        if _is_number(name):
+            speller.unknown.append(("attributes.tools", vocabulary.counted(name)))
         elif name:
-            skills.append({"name": name, "seniority": vocabulary.NOT_SPECIFIED})
+            skills.append({"name": name, "seniority": vocabulary.NOT_SPECIFIED, "lastUsed": None})
     return skills
 
 
-def _service_provider(attributes: Fields, speller: Speller, instance: Instance) -> str | None:
-    origin = attributes.child("origin").filled()
-    number, detail = origin.whole("typeOf"), origin.text("detail")
+def _service_provider(record: Fields, attributes: Fields, speller: Speller, instance: Instance) -> str | None:
+    """The name of the origin: from the settings, or from the instance's dictionary. Its detail is free text."""
+    number = attributes.child("origin").filled().whole("typeOf")
     if number is None:
-        return detail
-    known = instance.origins.get(number)
+        return None
+    known = instance.origins.get(number) or record.child("labels").text("origin")
     if known is None and instance.origins:
         speller.unknown.append(("attributes.origin.typeOf", str(number)))
-    return known or detail
+    return known
 
 
 def _contact(opportunity: Resource, relationship: str, *, role: str) -> list[rfp.Contact]:

@@ -1,98 +1,171 @@
-"""Reading fields of a parsed payload: each reader checks the type and names the field when it is wrong."""
+"""Reading fields of a parsed payload: an odd value costs its field, never the record.
+
+A value of the wrong type or form is read if its meaning is plain, else it reads as not given. Either way it is noted
+in `unknown`: the field's path and what was odd, never the value itself. What identifies or orders a record is required:
+`required_text`, `required_identifier` and `last_change` raise.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from futurscam_lib import clock
 from futurscam_lib.errors import Rejected
-from futurscam_lib.transform.text import tidy
+from futurscam_lib.records import IN_FUTURE
+from futurscam_lib.transform.text import REPLACEMENT, has_lone_surrogate, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from collections.abc import Set as AbstractSet
     from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+T = TypeVar("T")
+
+LONGEST_LINE: Final = 500
+LONGEST_TEXT: Final = 200_000
+MOST_ELEMENTS: Final = 500
+"""What is longer is cut: one MongoDB document holds 16 MB, one index entry and one line of a table much less."""
+FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 _CLOCKS_DIFFER_BY: Final = timedelta(days=1)
-_BARE_DATE: Final = re.compile(r"[0-9-]{10}")
-_NAMES = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+_UNSET: Final = "0001-01-01"
+"""How .NET writes a date that was never set, with or without a time and an offset."""
+_REPLACED: Final = "a lone surrogate, replaced"
+_LARGEST_WHOLE: Final = 10**15
+_FLAGS: Final = {
+    **dict.fromkeys(("true", "yes", "ja", "oui", "1"), True),
+    **dict.fromkeys(("false", "no", "nee", "nein", "non", "0"), False),
+}
+_CURRENCY: Final = r"(?:[€$£]|eur|euros?|usd|gbp|chf)"
+# Three digits behind one comma or point may be a fraction or thousands: that is not plain, unless a zero stands first.
+_NUMBER: Final = re.compile(
+    rf"{_CURRENCY}?\s*(?P<sign>[+-]?)\s*"
+    r"(?:(?P<plain>\d+(?:[.,]\d{1,2}|[.,]\d{4,})?|0+[.,]\d+)"
+    r"|(?P<spaced>\d{1,3}(?: \d{3})+(?:[.,]\d{1,2})?)"
+    r"|(?P<comma>\d{1,3}(?:\.\d{3})+,\d{1,2})"
+    r"|(?P<point>\d{1,3}(?:,\d{3})+\.\d{1,2}))"
+    rf"\s*(?:{_CURRENCY}|%)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Fields:
-    """One JSON object of a payload and where it stands; a missing or null object reads as one without fields."""
+    """One JSON object of a payload and where it stands; a missing or null object reads as one without fields.
 
-    __slots__ = ("_data", "path")
+    Attributes:
+        path: Where the object stands, dotted; elements of a list stand where their list does.
+        unknown: What was odd in the payload, as (path, what); shared by all objects of one payload.
+    """
 
-    def __init__(self, data: dict[str, Any], path: str = "") -> None:
-        """Wrap `data`, which stands at `path` (dotted; empty for the whole payload)."""
+    __slots__ = ("_data", "path", "unknown")
+
+    def __init__(self, data: dict[str, Any], path: str = "", unknown: list[tuple[str, str]] | None = None) -> None:
+        """Wrap `data`, which stands at `path` (empty for the whole payload)."""
         self._data, self.path = data, path
+        self.unknown = [] if unknown is None else unknown
 
     @classmethod
-    def of(cls, value: Any, path: str = "") -> Fields:
-        """Wrap what should be an object.
+    def of(cls, payload: Any) -> Fields:
+        """Wrap a whole payload.
 
         Raises:
-            Rejected: It is not.
+            Rejected: It is not an object.
         """
-        if value is None:
-            return cls({}, path)
-        if not isinstance(value, dict):
-            raise _wrong(path, value, "an object")
-        return cls(value, path)
+        if payload is None:
+            return cls({})
+        if not isinstance(payload, dict):
+            raise _wrong("", payload, "an object")
+        return cls(payload)
 
     def filled(self) -> Fields:
         """The same with null for each blank text: there are sources that write nothing so, whatever the type."""
-        return Fields({name: None if _is_blank(value) else value for name, value in self._data.items()}, self.path)
+        blank_is_null = {name: None if _is_blank(value) else value for name, value in self._data.items()}
+        return Fields(blank_is_null, self.path, self.unknown)
 
     def under(self, upper: Fields) -> Fields:
         """The fields of both objects; where `upper` has one, it wins, also with null."""
         both = {**self._data, **upper._data}
-        return _Overlaid(both, self.path, uppers=upper._data.keys(), upper_path=upper.path)
+        return _Overlaid(both, self.path, self.unknown, uppers=upper._data.keys(), upper_path=upper.path)
+
+    def uncounted(self) -> Fields:
+        """The same, to be read once more: what is odd is counted once."""
+        return Fields(self._data, self.path)
 
     def where(self, name: str) -> str:
         """Dotted path of a field."""
         return f"{self.path}.{name}" if self.path else name
 
+    def note(self, name: str, what: str) -> None:
+        """Count a field's value as unknown; `what` says what is odd about it and nothing of what it is."""
+        self.unknown.append((self.where(name), what))
+
     def child(self, name: str) -> Fields:
         """An object."""
-        return Fields.of(self._data.get(name), self.where(name))
+        value = self._data.get(name)
+        if value is not None and not isinstance(value, dict):
+            value = self._odd(name, value, _as_object, "an object")
+        return Fields(value or {}, self.where(name), self.unknown)
 
-    def items(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Each element of a list with its path."""
+    def items(self, name: str) -> list[Any]:
+        """The elements of a list; one value stands for a list of one."""
         value = self._data.get(name)
         if value is None:
-            return
+            return []
         if not isinstance(value, list):
-            raise _wrong(self.where(name), value, "a list")
-        for index, element in enumerate(value):
-            yield f"{self.where(name)}[{index}]", element
-
-    def children(self, name: str) -> Iterator[Fields]:
-        """Each object of a list."""
-        for path, element in self.items(name):
-            yield Fields.of(element, path)
-
-    def raw_text(self, name: str) -> str | None:
-        """Text as it is."""
-        value = self._data.get(name)
-        if value is not None and not isinstance(value, str):
-            raise _wrong(self.where(name), value, "text")
+            value = self._odd(name, value, _as_list, "a list") or []
+        if len(value) > MOST_ELEMENTS:
+            self.note(name, f"cut to {MOST_ELEMENTS} elements")
+            value = value[:MOST_ELEMENTS]
         return value
 
-    def text(self, name: str) -> str | None:
-        """Text in one tidy line; None where there is none."""
+    def children(self, name: str, *, named: str = "", mixed: bool = False) -> Iterator[Fields]:
+        """Each object of a list.
+
+        Args:
+            name: The field.
+            named: The field of such an object that a mere text or number in the list stands for.
+            mixed: Whether the source writes such texts and numbers as a rule, so that they are not odd.
+        """
+        for element in self.items(name):
+            if isinstance(element, dict):
+                yield Fields(element, self.where(name), self.unknown)
+            elif named and isinstance(element, str | int) and not isinstance(element, bool) and not _is_blank(element):
+                if not mixed:
+                    self.note(name, f"{_kind(element)} read as an object")
+                yield Fields({named: element}, self.where(name), self.unknown)
+            elif element is not None and not _is_blank(element):
+                self.note(name, f"{_kind(element)}, not an object")
+
+    def says(self, name: str, word: str) -> bool:
+        """Whether a field is this word, which is lower case; in any case."""
         value = self._data.get(name)
-        return tidy(value) or None if isinstance(value, str) else self.raw_text(name)
+        return isinstance(value, str) and tidy(value).lower() == word
+
+    def raw_text(self, name: str) -> str | None:
+        """Text of many lines as it is."""
+        value = self._data.get(name)
+        if value is not None and not isinstance(value, str):
+            value = self._odd(name, value, _as_text, "text")
+        if value is None:
+            return None
+        if has_lone_surrogate(value):
+            self.note(name, _REPLACED)
+        return self._cut(name, value, LONGEST_TEXT)
+
+    def text(self, name: str, *, longest: int = LONGEST_LINE) -> str | None:
+        """Text in one tidy line, cut to `longest` characters; None where there is none."""
+        value = self._data.get(name)
+        return None if value is None else self._line(name, value, longest)
 
     def texts(self, name: str) -> Iterator[str]:
         """Each text of a list in one tidy line, without those that are null or blank."""
-        for path, value in self.items(name):
-            if value is not None and not isinstance(value, str):
-                raise _wrong(path, value, "text")
-            if text := tidy(value or ""):
-                yield text
+        for element in self.items(name):
+            if element is not None and (line := self._line(name, element, LONGEST_LINE)):
+                yield line
 
     def required_text(self, name: str) -> str:
         """Text in one tidy line.
@@ -102,119 +175,174 @@ class Fields:
         """
         value = self.text(name)
         if value is None:
-            raise self._missing(name)
+            raise self._missing(name, "text")
         return value
 
     def identifier(self, name: str) -> str | None:
         """Text in one tidy line, for which the source may also write a whole number."""
-        return as_identifier(self._data.get(name), self.where(name))
+        value = self._data.get(name)
+        return str(value) if _is_whole(value) and _as_text(value) else self.text(name)
 
     def required_identifier(self, name: str) -> str:
-        """The same.
+        """The same, whole.
 
         Raises:
-            Rejected: There is none.
+            Rejected: There is none, or it is not sound.
         """
-        value = self.identifier(name)
-        if value is None:
-            raise self._missing(name)
-        return value
+        value = self._data.get(name)
+        whole = None if isinstance(value, str) else _as_whole(value)
+        found = tidy(value) if isinstance(value, str) else "" if whole is None else str(whole)
+        if not found:
+            raise self._missing(name, "text or a whole number")
+        if isinstance(value, str) and has_lone_surrogate(value):
+            # Replaced, two ids could become one.
+            path = self.where(name)
+            raise Rejected(f"{path} holds half a character (a lone surrogate).", code="wrong-value", path=path)
+        return found
 
     def flag(self, name: str) -> bool | None:
         """True or false."""
         value = self._data.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise _wrong(self.where(name), value, "true or false")
-        return value
+        if value is None or isinstance(value, bool):
+            return value
+        return self._odd(name, value, _as_flag, "true or false")
 
     def number(self, name: str) -> float | None:
         """A number, as a float."""
         value = self._data.get(name)
-        if value is None:
+        if value is None or (isinstance(value, float) and math.isfinite(value)):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and (found := _as_number(value)) is not None:
+            return found
+        return self._odd(name, value, _as_number, "a number")
+
+    def amount(self, name: str) -> float | None:
+        """A number that cannot be below zero."""
+        value = self.number(name)
+        if value is not None and value < 0:
+            self.note(name, "negative")
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise _wrong(self.where(name), value, "a number")
-        return float(value)
+        return value
 
     def whole(self, name: str) -> int | None:
         """A whole number."""
         value = self._data.get(name)
-        if value is not None and not _is_whole(value):
-            raise _wrong(self.where(name), value, "a whole number")
-        return value
+        if value is None or _is_whole(value):
+            return value
+        return self._odd(name, value, _as_whole, "a whole number")
 
-    def instant(self, name: str, *, end_of_day: bool = False) -> datetime | None:
-        """An instant as MongoDB keeps it: UTC, whole milliseconds. One without an offset is meant in Brussels.
+    def instant(self, name: str, *, naive: ZoneInfo | None = None) -> datetime | None:
+        """An instant as MongoDB keeps it: UTC, whole milliseconds.
 
         Args:
             name: The field.
-            end_of_day: Whether a date without a time means the end of that day, not its start.
-
-        Raises:
-            Rejected: It is not an instant.
+            naive: The zone of an instant that names no offset; UTC when not given.
         """
-        value = self.text(name)
-        if value is None:
-            return None
-        try:
-            instant = clock.parse(value, naive=clock.BRUSSELS)
-            if end_of_day and _BARE_DATE.fullmatch(value):
-                # Not the start and a day: two days of the year have 23 and 25 hours.
-                instant = clock.parse(f"{value}T23:59:59.999", naive=clock.BRUSSELS)
-        except ValueError as error:
-            raise _no_instant(self.where(name), error) from error
-        finer = instant.microsecond % 1000
-        return instant - timedelta(microseconds=finer) if finer else instant
+        return self._time(name, clock.parse, naive=naive)
 
-    def sortable(self, name: str) -> str:
-        """A required instant as text that sorts, with seven fraction digits.
+    def deadline(self, name: str, *, naive: ZoneInfo | None = None) -> datetime | None:
+        """The instant at which something closes; one that is a whole day is over when it is over in Brussels.
 
-        Raises:
-            Rejected: It is missing or not an instant.
+        Args:
+            name: The field.
+            naive: The zone of an instant that names no offset; UTC when not given.
         """
-        value = self.required_text(name)
-        try:
-            return clock.sortable(value, naive=clock.BRUSSELS)
-        except ValueError as error:
-            raise _no_instant(self.where(name), error) from error
+        return self._time(name, clock.deadline, naive=naive)
 
-    def last_change(self, name: str, *, seen_at: datetime) -> str:
-        """The instant of a record's version: a required instant as text that sorts.
+    def day(self, name: str) -> datetime | None:
+        """A calendar day, as midnight UTC of the day that the source wrote, whatever time and offset follow it."""
+        return self._time(name, clock.day)
+
+    def last_change(self, name: str, *, seen_at: datetime | None = None, naive: ZoneInfo | None = None) -> str:
+        """The instant of a record's version as text that sorts, with seven fraction digits.
+
+        Args:
+            name: The field.
+            seen_at: When the record was read; None: the instant may lie in the future.
+            naive: The zone of an instant that names no offset; UTC when not given.
 
         Raises:
             Rejected: It is missing or wrong, or lies in the future, from where it would shut out every true version.
         """
-        instant = self.sortable(name)
-        if instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
-            path = self.where(name)
-            raise Rejected(f"{path} {instant} lies in the future.", code="wrong-value", path=path)
+        path, value = self.where(name), self._data.get(name)
+        text = tidy(value) if isinstance(value, str) else ""
+        if not text or text.startswith(_UNSET):
+            raise self._missing(name, "text")
+        try:
+            instant = clock.sortable(text, naive=naive)
+        except ValueError as error:
+            raise Rejected(f"{path}: {error}.", code="wrong-value", path=path) from error
+        if seen_at and instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
+            raise Rejected(f"{path} {instant} lies in the future.", code=IN_FUTURE, path=path)
         return instant
 
-    def _missing(self, name: str) -> Rejected:
-        path = self.where(name)
-        return Rejected(f"{path} is missing or empty.", code="missing", path=path)
+    def _time(self, name: str, read: Callable[..., datetime], **zone: ZoneInfo | None) -> datetime | None:
+        value = self._data.get(name)
+        if value is not None and not isinstance(value, str):
+            value = self._odd(name, value, _only_text, "a date")
+        text = tidy(value or "")
+        if not text or text.startswith(_UNSET):
+            return None
+        try:
+            instant = read(text, **zone)
+        except ValueError:
+            self.note(name, "text, not a date")
+            return None
+        if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+            self.note(name, f"a year before {FIRST_YEAR} or after {LAST_YEAR}")
+            return None
+        finer = instant.microsecond % 1000
+        return instant - timedelta(microseconds=finer) if finer else instant
 
+    def _line(self, name: str, value: Any, longest: int) -> str | None:
+        if not isinstance(value, str):
+            value = self._odd(name, value, _as_text, "text")
+            if value is None:
+                return None
+        line = tidy(value)
+        if len(line) <= longest and REPLACEMENT not in line:
+            return line or None
+        if has_lone_surrogate(value):
+            self.note(name, _REPLACED)
+        return self._cut(name, line, longest).rstrip()
 
-def as_identifier(value: Any, path: str) -> str | None:
-    """What `Fields.identifier` reads, of a value that stands at `path`: an element of a list.
+    def _cut(self, name: str, text: str, longest: int) -> str:
+        if len(text) > longest:
+            self.note(name, f"cut to {longest:,} characters")
+            return text[:longest]
+        return text
 
-    Raises:
-        Rejected: It is neither text nor a whole number.
-    """
-    if value is None or isinstance(value, str):
-        return tidy(value or "") or None
-    if not _is_whole(value):
-        raise _wrong(path, value, "text or a whole number")
-    return str(value)
+    def _odd(self, name: str, value: Any, convert: Callable[[Any], T | None], wanted: str) -> T | None:
+        """What a value of another type than `wanted` plainly means, or None; noted, unless it is blank."""
+        if _is_blank(value):
+            return None
+        alone = value[0] if isinstance(value, list) and len(value) == 1 else value
+        found = convert(alone)
+        self.note(name, f"{_kind(value)}, not {wanted}" if found is None else f"{_kind(value)} read as {wanted}")
+        return found
+
+    def _missing(self, name: str, wanted: str) -> Rejected:
+        path, value = self.where(name), self._data.get(name)
+        if value is None or isinstance(value, str):
+            return Rejected(f"{path} is missing or empty.", code="missing", path=path)
+        return _wrong(path, value, wanted)
 
 
 class _Overlaid(Fields):
-    """Two objects read as one; each field still tells where it stands."""
+    """Two objects read as one; each field still names the object in which it stands."""
 
     __slots__ = ("_upper_path", "_uppers")
 
-    def __init__(self, data: dict[str, Any], path: str, *, uppers: AbstractSet[str], upper_path: str) -> None:
-        super().__init__(data, path)
+    def __init__(
+        self,
+        data: dict[str, Any],
+        path: str,
+        unknown: list[tuple[str, str]],
+        *,
+        uppers: AbstractSet[str],
+        upper_path: str,
+    ) -> None:
+        super().__init__(data, path, unknown)
         self._uppers, self._upper_path = uppers, upper_path
 
     def where(self, name: str) -> str:
@@ -222,17 +350,75 @@ class _Overlaid(Fields):
 
 
 def _is_blank(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
+    """A text or a list that holds nothing says nothing: PHP writes an empty object as `[]`."""
+    return value == [] or (isinstance(value, str) and not value.strip())
 
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _as_object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _as_list(value: Any) -> list[Any] | None:
+    return None if isinstance(value, bool) else [value]
+
+
+def _only_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and not value.is_integer():
+        return str(value) if math.isfinite(value) else None
+    whole = _as_whole(value)
+    return None if whole is None else str(whole)
+
+
+def _as_whole(value: Any) -> int | None:
+    number = _as_number(value)
+    if _is_whole(value):
+        return value if number is not None and abs(value) < 2**64 else None
+    # Beyond some digits a float is no exact number any more.
+    return int(number) if number is not None and number.is_integer() and abs(number) < _LARGEST_WHOLE else None
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, str):
+        return _number_of(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _number_of(text: str) -> float | None:
+    found = _NUMBER.fullmatch(tidy(text)) if len(text) <= LONGEST_LINE else None
+    if found is None:
+        return None
+    digits = found["plain"] or found["spaced"] or (found["comma"] or "").replace(".", "")
+    digits = digits or found["point"].replace(",", "")
+    return _as_number(float(found["sign"] + digits.replace(" ", "").replace(",", ".")))
+
+
+def _as_flag(value: Any) -> bool | None:
+    if isinstance(value, str):
+        return _FLAGS.get(tidy(value).lower())
+    return bool(value) if isinstance(value, int | float) and value in {0, 1} else None
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool) and _as_number(value) is None:
+        return "NaN or infinity"
+    return {dict: "an object", list: "a list", str: "text", bool: "true or false"}.get(type(value), "a number")
+
+
 def _wrong(path: str, value: Any, wanted: str) -> Rejected:
-    found = _NAMES.get(type(value), "null" if value is None else type(value).__name__)
-    return Rejected(f"{path or 'The record'} is {found}, not {wanted}.", code="wrong-type", path=path)
-
-
-def _no_instant(path: str, error: ValueError) -> Rejected:
-    return Rejected(f"{path}: {error}.", code="wrong-value", path=path)
+    return Rejected(f"{path or 'The record'} is {_kind(value)}, not {wanted}.", code="wrong-type", path=path)

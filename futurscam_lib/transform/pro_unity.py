@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import rfp
-from futurscam_lib.transform import vocabulary
-from futurscam_lib.transform.fields import Fields
-from futurscam_lib.transform.text import clean_html, tidy
+from futurscam_lib.transform import places, vocabulary
+from futurscam_lib.transform.fields import MOST_ELEMENTS, Fields
+from futurscam_lib.transform.text import clean_html, tidy, without_bullet
 from futurscam_lib.transform.vocabulary import Speller
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-TRANSFORM_VERSION: Final = 1
+TRANSFORM_VERSION: Final = 2
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
+
+_LONGEST_URL: Final = 2_000
+_LONGEST_QUESTION: Final = 2_000
 
 
 def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
@@ -28,28 +31,32 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         The document. Daily rates are per day, excl. VAT, None where the post gives none.
 
     Raises:
-        Rejected: The post has no id, title or time stamp, or a field has a type it cannot have; `.path` names it.
+        Rejected: The post has no sound id, title or time stamp; `.path` names it. Anything else that is odd costs its
+            own field and is counted in `oddities`.
     """
     post = Fields.of(payload)
     job_id, instant = job_id_of(post), last_change_of(post, seen_at=seen_at)
-    speller = Speller()
-    publication = post.child("publicationInfo")
+    speller = Speller(post.unknown)
+    publication, location = post.child("publicationInfo"), post.child("locationInfo")
+    roles = list(post.child("roleInfo").children("roles", named="name"))
     content: rfp.RfpContent = {
         "job_id": job_id,
         "reference": _reference(post),
         "roleTitle": post.required_text("name"),
+        "role": next((name for role in roles if (name := role.text("name"))), None),
         "job_desc": clean_html(post.raw_text("description") or ""),
-        "job_url": _url(post, speller),
-        "seniority": _seniority(post, speller),
-        "remoteOption": _remote_option(post, speller),
+        "job_url": _url(post),
+        "seniority": _seniority(roles, speller),
+        "remoteOption": _remote_option(location, speller),
         "isActive": not publication.flag("isClosed"),
         "RFP_type": None,
-        "company": _company(post, speller),
+        "company": _company(post.child("companyInfo"), location, speller),
         "conditions": _conditions(post, speller),
         "skills": _skills(post, speller),
         "languages": _languages(post, speller),
+        "questions": _questions(post),
         "publishedAt": publication.instant("publishDate"),
-        "deadlineAt": publication.instant("applicationDeadline"),
+        "deadlineAt": publication.deadline("applicationDeadline"),
         "serviceProvider": post.text("contractingPartyName") or post.text("managedServiceProviderName"),
         "metadata": [],
     }
@@ -58,7 +65,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         source_id=job_id,
         instant=instant,
         transform_version=TRANSFORM_VERSION,
-        oddities=tuple(speller.unknown),
+        oddities=tuple(post.unknown),
     )
 
 
@@ -68,34 +75,35 @@ def job_id_of(post: Fields) -> str:
     Raises:
         Rejected: It is missing or wrong.
     """
-    return post.required_text("id")
+    return post.required_identifier("id")
 
 
-def last_change_of(post: Fields, *, seen_at: datetime) -> str:
+def last_change_of(post: Fields, *, seen_at: datetime | None = None) -> str:
     """The instant of the post's version, as sortable text.
 
     Raises:
-        Rejected: It is missing or wrong, or lies in the future, from where it would shut out every true version.
+        Rejected: See `Fields.last_change`.
     """
     return post.last_change("timeStamp", seen_at=seen_at)
 
 
 def _reference(post: Fields) -> str:
     number = post.child("number")
-    sequence = number.number("sequenceNumber")
-    return number.text("numberFormatted") or (f"{sequence:.0f}" if sequence is not None else "")
+    return number.text("numberFormatted") or number.identifier("sequenceNumber") or ""
 
 
-def _url(post: Fields, speller: Speller) -> str:
-    url = post.text("jobUrl") or ""
+def _url(post: Fields) -> str:
+    url = post.text("jobUrl", longest=_LONGEST_URL + 1) or ""
+    if len(url) > _LONGEST_URL:
+        return ""
     if url and not url.lower().startswith(("https://", "http://")):
-        speller.unknown.append(("jobUrl", url[: vocabulary.MAX_READABLE]))
+        post.note("jobUrl", "not a web address")
         return ""
     return url
 
 
-def _seniority(post: Fields, speller: Speller) -> str:
-    for role in post.child("roleInfo").children("roles"):
+def _seniority(roles: list[Fields], speller: Speller) -> str:
+    for role in roles:
         word = speller(
             vocabulary.SENIORITY,
             role.text("seniority"),
@@ -107,65 +115,77 @@ def _seniority(post: Fields, speller: Speller) -> str:
     return vocabulary.NOT_SPECIFIED
 
 
-def _remote_option(post: Fields, speller: Speller) -> str:
-    location = post.child("locationInfo")
+def _remote_option(location: Fields, speller: Speller) -> str:
     word = speller(vocabulary.REMOTE_OPTION, location.text("remoteOption"), path="locationInfo.remoteOption")
     return word or vocabulary.NO_REMOTE_OPTION
 
 
-def _company(post: Fields, speller: Speller) -> rfp.Company:
-    company, location = post.child("companyInfo"), post.child("locationInfo")
+def _company(company: Fields, location: Fields, speller: Speller) -> rfp.Company:
     place = location.child("mainLocation")
     department = company.text("departmentName")
-    # Some posts want the department shown in the company's place.
-    name = department if department and company.flag("showDepartmentNameAsMain") else company.text("companyName")
+    country = speller(vocabulary.countries(), place.text("country"), path=place.where("country"))
+    zip_code = places.zip_code(place.text("zipCode"))
+    region = speller(vocabulary.REGION, place.text("region"), path=place.where("region"))
     return {
-        "name": name,
+        "name": company.text("companyName"),
         "department": department,
+        "showDepartment": bool(department and company.flag("showDepartmentNameAsMain")),
         "street": tidy(f"{place.text('street') or ''} {place.text('number') or ''}") or None,
-        "zipcode": place.text("zipCode"),
-        "city": place.text("city"),
-        "region": speller(vocabulary.REGION, place.text("region"), path="locationInfo.mainLocation.region"),
-        "country": speller(vocabulary.COUNTRY, place.text("country"), path="locationInfo.mainLocation.country"),
+        "zipcode": zip_code,
+        "city": places.city(place.text("city"), country=country),
+        "region": region or (places.region_of(zip_code) if country == places.BELGIUM else None),
+        "country": country,
     }
 
 
 def _conditions(post: Fields, speller: Speller) -> rfp.Conditions:
     budget = post.child("budgetInfo")
-    symbol = budget.child("currencyInfo").text("symbol")
-    margin = budget.number("fixedMargin")
+    margin = budget.amount("fixedMargin")
     return {
-        "dailyRate": {
-            "currency": speller(vocabulary.CURRENCY, symbol, path="budgetInfo.currencyInfo.symbol"),
-            "min": budget.number("minDailyRate"),
-            "max": budget.number("maxDailyRate"),
-        },
-        "fixedMargin": margin if margin is not None else post.number("supplierFixedMargin"),
-        "fromAt": budget.instant("startDate"),
-        "toAt": budget.instant("endDate"),
+        "dailyRate": _daily_rate(budget, speller),
+        "fixedMargin": margin if margin is not None else post.amount("supplierFixedMargin"),
+        "fromAt": budget.day("startDate"),
+        "toAt": budget.day("endDate"),
         "startImmediately": budget.flag("canStartImmediately"),
         "occupation": speller(vocabulary.OCCUPATION, budget.text("occupation"), path="budgetInfo.occupation"),
     }
 
 
+def _daily_rate(budget: Fields, speller: Speller) -> rfp.DailyRate:
+    currency = budget.child("currencyInfo")
+    low, high = budget.amount("minDailyRate"), budget.amount("maxDailyRate")
+    if low is not None and high is not None and low > high:
+        # Nobody can know which of the two is wrong.
+        budget.note("minDailyRate", "above maxDailyRate")
+        low = high = None
+    word = speller(vocabulary.currencies(), currency.text("symbol"), path=currency.where("symbol"))
+    return {"currency": word, "min": low, "max": high}
+
+
 def _skills(post: Fields, speller: Speller) -> list[rfp.Skill]:
     skills: list[rfp.Skill] = []
-    for skill in post.child("skillInfo").children("skills"):
+    for skill in post.child("skillInfo").children("skills", named="name"):
         word = speller(
             vocabulary.SKILL_SENIORITY,
             skill.text("seniority"),
             path="skillInfo.skills.seniority",
             label=skill.text("seniorityLabel"),
         )
-        name = skill.text("name")
+        last_used = speller(
+            vocabulary.LAST_USED,
+            skill.text("lastUsageTime"),
+            path="skillInfo.skills.lastUsageTime",
+            label=skill.text("lastUsageTimeLabel"),
+        )
+        name = without_bullet(skill.text("name") or "")
         if name:
-            skills.append({"name": name, "seniority": word or vocabulary.NOT_SPECIFIED})
+            skills.append({"name": name, "seniority": word or vocabulary.NOT_SPECIFIED, "lastUsed": last_used})
     return skills
 
 
 def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
     languages: list[rfp.Language] = []
-    for group in post.child("languageInfo").children("languageGroups"):
+    for group in post.child("languageInfo").children("languageGroups", named="languages"):
         level = speller(
             vocabulary.LANGUAGE_LEVEL,
             group.text("languageLevel"),
@@ -173,7 +193,16 @@ def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
             label=group.text("languageLevelLabel"),
         )
         for name in group.texts("languages"):
-            language = speller(vocabulary.LANGUAGE, name, path="languageInfo.languageGroups.languages")
+            language = speller(vocabulary.languages(), name, path="languageInfo.languageGroups.languages")
             if language:
                 languages.append({"language": language, "level": level or vocabulary.NOT_SPECIFIED})
-    return languages
+    if len(languages) > MOST_ELEMENTS:
+        # Lists in a list: each of them may be that long.
+        post.note("languageInfo.languageGroups", f"cut to {MOST_ELEMENTS} languages")
+    return languages[:MOST_ELEMENTS]
+
+
+def _questions(post: Fields) -> list[str]:
+    questions = post.child("questionInfo").children("questions", named="question")
+    asked = (question.text("question", longest=_LONGEST_QUESTION) for question in questions)
+    return [question for question in asked if question]

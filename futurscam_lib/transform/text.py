@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as markup
 import re
+import unicodedata
 from typing import Final
 
 import nh3
@@ -13,6 +14,12 @@ from futurscam_lib.nesting import too_deep, without_tags
 # Control characters other than tab and line feed say nothing to a reader and steer a terminal; the line and
 # paragraph separators and the bidirectional overrides can make text look like other text.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_BULLET: Final = re.compile(
+    r"[\u2022\u2023\u25aa\u25cf\u25e6\u2043\u2219\u00b7\uf0b7*-]\s+|[\u2022\u25aa\u25cf\u00b7\uf0b7]"
+)
+_LONE: Final = re.compile("[\ud800-\udfff]")
+REPLACEMENT: Final = "\ufffd"
+"""Stands for a lone surrogate: half a character, which neither UTF-8 nor MongoDB can hold."""
 # What most texts are made of; to find nothing else is quicker than to look for what is unwanted.
 _HARMLESS: Final = re.compile("[\t\n -~\xa0-\u024f\u2010-\u2027\u20ac]*")
 _TAGS: Final = {
@@ -46,19 +53,42 @@ _CLEANER: Final = nh3.Cleaner(
 )
 
 
+def has_lone_surrogate(text: str) -> bool:
+    """Whether half a character stands in a text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def tidy(text: str) -> str:
     """One line: control characters gone, white space (also no-break spaces) folded, ends stripped."""
     # Most texts are tidy: all that is to be done away with is unprintable, but for spaces side by side.
     if "  " not in text and text.isprintable():
         return text.strip()
     # White space first: a carriage return or a line separator stands between two words.
-    return " ".join(_UNWANTED.sub("", " ".join(text.split())).split())
+    return " ".join(_LONE.sub(REPLACEMENT, _UNWANTED.sub("", " ".join(text.split()))).split())
+
+
+def without_bullet(line: str) -> str:
+    """An entry of a list that was copied together with its bullet."""
+    found = _BULLET.match(line)
+    return line[found.end() :].lstrip() if found else line
+
+
+def fold(text: str) -> str:
+    """For looking up: small letters without accents, a straight apostrophe."""
+    if text.isascii():
+        return text.lower()
+    letters = unicodedata.normalize("NFKD", text.replace("\u2019", "'").casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def clean_html(html: str) -> str:
     """HTML in which nothing runs, loads or styles: a short list of tags, links to http, https, mailto and tel."""
     if not _HARMLESS.fullmatch(html):
-        html = _UNWANTED.sub("", html)
+        html = _LONE.sub(REPLACEMENT, _UNWANTED.sub("", html))
     if len(html) > _LONG and too_deep(html):
         # To clean it would take minutes, at each run anew: its words are kept, without tags.
         html = markup.escape(markup.unescape(without_tags(html, " ")), quote=False)

@@ -7,16 +7,18 @@ here, raise the transform's version, and have the documents made again.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from futurscam_lib.transform.text import tidy
+from futurscam_lib.transform.text import fold, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 NOT_SPECIFIED: Final = "NS"
 NO_REMOTE_OPTION: Final = "NotSpecified"
 MAX_READABLE: Final = 100
+MAX_COUNTED: Final = 40
 
 SENIORITY: Final[Mapping[str, str]] = {
     "junior": "Junior",
@@ -43,6 +45,14 @@ SKILL_SENIORITY: Final[Mapping[str, str]] = {
     "ns": NOT_SPECIFIED,
 }
 
+LAST_USED: Final[Mapping[str, str]] = {
+    "anytime": "AnyTime",
+    "lessthanoneyearago": "LessThanOneYearAgo",
+    "lessthanthreeyearsago": "LessThanThreeYearsAgo",
+    "morethanthreeyearsago": "MoreThanThreeYearsAgo",
+}
+"""When a candidate used a skill last."""
+
 REMOTE_OPTION: Final[Mapping[str, str]] = {
     "none": "OnSite",
     "partial": "Hybrid",
@@ -63,16 +73,6 @@ LANGUAGE_LEVEL: Final[Mapping[str, str]] = {
     "ns": NOT_SPECIFIED,
 }
 
-LANGUAGE: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("dutch", "nederlands", "néerlandais", "neerlandais", "nl"), "Dutch"),
-    **dict.fromkeys(("french", "frans", "français", "francais", "fr"), "French"),
-    **dict.fromkeys(("english", "engels", "anglais", "en"), "English"),
-    **dict.fromkeys(("german", "duits", "allemand", "de"), "German"),
-    **dict.fromkeys(("italian", "italiaans", "italien", "it"), "Italian"),
-    **dict.fromkeys(("spanish", "spaans", "espagnol", "es"), "Spanish"),
-    **dict.fromkeys(("portuguese", "portugees", "portugais", "pt"), "Portuguese"),
-}
-
 OCCUPATION: Final[Mapping[str, str]] = {
     "fulltime": "FullTime",
     "parttime": "PartTime",
@@ -83,44 +83,93 @@ OCCUPATION: Final[Mapping[str, str]] = {
     "fourdays": "FourDays",
 }
 
-COUNTRY: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("belgium", "belgië", "belgie", "belgique", "belgien", "be"), "Belgium"),
-    **dict.fromkeys(("netherlands", "the netherlands", "nederland", "pays-bas", "nl"), "Netherlands"),
-    **dict.fromkeys(("france", "frankrijk", "frankreich", "fr"), "France"),
-    **dict.fromkeys(("luxembourg", "luxemburg", "lu"), "Luxembourg"),
-    **dict.fromkeys(("germany", "duitsland", "allemagne", "deutschland", "de"), "Germany"),
-}
-
 REGION: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("brussels", "brussel", "bruxelles"), "Brussels"),
-    **dict.fromkeys(("vlaams_brabant", "vlaams-brabant"), "Flemish Brabant"),
-    **dict.fromkeys(("waals_brabant", "brabant_wallon", "brabant wallon"), "Walloon Brabant"),
+    **dict.fromkeys(("brussels", "brussel", "bruxelles", "brussels capital", "brussels-capital"), "Brussels"),
+    **dict.fromkeys(("flemish brabant", "vlaams_brabant", "vlaams-brabant", "brabant flamand"), "Flemish Brabant"),
+    **dict.fromkeys(("walloon brabant", "waals_brabant", "waals-brabant"), "Walloon Brabant"),
+    **dict.fromkeys(("brabant_wallon", "brabant wallon"), "Walloon Brabant"),
     **dict.fromkeys(("antwerpen", "antwerp", "anvers"), "Antwerp"),
-    **dict.fromkeys(("oost_vlaanderen", "oost-vlaanderen"), "East Flanders"),
-    **dict.fromkeys(("west_vlaanderen", "west-vlaanderen"), "West Flanders"),
+    **dict.fromkeys(("east flanders", "oost_vlaanderen", "oost-vlaanderen", "flandre orientale"), "East Flanders"),
+    **dict.fromkeys(("west flanders", "west_vlaanderen", "west-vlaanderen", "flandre occidentale"), "West Flanders"),
     **dict.fromkeys(("limburg", "limbourg"), "Limburg"),
     **dict.fromkeys(("henegouwen", "hainaut"), "Hainaut"),
-    **dict.fromkeys(("luik", "liege", "liège"), "Liège"),
+    **dict.fromkeys(("luik", "liege", "luttich"), "Liège"),
     **dict.fromkeys(("luxemburg", "luxembourg"), "Luxembourg"),
     **dict.fromkeys(("namen", "namur"), "Namur"),
 }
 
-CURRENCY: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("€", "eur", "euro"), "EUR"),
-    **dict.fromkeys(("$", "usd"), "USD"),
-    **dict.fromkeys(("£", "gbp"), "GBP"),
-    "chf": "CHF",
+_READ_IN: Final = ("de", "nl", "fr", "en")
+_OTHER_COUNTRY_NAMES: Final = {
+    **dict.fromkeys(("the netherlands", "holland", "hollande"), "NL"),
+    **dict.fromkeys(("great britain", "england", "angleterre", "engeland"), "GB"),
+    **dict.fromkeys(("czech republic", "republique tcheque"), "CZ"),
+    "turkey": "TR",
 }
+_OTHER_CURRENCY_NAMES: Final = {
+    "euros": "EUR",
+    **dict.fromkeys(("us$", "dollar", "dollars"), "USD"),
+    **dict.fromkeys(("pound", "pounds"), "GBP"),
+}
+_ALPHA_2: Final = 2
 
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+@cache
+def languages() -> Mapping[str, str]:
+    """English names of languages by their ISO 639 codes and their English, French, Dutch and German names."""
+    from babel.core import get_global  # noqa: PLC0415 - loaded by the first record, not by every command
+
+    english = dict(_names("languages", "en"))
+    # A variant is the language itself: Flemish is Dutch.
+    codes = {code: code.partition("_")[0] for code in english}
+    names = {name: codes[code] for code, name in _names("languages") if code in codes}
+    aliases = {alias: code for alias, code in get_global("language_aliases").items() if code in codes}
+    every: dict[str, str] = {**names, **aliases, **codes}
+    return {fold(key): english[code] for key, code in every.items() if code in english}
+
+
+@cache
+def countries() -> Mapping[str, str]:
+    """English names of countries by their ISO 3166 codes and their English, French, Dutch and German names."""
+    from babel.core import get_global  # noqa: PLC0415 - see above
+
+    english = {code: name for code, name in _names("territories", "en") if len(code) == _ALPHA_2}
+    names = {name: code for code, name in _names("territories")}
+    aliases = {alias: codes[0] for alias, codes in get_global("territory_aliases").items() if alias.isalpha()}
+    every: dict[str, str] = {**names, **_OTHER_COUNTRY_NAMES, **aliases, **{code: code for code in english}}
+    return {fold(key): english[code] for key, code in every.items() if code in english}
+
+
+@cache
+def currencies() -> Mapping[str, str]:
+    """ISO 4217 codes of currencies by code, symbol and English, French, Dutch and German names; `$` is USD."""
+    names = {fold(name): code for code, name in _names("currencies")}
+    symbols = {fold(symbol): code for code, symbol in _names("currency_symbols", "en")}
+    codes = {fold(code): code for code, _ in _names("currencies", "en")}
+    return {**names, **_OTHER_CURRENCY_NAMES, **symbols, **codes}
+
+
+def _names(kind: str, *languages: str) -> Iterator[tuple[str, str]]:
+    """Codes with their names, in all languages that sources write; the last name counts, which is the English one."""
+    from babel import Locale  # noqa: PLC0415 - see above
+
+    for language in languages or _READ_IN:
+        yield from getattr(Locale(language), kind).items()
+
+
+def counted(text: str) -> str:
+    """How an unknown value is counted: as it is while it is a word or two, else only that it is none."""
+    return text if len(text) <= MAX_COUNTED else "a long text"
 
 
 class Speller:
     """Looks values up for one record and remembers those that no table knows."""
 
-    def __init__(self) -> None:
-        """Start with nothing unknown."""
-        self.unknown: list[tuple[str, str]] = []
+    def __init__(self, unknown: list[tuple[str, str]] | None = None) -> None:
+        """Remember them in `unknown`, where it is given: with what else is odd in the record."""
+        self.unknown = [] if unknown is None else unknown
 
     def __call__(
         self, table: Mapping[str, str], value: str | None, *, path: str, label: str | None = None
@@ -128,7 +177,7 @@ class Speller:
         """Give the document's word for a source's value.
 
         Args:
-            table: One of the vocabularies of this module.
+            table: One of the vocabularies of this module; its keys are folded.
             value: What the source says; None or blank gives None.
             path: The source's field, for the count of unknown values.
             label: The source's own wording for people, where it gives one; used for an unknown value.
@@ -136,8 +185,9 @@ class Speller:
         text = tidy(value or "")
         if not text:
             return None
-        known = table.get(text.lower())
+        known = table.get(fold(text))
         if known is not None:
             return known
-        self.unknown.append((path, text[:MAX_READABLE]))
-        return (tidy(label or "") or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
+        self.unknown.append((path, counted(text)))
+        readable = (tidy(label or "") or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
+        return readable if _LETTER.search(readable) else None

@@ -70,6 +70,17 @@ def test_a_first_run_that_begins_later_passes_time_over(history: Told, at: float
     assert history.moved(history.jumps) == jumps
 
 
+def test_a_replay_reads_nothing_of_a_gap(history: Told) -> None:
+    """It asked no source: what was shown in that time is still to be read."""
+    history.reset(1, 3)
+    before = history.moved([*history.jumps, *history.forward])
+
+    history.run(3, 3, name="replay", window={"since": None, "until": None}, replay="all")
+
+    assert before
+    assert history.moved([*history.jumps, *history.forward]) == before
+
+
 @pytest.mark.parametrize("seen_at", ["reset", "first-run", "start"])
 @pytest.mark.parametrize(("sources", "reader"), [("folder", ""), (BOTH, "x"), (f"{BOTH},mailbox", "x")])
 def test_a_run_reads_a_gap_only_from_its_own_sources(history: Told, seen_at: str, sources: str, reader: str) -> None:

@@ -137,6 +137,7 @@ def test_a_short_run_beside_a_long_one_does_not_end_it(made: MadeRuns) -> None:
     "extra",
     [
         {"parameters": {"dry_run": True}},
+        {"parameters": {"replay": "all"}},
         {"parameters": {"until": "2026-11-01T00:00:00Z"}},
     ],
 )

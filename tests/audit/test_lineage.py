@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,15 +19,15 @@ from futurscam_lib.audit.lineage import text as lineage_text
 from futurscam_lib.audit.lineage import why as lineage
 from futurscam_lib.audit.lineage.versions import UNSETTLED
 from futurscam_lib.errors import RetryLater, UsageError
-from futurscam_lib.load import mongo
+from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.lifecycle import SourceEnds
 from futurscam_lib.records import Flaw, RawRecord
 from futurscam_lib.rfp import Rfp
+from futurscam_lib.transform import version_for
 from tests.load.machine import INSTANTS, JOBS, T0, Fault, Promises, Shelf, World, examples, finish, post, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from pymongo import MongoClient
 
@@ -225,7 +225,7 @@ def test_closed_and_opened_again(world: World) -> None:
 
 def test_what_others_wrote_is_told_apart(world: World) -> None:
     """Enrichment, and fields that were edited, added or taken out, are the last step, each with its meaning."""
-    load(world, record(post(locationInfo={"mainLocation": {"city": "Gent"}})))
+    load(world, record(post(locationInfo={"mainLocation": {"city": "Ghent"}})))
     edits = {"$set": {"RFP_type": "Data", "company.city": "Genk", "score": 4.0}, "$unset": {"reference": ""}}
     world.collections.rfps.update_one({}, edits)
 
@@ -233,7 +233,7 @@ def test_what_others_wrote_is_told_apart(world: World) -> None:
 
     assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
         ("RFP_type", None, "Data", "enriched"),
-        ("company.city", "Gent", "Genk", "edited"),
+        ("company.city", "Ghent", "Genk", "edited"),
         ("score", None, 4.0, "edited"),
         ("reference", "", None, "edited"),
     }
@@ -248,14 +248,29 @@ def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPa
     load(world, record(post(), origin="one.json"))
     after = told(world)
 
-    assert before.steps[0].notes[0] == "Version 1 of the mapping dealt with it; today's is 2."
+    today = version_for("folder")
+    assert before.steps[0].notes[0] == f"Version {today - 1} of the mapping dealt with it; today's is {today}."
     assert [(one.field, one.before, one.after, one.why) for one in before.steps[-1].changes] == [
         ("serviceProvider", "Mended", None, "mapping")
     ]
     assert results(after) == ["updated", "document"]
+    assert "field    questions: nothing -> 0 entries" in text(after)
     assert [(step.run_id, step.landed and step.landed.run_id) for step in after.steps[:-1]] == [("run-2", "run-1")]
     assert after.steps[-1].changes == ()
     assert after.first_run_id == "run-1"
+
+
+def test_days_are_told_as_days(world: World) -> None:
+    """A changed day shows no time; one that an earlier mapping kept as midnight in Brussels shows both instants."""
+    days = [{"budgetInfo": {"startDate": f"2026-01-{day}T00:00:00"}} for day in ("01", "02")]
+    load(world, record(post(**days[0])))
+    load(world, record(post(instant=INSTANTS[1], **days[1])))
+    world.collections.rfps.update_one({}, {"$set": {"conditions.fromAt": datetime(2026, 1, 1, 23, tzinfo=UTC)}})
+
+    shown = [line.strip() for line in text(told(world)).splitlines() if "fromAt" in line]
+
+    assert shown[0] == "field    conditions.fromAt: 2026-01-01 -> 2026-01-02"
+    assert "fromAt: 2026-01-02, kept as 2026-01-02 00:00 UTC -> 2026-01-02, kept as 2026-01-01 23:00 UTC" in shown[1]
 
 
 def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,6 +399,7 @@ def test_what_never_became_a_document(world: World) -> None:
     load(world, record(b'{"id": ', origin="broken.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"))
     broken, wrong = told(world, "folder:broken.json"), told(world, "job-2")
+    quarantine.dismiss(world.collections, ["folder#job-2"], because="A test.", by="nobody on vm", now=T0)
     load(world, record(post(), origin="broken.json", at=T0 + timedelta(hours=4)))
     resolved = told(world, "folder:broken.json")
 
@@ -395,6 +411,7 @@ def test_what_never_became_a_document(world: World) -> None:
     assert "is open in the quarantine" in text(broken)
     assert "is resolved in the quarantine" in text(resolved)
     assert "by run-4" in text(resolved)
+    assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(told(world, "job-2"))
 
 
 def test_what_lay_in_the_future_when_it_came(world: World) -> None:
@@ -646,11 +663,12 @@ def damage(made: MadeRuns, run_id: str) -> None:
 def raise_the_mapping(
     monkeypatch: pytest.MonkeyPatch, mend: Callable[[Any], Any], read: Callable[[Any], Any] = dict
 ) -> None:
-    """Have version 2 of the mapping read, or make, something else of each payload."""
+    """Have the next version of the mapping read, or make, something else of each payload."""
     old = transform._FORMATS["folder"]
+    version = old.version + 1
 
     def normalise(payload: Any, *, seen_at: datetime) -> Rfp:
         made = old.normalise(read(payload), seen_at=seen_at)
-        return Rfp.of(mend(made.content), source_id=made.source_id, instant=made.key.instant, transform_version=2)
+        return Rfp.of(mend(made.content), source_id=made.source_id, instant=made.key.instant, transform_version=version)
 
-    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=2, normalise=normalise))
+    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=version, normalise=normalise))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from futurscam_lib import clock
+from futurscam_lib import clock, reports
 from futurscam_lib import settings as settings_module
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
@@ -144,6 +144,23 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
     }
 
 
+def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
+    """Each warning once however many runs report it, with the newest numbers; a note is none."""
+    for hour in range(3):
+        made.add(T0 + hour * HOUR, notes={"boond": [f"Warning: {hour} rows do not fit.", "7 rows."]})
+    last = made.add(T0 + 3 * HOUR, notes={"folder": ["Warning: The memory was lost."]})
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    assert whats(found) == ["source warning", "source warning"]
+    assert column(found.findings, "more") == [
+        "folder: The memory was lost.",
+        "boond: 2 rows do not fit. 3 runs report this, the first at 2026-11-02 08:05 UTC.",
+    ]
+    assert found.found[0].run is not None
+    assert found.found[0].run.run_id == last
+
+
 def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: MadeRuns) -> None:
     """The page says which line was changed, and tells of all runs whose lines can still be read."""
     hourly(made, range(4))
@@ -247,9 +264,27 @@ def test_dry_runs_count_no_records(made: MadeRuns) -> None:
     assert frame.loc["boond", ["runs", "updated", "of these failed"]].tolist() == [2, 1, 1]
     assert frame.loc["total", ["runs", "extracted", "of these failed"]].tolist() == [3, 9, 1]
     assert found.rejects.to_frame().iloc[0].tolist()[:4] == ["missing id", 4, 2, last]
-    assert found.unknown_words.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
+    assert found.unknown_values.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
     assert column(found.records_by_run, "source") == ["folder", "boond", "folder"]
     assert found.records_picture().description.endswith("(UTC). 2026-11-02: 7")
+
+
+def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) -> None:
+    """Words, values read leniently and values that are lost: added up over the runs of the period, by field."""
+    made.add(T0 - 30 * HOUR, oddities={"seniority": 1000})
+    made.add(T0, oddities={"budgetInfo.minDailyRate: negative": 1, "seniority: Guru": 3})
+    last = made.add(T0 + HOUR, oddities={"budgetInfo.minDailyRate: negative": 4, "name: cut to 500 characters": 1})
+
+    table = looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_values
+
+    assert [row[:4] for row in table.rows] == [
+        ("budgetInfo.minDailyRate", "negative", 5, 2),
+        ("seniority", "Guru", 3, 1),
+        ("name", "cut to 500 characters", 1, 1),
+    ]
+    assert str(table.rows[0][4]) == last
+    assert table.notes[0] == reports.UNKNOWN_VALUES
+    assert repr(looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_words) == repr(table)
 
 
 def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns) -> None:
@@ -578,7 +613,7 @@ def test_an_empty_home_is_reviewed(home: Settings) -> None:
     found = Review(home, days=7, now=T0)
 
     assert set(found.counts().values()) == {0}
-    tables = [found.findings, found.records, found.records_by_run, found.durations, found.rejects, found.unknown_words]
+    tables = [found.findings, found.records, found.records_by_run, found.durations, found.rejects, found.unknown_values]
     assert all(table.rows == [] for table in [*tables, found.publication, found.watermark, found.by_hand, found.runs])
     assert found.records_picture().png == found.durations_picture().png == b""
     assert repr(found).startswith("2026-10-26 08:05 until 2026-11-02 08:05 UTC")
@@ -653,7 +688,7 @@ def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
     names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
     shown = [getattr(found, name) for name in names]
 
-    assert len(shown) == 11
+    assert len(shown) == 12
     assert all(one._repr_html_() and repr(one) for one in shown)
     assert not any("<b>" in one._repr_html_() for one in shown)
     assert isinstance(found.period.runs[0], RunRecord)

@@ -156,12 +156,12 @@ def test_facts_that_no_run_writes(log: MadeRuns, line: int, changed: dict[str, A
 
 def test_what_a_notebook_glued_may_be_anything(log: MadeRuns) -> None:
     """The runner keeps it in the ledger as it is: that is no finding, and breaks no reader."""
-    odd = {"window": [1], "reject_reasons": 5, "oddities": "x", "closed": "y"}
+    odd = {"window": [1], "reject_reasons": 5, "oddities": "x", "closed": "y", "notes": {"folder": 1, "boond": [2]}}
     write_anew(log, 2 * RUNS, **odd)
 
     assert look(log).findings == []
     run = History.of(log.settings).find("last")
-    assert (run.reject_reasons, run.oddities, run.closed) == ({}, {}, 0)
+    assert (run.reject_reasons, run.oddities, run.closed, run.notes) == ({}, {}, 0, {})
     assert run.window["since"] == run.parameters["watermark"]
 
 

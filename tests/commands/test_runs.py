@@ -175,6 +175,7 @@ def test_one_run(made: MadeRuns) -> None:
         sources={"folder": counts(inserted=30, updated=1, rejected=1)},
         reject_reasons={"missing id": 1},
         oddities={"seniority: Principal": 2},
+        notes={"boond": ["3 rows.", "Warning: Nothing is open."]},
         failures={"boond": {"error": "Refused", "message": "The token was refused."}},
         closed=4,
     )
@@ -192,6 +193,7 @@ def test_one_run(made: MadeRuns) -> None:
         ),
         *("1 of 30 shown.", "\ufffd[2J\ufffd<script>alert(1)</script> =HYPERLINK(1)"),
         *("S          T      company.city        Gent", "x.json  3             id     missing"),
+        *("Warning: boond: Nothing is open.\nboond: 3 rows.\n",),
         *("missing id  1", "seniority: Principal  2", "The token was refused.", "4 mission(s)", "papermill"),
     ):
         assert part in text, part

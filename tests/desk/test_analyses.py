@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from futurscam_lib import analyses, clock, languages, rfps, skills
 from futurscam_lib.errors import UsageError
 from futurscam_lib.show import Picture, Table
-from tests.desk.documents import NOW, SEEN, document
+from tests.desk.documents import NOW, SEEN, document, earlier_document
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -197,6 +197,23 @@ def test_who_posts_most(database: Mongo) -> None:
 
     assert cells(table)[0] == ["B", 2, 1, 2, SEEN]
     assert [row[0] for row in cells(table)] == ["B", "A", "not said"]
+
+
+def test_days_and_customers_as_people_read_them(database: Mongo) -> None:
+    """A day has no time, also of a document of an earlier mapping; the department stands behind the customer."""
+    database.RFP.insert_many(
+        [document("a", company__showDepartment=True), earlier_document("b", deadlineAt=NOW + timedelta(days=60))]
+    )
+    missions = rfps()
+
+    listed = analyses.listing(missions)
+
+    assert [row[2] for row in listed.rows] == ["Voorbeeld NV (Data)", "Voorbeeld NV"]
+    assert [row[7:9] for row in cells(listed)] == [[date(2027, 1, 1), date(2027, 12, 31)]] * 2
+    assert "2027-01-01  2027-12-31  2026-12-10 09:00" in repr(listed)
+    assert [row[-1] for row in cells(analyses.closing_next(missions, now=NOW))] == [date(2027, 1, 1)] * 2
+    assert analyses.recent(missions, now=NOW).to_frame()["company"].to_list() == ["Voorbeeld NV (Data)", "Voorbeeld NV"]
+    assert cells(analyses.who_posts(missions, now=NOW))[0][0] == "Voorbeeld NV"
 
 
 def test_skills_that_go_together(database: Mongo) -> None:

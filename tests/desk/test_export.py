@@ -11,7 +11,7 @@ import subprocess
 import sys
 import unicodedata
 import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -237,6 +237,21 @@ def test_types_in_a_workbook() -> None:
     assert flag == [("b", "1")]
 
 
+def test_a_day_is_a_date_cell_that_shows_no_time() -> None:
+    """Excel's own date under a format of its own, which can be sorted; one before 1900 is text."""
+    inside = as_xml(a_table(date(2026, 1, 1), date(1899, 12, 31), None, kind=pa.date32()))
+    root = ET.fromstring(inside["xl/worksheets/sheet1.xml"])  # noqa: S314
+    styles = ET.fromstring(inside["xl/styles.xml"])  # noqa: S314
+    codes = {one.get("numFmtId"): one.get("formatCode") for one in styles.iter(f"{SHEET}numFmt")}
+    styled = styles.find(f"{SHEET}cellXfs")
+    assert styled is not None
+
+    day, early = root.findall(f".//{SHEET}c")[1:]
+
+    assert ("".join(day.itertext()), codes[styled[int(day.get("s", 0))].get("numFmtId")]) == ("46023", "yyyy-mm-dd")
+    assert "".join(early.itertext()) == "1899-12-31"
+
+
 def test_a_workbook_is_ready_to_read() -> None:
     """The heading is frozen, and every column has a filter."""
     sheet = as_xml(pa.table({"a": ["x"], "b": ["y"]}))["xl/worksheets/sheet1.xml"]
@@ -277,19 +292,24 @@ def export(*arguments: str) -> Any:
 
 @pytest.mark.usefixtures("home")
 def test_parquet_keeps_every_type(database: Mongo, tmp_path: Path) -> None:
-    """Instants in UTC, skills and languages as lists of two fields, and text as it is, formula or not."""
+    """Days, instants in UTC, skills and languages as lists of objects, and text as it is, formula or not."""
     database.RFP.insert_one(document("a", roleTitle="=1+1"))
     file = tmp_path / "rfps.parquet"
 
     export(str(file))
 
     table = pq.read_table(file)
-    assert table.column_names == [*STANDARD, "skills", "languages"]
+    assert table.column_names == [*STANDARD, "skills", "languages", "questions"]
     (row,) = table.to_pylist()
     assert row["title"] == "=1+1"
     assert row["published_at"] == datetime(2026, 11, 10, 9, tzinfo=UTC)
     assert table.schema.field("published_at").type == pa.timestamp("ms", tz="UTC")
-    assert row["skills"] == [{"skill": "SQL", "seniority": "Expert"}, {"skill": "Python", "seniority": "NS"}]
+    assert (row["starts_at"], table.schema.field("starts_at").type) == (date(2027, 1, 1), pa.date32())
+    assert row["skills"] == [
+        {"skill": "SQL", "seniority": "Expert", "last_used": "LessThanOneYearAgo"},
+        {"skill": "Python", "seniority": "NS", "last_used": None},
+    ]
+    assert row["questions"] == ["Can you start in January?", "Do you have a clearance?"]
     assert row["languages"] == [{"language": "Dutch", "level": "FullProfessional"}]
 
 
@@ -308,7 +328,9 @@ def test_without_a_file_it_is_csv_here_named_by_the_time(
     assert file.name == "rfps-20261124T1030Z.csv"
     assert done.stdout == f"2 RFPs written to {file}\n"
     rows = list(csv.DictReader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline="")))
-    assert list(rows[0]) == [*STANDARD, "skills", "languages"]
+    assert list(rows[0]) == [*STANDARD, "skills", "languages", "questions"]
+    assert rows[0]["questions"] == "Can you start in January?; Do you have a clearance?"
+    assert (rows[0]["starts_at"], rows[0]["ends_at"]) == ("2027-01-01", "2027-12-31")
     assert [row["skills"] for row in rows] == ["SQL (Expert); Python", ""]
     assert (rows[0]["rate_max"], rows[0]["deadline_at"], rows[1]["active"]) == (
         "750.5",
@@ -420,17 +442,19 @@ def test_one_document_with_broken_text_does_not_stop_an_export(
     database: Mongo, tmp_path: Path, written_as: str
 ) -> None:
     """What is not UTF-8 is a mark in its place, in a column of text, of lists and in the description."""
-    broken = bson.encode(document("bad", roleTitle="broken", job_desc="<p>broken</p>", skills=[{"name": "broken"}]))
+    texts = {"roleTitle": "broken", "job_desc": "<p>broken</p>", "questions": ["broken?"]}
+    broken = bson.encode(document("bad", skills=[{"name": "broken"}], **texts))
     database.RFP.insert_many([RawBSONDocument(broken.replace(b"broken", b"br\xffken")), document("good")])
     file = tmp_path / f"rfps.{written_as}"
 
-    export(str(file), "--columns", "job_id,title,skills,city,description")
+    export(str(file), "--columns", "job_id,title,skills,questions,city,description")
 
     if written_as == "csv":
-        assert "bad,br\ufffdken,br\ufffdken,Gent,br\ufffdken" in file.read_text("utf-8-sig")
+        assert "bad,br\ufffdken,br\ufffdken,br\ufffdken?,Gent,br\ufffdken" in file.read_text("utf-8-sig")
     elif written_as == "parquet":
         bad, _ = pq.read_table(file).sort_by("job_id").to_pylist()
-        assert (bad["title"], bad["skills"]) == ("br\ufffdken", [{"skill": "br\ufffdken", "seniority": None}])
+        assert (bad["title"], bad["questions"]) == ("br\ufffdken", ["br\ufffdken?"])
+        assert bad["skills"] == [{"skill": "br\ufffdken", "seniority": None, "last_used": None}]
 
 
 @pytest.mark.usefixtures("home")

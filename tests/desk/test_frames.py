@@ -24,7 +24,7 @@ from futurscam_lib.desk.columns import COLUMNS, STANDARD
 from futurscam_lib.desk.filters import MAX_WORD, MAX_WORDS
 from futurscam_lib.errors import RetryLater, UsageError
 from futurscam_lib.load import mongo
-from tests.desk.documents import SEEN, document
+from tests.desk.documents import SEEN, document, earlier_document
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -40,6 +40,7 @@ TYPES = {
     "text": "string",
     "number": "float64",
     "date": "datetime64[ms, UTC]",
+    "day": "datetime64[ms]",
     "flag": "boolean",
     "by hand": "boolean",
     "count": "int64",
@@ -66,11 +67,13 @@ def test_a_document_becomes_one_flat_row(database: Mongo) -> None:
     assert types_of(frame) == {name: TYPES[COLUMNS[name].kind] for name in STANDARD}
     (row,) = frame.to_dict("records")
     assert row["job_id"] == "a"
-    assert (row["title"], row["company"], row["city"]) == ("Data Engineer", "Voorbeeld NV", "Gent")
+    assert (row["title"], row["role"]) == ("Data Engineer", "Data Architect")
+    assert (row["company"], row["show_department"], row["city"]) == ("Voorbeeld NV", False, "Gent")
     assert (row["rate_min"], row["rate_max"], row["currency"]) == (600.0, 750.5, "EUR")
     assert row["published_at"] == datetime(2026, 11, 10, 9, tzinfo=UTC)
     assert (row["active"], row["start_immediately"], row["interactive"]) == (True, False, False)
-    assert (row["n_skills"], row["n_languages"]) == (2, 1)
+    assert (row["n_skills"], row["n_languages"], row["n_questions"]) == (2, 1, 2)
+    assert (row["starts_at"], row["ends_at"]) == (datetime(2027, 1, 1), datetime(2027, 12, 31))  # noqa: DTZ001
     assert (row["source"], row["run_id"], row["first_seen_at"]) == ("folder", "20261120T080000Z-aaaaaa", SEEN)
     assert pd.isna(row["rfp_type"])
 
@@ -133,7 +136,7 @@ def test_an_odd_value_becomes_missing_and_the_row_stays(database: Mongo, odd: An
     assert by_id.loc["bare", "n_skills"] == 0
     assert pd.isna(by_id.loc["bare", "interactive"])
     assert {"good", "bare", "odd skills"} <= set(by_id.index)
-    assert set(skills().columns) == {"job_id", "skill", "seniority"}
+    assert set(skills().columns) == {"job_id", "skill", "seniority", "last_used"}
 
 
 def set_at(made: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -155,11 +158,14 @@ def test_dates_that_pandas_or_python_cannot_hold_do_not_fail(database: Mongo) ->
         beyond = {"$dateAdd": {"startDate": "$deadlineAt", "unit": "day", "amount": days}}
         database.RFP.update_one({"job_id": job_id}, [{"$set": {"deadlineAt": beyond}}])
 
-    deadlines = rfps(columns=["job_id", "deadline_at"]).set_index("job_id")["deadline_at"]
+    days = [{"$set": {"conditions.fromAt": "$deadlineAt"}}]
+    database.RFP.update_many({}, days)
 
-    assert deadlines["a"] == first
-    assert deadlines["b"] == last
-    assert deadlines[["c", "d"]].isna().all()
+    found = rfps(columns=["job_id", "deadline_at", "starts_at"]).set_index("job_id")
+
+    assert found["deadline_at"][["a", "b"]].to_list() == [first, last]
+    assert found["starts_at"][["a", "b"]].to_list() == [pd.Timestamp("0001-01-01"), pd.Timestamp("9999-12-31")]
+    assert found.loc[["c", "d"]].isna().all(axis=None)
 
 
 def test_only_the_columns_asked_for_are_read(database: Mongo) -> None:
@@ -194,14 +200,65 @@ def test_a_description_is_plain_text_and_only_on_request(database: Mongo) -> Non
     assert rfps(columns="description")["description"][0] == "R&D for us\n• One\n• Two <x>"
 
 
+def test_screening_questions_are_a_list_on_request(database: Mongo) -> None:
+    """Those that are text; a document of an earlier mapping has none."""
+    database.RFP.insert_many([document("a", questions=["Why?", None, 7, "When?"]), earlier_document("b")])
+
+    assert "questions" not in rfps()
+    lists = rfps(columns=["job_id", "questions"]).set_index("job_id")["questions"]
+    assert {job_id: list(asked) for job_id, asked in lists.items()} == {"a": ["Why?", "When?"], "b": []}
+
+
+def test_a_day_is_the_one_that_the_source_wrote(database: Mongo) -> None:
+    """It compares with text, sorts, and counts for its own month; no time zone moves it."""
+    days = {"a": datetime(2026, 1, 1, tzinfo=UTC), "b": datetime(2025, 12, 31, tzinfo=UTC), "c": None}
+    database.RFP.insert_many([document(name, conditions__fromAt=day) for name, day in days.items()])
+
+    starts = rfps(columns=["job_id", "starts_at"]).set_index("job_id")["starts_at"]
+
+    assert list(starts[starts >= "2026-01-01"].index) == ["a"]
+    assert list(starts.sort_values().index) == ["b", "a", "c"]
+    assert starts.dt.to_period("M").value_counts().to_dict() == {pd.Period("2026-01"): 1, pd.Period("2025-12"): 1}
+    assert starts.dropna().sort_index().to_csv(header=False).split() == ["a,2026-01-01", "b,2025-12-31"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "day"),
+    [
+        (datetime(2025, 12, 31, 23, tzinfo=UTC), "2026-01-01"),  # midnight in Brussels in winter
+        (datetime(2026, 6, 30, 22, tzinfo=UTC), "2026-07-01"),  # and in summer
+        (datetime(2026, 7, 1, tzinfo=UTC), "2026-07-01"),
+        (datetime(2026, 7, 1, 9, 30, tzinfo=UTC), "2026-07-01"),  # of another program
+    ],
+)
+def test_the_days_of_an_earlier_mapping_are_read_as_days_in_brussels(database: Mongo, kept: datetime, day: str) -> None:
+    """That mapping kept a day as midnight in Brussels, which is an hour or two of the day before."""
+    database.RFP.insert_one(earlier_document("a", conditions__fromAt=kept))
+
+    assert rfps()["starts_at"].to_list() == [pd.Timestamp(day)]
+
+
+def test_a_document_of_an_earlier_mapping_is_read(database: Mongo) -> None:
+    """What it lacks is missing, all else is there."""
+    database.RFP.insert_one(earlier_document("a"))
+
+    (row,) = rfps().to_dict("records")
+    assert (row["title"], row["company"], row["n_questions"]) == ("Data Engineer", "Voorbeeld NV", 0)
+    assert pd.isna(row["role"])
+    assert pd.isna(row["show_department"])
+    assert (row["starts_at"], row["ends_at"]) == (pd.Timestamp("2027-01-01"), pd.Timestamp("2027-12-31"))
+    assert skills()["last_used"].isna().all()
+
+
 def test_skills_and_languages_are_rows(database: Mongo) -> None:
     """One for each entry that has a name; a level that is none is missing."""
-    asked = [{"name": "SQL", "seniority": "Expert"}, {"name": "C#"}, {"seniority": "x"}, "text", None, {"name": 3}]
+    sql = {"name": "SQL", "seniority": "Expert", "lastUsed": "AnyTime"}
+    asked = [sql, {"name": "C#"}, {"seniority": "x"}, "text", None, {"name": 3}]
     database.RFP.insert_many([document("a", skills=asked), document("b", skills=[], languages=None)])
 
     listed = [tuple(None if pd.isna(cell) else cell for cell in row) for row in skills().itertuples(index=False)]
 
-    assert listed == [("a", "SQL", "Expert"), ("a", "C#", None)]
+    assert listed == [("a", "SQL", "Expert", "AnyTime"), ("a", "C#", None, None)]
     assert languages().to_numpy().tolist() == [["a", "Dutch", "FullProfessional"]]
 
 
@@ -223,6 +280,16 @@ def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     """It is a whole number from 1."""
     with pytest.raises(UsageError, match="limit takes a number from 1"):
         rfps(limit=limit)
+
+
+def test_words_are_found_in_role_and_questions_too(database: Mongo) -> None:
+    """As in title and description."""
+    database.RFP.insert_many(
+        [document("a", role="Enterprise Architect"), document("b", questions=["Werkt u in ploegen?"]), document("c")]
+    )
+
+    assert ids(text="enterprise") == {"a"}
+    assert ids(text="ploegen") == {"b"}
 
 
 def test_each_filter_finds_what_it_should(database: Mongo) -> None:

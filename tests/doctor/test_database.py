@@ -11,6 +11,7 @@ from futurscam_lib import settings as settings_module
 from futurscam_lib.doctor import database as checks
 from futurscam_lib.doctor.finding import Finding
 from futurscam_lib.load.collections import Collections
+from futurscam_lib.transform import version_for
 from tests.doctor.conftest import files, named
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def test_a_sound_database(sound: Settings) -> None:
     """It is named with its version and its kind."""
     found = list(checks.look(sound))
 
-    assert {one.name: one.state for one in found} == dict.fromkeys(("MongoDB", "clock", "job_id", "rejects"), "ok")
+    assert {one.name: one.state for one in found} == dict.fromkeys(
+        ("MongoDB", "clock", "job_id", "rejects", "documents"), "ok"
+    )
     assert "standalone" in named(found, "MongoDB").what
     assert f"{sound.database} on 127.0.0.1:" in named(found, "MongoDB").what
 
@@ -96,6 +99,18 @@ def test_open_rejects(database: Database[dict[str, Any]]) -> None:
     assert found.state == "warning"
     assert "Open rejects: 3, mostly missing (2), as: id is missing" in found.what
     assert "futurscam rejects list" in found.remedy
+
+
+def test_documents_that_an_older_mapping_made(database: Database[dict[str, Any]]) -> None:
+    """How many, and the command that makes them again; a deadline that no run can see comes first."""
+    etl = {"source": "folder", "transform_version": version_for("folder")}
+    database.RFP.insert_many([{"_etl": etl}, {"_etl": {**etl, "transform_version": 1}}, {"_etl": "text"}])
+    found = checks.documents(database)
+    assert (found.state, found.what) == ("warning", "An older mapping made 1 document(s).")
+    assert found.remedy.endswith("futurscam replay")
+
+    database.RFP.insert_one({"isActive": True, "deadlineAt": "2026-11-20"})
+    assert "1 active mission(s) have a deadlineAt that is no date" in checks.documents(database).what
 
 
 def test_the_clock_of_the_database(database: Database[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct, RetryLater
 from futurscam_lib.extract.boond import BoondSource
+from futurscam_lib.extract.boond_dictionary import Dictionary
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.records import Window
 from tests.extract.conftest import T0
@@ -247,7 +248,7 @@ def test_what_is_deleted_meanwhile_is_passed_over(
             boond.delete(missions[0])
 
     boond.before = delete
-    reading = source()
+    reading = source(FUTURSCAM_BOOND_CONTACTS="false")
 
     assert ids(read(reading)) == missions[1:]
     assert reading.notes == ["1 opportunities were deleted while they were read."]
@@ -368,6 +369,290 @@ def test_a_list_that_never_ends(boond: BoondServer, source: Callable[..., BoondS
     assert "same rows" in str(refusal(source()))
 
 
+def asked(boond: BoondServer, part: str) -> list[str]:
+    """The paths of the requests that have `part` in it."""
+    return [request.path for request in boond.requests if part in request.path]
+
+
+def test_the_dictionary_is_asked_for_once(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """By reading and sweeping together; the name of the origin goes into the record."""
+    boond.change(missions[0], origin={"typeOf": 9, "detail": "Appel entrant"}, touch=False)
+    boond.change(missions[1], origin={"typeOf": 77, "detail": ""}, touch=False)
+    reading = source()
+    labels = {ids([record])[0]: parts(record).get("labels") for record in read(reading)}
+    with reading.sweep():
+        pass
+
+    assert labels == {
+        **{mission: {"origin": "Appel d'offre"} for mission in missions},
+        missions[0]: {"origin": "Pro-Unity"},
+        missions[1]: None,
+    }
+    assert len(asked(boond, "dictionary")) == 1
+    assert (reading.notes, reading.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("trouble", ["missing", "broken"])
+def test_without_a_dictionary_the_settings_alone_count(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], trouble: str
+) -> None:
+    """That is noted, and stops nothing."""
+    if trouble == "missing":
+        boond.no_dictionary = True
+    else:
+        boond.fail("/dictionary", status=503, times=1000)
+    reading = source()
+
+    records = read(reading)
+
+    assert ids(records) == missions
+    assert "labels" not in parts(records[0])
+    (note,) = reading.notes
+    assert note.startswith(
+        f"BoondManager's dictionary could not be read ({'status 404' if trouble == 'missing' else 'no'}"
+    )
+    assert reading.warnings == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"data": []},
+        {"data": {"setting": {"state": ["?"], "origin": {"0": "x"}}}},
+        {"data": {"setting": {"state": {"opportunity": [{"id": True, "value": "x"}, {"id": 1}, 5, {"value": "y"}]}}}},
+    ],
+)
+def test_a_dictionary_of_another_form_names_nothing(answer: dict[str, Any]) -> None:
+    """It is not trusted."""
+    assert Dictionary.of(answer) == Dictionary()
+    assert Dictionary.of(answer).lacking({0}) == []
+
+
+def test_an_open_state_that_the_dictionary_lacks_is_a_warning(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """With all states of the instance and their names."""
+    boond.states = {1: "Ouvert", 2: "Perdu"}
+    boond.change(missions[0], state=1)
+    reading = source(FUTURSCAM_BOOND_OPEN_STATES="0,1,5")
+    read(reading)
+    with reading.sweep():
+        pass
+
+    (warning,) = reading.warnings
+    assert warning == (
+        "FUTURSCAM_BOOND_OPEN_STATES names 0,5, which this BoondManager does not have. "
+        "Its states: 1 Ouvert (open), 2 Perdu."
+    )
+
+
+def test_nothing_that_is_open_is_a_warning(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """In a sweep and in `check`; one that is open is enough."""
+    for state, warned in ((1, True), (5, False)):
+        boond.change(missions[0], state=state)
+        for mission in missions[1:]:
+            boond.change(mission, state=2)
+        reading, found = source(FUTURSCAM_BOOND_OPEN_STATES="5"), Probe()
+        boond.states = {1: "Gagnée", 2: "Perdue", 5: "En cours"}
+        with reading.sweep():
+            pass
+        source(FUTURSCAM_BOOND_OPEN_STATES="5").probe(ALL, found)
+        for warnings in (reading.warnings, found.warnings):
+            assert bool(warnings) is warned
+            assert "5 En cours (open)" in "".join(warnings) or not warned
+
+
+def test_a_filter_on_states_that_is_ignored(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Each row's own state decides what is open, and the trouble is noted."""
+    boond.ignored = {"opportunityStates"}
+    boond.close(missions[3])
+    reading = source()
+
+    with reading.sweep() as sweep:
+        assert [mission for mission in missions if str(mission) not in sweep.open] == [missions[3]]
+        assert sweep.fate(str(missions[3])) == "closed"
+
+    assert ["opportunityStates[]" in note for note in reading.notes] == [True]
+    boond.ignored = set()
+    with (other := source()).sweep():
+        pass
+    assert other.notes == []
+
+
+@pytest.mark.parametrize("ignored", [{"period"}, {"period", "sort"}])
+def test_a_filter_on_dates_that_is_ignored(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], ignored: set[str]
+) -> None:
+    """Each row's own date decides, also where the list comes in another order: nothing is missed, and it is noted."""
+    boond.page_limit = 3
+    for number in range(9):
+        boond.publish(title="Old", created=T0 - timedelta(days=300 - number), updated=T0 - timedelta(days=90 - number))
+    boond.ignored = ignored
+    reading = source()
+
+    assert ids(read(reading, Window(T0))) == missions
+
+    words = {"period": "period=updated", "sort": "does not sort"}
+    assert {name for name, word in words.items() if any(word in note for note in reading.notes)} == ignored
+
+
+def test_a_list_in_another_order_is_read_to_its_end(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
+    """Where the last change is not sorted by, old rows that come first do not end the list."""
+    boond.page_limit = 2
+    for days in (20, 10, 30, 40):
+        boond.publish(title="Old", created=T0 - timedelta(days=50), updated=T0 - timedelta(days=days))
+    new = boond.publish(title="New", created=T0 - timedelta(days=49), updated=T0)
+    boond.ignored = {"sort", "period"}
+
+    assert ids(read(source(), Window(T0 - MINUTE))) == [new]
+
+
+def test_an_instance_without_the_tab_is_asked_for_it_with_one_opportunity_only(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Twice, to be sure; not once for each opportunity, and not once more by the sweep."""
+    boond.no_information_tab = True
+    reading = source()
+    read(reading)
+    with reading.sweep() as sweep:
+        assert sweep.fate(str(missions[4])) is None
+
+    tabs = asked(boond, "/information")
+    assert (len(tabs), len(set(tabs))) == (2, 1)
+
+
+def test_a_deleted_opportunity_says_nothing_about_the_tab(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Neither where the first ones are deleted while they are read, nor where one comes back at that moment."""
+    gone = boond._book.rows[missions[9]]
+
+    def vanish(request: Request) -> None:
+        if request.path.endswith(f"{missions[9]}/information"):
+            del boond._book.rows[missions[9]]
+        elif request.path.endswith(f"/{missions[9]}") and missions[9] not in boond._book.rows:
+            boond.before = None
+            boond._book.rows[missions[9]] = gone
+
+    boond.before = vanish
+    records = read(source())
+
+    assert ids(records) == missions
+    profiles = [path for path in asked(boond, "/opportunities/") if not path.endswith("/information")]
+    assert len(profiles) == 1
+    boond.delete(missions[9])
+    reading = source()
+    with reading.sweep() as sweep:
+        assert [sweep.fate(str(mission)) for mission in (missions[9], missions[0])] == ["deleted", None]
+
+
+def test_the_sweep_reads_the_state_where_the_instance_gives_it(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """From the tab, then from the profile; where neither has it, nobody can tell, and that is noted."""
+    boond.profile_without_state = True
+    boond.close(missions[0])
+    with source().sweep() as sweep:
+        assert [sweep.fate(str(mission)) for mission in missions[:2]] == ["closed", None]
+
+    boond.no_information_tab = True
+    reading = source()
+    with reading.sweep() as sweep:
+        assert sweep.fate(str(missions[0])) is None
+    assert [note.split()[0] for note in reading.notes] == ["1"]
+    boond.profile_without_state = False
+    with source().sweep() as sweep:
+        assert sweep.fate(str(missions[0])) == "closed"
+
+
+def test_rows_without_a_state_are_not_open_for_sure(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """They are asked for it one by one; that nothing is open is not said."""
+    search = boond._search
+
+    def stateless(request: Request) -> dict[str, Any]:
+        answer = search(request)
+        for row in answer["data"]:
+            del row["attributes"]["state"]
+        return answer
+
+    boond._search = stateless  # type: ignore[method-assign]
+    reading = source()
+    with reading.sweep() as sweep:
+        assert str(missions[0]) not in sweep.open
+        assert sweep.fate(str(missions[0])) is None
+    assert ["without a state" in note for note in reading.notes] == [True]
+    assert reading.warnings == []
+
+
+def contact_of(record: RawRecord) -> dict[str, Any]:
+    """What a record says of its contact."""
+    found = [one["attributes"] for one in parts(record)["included"] if one["type"] == "contact"]
+    return found[0] if found else {}
+
+
+def test_each_contact_is_asked_for_its_mail_address_once(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Whoever shares it, and the same bytes each time; without, by setting."""
+    boond.change(missions[0], contact="Mia Vos", touch=False)
+    boond.change(missions[1], contact=None, touch=False)
+    records = {ids([record])[0]: record for record in read(source())}
+
+    assert contact_of(records[missions[0]]) == {"firstName": "Mia", "lastName": "Vos", "email1": "mia.vos@example.com"}
+    assert contact_of(records[missions[1]]) == {}
+    assert {contact_of(records[mission])["email1"] for mission in missions[2:]} == {"jan.peeters@example.com"}
+    assert len(asked(boond, "/contacts/")) == 2
+    assert {record.raw_id for record in read(source())} == {record.raw_id for record in records.values()}
+
+    without = read(source(FUTURSCAM_BOOND_CONTACTS="false"))
+    assert not any("email1" in contact_of(record) for record in without)
+    assert len(asked(boond, "/contacts/")) == 4
+
+
+def test_contacts_that_may_not_be_read(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Their names are there, and it is noted how to stop asking."""
+    boond.forbidden_contacts = True
+    reading = source()
+    records = read(reading)
+
+    assert ids(records) == missions
+    assert contact_of(records[0]) == {"firstName": "Jan", "lastName": "Peeters"}
+    (note,) = reading.notes
+    assert note.startswith("1 contacts")
+    assert "FUTURSCAM_BOOND_CONTACTS=false" in note
+
+
+def test_a_contact_that_does_not_answer_leaves_its_opportunities_to_the_next_run(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """With and without the address they would be two records of one version; the others are read."""
+    boond.change(missions[0], contact="Mia Vos", touch=False)
+    boond.fail("/contacts/", status=503, times=1000)
+    for mission in missions[1:]:
+        boond.change(mission, contact=None, touch=False)
+    found: list[RawRecord] = []
+
+    def collect() -> None:
+        for record in source().read(ALL):
+            found.append(record)  # noqa: PERF402 - what came before the error counts
+
+    with pytest.raises(RetryLater, match="FUTURSCAM_BOOND_CONTACTS=false"):
+        collect()
+
+    assert ids(found) == missions[1:]
+
+
 def test_a_sweep_tells_what_has_ended(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
@@ -395,7 +680,8 @@ def test_probing(boond: BoondServer, source: Callable[..., BoondSource], mission
     assert missions
     found = Probe()
     source().probe(Window(T0 + 7 * MINUTE), found)
-    assert found == Probe(reached=True, signed_in=True, may_read=True, waiting=3)
+    states = "States of opportunities: 0 En cours (open), 1 Gagnée, 2 Perdue, 3 Abandonnée."
+    assert found == Probe(reached=True, signed_in=True, may_read=True, waiting=3, remark=states)
     assert not [request for request in boond.requests if "information" in request.path]
 
     found = Probe()

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-import time
 import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -186,42 +185,6 @@ def test_an_inbox_that_is_a_link_is_an_inbox(inbox: Path, tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to(inbox, target_is_directory=True)
 
     assert origins(tmp_path / "link") == ["a.json", "b.json"]
-
-
-def test_a_late_arrival_with_an_old_time_is_named(inbox: Path) -> None:
-    """A file copied with its times kept lies before every later window: no run would read it, so one says so."""
-    put(inbox / "old.json", at=NOON)
-    put(inbox / "new.json", at=datetime.now(UTC))
-    source = FolderSource(inbox)
-    since = datetime.now(UTC) - timedelta(minutes=10)
-
-    assert [record.origin for record in source.read(Window(since))] == ["new.json"]
-    (note,) = source.notes
-    assert note.startswith(
-        "1 file(s) arrived in this window with an older modification time and were not read: old.json."
-    )
-    assert note.endswith("Load them with `futurscam run --since` an earlier instant, or touch them.")
-    assert FolderSource(inbox).notes == []
-
-
-def test_what_was_there_before_the_window_is_no_late_arrival(inbox: Path) -> None:
-    """A file that an earlier run has read is not named again by every later one."""
-    put(inbox / "old.json", at=NOON)
-    time.sleep(0.05)
-    source = FolderSource(inbox)
-
-    assert list(source.read(Window(datetime.now(UTC)))) == []
-    assert source.notes == []
-
-
-def test_many_late_arrivals_are_named_in_one_sentence(inbox: Path) -> None:
-    """Five names and a number: a note stays readable."""
-    for number in range(8):
-        put(inbox / f"{number}.json", at=NOON)
-    source = FolderSource(inbox)
-
-    assert list(source.read(Window(datetime.now(UTC) - timedelta(minutes=1)))) == []
-    assert "not read: 0.json, 1.json, 2.json, 3.json, 4.json and 3 more. " in source.notes[0]
 
 
 @pytest.mark.parametrize("name", ["a.json", "b.json", "c.json"])

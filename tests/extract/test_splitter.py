@@ -191,12 +191,16 @@ def test_one_wrong_byte_costs_one_element() -> None:
 
 
 @pytest.mark.parametrize("element", ['{"n": ' + "9" * 5000 + "}", '"a\x01b"', '{"a": NaN}', '"\\ud800"'])
-def test_an_element_that_json_forbids_costs_itself(element: str) -> None:
+def test_an_element_that_json_forbids_costs_itself_at_most(element: str) -> None:
     """A number of too many digits, a control character in a text, NaN: the elements behind it are still read."""
     items = elements(f'[1, {element}, {{"c": 1}}]'.encode())
 
     assert [item.payload for item in items] == [b"1", element.encode(), b'{"c": 1}']
-    assert place_of(items[1])[0] == "broken-json"
+
+
+def test_an_element_with_a_control_character_is_named_by_its_place() -> None:
+    """Its text is broken, and nobody knows how it was meant."""
+    assert place_of(elements(b'[1, "a\x01b"]')[1])[0] == "broken-json"
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,13 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
 from futurscam_lib import clock, spool
+from futurscam_lib import transform as mappings
 from futurscam_lib.errors import RetryLater
+from futurscam_lib.extract.source import Unasked
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.opening import make_window
 from futurscam_lib.pipeline import Run
-from futurscam_lib.records import Flaw, RawRecord
+from futurscam_lib.records import Flaw, RawRecord, Replay
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform
 from futurscam_lib.watermark import Watermark, after
@@ -52,6 +54,8 @@ CONTENTS: Final[dict[str, dict[str, Any]]] = {
     "blue": {"name": "Blue"},
     "short": {"name": "Short", "publicationInfo": {"applicationDeadline": "2026-11-23T12:30:00Z"}},
 }
+
+_MAPPING: Final = mappings._FORMATS["folder"]
 
 Kind = Literal["good", "rejected", "undated", "broken", "flawed"]
 _TELLING: Final = {"rejected", "undated"}
@@ -168,6 +172,8 @@ class World:
         self._runs = 0
         self._succeeded = T0 - timedelta(milliseconds=1)
         self._newest: dict[str, tuple[str, int, str]] = {}
+        self._first: dict[str, tuple[str, datetime]] = {}
+        mappings._FORMATS["folder"] = _MAPPING
         for collection in self._all():
             collection.delete_many({})
         self.watermark = Watermark(settings.watermark_file)
@@ -263,6 +269,47 @@ class World:
             self.check_settled()
         return done
 
+    def raise_mapping(self) -> None:
+        """Have a new version of the program read titles in another way."""
+        number = mappings.version_for("folder") + 1
+
+        def normalise(payload: Any, **facts: Any) -> Rfp:
+            made = _MAPPING.normalise(payload, **facts)
+            content: Any = {**made.content, "roleTitle": f"{made.content['roleTitle']} {number}"}
+            return Rfp.of(content, source_id=made.source_id, instant=made.key.instant, transform_version=number)
+
+        mappings._FORMATS["folder"] = replace(_MAPPING, version=number, normalise=normalise)
+
+    def replay(self, *, fault: Fault | None = None) -> bool:
+        """Make all documents again from what was landed; gives whether that came to its end.
+
+        A dry run before says the same, and the watermark stays.
+        """
+        before = self._everything()
+        foretold = finish(self._replay(dry_run=True), chunk=self.chunk)
+        assert self._everything() == before
+        try:
+            told = finish(self._replay(dry_run=False), chunk=self.chunk, fault=fault if self.breaks else None)
+        except RetryLater:
+            self._check_always()
+            return False
+        assert told.counts == foretold.counts
+        self._check_always()
+        return True
+
+    def _replay(self, *, dry_run: bool) -> Run:
+        self._runs += 1
+        return Run(
+            self.settings,
+            [Unasked("folder")],
+            run_id=f"replay-{self._runs}",
+            window=make_window(self.now, overlap_minutes=0, until=None),
+            watermark=self.now,
+            dry_run=dry_run,
+            now=self.now,
+            replay=Replay(),
+        )
+
     def rehearse(self, *, seed: int) -> None:
         """A dry run writes nothing, and says what a true one then does."""
         before = self._everything()
@@ -303,12 +350,20 @@ class World:
         assert documents.keys() == best.keys()
         for job, made in best.items():
             document = documents[job]
-            version = document.pop("_etl")["version"]
+            etl = document.pop("_etl")
+            version = etl["version"]
             deadline = made.content["deadlineAt"]
             wanted = f"{made.key.instant}#{made.key.content_hash}"
             assert version == wanted, f"{job} is at {version}, its last version is {wanted}"
+            assert etl["transform_version"] == made.key.transform_version
+            assert made.key in self._made_of(etl["raw_id"], due)
             assert document == {**made.content, "isActive": deadline is None or deadline >= self._succeeded}
         return {job: made.key.instant for job, made in best.items()}
+
+    def _made_of(self, raw_id: str, due: Sequence[Item]) -> list[Any]:
+        """The versions that a payload gives; it must be one of those that were shown."""
+        made = [transform(item.record, seen_at=self.now) for item in due if item.record.raw_id == raw_id]
+        return [one.key for one in made if isinstance(one, Rfp)]
 
     def _check_quarantine(self, due: Sequence[Item], newest: dict[str, str]) -> None:
         """One entry per item that failed, of its last failure; open unless a later version made it."""
@@ -348,6 +403,8 @@ class World:
             key = (etl["version"].partition("#")[0], etl["transform_version"], etl["content_hash"])
             assert key >= self._newest.get(found["job_id"], key)
             self._newest[found["job_id"]] = key
+            first = (etl["first_run_id"], etl["first_seen_at"])
+            assert self._first.setdefault(found["job_id"], first) == first
         assert self.watermark.read(now=self.now) == after(self._succeeded)
 
     def _landed(self) -> set[str]:
@@ -432,6 +489,17 @@ class Promises(RuleBasedStateMachine):
         """A dry run before a true one that moves no watermark."""
         self.world.chunk = chunk
         self.world.rehearse(seed=seed)
+
+    @precondition(lambda self: self.world.items)
+    @rule(chunk=_CHUNKS, fault=_FAULTS, raised=st.booleans())
+    def replay(self, chunk: int, fault: Fault | None, *, raised: bool) -> None:
+        """A replay that may break off, under the same mapping or a new one, and another that does not break off."""
+        self.world.chunk = chunk
+        if raised:
+            self.world.raise_mapping()
+        done = self.world.replay(fault=fault)
+        if raised or not done:
+            assert self.world.replay()
 
     def teardown(self) -> None:
         """Once the source has been quiet for one overlap."""

@@ -43,6 +43,8 @@ class Found:
     """What a source shows as open, and what became of the rest."""
 
     open: set[str] = field(default_factory=set)
+    share: int = 20
+    causes: str = "Likely causes: none."
 
     def fate(self, source_id: str) -> str:
         """Each in its own way."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
-from futurscam_lib import transform
+from futurscam_lib import clock, spool, transform
 from futurscam_lib.errors import RetryLater
+from futurscam_lib.load import landing
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.landing import Landing
 from tests.load.machine import INSTANTS, JOBS, T0, Fault, Shelf, World, finish, post, record
@@ -73,32 +75,155 @@ def test_the_same_bytes_twice_in_a_run_are_one_payload(world: World, chunk: int)
 
 
 @pytest.mark.parametrize("chunk", [1, 2])
-def test_the_same_bytes_twice_in_a_run_are_one_attempt(world: World, chunk: int) -> None:
-    """A post that cannot be used fails once, however often it is shown."""
+def test_one_failed_job_in_two_places_is_one_entry(world: World, chunk: int) -> None:
+    """A post that gives its job is that job's reject wherever it stands, and is known from then on."""
     one = record(post(name=None))
-    counts = load(world, one, replace(one, origin="copy.json"), chunk=chunk)
+    records = [one, replace(one, origin="copy.json")]
 
-    assert (counts.rejected, counts.unchanged) == (1, 1)
-    assert [found["attempts"] for found in world.collections.rejects.find()] == [1]
+    assert load(world, *records, chunk=chunk).rejected == 2
+    assert [found["_id"] for found in world.collections.rejects.find()] == ["folder#job-1"]
+    assert load(world, *records, chunk=chunk).unchanged == 2
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1000])
+@pytest.mark.parametrize("order", [1, -1])
+def test_identical_broken_items_are_as_many_rejects(world: World, chunk: int, order: int) -> None:
+    """Error pages that were saved as posts: in one chunk, in several, and one more in a later run."""
+    page = record(b"<html>502</html>")
+    pages = [replace(page, origin=f"jobpost_{number}.json") for number in range(4)]
+
+    assert load(world, *pages[:3][::order], chunk=chunk).rejected == 3
+    counts = load(world, *pages[::order], chunk=chunk)
+
+    assert (counts.rejected, counts.unchanged) == (1, 3)
+    found = list(world.collections.rejects.find())
+    assert {one["_id"] for one in found} == {f"folder:jobpost_{number}.json" for number in range(4)}
+    assert {(one["state"], one["attempts"], one["raw_id"]) for one in found} == {("open", 1, page.raw_id)}
+    assert load(world, *pages, chunk=chunk).unchanged == 4
+
+
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_identical_broken_items_that_were_landed_and_not_loaded_are_all_picked_up(world: World, chunk: int) -> None:
+    """The run was killed and the source has forgotten them; one is known already, one is shown by the next run."""
+    page = record(b"<html>502</html>")
+    pages = [replace(page, origin=f"jobpost_{number}.json") for number in range(4)]
+    load(world, pages[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "CHUNK_ITEMS", chunk)
+        world.open(Shelf(pages)).extract()
+
+    assert load(world, pages[3], chunk=chunk).rejected == 3
+    assert {one["_id"] for one in world.collections.rejects.find()} == {
+        f"folder:jobpost_{number}.json" for number in range(4)
+    }
+
+
+def test_what_an_earlier_version_landed_and_did_not_load_is_picked_up(world: World) -> None:
+    """Its payloads name no places: the one that they came from counts, and the pass that has them in hand."""
+    known = record(post())
+    world.open(Shelf([known])).extract()
+    (landed,) = world.collections.raw.find({})
+    (place,) = landed["places"]
+    world.collections.raw.update_one({}, {"$unset": {"places": ""}, "$set": {"hand": place["hand"]}})
+
+    assert load(world).inserted == 1
+    assert load(world, replace(known, origin="copy.json")).unchanged == 1
+    assert places(world) == {known.raw_id: ["folder:copy.json"]}
+
+
+def test_an_identical_broken_item_is_tried_again_in_each_place(world: World) -> None:
+    """`rejects retry` takes the place from the entry: three pages stay three entries."""
+    page = record(b"<html>502</html>")
+    load(world, *[replace(page, origin=f"jobpost_{number}.json") for number in range(3)])
+    run = world.open(Shelf())
+    run.extract_rejects()
+    run.transform()
+    run.load()
+
+    assert run.reconcile().counts["folder"].rejected == 3
+    assert sorted((one["origin"], one["attempts"]) for one in world.collections.rejects.find()) == [
+        (f"jobpost_{number}.json", 2) for number in range(3)
+    ]
+
+
+def test_a_reject_whose_time_has_come_is_tried_again(world: World) -> None:
+    """Its stamp lay ahead: time alone mends it, though its source shows it no more; others wait."""
+    early, late, other = (record(post(job), origin=f"{job}.json") for job in JOBS)
+    load(world, early, late, other)
+    world.collections.rfps.delete_many({})
+    for one, job, code, stamp in (
+        (early, JOBS[0], "in-future", T0 + timedelta(days=1)),
+        (late, JOBS[1], "in-future", T0 + timedelta(days=1, seconds=1)),
+        (other, JOBS[2], "missing", T0),
+    ):
+        world.collections.rejects.insert_one(
+            {
+                "_id": f"folder#{job}",
+                "source": "folder",
+                "origin": one.origin,
+                "cursor": T0,
+                "raw_id": one.raw_id,
+                "job_id": job,
+                "code": code,
+                "state": "open",
+                "instant": clock.to_sortable(stamp),
+            }
+        )
+
+    run = world.open(Shelf())
+    extracted = run.extract()
+    assert (extracted.sources["folder"].found, extracted.sources["folder"].picked_up) == (0, 1)
+    run.transform()
+    run.load()
+    assert run.reconcile().counts["folder"].inserted == 1
+    assert [found["job_id"] for found in world.collections.rfps.find()] == [JOBS[0]]
+    assert load(world).extracted == 1
 
 
 def test_the_same_bytes_in_a_later_run_are_known(world: World) -> None:
-    """Nothing is written for them, whoever shows them, and the payload stays as it was first read."""
+    """The document stays as it is; the payload stays as it was first read, and keeps where else it was found."""
     one = record(post())
     load(world, one)
-    before = world.collections.raw.find_one({}), world.collections.rfps.find_one({})
+    raw, document = world.collections.raw.find_one({}), world.collections.rfps.find_one({})
 
-    counts = load(world, replace(one, origin="mail-2.json"))
+    for _ in range(2):
+        counts = load(world, replace(one, origin="$x^2$.json"))
+        assert (counts.extracted, counts.unchanged) == (1, 1)
+        assert world.collections.rfps.find_one({}) == document
+        assert places(world) == {one.raw_id: ["folder:post.json", "folder:$x^2$.json"]}
+    assert raw is not None
+    assert raw | {"places": None} == (world.collections.raw.find_one({}) or {}) | {"places": None}
 
-    assert (counts.extracted, counts.unchanged) == (1, 1)
-    assert (world.collections.raw.find_one({}), world.collections.rfps.find_one({})) == before
+
+def test_the_places_of_a_payload_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error page saved ten thousand times must not outgrow a document; each is an item of its own all the same."""
+    monkeypatch.setattr(landing, "MAX_PLACES", 5)
+    page, good = record(b"<html>502</html>"), record(post())
+    shown = [replace(one, origin=f"{number}-{one.size}.json") for number in range(20) for one in (page, good)]
+
+    for chunk in (3, 1000):
+        load(world, *shown, chunk=chunk)
+    assert load(world, *shown).unchanged == 40
+    assert world.collections.rejects.count_documents({"state": "open"}) == 20
+    assert {len(one) for one in places(world).values()} == {5}
+
+
+def places(world: World) -> dict[str, list[str]]:
+    """Of each payload, the places that it came from."""
+    return {
+        found["_id"]: [f"{one['source']}:{one['origin']}" for one in found["places"]]
+        for found in world.collections.raw.find({})
+    }
 
 
 @pytest.mark.parametrize("number", [1, 40])
 def test_what_is_known_costs_one_look_up_a_chunk(
     home: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """However many records: their outcomes, whether their results are still there, and nothing is written."""
+    """However many records: their outcomes, whether their results are still there, and nothing is written.
+
+    Once a run it is asked what earlier runs left, and which rejects are due.
+    """
     records = [*posts(number), record(post("rejected", name=None))]
     load(world, *records)
     commands = Commands()
@@ -118,6 +243,7 @@ def test_what_is_known_costs_one_look_up_a_chunk(
         ("find", "RFP"),
         ("find", "RFP_rejects"),
         ("find", "RFP_runs"),
+        ("find", "RFP_rejects"),
     ]
 
 
@@ -214,27 +340,27 @@ def test_a_run_that_broke_off_while_it_forgot_leaves_no_trace(world: World) -> N
 def test_leftovers_of_other_sources_wait_for_them(world: World) -> None:
     """A run of one source leaves alone what runs of another one landed."""
     facts: dict[str, Any] = {"versions": {"folder": 1, "mail": 1}, "dry_run": False}
-    landing = Landing(world.collections, run_id="both", **facts)
+    both = Landing(world.collections, run_id="both", **facts)
     mail = replace(record(post("job-9"), origin="mail"), source="mail")
-    landing.land([*posts(1), mail], now=T0)
+    both.land([*posts(1), mail], now=T0)
 
     assert load(world).extracted == 1
     left = Landing(world.collections, run_id="later", **facts).leftovers(["mail"])
     assert [one.origin for records in left for one in records] == ["mail"]
-    assert {found["_id"] for found in world.collections.runs.find({"sources": "mail"})} == {landing._hand}
+    assert {found["_id"] for found in world.collections.runs.find({"sources": "mail"})} == {both._hand}
 
 
 def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
-    """Have the mapping be of version 2; where it is mended, titles are in capitals."""
+    """Have the mapping be of version 99; where it is mended, titles are in capitals."""
     old = transform._FORMATS["folder"]
 
     def normalise(payload: Any, **facts: Any) -> Rfp:
         if mended:
             payload = payload | {"name": (payload["name"] or "untitled").upper()}
         made = old.normalise(payload, **facts)
-        return replace(made, key=made.key._replace(transform_version=2))
+        return replace(made, key=made.key._replace(transform_version=99))
 
-    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=2, normalise=normalise))
+    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=99, normalise=normalise))
 
 
 def test_what_an_older_mapping_made_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +373,7 @@ def test_what_an_older_mapping_made_is_made_again(world: World, monkeypatch: pyt
     assert (counts.updated, counts.inserted) == (1, 1)
     assert {found["roleTitle"] for found in world.collections.rfps.find()} == {"RED", "UNTITLED"}
     assert [found["state"] for found in world.collections.rejects.find()] == ["resolved"]
-    assert {found["transform_version"] for found in world.collections.outcomes.find()} == {2}
+    assert {found["transform_version"] for found in world.collections.outcomes.find()} == {99}
     assert load(world, *records).unchanged == 2
 
 
@@ -258,7 +384,7 @@ def test_a_new_mapping_that_changes_nothing_is_noted(world: World, monkeypatch: 
 
     assert load(world, record(post())).unchanged == 1
     found = world.collections.rfps.find_one({}) or {}
-    assert found["_etl"]["transform_version"] == 2
+    assert found["_etl"]["transform_version"] == 99
     run = world.open(Shelf([record(post())]))
     assert run.extract().sources["folder"].known == 1
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from futurscam_lib.load import quarantine
 from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
 
 if TYPE_CHECKING:
@@ -138,6 +139,18 @@ def test_of_many_versions_in_a_chunk_the_last_one_resolves_it(world: World, orde
     assert states(world) == {"folder#job-1": "resolved"}
 
 
+def test_a_stamp_in_the_future_that_was_mended_is_resolved(world: World) -> None:
+    """The mended post is older by its own stamp; its source showed it later."""
+    load(world, bad("2099-01-01T00:00:00.0000000Z", at=T0))
+    assert entries(world)["folder#job-1"]["code"] == "in-future"
+
+    load(world, good(EARLY, at=T0 - timedelta(minutes=1)))
+    assert states(world) == {"folder#job-1": "open"}
+
+    load(world, good(MIDDLE, at=T0 + timedelta(minutes=1)))
+    assert states(world) == {"folder#job-1": "resolved"}
+
+
 def test_an_older_version_does_not_resolve_it(world: World) -> None:
     """What is there is not the last version of the item: the operator should know."""
     load(world, bad(MIDDLE))
@@ -191,6 +204,86 @@ def test_another_job_in_its_place_does_not_resolve_it(world: World) -> None:
     load(world, good(LATE, job="job-2", origin="posts.json[3]", at=T0 + timedelta(days=1)))
 
     assert states(world) == {"folder#job-1": "open"}
+
+
+def dismiss(world: World, *items: str) -> None:
+    """By hand."""
+    quarantine.dismiss(world.collections, items, because="A test.", by="nobody on vm", now=T0)
+
+
+def test_a_dismissed_entry_says_who_when_and_why(world: World) -> None:
+    """Only those that were named; nothing else of them changes."""
+    load(world, bad(), broken(origin="a.json"))
+    before = entries(world)
+
+    dismiss(world, "folder:a.json")
+
+    after = entries(world)
+    assert after["folder#job-1"] == before["folder#job-1"]
+    assert before["folder:a.json"].pop("opened_at") == T0
+    assert after["folder:a.json"] == before["folder:a.json"] | {
+        "state": "dismissed",
+        "dismissed_by": "nobody on vm",
+        "dismissed_at": T0,
+        "dismissed_because": "A test.",
+    }
+
+
+def test_a_dismissed_payload_stays_dismissed(world: World) -> None:
+    """Read again at a later instant, under a mapping that rejects it for another reason, or tried again by hand."""
+    load(world, broken())
+    dismiss(world, "folder:post.json")
+    before = entries(world)
+    world.collections.outcomes.delete_many({})
+
+    assert load(world, broken(at=T0 + timedelta(minutes=1))).rejected == 1
+    assert entries(world) == before
+
+
+def test_a_new_version_of_a_dismissed_item_opens_it_again(world: World) -> None:
+    """It was dismissed for what it was; nothing of the dismissal is left."""
+    load(world, bad(EARLY))
+    dismiss(world, "folder#job-1")
+    load(world, bad(LATE))
+
+    (found,) = entries(world).values()
+    assert (found["state"], found["instant"], found["opened_at"]) == ("open", LATE, found["at"])
+    assert not [name for name in found if name.startswith("dismissed")]
+
+
+def test_an_older_version_leaves_it_dismissed(world: World) -> None:
+    """What was dismissed is newer."""
+    load(world, bad(LATE))
+    dismiss(world, "folder#job-1")
+    load(world, bad(EARLY))
+
+    assert states(world) == {"folder#job-1": "dismissed"}
+
+
+def test_a_later_version_resolves_what_was_dismissed(world: World) -> None:
+    """By its job, or by its place where nothing tells the job."""
+    load(world, bad(EARLY), broken(origin="a.json"))
+    dismiss(world, "folder#job-1", "folder:a.json")
+    load(world, good(LATE), good(job="job-2", origin="a.json", at=T0 + timedelta(minutes=1)))
+
+    assert states(world) == {"folder#job-1": "resolved", "folder:a.json": "resolved"}
+
+
+def test_an_entry_is_open_since_it_became_so(world: World) -> None:
+    """Failing again does not move it; resolved it has none, and opened again a later one."""
+    load(world, bad(EARLY))
+    world.now += timedelta(hours=1)
+    load(world, bad(MIDDLE))
+    (found,) = entries(world).values()
+    assert found["opened_at"] == found["first_at"] < found["at"]
+
+    load(world, good(MIDDLE))
+    (found,) = entries(world).values()
+    assert "opened_at" not in found
+    world.now += timedelta(hours=1)
+    load(world, bad(LATE))
+    (found,) = entries(world).values()
+    assert found["opened_at"] == found["at"] > found["first_at"]
 
 
 def test_emptied_by_hand_it_is_filled_again(world: World) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import bson
 import hypothesis.strategies as st
 import pytest
+from bson import Code, DatetimeMS, Decimal128, ObjectId
 from hypothesis import given
 from pymongo.collection import Collection
 
@@ -22,7 +25,7 @@ from futurscam_lib.load.upsert import MAX_ROUNDS, Upsert
 from futurscam_lib.pipeline import Run
 from futurscam_lib.records import Window
 from futurscam_lib.rfp import Rfp
-from futurscam_lib.transform import transform
+from futurscam_lib.transform import transform, version_for
 from tests.load.machine import CONTENTS, INSTANTS, JOBS, T0, examples, finish, post, record
 
 if TYPE_CHECKING:
@@ -142,7 +145,7 @@ def test_the_same_posts_in_any_files_leave_the_same_documents(
     """Single files, lists and JSON lines, in any number of runs, in chunks of any size; every sum is right."""
     for collection in (collections.rfps, collections.raw, collections.outcomes):
         collection.delete_many({})
-    versions = data.draw(st.lists(VERSIONS.map(lambda one: Version(one.job, one.instant, one.content)), min_size=1))
+    versions = data.draw(st.lists(VERSIONS.map(lambda one: replace(one, mapping=version_for("folder"))), min_size=1))
     folder = Path(mkdtemp(dir=tmp_path))
     for number in range(data.draw(st.integers(1, 3))):
         some = (
@@ -222,10 +225,32 @@ def test_what_enrichment_filled_in_survives_a_newer_version(collections: Collect
     assert (now["_etl"]["first_run_id"], now["_etl"]["run_id"]) == ("earlier", "later")
 
 
-@pytest.mark.parametrize("etl", [None, {}, {"version": 7}, "x"])
+ODD_ETL: list[Any] = [
+    {},
+    {"version": 7},
+    "x",
+    7,
+    None,
+    [],
+    [{"version": "a#b", "content_hash": "b", "transform_version": 1, "source": "folder"}],
+    {"version": ["a#b"], "content_hash": "b", "transform_version": 1},
+    {"version": "no mark", "content_hash": "b", "transform_version": 1},
+    {"version": "a#b", "content_hash": "b", "transform_version": 1.0},
+    {"version": "a#b", "content_hash": "b", "transform_version": True},
+    {"version": "a#b", "content_hash": "b", "transform_version": [1]},
+    {"version": "a#b", "content_hash": "b", "transform_version": Decimal128("1")},
+    {"version": "ü#b", "content_hash": "b", "transform_version": 1},
+    {"version": Code("a#b"), "content_hash": "b", "transform_version": 1},
+    ObjectId(),
+    DatetimeMS(2**62),
+]
+MISSING = object()
+
+
+@pytest.mark.parametrize("etl", [MISSING, *ODD_ETL])
 def test_a_document_that_another_program_wrote_is_taken_over(collections: Collections, etl: Any) -> None:
     """It is older than any version, and what enrichment filled in stays; it is one document, before and after."""
-    there = {"job_id": "job-1", "roleTitle": "Old", "RFP_type": "IT", **({} if etl is None else {"_etl": etl})}
+    there = {"job_id": "job-1", "roleTitle": "Old", "RFP_type": "IT", **({} if etl is MISSING else {"_etl": etl})}
     collections.rfps.insert_one(dict(there))
 
     assert load(collections, Version()) == ["updated"]
@@ -234,6 +259,177 @@ def test_a_document_that_another_program_wrote_is_taken_over(collections: Collec
     assert (document["roleTitle"], document["RFP_type"]) == ("Red", "IT")
     assert document["_etl"]["run_id"] == document["_etl"]["first_run_id"] == "earlier"
     assert load(collections, Version()) == ["unchanged"]
+
+
+FOREIGN = {
+    "score": Decimal128("1.5"),
+    "notes": [{"by": ObjectId(), "at": DatetimeMS(-(2**62))}],
+    "$price": 1,
+    "a.b": 2,
+    "company": {"vat": "BE0000"},
+    "conditions": {"dailyRate": {"asked": 500}},
+    "_etl": {"exported": True},
+}
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Each value that is no object, by where it stands."""
+    if not isinstance(value, dict):
+        return {path: value}
+    return {place: one for name, inner in value.items() for place, one in leaves(inner, (*path, name)).items()}
+
+
+def add(collections: Collections, foreign: dict[str, Any]) -> None:
+    """Have another program add fields to the document, inside of its objects too."""
+    (document,) = collections.rfps.find()
+    for path, value in leaves(foreign).items():
+        inside = document
+        for name in path[:-1]:
+            inside = inside.setdefault(name, {})
+        inside[path[-1]] = value
+    # Some names can only be inserted.
+    collections.rfps.delete_one({"_id": document["_id"]})
+    collections.rfps.insert_one(document)
+
+
+@pytest.mark.parametrize("when", ["before", "at the same moment"])
+def test_fields_of_other_programs_survive_an_update(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Also those inside of objects of the document, of any type, and written just before the update is."""
+    load(collections, Version())
+    if when == "before":
+        add(collections, FOREIGN)
+    else:
+        between(monkeypatch, "bulk_write", lambda: add(collections, FOREIGN))
+
+    loaded = upsert.load([Version(instant=INSTANTS[1], content="blue").entry("later")])
+
+    assert [(one.field, one.before, one.after) for one in loaded.changes] == [("roleTitle", "Red", "Blue")]
+    (document,) = collections.rfps.find()
+    after = leaves(document)
+    assert {path: after[path] for path in leaves(FOREIGN)} == leaves(FOREIGN)
+    ours = leaves(Version(content="blue").rfp().content)
+    assert {path: after[path] for path in ours} == ours
+
+
+@pytest.mark.parametrize("there", [MISSING, None, "text", 7, [], [{"name": "x"}], {}])
+@pytest.mark.parametrize("meanwhile", [{"vat": "BE0000"}, "changed", None])
+def test_an_object_in_the_place_of_something_else(
+    collections: Collections, monkeypatch: pytest.MonkeyPatch, there: Any, meanwhile: Any
+) -> None:
+    """Whatever another program keeps under the name of an object, and puts there meanwhile, the object is whole."""
+    collections.rfps.insert_one({"job_id": "job-1", **({} if there is MISSING else {"company": there})})
+    between(monkeypatch, "bulk_write", lambda: collections.rfps.update_one({}, {"$set": {"company": meanwhile}}))
+
+    assert load(collections, Version()) == ["updated"]
+
+    (document,) = collections.rfps.find()
+    vat = meanwhile if isinstance(meanwhile, dict) else {}
+    assert document["company"] == {**Version().rfp().content["company"], **vat}
+
+
+def test_a_field_that_older_documents_lack_is_added(collections: Collections) -> None:
+    """A mapping that makes a new field adds it to the documents that it makes again."""
+    load(collections, Version())
+    collections.rfps.update_one({}, {"$unset": {"languages": "", "company.region": "", "RFP_type": ""}})
+
+    assert load(collections, Version(mapping=2, content="blue")) == ["updated"]
+
+    (document,) = collections.rfps.find({}, {"_id": 0, "_etl": 0})
+    assert document == Version(content="blue").rfp().content
+
+
+def closed(collections: Collections, reason: str) -> dict[str, Any]:
+    """Have an earlier run close the mission; gives what it wrote."""
+    mark = {"at": T0 - timedelta(hours=1), "run_id": "closing", "reason": reason}
+    collections.rfps.update_one({}, {"$set": {"isActive": False, "_etl.closed": mark}})
+    return mark
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "stays"),
+    [
+        ("blue", "closed at source", True),
+        ("blue", "deleted at source", True),
+        # The new mapping understands the deadline as a later one, or as none.
+        ("blue", "deadline", False),
+        ("short", "deadline", False),
+        ("past", "deadline", True),
+    ],
+)
+def test_a_newer_mapping_keeps_a_mission_closed(
+    collections: Collections, content: str, reason: str, *, stays: bool
+) -> None:
+    """The source has given no newer version, so what was closed since then stays closed, and says by which run."""
+    load(collections, Version())
+    mark = closed(collections, reason)
+    if content == "past":
+        entry = Version(content="short", mapping=2).entry("later")
+        now = T0 + timedelta(days=1)
+    else:
+        entry, now = Version(content=content, mapping=2).entry("later"), T0
+
+    loaded = Upsert(collections, run_id="later", now=now, dry_run=False).load([entry])
+
+    assert [one.result for one in loaded.outcomes] == ["updated"]
+    (document,) = collections.rfps.find()
+    assert document["isActive"] is not stays
+    assert document["_etl"].get("closed") == (mark if stays else None)
+    assert [one.field for one in loaded.changes if one.field == "isActive"] == ([] if stays else ["isActive"])
+
+
+def test_a_newer_version_opens_a_mission_again(collections: Collections) -> None:
+    """It says what the source says now; why an older version was closed is gone."""
+    load(collections, Version())
+    closed(collections, "closed at source")
+
+    assert load(collections, Version(instant=INSTANTS[1], content="blue")) == ["updated"]
+
+    (document,) = collections.rfps.find()
+    assert document["isActive"] is True
+    assert "closed" not in document["_etl"]
+
+
+def remade(entry: Entry, content: str) -> Entry:
+    """What the same payload gives under other settings."""
+    other = Version(entry.job_id, entry.key.instant, content, entry.key.transform_version)
+    return replace(other.entry(), raw_id=entry.raw_id, encoded=_with_raw_id(other.entry(), entry.raw_id))
+
+
+def _with_raw_id(entry: Entry, raw_id: str) -> bytes:
+    document = bson.decode(entry.encoded)
+    document["_etl"]["raw_id"] = raw_id
+    return bson.encode(document)
+
+
+@pytest.mark.parametrize(("before", "after"), [*permutations(["red", "blue", "short"], 2)])
+def test_a_replay_makes_a_payload_again_under_other_settings(collections: Collections, before: str, after: str) -> None:
+    """The same payload, the same mapping, other settings: what it gives today is there; another run changes nothing."""
+    entry = Version(content=before).entry()
+    Upsert(collections, run_id="earlier", now=T0, dry_run=False).load([entry])
+    again = remade(entry, after)
+
+    for expected_outcome in ("updated", "unchanged"):
+        dry = Upsert(collections, run_id="replay", now=T0, dry_run=True, replay=True).load([again])
+        true = Upsert(collections, run_id="replay", now=T0, dry_run=False, replay=True).load([again])
+        assert [one.result for one in true.outcomes] == [expected_outcome]
+        assert dry.outcomes == true.outcomes
+    assert [found["roleTitle"] for found in collections.rfps.find()] == [CONTENTS[after]["name"]]
+
+
+def test_two_payloads_of_one_instant_are_replayed_to_the_same_end(collections: Collections) -> None:
+    """The one that won goes first, may lose to the other one now, and a second replay changes nothing."""
+    winner, loser = sorted((Version(content=one).entry() for one in ("red", "blue")), key=lambda one: one.key)[::-1]
+    Upsert(collections, run_id="earlier", now=T0, dry_run=False).load([winner, loser])
+    lowest = min((remade(winner, one) for one in CONTENTS), key=lambda one: one.key)
+    best = max(lowest, loser, key=lambda one: one.key)
+
+    for chunks in ([[lowest, loser]], [[best], [min(lowest, loser, key=lambda one: one.key)]]):
+        for chunk in chunks:
+            Upsert(collections, run_id="replay", now=T0, dry_run=False, replay=True).load(chunk)
+        (document,) = collections.rfps.find()
+        assert document["_etl"]["version"] == best.key.text
 
 
 def test_changes_tell_each_field(collections: Collections, upsert: Upsert) -> None:
@@ -383,7 +579,7 @@ def test_a_document_that_never_rests_is_left_to_the_next_run(
 
     def change() -> None:
         rounds.append(1)
-        collections.rfps.update_one({}, {"$set": {"RFP_type": f"Type {len(rounds)}"}})
+        collections.rfps.update_one({}, {"$set": {"_etl.version": f"{INSTANTS[0]}#{len(rounds)}"}})
 
     between(monkeypatch, "bulk_write", change, times=-1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -45,7 +46,8 @@ def files(home: Path) -> dict[str, bytes]:
 def test_it_writes_one_page_and_the_pages_of_the_runs(made: MadeRuns) -> None:
     """All else in the home is as it was, and nothing is left in the folder for what nobody keeps."""
     now = clock.now().replace(minute=5)
-    names = [made.add(now - hour * HOUR) for hour in (30, 3, 2, 1)]
+    unknown = {"seniority: Guru": 2, "budgetInfo.minDailyRate: text read as a number": 7}
+    names = [made.add(now - hour * HOUR, oddities=unknown) for hour in (30, 3, 2, 1)]
     home = made.settings.home
     before = files(home)
 
@@ -60,6 +62,11 @@ def test_it_writes_one_page_and_the_pages_of_the_runs(made: MadeRuns) -> None:
     assert f'href="html/{names[1]}.html"' in page
     assert names[0] not in page
     assert "found.findings" not in page
+    section = page[page.index("Unknown values") : page.index("From publication to load")]
+    assert re.findall("<td[^>]*>([^<]*)</td>", section)[:4] == [
+        *("budgetInfo.minDailyRate", "text read as a number", "21", "3")
+    ]
+    assert section.index("text read as a number") < section.index("Guru")
     heads, numbers = done.stdout.splitlines()[:2]
     assert heads.split()[:5] == ["runs", "ok", "failed", "dry", "unfinished"]
     assert numbers.split()[:5] == ["3", "3", "0", "0", "0"]

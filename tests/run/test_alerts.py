@@ -6,16 +6,19 @@ import json
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 
-from futurscam_lib import alert_urls
+from futurscam_lib import alert_urls, clock, errors, rejects
 from futurscam_lib import settings as settings_module
 from futurscam_lib.errors import AlreadyRunning, ExitCode, UsageError
+from futurscam_lib.load import mongo, quarantine
+from futurscam_lib.load.collections import Collections
+from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.run import alert_state, alerts, engine, healthcheck, post, runner, watched
 from futurscam_lib.run.ending import Ending
 from tests.run.conftest import GLUE, SUMMARY
@@ -119,7 +122,7 @@ def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receive
 
 def test_good_runs_are_no_news(told: Settings, receiver: Receiver) -> None:
     """Where nothing failed before, nobody is told, nor is anything written."""
-    alerts.tell(told, GOOD, open_rejects=0)
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(0, 0))
 
     assert receiver.requests == []
     assert not (told.home / alert_state.FILE).exists()
@@ -146,16 +149,142 @@ def test_only_a_run_that_reads_the_same_ends_the_alarm(told: Settings, receiver:
     assert receiver.titles == ["runs fail", "runs work again"]
 
 
-def test_rejects_are_told_when_they_reach_the_limit(told: Settings, receiver: Receiver) -> None:
-    """Once, and again only after they were fewer; a number that nobody knows changes nothing."""
-    for number in (2, 3, None, 4, 9, None, 3):
-        alerts.tell(told, GOOD, open_rejects=number)
-    assert receiver.titles == ["3 rejects are open"]
-    assert "futurscam rejects list" in receiver.bodies[0]
+def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Receiver) -> None:
+    """Only the new ones count; a number that nobody knows changes nothing."""
+    for total, new in ((2, 2), (3, 3), (4, 1), (5, 2)):
+        alerts.tell(told, GOOD, rejects=alerts.OpenRejects(total, new))
+        alerts.tell(told, GOOD)
+    assert receiver.titles == ["3 new rejects"]
+    assert receiver.bodies[0].startswith("3 rejects are open. `futurscam rejects list`")
 
-    for number in (2, 2, 5):
-        alerts.tell(told, GOOD, open_rejects=number)
-    assert receiver.titles == ["3 rejects are open", "5 rejects are open"]
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(9, 4))
+    assert receiver.titles == ["3 new rejects", "4 new rejects"]
+    assert receiver.bodies[1].startswith("9 rejects are open, 4 of them since the last message about rejects.")
+
+
+def test_a_message_about_rejects_of_which_none_is_open_any_more_is_not_sent(told: Settings, receiver: Receiver) -> None:
+    """The receiver was down until all of them were resolved or dismissed."""
+    receiver.fail("/a")
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(3, 3))
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(0, 0))
+    alerts.tell(told, GOOD)
+
+    assert len(receiver.requests) == 1
+
+
+@dataclass
+class Rejected:
+    """What hourly runs reject, and what is reported of it."""
+
+    settings: Settings
+    at: datetime = NOON
+
+    def hour(self, *names: str, payload: str = "{") -> None:
+        """A run that rejects these files, whose content begins with `payload`."""
+        self.at += timedelta(hours=1)
+        found = [quarantine.describe(self._reject(name, f"{payload}{name}"), transform_version=1) for name in names]
+        with mongo.connect(self.settings) as client:
+            collections = Collections.of(client[self.settings.database])
+            quarantine.Quarantine(collections, run_id="r", now=self.at, dry_run=False).keep(found)
+        ended = self.at + timedelta(minutes=1)
+        found_open = alerts.open_rejects(self.settings, now=ended)
+        alerts.tell(self.settings, replace(GOOD, at=ended), rejects=found_open)
+
+    def dismiss(self, *names: str) -> None:
+        """By hand."""
+        items = [f"folder:{name}" for name in names]
+        rejects.dismiss(self.settings, items, because="A test.", now=self.at, dry_run=False)
+
+    def _reject(self, name: str, payload: str) -> Reject:
+        raw = RawRecord.of(payload.encode(), source="folder", origin=name, instant=self.at)
+        broken = errors.Rejected("It is cut off.", code="broken-json")
+        return Reject.of(raw, broken, job_id=None, instant=clock.to_text(self.at))
+
+
+@pytest.fixture
+def rejected(workshop: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Rejected:
+    """A home with a quarantine, whose alerts go to the receiver."""
+    monkeypatch.setenv("FUTURSCAM_ALERT_URLS", receiver.address("a"))
+    return Rejected(workshop.settings)
+
+
+def numbered(first: int, last: int) -> list[str]:
+    """Names of files."""
+    return [f"{number}.json" for number in range(first, last)]
+
+
+def test_old_rejects_never_silence_new_ones(rejected: Rejected, receiver: Receiver) -> None:
+    """Twelve are reported once; ten more are reported again, whether the old ones are open or dismissed."""
+    rejected.hour(*numbered(0, 12))
+    rejected.hour()
+    assert receiver.titles == ["12 new rejects"]
+
+    rejected.hour(*numbered(12, 21))
+    assert receiver.titles == ["12 new rejects"]
+    rejected.hour("21.json")
+    assert receiver.titles == ["12 new rejects", "10 new rejects"]
+    assert "22 rejects are open, 10 of them since" in receiver.bodies[1]
+
+    rejected.dismiss(*numbered(0, 20))
+    rejected.hour(*numbered(22, 31))
+    assert len(receiver.titles) == 2
+    rejected.hour("31.json")
+    assert receiver.titles[2:] == ["10 new rejects"]
+    assert "12 rejects are open, 10 of them since" in receiver.bodies[2]
+
+
+def test_the_same_reject_again_is_not_new(rejected: Rejected, receiver: Receiver) -> None:
+    """Read again each hour, and even with other bytes each hour: it is open since it was first rejected."""
+    rejected.hour(*numbered(0, 12))
+    for hour in range(3):
+        rejected.hour(*numbered(0, 12))
+        rejected.hour(*numbered(0, 12), payload="{" * hour)
+
+    assert receiver.titles == ["12 new rejects"]
+
+
+def test_what_was_dismissed_and_is_rejected_in_a_new_version_is_new(rejected: Rejected, receiver: Receiver) -> None:
+    """It became open again."""
+    rejected.hour(*numbered(0, 12))
+    rejected.dismiss(*numbered(0, 12))
+    rejected.hour(*numbered(0, 12))
+    assert alerts.open_rejects(rejected.settings, now=rejected.at) == alerts.OpenRejects(0, 0)
+
+    rejected.hour(*numbered(0, 12), payload="[")
+    assert receiver.titles == ["12 new rejects"] * 2
+
+
+def test_the_memory_of_an_earlier_version_counts_from_its_last_change(rejected: Rejected, receiver: Receiver) -> None:
+    """It knew only that there had been a message; entries of that version know only when they were first rejected."""
+    rejected.hour(*numbered(0, 9))
+    rejected.hour(*numbered(9, 12), payload="[")
+    (rejected.settings.home / alert_state.FILE).unlink()
+    with mongo.connect(rejected.settings) as client:
+        client[rejected.settings.database].RFP_rejects.update_many({}, {"$unset": {"opened_at": ""}})
+    receiver.requests.clear()
+    old = {"failing": None, "rejects_told": True, "pending": {}}
+    file = rejected.settings.home / alert_state.FILE
+    file.write_text(json.dumps(old))
+    changed = (NOON + timedelta(hours=1.5)).timestamp()
+    os.utime(file, (changed, changed))
+
+    assert alerts.open_rejects(rejected.settings, now=rejected.at) == alerts.OpenRejects(12, 3)
+    rejected.hour(*numbered(12, 18))
+    assert receiver.titles == []
+    rejected.hour("18.json")
+    assert receiver.titles == ["10 new rejects"]
+    assert "rejects_told_at" in file.read_text()
+    assert '"rejects_told":' not in file.read_text()
+
+
+def test_a_message_of_the_future_silences_nothing(rejected: Rejected, receiver: Receiver) -> None:
+    """The clock was wrong when it was sent."""
+    rejected.at += timedelta(days=3650)
+    rejected.hour(*numbered(0, 12))
+    rejected.at = NOON
+    rejected.hour(*numbered(12, 14))
+
+    assert receiver.titles == ["12 new rejects", "14 new rejects"]
 
 
 def test_a_receiver_that_is_down_gets_it_later(told: Settings, receiver: Receiver) -> None:
@@ -457,8 +586,8 @@ def test_rejects_of_a_run_are_counted(workshop: Workshop, receiver: Receiver, mo
     watched_run()
 
     assert result.counts["rejected"] == 2
-    assert alerts.open_rejects(workshop.settings) == 2
-    assert receiver.titles == ["2 rejects are open"]
+    assert alerts.open_rejects(workshop.settings, now=clock.now()) == alerts.OpenRejects(2, 0)
+    assert receiver.titles == ["2 new rejects"]
 
 
 def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) -> None:

@@ -94,7 +94,7 @@ def facts_of(workshop: Workshop) -> Path:
 
 def test_three_runs(quick: Workshop) -> None:
     """Numbered, each with its own output between its two lines; Ctrl+C while it waits or runs ends with 0."""
-    loop = quick.start("loop", "--interval", "0.05", "--", "--source", "folder")
+    loop = quick.start("loop", "--interval", "0.05", "--source", "folder,folder", "--", "--overlap", "5")
 
     lines = read_until(loop, "Run #3:")
     loop.send_signal(signal.SIGINT)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import signal
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,10 +23,9 @@ from futurscam_lib.run.lock import RunLock
 from tests.run.conftest import GLUE, SUMMARY, headline, post, soon
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.run.conftest import Workshop
 
+SECRET = "Zwiebel77kuchen"  # noqa: S105 - of nobody
 T0 = datetime(2026, 11, 20, 12, 5, 1, 223_456, tzinfo=UTC)
 HOUR, MINUTE, MILLISECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(milliseconds=1)
 ZEROS = dict.fromkeys(("extracted", "inserted", "updated", "unchanged", "stale", "rejected"), 0)
@@ -260,6 +261,49 @@ FolderSource.read = read
     assert result.counts["inserted"] == workshop.database.RFP.count_documents({}) == 1
     assert workshop.watermark_file.read_bytes() == before
     assert workshop.last.facts["failures"] == {"folder": {"error": "RetryLater", "message": "The share went away."}}
+
+
+def test_what_sources_note_is_reported_everywhere(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Console, JSON, log, ledger and `status`; a warning stands on stderr even when quiet; no secret anywhere."""
+    monkeypatch.setenv("FUTURSCAM_IMAP_PASSWORD", SECRET)
+    noted = f"""
+from futurscam_lib.extract.folder import FolderSource
+whole = FolderSource.read
+def read(self, window):
+    yield from whole(self, window)
+    self.notes.append("7 files are older; `futurscam run --since` reads them.")
+    self.warnings = ["The share {SECRET} is slow."]
+FolderSource.read = read
+"""
+    workshop.project_notebook(before={"run": noted})
+    (workshop.home / "inbox").mkdir()
+
+    plain = workshop.command("--home", str(workshop.home), "run")
+    quiet = workshop.command("--quiet", "run")
+    told = json.loads(workshop.command("run", "--json").stdout)
+    status = workshop.command("status").stdout
+
+    assert re.search("Note: +folder: 7 files are older; `futurscam --home .+ run --since` reads them.", plain.stdout)
+    assert "Warning: folder: The share *** is slow." in plain.stderr.splitlines()
+    assert quiet.stderr == "Warning: folder: The share *** is slow.\n"
+    assert "7 files" not in quiet.stdout
+    sentences = ["Warning: The share *** is slow.", "7 files are older; `futurscam run --since` reads them."]
+    assert told["notes"] == workshop.last.facts["notes"] == {"folder": sentences}
+    log = Path(told["log"]).read_text("utf-8")
+    assert re.search(r" warning +note source=folder text=.The share \*\*\* is slow\.", log, re.IGNORECASE)
+    assert re.search(r" info +note source=folder text=.7 files are older", log, re.IGNORECASE)
+    assert "Warning: folder: The share *** is slow." in status
+    assert "folder: 7 files are older" in status
+    assert json.loads(workshop.command("status", "--json").stdout)["runs"][0]["notes"] == told["notes"]
+    assert not [path for path, data in workshop.files().items() if SECRET.encode() in data and "notebooks" not in path]
+
+
+def test_a_notebook_without_notes_is_believed(workshop: Workshop) -> None:
+    """A home may have a notebook of its own, made before sources' notes were kept."""
+    workshop.notebook(SUMMARY + GLUE)
+
+    assert workshop.run().status == "ok"
+    assert workshop.last.facts["notes"] == {}
 
 
 def test_a_used_up_time_budget(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

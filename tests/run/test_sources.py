@@ -215,6 +215,96 @@ def test_a_sweep_that_fails_is_a_failure_of_its_source(sources: Workshop, boond:
     assert sources.database.RFP.count_documents({"isActive": True}) == 3
 
 
+def missions(boond: BoondServer, count: int) -> list[int]:
+    """So many more opportunities."""
+    return [boond.publish(title=f"Mission {number}", updated=T0) for number in range(count)]
+
+
+def test_a_sweep_that_would_close_too_many_needs_a_yes(
+    sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes none, says how many of how many, why that may be and what to type; the watermark stays."""
+    others = missions(boond, 19)
+    assert sources.run().exit_code == 0
+    for mission in others[:11]:
+        boond.change(mission, touch=False, state=2)
+    before = sources.watermark_file.read_bytes()
+
+    for dry_run in (True, False):
+        result = sources.run(dry_run=dry_run)
+        assert (result.exit_code, result.closed) == (4, 0)
+        for words in ("11 of its 20 active", "10 at most", "BOOND_OPEN_STATES=0", "check --source boond", "run --yes"):
+            assert words in result.error
+    assert sources.last.facts["failures"].keys() == {"boond"}
+    assert jobs(sources) >= {"filed", "mailed"}
+    assert sources.watermark_file.read_bytes() == before
+    assert sources.database.RFP.count_documents({"_etl.source": "boond", "isActive": True}) == 20
+
+    monkeypatch.setenv("FUTURSCAM_CONFIRMED_RUN", sources.last.run_id)
+    assert sources.run().exit_code == 4, "what confirmed another run confirms no other"
+    result = sources.run(confirmed=True)
+    assert (result.exit_code, result.closed) == (0, 11)
+    assert sources.entries("start")[-1].facts["confirmed"] is True
+    assert sources.watermark_file.read_bytes() != before
+
+
+def test_a_sweep_that_would_reopen_too_many_needs_a_yes(sources: Workshop, boond: BoondServer) -> None:
+    """The same the other way round; so many as are plausible are reopened."""
+    others = missions(boond, 12)
+    for mission in others:
+        boond.change(mission, touch=False, state=2)
+    assert sources.run().exit_code == 0
+    assert sources.database.RFP.count_documents({"_etl.source": "boond", "isActive": True}) == 1
+    for mission in others[:11]:
+        boond.change(mission, touch=False, state=0)
+
+    refused = sources.run(sources=("boond",))
+    assert refused.exit_code == 4
+    assert "11 missions that are closed here are listed as open, and 1 are active" in refused.error
+
+    boond.change(others[0], touch=False, state=2)
+    assert sources.run(sources=("boond",)).exit_code == 0
+    assert sources.database.RFP.count_documents({"_etl.source": "boond", "isActive": True}) == 11
+
+
+def test_the_command_says_yes(sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`futurscam run --yes`, with a share that allows no more than ten."""
+    monkeypatch.setenv("FUTURSCAM_BOOND_SWEEP_SHARE", "0")
+    others = missions(boond, 11)
+    assert sources.run(sources=("boond",)).exit_code == 0
+    for mission in others:
+        boond.delete(mission)
+
+    assert sources.command("run", "--source", "boond").returncode == 4
+    done = sources.command("run", "--source", "boond", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert sources.database.RFP.count_documents({"_etl.closed.reason": "deleted at source"}) == 11
+
+
+def test_an_open_opportunity_stays_open_after_its_answer_date(
+    sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless a setting says otherwise; what was closed for its deadline is reopened; posts close as ever."""
+    late = boond.publish(title="Late", updated=T0, answerDate="2026-01-15")
+    sources.receive("late.jsonl", post("late-post", publicationInfo={"applicationDeadline": "2026-01-15T12:00:00Z"}))
+
+    def active() -> dict[str, bool]:
+        assert sources.run().exit_code == 0
+        return {found["job_id"]: found["isActive"] for found in sources.database.RFP.find()}
+
+    monkeypatch.setenv("FUTURSCAM_BOOND_CLOSE_AFTER_ANSWER_DATE", "true")
+    found = active()
+    assert (found[f"boond-{late}"], found["late-post"]) == (False, False)
+    assert active()[f"boond-{late}"] is False
+    monkeypatch.delenv("FUTURSCAM_BOOND_CLOSE_AFTER_ANSWER_DATE")
+    found = active()
+    assert (found[f"boond-{late}"], found["late-post"]) == (True, False)
+    kept = sources.database.RFP.find_one({"job_id": f"boond-{late}"}) or {}
+    assert kept["deadlineAt"].date().isoformat() == "2026-01-15"
+    assert "closed" not in kept["_etl"]
+
+
 def test_no_secret_is_left_anywhere(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
     """Servers quote all that they were sent: nothing of it is in a file, on the screen, in MongoDB."""
     sent: set[str] = set()
@@ -258,6 +348,22 @@ def test_checking_each_source(sources: Workshop, graph: GraphServer, boond: Boon
     assert done.returncode == 4
     for words in ("admin consent", "BoondManager did not answer", "futurscam reset --to"):
         assert words in done.stderr
+
+
+def test_checking_lists_the_states(sources: Workshop, boond: BoondServer) -> None:
+    """With their names, and a warning where none of the open ones exists; runs work all the same."""
+    done = sources.command("check", "--source", "boond")
+    assert "boond: States of opportunities: 0 En cours (open), 1 Gagnée, 2 Perdue, 3 Abandonnée." in done.stdout
+    assert "Warning" not in done.stderr
+
+    boond.states = {7: "Gagn\x1b[31mée"}
+    boond.close(1001)
+    done = sources.command("check", "--source", "boond")
+    assert done.returncode == 0
+    assert "names 0, which this BoondManager does not have. Its states: 7 Gagn[31mée." in done.stderr
+    assert "No opportunity is open in BoondManager (FUTURSCAM_BOOND_OPEN_STATES=0)." in done.stderr
+    (found,) = (one for one in json.loads(sources.command("check", "--json").stdout) if one["name"] == "boond")
+    assert ("7 Gagn" in found["remark"], len(found["warnings"])) == (True, 2)
 
 
 def test_checking_one_source(sources: Workshop, boond: BoondServer) -> None:

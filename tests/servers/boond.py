@@ -48,6 +48,12 @@ class BoondServer(Access):
         forbidden: The user's rights are too narrow for anything.
         forbidden_ids: The user may see these in a list, and may not open them.
         no_information_tab: The instance does not have `/opportunities/{id}/information`.
+        profile_without_state: `/opportunities/{id}` gives no `state`, as on old instances.
+        ignored: Names of filters that it does not know, and ignores without a word: `opportunityStates`, `period`,
+            `sort`.
+        no_dictionary: The instance does not have `/application/dictionary`.
+        states, origins: What its dictionary names.
+        forbidden_contacts: The user may read no contact.
     """
 
     throttled: ClassVar[Mapping[str, Any]] = {
@@ -61,6 +67,11 @@ class BoondServer(Access):
         self.forbidden = False
         self.forbidden_ids: set[int] = set()
         self.no_information_tab = False
+        self.profile_without_state = False
+        self.ignored: set[str] = set()
+        self.no_dictionary = False
+        self.states, self.origins = dict(_STATES), dict(_ORIGINS)
+        self.forbidden_contacts = False
         self._book = Book()
 
     @property
@@ -120,17 +131,19 @@ class BoondServer(Access):
             case ["api", "opportunities"]:
                 return self._search(request)
             case ["api", "opportunities", sought]:
-                return self._whole(sought)
+                return self._profile(sought)
             case ["api", "opportunities", sought, "information"] if not self.no_information_tab:
                 return self._whole(sought)
-            case ["api", "application", "dictionary"]:
-                return {"meta": self._meta(), "data": {"setting": _dictionary()}}
+            case ["api", "contacts", sought]:
+                return self._contact(sought)
+            case ["api", "application", "dictionary"] if not self.no_dictionary:
+                return {"meta": self._meta(), "data": {"setting": self._dictionary()}}
             case ["api", "application", "current-user"]:
                 return {"meta": self._meta(), "data": self._user()}
         raise _unknown()
 
     def _search(self, request: Request) -> dict[str, Any]:
-        search = Search.of(request, limit=self.page_limit)
+        search = Search.of(request, limit=self.page_limit, ignored=self.ignored)
         now = self.clock()
         rows = search.found(one for one in self._book.rows.values() if one.shows(now))
         page = search.cut(rows)
@@ -150,6 +163,20 @@ class BoondServer(Access):
             "included": self._book.included([found]),
         }
 
+    def _profile(self, sought: str) -> dict[str, Any]:
+        answer = self._whole(sought)
+        if self.profile_without_state:
+            del answer["data"]["attributes"]["state"]
+        return answer
+
+    def _contact(self, sought: str) -> dict[str, Any]:
+        if self.forbidden_contacts:
+            raise _forbidden()
+        contact = self._book.contact(sought)
+        if contact is None:
+            raise _unknown()
+        return {"meta": self._meta(), "data": contact}
+
     def _found(self, sought: str) -> Opportunity:
         found = self._book.rows.get(int(sought)) if sought.isascii() and sought.isdigit() else None
         if not found or not found.shows(self.clock()):
@@ -159,6 +186,15 @@ class BoondServer(Access):
     def _meta(self, *, logged: bool = True) -> dict[str, Any]:
         return {"version": "9.0.5.3", "isLogged": logged, "language": "fr"}
 
+    def _dictionary(self) -> dict[str, Any]:
+        return {
+            "state": {"opportunity": _options(self.states)},
+            "typeOf": {"opportunity": [{**option, "mode": option["id"]} for option in _options(_MODES)]},
+            "mode": {"opportunity": _options(_MODES)},
+            "origin": _options(self.origins),
+            "currency": _options({0: "Euro", 1: "Dollar"}),
+        }
+
     def _user(self) -> dict[str, Any]:
         name = {"firstName": "Reader", "lastName": "Example", "login": self.user}
         return {"id": "1", "type": "currentuser", "attributes": name}
@@ -167,16 +203,6 @@ class BoondServer(Access):
 def _second(instant: datetime) -> datetime:
     """The service knows nothing finer."""
     return instant.replace(microsecond=0)
-
-
-def _dictionary() -> dict[str, Any]:
-    return {
-        "state": {"opportunity": _options(_STATES)},
-        "typeOf": {"opportunity": [{**option, "mode": option["id"]} for option in _options(_MODES)]},
-        "mode": {"opportunity": _options(_MODES)},
-        "origin": _options(_ORIGINS),
-        "currency": _options({0: "Euro", 1: "Dollar"}),
-    }
 
 
 def _options(values: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -124,6 +124,15 @@ class Book:
             if name is not None and (pointer := self._pointer(relation, name))
         ]
 
+    def contact(self, identity: str) -> dict[str, Any] | None:
+        """A contact that some row points to, with what only its own page gives; None where there is none."""
+        for (kind, name), known in self.ids.items():
+            if (kind, known) == ("contact", identity):
+                mail = f"{name.lower().replace(' ', '.')}@example.com"
+                attributes = {**_name("contact", name), "email1": mail, "email2": "", "email3": ""}
+                return {"id": identity, "type": kind, "attributes": attributes}
+        return None
+
     def _pointer(self, relation: str, name: str | None) -> dict[str, str] | None:
         if name is None:
             return None

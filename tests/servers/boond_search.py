@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tests.servers.refusal import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tests.servers.boond_book import Opportunity
     from tests.servers.messages import Request
@@ -35,20 +35,21 @@ class Search:
     states: frozenset[int]
 
     @classmethod
-    def of(cls, request: Request, *, limit: int) -> Search:
-        """Read a request; a page that is too large is made smaller without a word.
+    def of(cls, request: Request, *, limit: int, ignored: Collection[str] = ()) -> Search:
+        """Read a request; a page that is too large is made smaller, and some filters are ignored, without a word.
 
         Raises:
             Refused: A value is none of those that exist.
         """
-        named = request.first("period")
+        named = request.first("period") if "period" not in ignored else None
         period = _PERIODS[_one_of(request, "period", tuple(_PERIODS), "")] if named is not None else None
         states = [value for name, values in request.query.items() if _STATES.fullmatch(name) for value in values]
+        states = [] if "opportunityStates" in ignored else states
         return cls(
             page=_number(request.first("page", "1"), "page"),
             rows=min(limit, _number(request.first("maxResults", str(_DEFAULT_ROWS)), "maxResults")),
-            sort=_one_of(request, "sort", _SORTS, _SORTS[0]),
-            descending=_one_of(request, "order", ("asc", "desc"), "asc") == "desc",
+            sort=_one_of(request, "sort", _SORTS, _SORTS[0]) if "sort" not in ignored else "creationDate",
+            descending=_one_of(request, "order", ("asc", "desc"), "asc") == "desc" and "sort" not in ignored,
             period=period,
             since=_day(request, "startDate", date.min) if period else date.min,
             until=_day(request, "endDate", date.max) if period else date.max,

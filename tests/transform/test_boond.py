@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COMPLETE = Path(__file__).parent.parent / "golden" / "boond" / "complete" / "raw.json"
 ABSENT = object()
-SEPTEMBER = datetime(2026, 8, 31, 22, tzinfo=UTC)
+SEPTEMBER = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_the_detail_wins_over_the_row_wherever_it_has_the_field(made: Callable[.
     )
 
     assert (document.content["reference"], document.content["serviceProvider"]) == ("", None)
-    assert document.content["company"]["city"] == "Gent"
+    assert document.content["company"]["city"] == "Ghent"
     assert document.content["conditions"]["fromAt"] == SEPTEMBER
     assert document.content["conditions"]["toAt"] is None
 
@@ -179,10 +179,12 @@ def test_the_instance_says_which_states_are_open(
 @pytest.mark.parametrize(
     ("place", "city", "region", "country"),
     [
-        (" Bruxelles\u00a0", "Bruxelles", "Brussels", None),
-        ("NAMUR", "NAMUR", "Namur", None),
+        (" Bruxelles\u00a0", "Brussels", "Brussels", None),
+        ("NAMUR", "Namur", "Namur", None),
         ("Belgique", "Belgique", None, "Belgium"),
-        ("Gent", "Gent", None, None),
+        ("Gent", "Ghent", None, None),
+        ("Remote", None, None, None),
+        ("Nederland", "Nederland", None, "Netherlands"),
         ("Luxembourg", "Luxembourg", None, None),
         ("", None, None, None),
         (None, None, None, None),
@@ -203,6 +205,7 @@ def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]
     """The address of the company that is included is that of its seat."""
     assert made(data__attributes__place=None).content["company"] == {
         "name": "Hôpital du Zavelberg",
+        "showDepartment": False,
         **dict.fromkeys(("department", "street", "zipcode", "city", "region", "country")),
     }
 
@@ -211,8 +214,8 @@ def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]
     ("start", "from_at", "immediately"),
     [
         ("2026-09-01", SEPTEMBER, False),
-        ("2026-12-01", datetime(2026, 11, 30, 23, tzinfo=UTC), False),
-        ("2026-09-01T08:30:00+0200", datetime(2026, 9, 1, 6, 30, tzinfo=UTC), False),
+        ("2026-12-01", datetime(2026, 12, 1, tzinfo=UTC), False),
+        ("2026-09-01T00:30:00+0200", SEPTEMBER, False),
         ("immediate", None, True),
         (" IMMEDIATE ", None, True),
         ("", None, None),
@@ -223,7 +226,7 @@ def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]
 def test_a_mission_starts_on_a_day_or_at_once_or_nobody_says(
     of_attributes: Callable[..., Rfp], *, start: Any, from_at: datetime | None, immediately: bool | None
 ) -> None:
-    """A day begins at midnight in Brussels; what is not said is unknown, not false."""
+    """A day is the day that is written; what is not said is unknown, not false."""
     conditions = of_attributes(startDate=start).content["conditions"]
 
     assert (conditions["fromAt"], conditions["startImmediately"]) == (from_at, immediately)
@@ -273,32 +276,40 @@ def test_a_tool_is_a_skill_where_it_has_a_name(of_attributes: Callable[..., Rfp]
         tools=["Java", {"tool": " C ", "level": 5}, {"tool": "C++"}, "12", {"tool": 7}, 8, None, {}]
     )
 
-    assert document.content["skills"] == [{"name": name, "seniority": "NS"} for name in ("Java", "C", "C++")]
+    assert document.content["skills"] == [
+        {"name": name, "seniority": "NS", "lastUsed": None} for name in ("Java", "C", "C++")
+    ]
     assert document.oddities == tuple(("attributes.tools", number) for number in ("12", "7", "8"))
 
 
 @pytest.mark.parametrize(
-    ("origin", "origins", "provider", "oddities"),
+    ("origin", "origins", "label", "provider", "oddities"),
     [
-        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, "Pro-Unity", ()),
-        ({"typeOf": 3, "detail": " x "}, {9: "Pro-Unity"}, "x", (("attributes.origin.typeOf", "3"),)),
-        ({"typeOf": 3, "detail": ""}, {9: "Pro-Unity"}, None, (("attributes.origin.typeOf", "3"),)),
-        ({"typeOf": 3, "detail": "x"}, {}, "x", ()),
-        ({"typeOf": "", "detail": "x"}, {9: "Pro-Unity"}, "x", ()),
-        ({}, {9: "Pro-Unity"}, None, ()),
-        ("", {9: "Pro-Unity"}, None, ()),
-        (None, {9: "Pro-Unity"}, None, ()),
+        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, None, "Pro-Unity", ()),
+        ({"typeOf": 9, "detail": "x"}, {9: "Pro-Unity"}, "Pro Unity", "Pro-Unity", ()),
+        ({"typeOf": 9, "detail": "x"}, {}, " Pro  Unity ", "Pro Unity", ()),
+        ({"typeOf": 3, "detail": "x"}, {9: "Pro-Unity"}, "Réseau", "Réseau", ()),
+        ({"typeOf": 3, "detail": " x "}, {9: "Pro-Unity"}, None, None, (("attributes.origin.typeOf", "3"),)),
+        ({"typeOf": 3, "detail": ""}, {9: "Pro-Unity"}, None, None, (("attributes.origin.typeOf", "3"),)),
+        ({"typeOf": 3, "detail": "x"}, {}, None, None, ()),
+        ({"typeOf": "", "detail": "x"}, {9: "Pro-Unity"}, "Pro Unity", None, ()),
+        ({}, {9: "Pro-Unity"}, None, None, ()),
+        ("", {9: "Pro-Unity"}, None, None, ()),
+        (None, {9: "Pro-Unity"}, None, None, ()),
     ],
 )
 def test_the_instance_names_the_intermediary(
-    of_attributes: Callable[..., Rfp],
+    made: Callable[..., Rfp],
+    *,
     origin: Any,
     origins: dict[int, str],
+    label: str | None,
     provider: str | None,
     oddities: tuple[tuple[str, str], ...],
 ) -> None:
-    """A number that no setting names gives way to the detail, and is counted where settings name any."""
-    document = of_attributes(Instance(origins=origins), origin=origin)
+    """The settings first, then its dictionary; never the detail, which is free text. Old payloads have no label."""
+    labels = {"origin": label} if label else ABSENT
+    document = made(Instance(origins=origins), data__attributes__origin=origin, labels=labels)
 
     assert (document.content["serviceProvider"], document.oddities) == (provider, oddities)
 
@@ -362,38 +373,17 @@ def test_a_resource_that_is_included_twice_completes_itself(
         ("data__id", True, "wrong-type", "data.id"),
         ("data__id", {"$ne": None}, "wrong-type", "data.id"),
         ("data__id", "9" * 200, "wrong-type", "job_id"),
-        ("data", [], "wrong-type", "data"),
+        ("data", [], "missing", "data.id"),
         ("data", None, "missing", "data.id"),
-        ("data__attributes", "x", "wrong-type", "data.attributes"),
-        ("detail", [1], "wrong-type", "detail"),
         ("detail__attributes__title", None, "missing", "detail.attributes.title"),
-        ("detail__attributes__title", 7, "wrong-type", "detail.attributes.title"),
-        ("detail__attributes__description", ["<p>"], "wrong-type", "detail.attributes.description"),
+        ("detail__attributes__title", {}, "wrong-type", "detail.attributes.title"),
         ("data__attributes__updateDate", "yesterday", "wrong-value", "data.attributes.updateDate"),
-        ("data__attributes__updateDate", "2026-11-24T14:25:00.001+0100", "wrong-value", "data.attributes.updateDate"),
-        ("data__attributes__updateDate", "2999-01-01", "wrong-value", "data.attributes.updateDate"),
+        ("data__attributes__updateDate", "2026-11-24T14:25:00.001+0100", "in-future", "data.attributes.updateDate"),
+        ("data__attributes__updateDate", "2999-01-01", "in-future", "data.attributes.updateDate"),
         ("data__attributes__updateDate", 1, "wrong-type", "data.attributes.updateDate"),
-        ("data__attributes__state", "0", "wrong-type", "data.attributes.state"),
-        ("data__attributes__state", False, "wrong-type", "data.attributes.state"),
-        ("data__attributes__place", {}, "wrong-type", "data.attributes.place"),
-        ("data__attributes__currency", 1.0, "wrong-type", "data.attributes.currency"),
-        ("data__attributes__startDate", "soon", "wrong-value", "data.attributes.startDate"),
-        ("data__attributes__endDate", "immediate", "wrong-value", "data.attributes.endDate"),
-        ("data__attributes__answerDate", "2026-02-30", "wrong-value", "data.attributes.answerDate"),
-        ("data__attributes__tools", {"tool": "C"}, "wrong-type", "data.attributes.tools"),
-        ("data__attributes__tools", ["C", ["C"]], "wrong-type", "data.attributes.tools[1]"),
-        ("data__attributes__tools", ["C", {"tool": 1.5}], "wrong-type", "data.attributes.tools[1].tool"),
-        ("data__attributes__origin", 9, "wrong-type", "data.attributes.origin"),
-        ("data__attributes__origin", {"typeOf": "9"}, "wrong-type", "data.attributes.origin.typeOf"),
-        ("data__relationships", [1], "wrong-type", "data.relationships"),
-        ("detail__relationships__company", "88", "wrong-type", "detail.relationships.company"),
-        ("data__relationships__mainManager__data", [], "wrong-type", "data.relationships.mainManager.data"),
-        ("included", {}, "wrong-type", "included"),
-        ("included__1", 5, "wrong-type", "included[1]"),
-        ("included__2__attributes__name", 5, "wrong-type", "included[2].attributes.name"),
     ],
 )
-def test_a_field_that_cannot_be_what_it_is_names_itself(
+def test_what_identifies_or_orders_an_opportunity_must_be_sound(
     made: Callable[..., Rfp], field: str, value: Any, code: str, path: str
 ) -> None:
     """The reject says which field is wrong, and whether the row or the detail holds it."""
@@ -403,6 +393,34 @@ def test_a_field_that_cannot_be_what_it_is_names_itself(
     assert (caught.value.code, caught.value.path) == (code, path)
     assert caught.value.message.startswith(path)
     assert caught.value.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "counted"),
+    [
+        ("data__attributes", "x", ["data.attributes: text, not an object", "attributes.state: missing"]),
+        ("detail", [1, 2], ["detail: a list, not an object"]),
+        ("detail__attributes__title", 7, ["detail.attributes.title: a number read as text"]),
+        ("detail__attributes__description", {}, ["detail.attributes.description: an object, not text"]),
+        ("data__attributes__place", {}, ["data.attributes.place: an object, not text"]),
+        ("data__attributes__startDate", "soon", ["data.attributes.startDate: text, not a date"]),
+        ("data__attributes__endDate", "immediate", ["data.attributes.endDate: text, not a date"]),
+        ("data__attributes__answerDate", "2026-02-30", ["data.attributes.answerDate: text, not a date"]),
+        ("data__attributes__tools", {"tool": "C"}, ["data.attributes.tools: an object read as a list"]),
+        ("data__attributes__tools", ["C", ["C"]], ["data.attributes.tools: a list, not an object"]),
+        ("data__attributes__tools", [{"tool": 1.5}], ["data.attributes.tools.tool: a number read as text"]),
+        ("data__relationships", [1], ["data.relationships: a list, not an object"]),
+        ("detail__relationships__company", "88", ["detail.relationships.company: text, not an object"]),
+        ("included", {}, ["included: an object read as a list"]),
+        ("included__1", 5, ["included: a number, not an object"]),
+        ("included__2__attributes__name", 5, ["included.attributes.name: a number read as text"]),
+    ],
+)
+def test_an_odd_value_costs_its_field_at_most(
+    made: Callable[..., Rfp], field: str, value: Any, counted: list[str]
+) -> None:
+    """It is counted once, by its place in the row or in the detail."""
+    assert [f"{path}: {what}" for path, what in made(**{field: value}).oddities] == counted
 
 
 def test_an_opportunity_without_a_last_change_is_refused_by_the_row(made: Callable[..., Rfp]) -> None:
@@ -415,20 +433,20 @@ def test_an_opportunity_without_a_last_change_is_refused_by_the_row(made: Callab
 
 def test_a_row_without_its_detail_is_named_in_what_is_wrong(made: Callable[..., Rfp]) -> None:
     """Where there is no detail, the row's own field is at fault."""
-    with pytest.raises(Rejected, match=r"^data\.attributes\.title is a list, not text"):
-        made(data__attributes__title=[], detail=None)
+    with pytest.raises(Rejected, match=r"^data\.attributes\.title is an object, not text"):
+        made(data__attributes__title={}, detail=None)
 
 
 def test_a_reject_still_tells_which_opportunity_it_was(opportunity: dict[str, Any], seen_at: datetime) -> None:
     """An opportunity with an id and a last change is tied to its document even when another field is wrong."""
-    opportunity["data"]["attributes"]["state"] = "open"
+    opportunity["detail"]["attributes"]["title"] = ""
     raw = RawRecord.of(orjson.dumps(opportunity), source="boond", origin="opportunities/4711", instant=seen_at)
 
     made = transform(raw, seen_at=seen_at)
 
     assert isinstance(made, Reject)
     assert (made.item, made.job_id, made.instant) == ("boond#boond-4711", "boond-4711", "2026-07-08T07:15:44.0000000Z")
-    assert made.path == "data.attributes.state"
+    assert made.path == "detail.attributes.title"
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"null", b'{"data":{"id":[]}}', b'{"data":{"id":"%s"}}' % (b"9" * 200)])

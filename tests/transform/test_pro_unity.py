@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,11 @@ import pytest
 from futurscam_lib import clock
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import RawRecord, Reject
+from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from futurscam_lib.rfp import Rfp
 
 SEEN_AT = datetime(2026, 12, 23, tzinfo=UTC)
 
@@ -33,20 +34,56 @@ def test_a_time_stamp_orders_by_its_seventh_digit(normalised: Callable[..., Rfp]
 @pytest.mark.parametrize(
     ("written", "instant"),
     [
-        ("2026-07-31T23:59:59.997", datetime(2026, 7, 31, 21, 59, 59, 997_000, tzinfo=UTC)),
-        ("2026-12-31T23:59:59.997", datetime(2026, 12, 31, 22, 59, 59, 997_000, tzinfo=UTC)),
-        ("2026-07-31T23:59:59.997Z", datetime(2026, 7, 31, 23, 59, 59, 997_000, tzinfo=UTC)),
-        ("2026-07-31T23:59:59.9979999+02:00", datetime(2026, 7, 31, 21, 59, 59, 997_000, tzinfo=UTC)),
-        ("2026-07-31", datetime(2026, 7, 30, 22, tzinfo=UTC)),
+        ("2025-11-20T23:59:59.997", datetime(2025, 11, 20, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2025-11-20T23:59:59.997Z", datetime(2025, 11, 20, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-07-31T23:59:59.9979999+02:00", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-12-31", datetime(2026, 12, 31, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T12:00:00", datetime(2026, 7, 31, 12, tzinfo=UTC)),
+        ("2026-07-31T12:00:00+02:00", datetime(2026, 7, 31, 10, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", None),
         ("  ", None),
         (None, None),
     ],
 )
-def test_a_date_without_an_offset_is_meant_in_brussels(
+def test_a_deadline_is_in_utc_and_its_day_is_over_when_it_is_over_in_brussels(
     normalised: Callable[..., Rfp], written: str | None, instant: datetime | None
 ) -> None:
-    """Summer and winter time are told apart, an offset is believed, and milliseconds are all that is kept."""
-    assert normalised(publicationInfo__applicationDeadline=written).content["deadlineAt"] == instant
+    """An offset is believed; without one it is UTC. The same deadline stays the same when it is written with `Z`."""
+    made = normalised(publicationInfo__applicationDeadline=written)
+
+    assert (made.content["deadlineAt"], made.oddities) == (instant, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("2025-10-28T14:07:18.803", datetime(2025, 10, 28, 14, 7, 18, 803_000, tzinfo=UTC)),
+        ("2025-10-28T14:07:18.803Z", datetime(2025, 10, 28, 14, 7, 18, 803_000, tzinfo=UTC)),
+        ("2026-07-28T14:07:18.8039999+02:00", datetime(2026, 7, 28, 12, 7, 18, 803_000, tzinfo=UTC)),
+    ],
+)
+def test_a_publication_without_an_offset_is_in_utc(
+    normalised: Callable[..., Rfp], written: str, instant: datetime
+) -> None:
+    """Milliseconds are all that is kept."""
+    assert normalised(publicationInfo__publishDate=written).content["publishedAt"] == instant
+
+
+def test_a_time_stamp_without_an_offset_is_in_utc(normalised: Callable[..., Rfp]) -> None:
+    """As the platform's other instants are."""
+    assert normalised(timeStamp="2026-07-08T07:15:44.9183706").key.instant == "2026-07-08T07:15:44.9183706Z"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-01-01T00:00:00", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+02:00", "2026-01-01", "2026-01-01T23:59:59"],
+)
+def test_a_mission_begins_on_the_day_that_is_written(normalised: Callable[..., Rfp], written: str) -> None:
+    """A calendar day is no instant: no time zone moves it."""
+    conditions = normalised(budgetInfo__startDate=written, budgetInfo__endDate=written).content["conditions"]
+
+    assert conditions["fromAt"] == conditions["toAt"] == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +91,8 @@ def test_a_date_without_an_offset_is_meant_in_brussels(
     [
         ("€", 680.0, 860.5, {"currency": "EUR", "min": 680.0, "max": 860.5}),
         ("€", None, None, {"currency": "EUR", "min": None, "max": None}),
-        (None, 512, 0, {"currency": None, "min": 512.0, "max": 0.0}),
-        ("$", 2**63, -1.5, {"currency": "USD", "min": 2.0**63, "max": -1.5}),
+        (None, 0, 512, {"currency": None, "min": 0.0, "max": 512.0}),
+        ("$", 2**63, None, {"currency": "USD", "min": 2.0**63, "max": None}),
     ],
 )
 def test_a_rate_that_the_post_does_not_give_stays_unknown(
@@ -71,6 +108,24 @@ def test_a_rate_that_the_post_does_not_give_stays_unknown(
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "kept", "what"),
+    [
+        (-1.5, 600, (None, 600.0), ("budgetInfo.minDailyRate", "negative")),
+        (500, -600, (500.0, None), ("budgetInfo.maxDailyRate", "negative")),
+        (600, 500, (None, None), ("budgetInfo.minDailyRate", "above maxDailyRate")),
+    ],
+)
+def test_a_rate_that_cannot_be_is_left_out_and_counted(
+    normalised: Callable[..., Rfp], low: float, high: float, kept: tuple[float | None, ...], what: tuple[str, str]
+) -> None:
+    """Of a minimum above its maximum neither is kept: nobody can know which one is wrong."""
+    made = normalised(budgetInfo__minDailyRate=low, budgetInfo__maxDailyRate=high)
+
+    rate = made.content["conditions"]["dailyRate"]
+    assert ((rate["min"], rate["max"]), made.oddities) == (kept, (what,))
+
+
+@pytest.mark.parametrize(
     ("of_budget", "of_supplier", "kept"), [(7.5, 2.0, 7.5), (0.0, 2.0, 0.0), (None, 2.0, 2.0), (None, None, None)]
 )
 def test_the_margin_of_the_budget_goes_before_that_of_the_supplier(
@@ -83,33 +138,35 @@ def test_the_margin_of_the_budget_goes_before_that_of_the_supplier(
 
 
 @pytest.mark.parametrize(
-    ("company", "department", "as_main", "shown"),
-    [
-        ("Zavelberg", "IT", False, "Zavelberg"),
-        ("Zavelberg", "IT", None, "Zavelberg"),
-        ("Zavelberg", "IT", True, "IT"),
-        ("Zavelberg", None, True, "Zavelberg"),
-        ("Zavelberg", " ", True, "Zavelberg"),
-        (None, None, True, None),
-    ],
+    ("department", "as_main", "kept", "shown"),
+    [("IT", False, "IT", False), ("IT", None, "IT", False), ("IT", True, "IT", True), (" ", True, None, False)],
 )
-def test_a_department_stands_for_the_company_where_the_post_wants_it(
-    normalised: Callable[..., Rfp],
-    *,
-    company: str | None,
-    department: str | None,
-    as_main: bool | None,
-    shown: str | None,
+def test_the_customer_is_the_customer_whichever_name_the_platform_shows(
+    normalised: Callable[..., Rfp], *, department: str, as_main: bool | None, kept: str | None, shown: bool
 ) -> None:
-    """Only where it is wanted, and only where there is one."""
+    """`showDepartmentNameAsMain` is kept as a wish of the platform, and only where there is a department."""
     made = normalised(
-        companyInfo__companyName=company,
+        companyInfo__companyName="Zavelberg",
         companyInfo__departmentName=department,
         companyInfo__showDepartmentNameAsMain=as_main,
     )
 
-    assert made.content["company"]["name"] == shown
-    assert made.content["company"]["department"] == ((department or "").strip() or None)
+    company = made.content["company"]
+    assert (company["name"], company["department"], company["showDepartment"]) == ("Zavelberg", kept, shown)
+
+
+def test_title_role_questions_and_last_use_are_kept(normalised: Callable[..., Rfp]) -> None:
+    """The post's own title and the platform's role are two things; blank questions are left out."""
+    made = normalised(
+        name="Pentester (1 of 2)",
+        roleInfo__roles=[{"name": "PenTest Analyst"}],
+        questionInfo__questions=[{"type": "YesOrNo", "question": " Certified? "}, {"question": " "}, {}],
+        skillInfo__skills=[{"name": "OWASP", "lastUsageTime": "LessThanThreeYearsAgo"}],
+    )
+
+    assert (made.content["roleTitle"], made.content["role"]) == ("Pentester (1 of 2)", "PenTest Analyst")
+    assert made.content["questions"] == ["Certified?"]
+    assert made.content["skills"] == [{"name": "OWASP", "seniority": "NS", "lastUsed": "LessThanThreeYearsAgo"}]
 
 
 @pytest.mark.parametrize(("closed", "active"), [(True, False), (False, True), (None, True)])
@@ -123,37 +180,21 @@ def test_a_closed_post_is_not_active(normalised: Callable[..., Rfp], *, closed: 
     [
         ("id", None, "missing", "id"),
         ("id", " \u0000 ", "missing", "id"),
-        ("id", 12, "wrong-type", "id"),
+        ("id", 1.5, "wrong-type", "id"),
+        ("id", "x\ud800", "wrong-value", "id"),
         ("id", {"$ne": None}, "wrong-type", "id"),
         ("id", "x" * 201, "wrong-type", "job_id"),
         ("name", "", "missing", "name"),
         ("timeStamp", None, "missing", "timeStamp"),
         ("timeStamp", "yesterday", "wrong-value", "timeStamp"),
         ("timeStamp", "2026-13-01T00:00:00Z", "wrong-value", "timeStamp"),
-        ("timeStamp", "2026-11-24T13:25:00.0000001Z", "wrong-value", "timeStamp"),
-        ("description", ["<p>"], "wrong-type", "description"),
-        ("skillInfo", "SQL", "wrong-type", "skillInfo"),
-        ("skillInfo__skills", {"name": "SQL"}, "wrong-type", "skillInfo.skills"),
-        ("skillInfo__skills", [{"name": "SQL"}, "Python"], "wrong-type", "skillInfo.skills[1]"),
-        ("skillInfo__skills", [{"name": 7}], "wrong-type", "skillInfo.skills[0].name"),
-        (
-            "languageInfo__languageGroups",
-            [{"languages": []}, {"languages": ["Dutch", 7]}],
-            "wrong-type",
-            "languageInfo.languageGroups[1].languages[1]",
-        ),
-        ("budgetInfo__minDailyRate", "680", "wrong-type", "budgetInfo.minDailyRate"),
-        ("budgetInfo__maxDailyRate", True, "wrong-type", "budgetInfo.maxDailyRate"),
-        ("budgetInfo__canStartImmediately", "yes", "wrong-type", "budgetInfo.canStartImmediately"),
-        ("budgetInfo__startDate", 1_767_222_000, "wrong-type", "budgetInfo.startDate"),
-        ("budgetInfo__endDate", "0001-01-01T00:00:00", "wrong-value", "budgetInfo.endDate"),
-        ("publicationInfo__applicationDeadline", "2026-W48", "wrong-value", "publicationInfo.applicationDeadline"),
-        ("publicationInfo__isClosed", "false", "wrong-type", "publicationInfo.isClosed"),
-        ("locationInfo__mainLocation", [], "wrong-type", "locationInfo.mainLocation"),
-        ("number__sequenceNumber", "60501", "wrong-type", "number.sequenceNumber"),
+        ("timeStamp", "2026-11-24T13:25:00.0000001Z", "in-future", "timeStamp"),
+        ("timeStamp", "0001-01-01T00:00:00", "missing", "timeStamp"),
+        ("timeStamp", 1_767_222_000, "wrong-type", "timeStamp"),
+        ("name", {"nl": "x"}, "wrong-type", "name"),
     ],
 )
-def test_a_field_that_cannot_be_what_it_is_names_itself(
+def test_what_identifies_or_orders_a_post_must_be_sound(
     normalised: Callable[..., Rfp], field: str, value: Any, code: str, path: str
 ) -> None:
     """The reject says which field is wrong, in a word to count by and a sentence to read."""
@@ -163,6 +204,112 @@ def test_a_field_that_cannot_be_what_it_is_names_itself(
     assert (caught.value.code, caught.value.path) == (code, path)
     assert caught.value.message.startswith(path)
     assert caught.value.message.endswith(".")
+
+
+Odd = tuple[str, Any, str, Any, tuple[str, ...]]
+"""A field of the post, what stands there, a field of the document, what is kept there, and what is counted."""
+
+ODD: list[Odd] = [
+    ("description", ["<p>a</p>"], "job_desc", "<p>a</p>", ("a list read as text",)),
+    ("description", {}, "job_desc", "", ("an object, not text",)),
+    ("skillInfo", "SQL", "skills", [], ("text, not an object",)),
+    ("number__sequenceNumber", "60501", "reference", "JP060501", ()),
+    ("number", 7, "reference", "", ("a number, not an object",)),
+    ("budgetInfo__minDailyRate", "\u20ac 450,50", "conditions.dailyRate.min", 450.5, ("text read as a number",)),
+    ("budgetInfo__maxDailyRate", True, "conditions.dailyRate.max", None, ("true or false, not a number",)),
+    ("budgetInfo__canStartImmediately", "yes", "conditions.startImmediately", True, ("text read as true or false",)),
+    ("budgetInfo__startDate", 1_767_222_000, "conditions.fromAt", None, ("a number, not a date",)),
+    ("budgetInfo__endDate", "0001-01-01T00:00:00", "conditions.toAt", None, ()),
+    ("publicationInfo__applicationDeadline", "2026-W48", "deadlineAt", None, ("text, not a date",)),
+    ("publicationInfo__isClosed", "false", "isActive", True, ("text read as true or false",)),
+    ("publicationInfo__isClosed", 1, "isActive", False, ("a number read as true or false",)),
+    ("locationInfo__mainLocation__zipCode", 2480, "company.zipcode", "2480", ("a number read as text",)),
+    ("locationInfo__mainLocation", "Gent", "company.city", None, ("text, not an object",)),
+    ("locationInfo__mainLocation", [{"city": "Gent"}], "company.city", "Ghent", ("a list read as an object",)),
+    ("roleInfo__roles", ["Architect"], "role", "Architect", ("text read as an object",)),
+    (
+        "questionInfo__questions",
+        "Certified?",
+        "questions",
+        ["Certified?"],
+        ("text read as a list", "text read as an object"),
+    ),
+    ("name", "x" * 3_000_000, "roleTitle", "x" * 500, ("cut to 500 characters",)),
+    ("name", "A\ud800B", "roleTitle", "A\ufffdB", ("a lone surrogate, replaced",)),
+    ("id", 50327, "job_id", "50327", ()),
+    ("jobUrl", "https://a.example/" + "x" * 2_000, "job_url", "", ("cut to 2,001 characters",)),
+]
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_value_costs_its_field_at_most(normalised: Callable[..., Rfp], case: Odd) -> None:
+    """It is read where its meaning is plain, and counted with its path either way."""
+    field, value, path, kept, counted = case
+    made = normalised(**{field: value})
+
+    assert functools.reduce(operator.getitem, path.split("."), made.content) == kept  # type: ignore[arg-type]
+    assert len(made.oddities) == len(counted)
+    assert all(place == field.replace("__", ".") for place, _ in made.oddities)
+    assert tuple(what for _, what in made.oddities) == counted
+
+
+@pytest.mark.parametrize(
+    ("skills", "names"),
+    [
+        (["Java", "SQL"], ["Java", "SQL"]),
+        ("Java", ["Java"]),
+        ({"name": "Java"}, ["Java"]),
+        ([{"name": "Java"}, 7, None, ["x", "y"], {"name": {}}], ["Java", "7"]),
+        (
+            [{"name": "\u2022\tSalesforce AI Associate"}, {"name": "- Jira"}, {"name": "-"}, {"name": ".NET"}],
+            ["Salesforce AI Associate", "Jira", "-", ".NET"],
+        ),
+    ],
+)
+def test_skills_are_read_in_every_form(normalised: Callable[..., Rfp], skills: Any, names: list[str]) -> None:
+    """Names for objects, one for a list of one; a bullet that was copied along is none of the name."""
+    assert [skill["name"] for skill in normalised(skillInfo__skills=skills).content["skills"]] == names
+
+
+@pytest.mark.parametrize(
+    ("groups", "languages"),
+    [
+        (["Dutch"], [("Dutch", "NS")]),
+        ([{"languages": "n\u00e9erlandais", "languageLevel": "Smals_Native"}], [("Dutch", "NativeOrBilingual")]),
+        ([{"languages": ["Vlaams", 7, "DE"]}], [("Dutch", "NS"), ("German", "NS")]),
+    ],
+)
+def test_languages_are_read_in_every_form(
+    normalised: Callable[..., Rfp], groups: Any, languages: list[tuple[str, str]]
+) -> None:
+    """By the names that French, Dutch, English and German have for them, and by their codes."""
+    made = normalised(languageInfo__languageGroups=groups)
+
+    assert [(one["language"], one["level"]) for one in made.content["languages"]] == languages
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"),
+    [
+        ({"city": "Bruxelles", "zipCode": "1000", "country": "Belgium"}, ("Brussels", "1000", "Brussels", "Belgium")),
+        ({"city": "BRUSSEL ", "zipCode": 1000, "country": "Belgi\u00eb"}, ("Brussels", "1000", "Brussels", "Belgium")),
+        (
+            {"city": "Dessel", "zipCode": "2480", "country": "BE", "region": "limburg"},
+            ("Dessel", "2480", "Limburg", "Belgium"),
+        ),
+        ({"city": "Remote", "zipCode": "0000", "country": "Belgium"}, (None, None, None, "Belgium")),
+        ({"city": "Lille", "zipCode": "5900", "country": "France"}, ("Lille", "5900", None, "France")),
+        ({"city": "Bergen", "zipCode": "5003", "country": "Noorwegen"}, ("Bergen", "5003", None, "Norway")),
+        ({"city": "Bergen", "zipCode": "7000", "country": "Belgique"}, ("Mons", "7000", "Hainaut", "Belgium")),
+    ],
+)
+def test_a_place_has_one_spelling_and_a_region(
+    normalised: Callable[..., Rfp], place: dict[str, Any], kept: tuple[str | None, ...]
+) -> None:
+    """The source's region counts before that of the zip code, which only Belgian ones have."""
+    company = normalised(locationInfo__mainLocation=place).content["company"]
+
+    assert (company["city"], company["zipcode"], company["region"], company["country"]) == kept
 
 
 def test_a_time_stamp_may_be_as_far_ahead_as_clocks_differ(normalised: Callable[..., Rfp]) -> None:
@@ -175,12 +322,12 @@ def test_a_link_that_is_not_a_web_address_is_left_out_and_counted(normalised: Ca
     made = normalised(jobUrl="JavaScript:alert(1)")
 
     assert made.content["job_url"] == ""
-    assert made.oddities == (("jobUrl", "JavaScript:alert(1)"),)
+    assert made.oddities == (("jobUrl", "not a web address"),)
 
 
 def test_a_reject_still_tells_which_post_it_was(post: dict[str, Any], seen_at: datetime) -> None:
     """A post with an id and a time stamp is tied to its document even when another field is wrong."""
-    post["budgetInfo"]["minDailyRate"] = "much"
+    post["name"] = None
     raw = RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=seen_at, line=1, column=1)
 
     made = transform(raw, seen_at=seen_at)
@@ -202,14 +349,43 @@ def test_a_reject_of_which_nothing_can_be_read_is_known_by_its_place(seen_at: da
     assert made.instant == "2026-11-23T13:25:00.0000000Z"
 
 
-@pytest.mark.parametrize("stamp", ["2999-01-01T00:00:00.0000000Z", "yesterday", None])
-def test_a_reject_without_a_true_time_stamp_is_ordered_by_its_source(stamp: str | None) -> None:
-    """The job is known, and no false instant from the future keeps a later good version from resolving the reject."""
-    payload = orjson.dumps({"id": "job-1", "name": "Tester", "timeStamp": stamp})
-    raw = RawRecord.of(payload, source="folder", origin="a.json", instant=SEEN_AT)
+@pytest.mark.parametrize("stamp", ["yesterday", None])
+def test_a_reject_without_a_time_stamp_is_ordered_by_its_source(stamp: str | None) -> None:
+    """The job is known, and the instant at which its source showed it."""
+    made = reject_of({"id": "job-1", "name": "Tester", "timeStamp": stamp})
 
-    made = transform(raw, seen_at=SEEN_AT)
-
-    assert isinstance(made, Reject)
     assert (made.job_id, made.path) == ("job-1", "timeStamp")
     assert made.instant == clock.to_sortable(SEEN_AT)
+
+
+def test_a_post_from_the_future_keeps_its_own_time_stamp() -> None:
+    """A later run loads it once its time stamp is no longer ahead."""
+    made = reject_of({"id": "job-1", "name": "Tester", "timeStamp": "2999-01-01T00:00:00.1234567Z"})
+
+    assert (made.job_id, made.code, made.path) == ("job-1", "in-future", "timeStamp")
+    assert made.instant == "2999-01-01T00:00:00.1234567Z"
+
+
+def reject_of(post: dict[str, Any]) -> Reject:
+    """What becomes of a post that cannot be a document."""
+    made = transform(
+        RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=SEEN_AT), seen_at=SEEN_AT
+    )
+    assert isinstance(made, Reject)
+    return made
+
+
+def test_a_payload_with_half_a_character_or_no_number_becomes_a_document(
+    post: dict[str, Any], seen_at: datetime
+) -> None:
+    """Escaped lone surrogates and NaN, which JSON does not allow, cost their own fields."""
+    payload = orjson.dumps(post).replace(b'"name":"Senior', b'"name":"\\ud800 Senior').replace(b"680.0", b"NaN")
+    made = transform(RawRecord.of(payload, source="folder", origin="a.json", instant=seen_at), seen_at=seen_at)
+
+    assert isinstance(made, Rfp)
+    assert made.content["roleTitle"].startswith("\ufffd Senior")
+    assert made.content["conditions"]["dailyRate"] == {"currency": "EUR", "min": None, "max": 860.5}
+    assert dict(made.oddities) == {
+        "name": "a lone surrogate, replaced",
+        "budgetInfo.minDailyRate": "NaN or infinity, not a number",
+    }

@@ -1,47 +1,61 @@
-"""Real posts, where there are some: each becomes a document."""
+"""Whole posts: each becomes a document, which is what the facts about the platform make of the post."""
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import futurscam_lib
+from futurscam_lib import jsontext, settings
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.records import Window
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform
+from tests.transform.from_facts import content_of, words_of
 
-SAMPLES = os.environ.get("FUTURSCAM_TEST_SAMPLES", "")
+if TYPE_CHECKING:
+    from futurscam_lib.records import RawRecord
+
 DEMO = Path(futurscam_lib.__file__).parent / "demo_inbox"
 BROKEN_IN_DEMO = {"jobpost_JobPostModelToSupplierV1_60098.json", "jobpost_JobPostModelToSupplierV1_60099.json"}
-FOLDER = Path(SAMPLES) if SAMPLES else DEMO
-FILES = sorted(
-    path.relative_to(FOLDER).as_posix()
-    for path in FOLDER.rglob("*")
-    if path.suffix.lower() in {".json", ".jsonl"} and (SAMPLES or path.name not in BROKEN_IN_DEMO)
-)
+BESIDE = settings.PROJECT.parent / "shared" / "samples"
+REAL = os.environ.get("FUTURSCAM_TEST_SAMPLES", "") or (str(BESIDE) if BESIDE.is_dir() else "")
+FOLDERS = [DEMO, *([Path(REAL)] if REAL else [])]
+SEEN_AT = max(datetime.now(UTC), datetime(2027, 1, 1, tzinfo=UTC))
+UNKNOWN_IN_DEMO = {"Principal", "Conversational"}
+"""Words that no vocabulary knows and that the documents keep."""
 
 
-def test_there_are_samples() -> None:
-    """A folder without posts would prove nothing."""
-    assert FILES, f"{FOLDER} holds no .json or .jsonl file."
+def records(folder: Path) -> list[RawRecord]:
+    """The posts of a folder that are to be understood."""
+    everything = FolderSource(folder).read(Window(datetime(1970, 1, 1, tzinfo=UTC)))
+    return [record for record in everything if folder is not DEMO or record.origin not in BROKEN_IN_DEMO]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_every_post_of_a_sample_becomes_a_document(name: str) -> None:
-    """`FUTURSCAM_TEST_SAMPLES` names a folder of posts that must all be understood; without it, the demo's are."""
-    source = FolderSource(FOLDER)
-    now = datetime.now(UTC)
-    records = [
-        record
-        for record in source.read(Window(datetime(1970, 1, 1, tzinfo=UTC)))
-        if record.origin.partition(":")[0].partition("[")[0] == name
-    ]
+POSTS = [pytest.param(record, id=record.origin) for folder in FOLDERS for record in records(folder)]
 
-    made = [transform(record, seen_at=max(now, datetime(2027, 1, 1, tzinfo=UTC))) for record in records]
 
-    assert made
-    assert [one for one in made if not isinstance(one, Rfp)] == []
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_there_are_samples(folder: Path) -> None:
+    """A folder without posts would prove nothing. `FUTURSCAM_TEST_SAMPLES` names one; the demo is always there."""
+    assert len(records(folder)) >= 1, f"{folder} holds no post."
+
+
+@pytest.mark.parametrize("record", POSTS)
+def test_a_post_becomes_what_the_facts_make_of_it(record: RawRecord) -> None:
+    """Field by field, with a mapper that shares no code with the mapping; of the description, what a reader sees."""
+    made = transform(record, seen_at=SEEN_AT)
+    post: dict[str, Any] = jsontext.parse(record.payload)
+    assert isinstance(made, Rfp), made
+
+    content = {**made.content, "job_desc": words_of(made.content["job_desc"])}
+    expected = content_of(post)
+    assert list(content) == list(expected)
+    for field, value in expected.items():
+        assert content[field] == value, field
+    assert made.key.instant == f"{post['timeStamp'].removesuffix('Z'):0<27}Z"  # .NET drops zeros at the end
+    assert {value for _, value in made.oddities} <= UNKNOWN_IN_DEMO

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from babel import Locale
 
 from futurscam_lib.transform import vocabulary
+from futurscam_lib.transform.text import fold
 from futurscam_lib.transform.vocabulary import Speller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLES = {name: table for name, table in vars(vocabulary).items() if name.isupper() and isinstance(table, dict)}
+TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.countries, vocabulary.currencies)}
 
 
 @pytest.mark.parametrize(
@@ -30,12 +33,31 @@ TABLES = {name: table for name, table in vars(vocabulary).items() if name.isuppe
         (vocabulary.REMOTE_OPTION, "None", "OnSite"),
         (vocabulary.REMOTE_OPTION, "Partial", "Hybrid"),
         (vocabulary.REMOTE_OPTION, "Full", "Remote"),
-        (vocabulary.COUNTRY, "België", "Belgium"),
-        (vocabulary.COUNTRY, "  BELGIQUE\n", "Belgium"),
+        (vocabulary.countries(), "België", "Belgium"),
+        (vocabulary.countries(), "  BELGIQUE\n", "Belgium"),
+        (vocabulary.countries(), "be", "Belgium"),
+        (vocabulary.countries(), "BEL", "Belgium"),
+        (vocabulary.countries(), "Pays-Bas", "Netherlands"),
+        (vocabulary.countries(), "Vereinigtes Königreich", "United Kingdom"),
+        (vocabulary.countries(), "Etats-Unis", "United States"),
+        (vocabulary.countries(), "Polen", "Poland"),
+        (vocabulary.countries(), "Czech Republic", "Czechia"),
         (vocabulary.REGION, "oost_vlaanderen", "East Flanders"),
         (vocabulary.REGION, "namur", "Namur"),
-        (vocabulary.CURRENCY, "€", "EUR"),
-        (vocabulary.LANGUAGE, "néerlandais", "Dutch"),
+        (vocabulary.currencies(), "€", "EUR"),
+        (vocabulary.currencies(), "Euro", "EUR"),
+        (vocabulary.currencies(), "$", "USD"),
+        (vocabulary.currencies(), "CAD", "CAD"),
+        (vocabulary.currencies(), "Franc suisse", "CHF"),
+        (vocabulary.languages(), "néerlandais", "Dutch"),
+        (vocabulary.languages(), "Neerlandais", "Dutch"),
+        (vocabulary.languages(), "Vlaams", "Dutch"),
+        (vocabulary.languages(), "Niederländisch", "Dutch"),
+        (vocabulary.languages(), "nld", "Dutch"),
+        (vocabulary.languages(), "nl", "Dutch"),
+        (vocabulary.languages(), "polonais", "Polish"),
+        (vocabulary.REGION, "Liège", "Liège"),
+        (vocabulary.REGION, "Flandre orientale", "East Flanders"),
         (vocabulary.OCCUPATION, "TwoDays", "TwoDays"),
     ],
 )
@@ -52,7 +74,7 @@ def test_a_table_can_be_looked_up_and_its_words_are_stable(name: str) -> None:
     """Keys are lower case, as they are asked for, and each word of a document means itself in one table only."""
     table = TABLES[name]
 
-    assert all(key == key.lower().strip() for key in table)
+    assert all(key == fold(key) for key in table)
     assert all(word and word == word.strip() for word in table.values())
 
 
@@ -72,7 +94,25 @@ def test_an_unknown_value_is_kept_readable_and_counted(says: str, label: str | N
     speller = Speller()
 
     assert speller(vocabulary.SENIORITY, says, path="a.b", label=label) == kept
-    assert speller.unknown == [("a.b", says.replace("\x00", "")[:100])]
+    assert speller.unknown == [("a.b", says.replace("\x00", "") if len(says) < 40 else "a long text")]
+
+
+@pytest.mark.parametrize("says", ["7", "???", "-"])
+def test_what_has_no_letter_is_no_word(says: str) -> None:
+    """It is counted, and the document has nothing."""
+    speller = Speller()
+
+    assert speller(vocabulary.languages(), says, path="x") is None
+    assert speller.unknown == [("x", says)]
+
+
+def test_the_names_come_from_all_four_languages() -> None:
+    """Every language and country that Babel knows is found by each of its names, unless two share the name."""
+    for kind, table in (("languages", vocabulary.languages()), ("territories", vocabulary.countries())):
+        for language in ("en", "fr", "nl", "de"):
+            names = {code: name for code, name in getattr(Locale(language), kind).items() if len(code) == 2}
+            assert len(names) > 150
+            assert {name for name in names.values() if fold(name) not in table} == set()
 
 
 @pytest.mark.parametrize("says", [None, "", "  ", "\x00"])
@@ -80,5 +120,5 @@ def test_no_value_is_no_word(says: str | None) -> None:
     """What the source leaves open is not an unknown value."""
     speller = Speller()
 
-    assert speller(vocabulary.COUNTRY, says, path="x", label="A label") is None
+    assert speller(vocabulary.countries(), says, path="x", label="A label") is None
     assert speller.unknown == []

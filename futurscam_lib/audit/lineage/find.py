@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from pymongo.collation import Collation
 
 from futurscam_lib.errors import UsageError
-from futurscam_lib.load.quarantine import OPEN, RESOLVED
+from futurscam_lib.load.quarantine import DISMISSED, OPEN, RESOLVED
 from futurscam_lib.show import as_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _PROVENANCE: Final = {
 }
 _CLOSING: Final = {"at": datetime, "run_id": str, "reason": str}
 _ANY_CASE: Final = Collation("en", strength=2)
-_BOTH: Final = {"$in": [OPEN, RESOLVED]}
+_ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
 """Asked for so that the indexes on state and something else are used."""
 
 
@@ -153,12 +153,12 @@ def _job_of(document: dict[str, Any]) -> str:
 def _rejects_called(collections: Collections, asked: str) -> list[dict[str, Any]]:
     """Entries of the quarantine with that name, or of what stood in that place."""
     named = collections.rejects.find({"_id": asked})
-    placed = collections.rejects.find({"state": _BOTH, "origin": asked})
+    placed = collections.rejects.find({"state": _ANY_STATE, "origin": asked})
     return list({entry["_id"]: entry for entry in (*named, *placed)}.values())
 
 
 def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> Found:
-    rejects = collections.rejects.find({"state": _BOTH, "job_id": job_id})
+    rejects = collections.rejects.find({"state": _ANY_STATE, "job_id": job_id})
     outcomes = collections.outcomes.find({"job_id": job_id})
     return Found(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
 

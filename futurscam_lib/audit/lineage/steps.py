@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock
 from futurscam_lib.audit.lineage.story import FieldChange, Step
 from futurscam_lib.audit.lineage.versions import UNSETTLED
+from futurscam_lib.load.quarantine import dismissal
 from futurscam_lib.load.upsert import differences
 from futurscam_lib.transform import version_for
 
@@ -171,6 +172,8 @@ def _notes_without(found: Found, state: State) -> Iterator[str]:
     for entry in found.rejects:
         yield f"{entry['_id']} is {entry['state']} in the quarantine: {_refusal(entry)}"
         yield f"Rejected {entry['attempts']} time(s): {_when_rejected(entry)}."
+        if dismissed := dismissal(entry):
+            yield f"Dismissed by hand (UTC): {dismissed}"
         if entry.get("resolved_run_id"):
             yield (
                 f"A later item from the same place was loaded on {clock.to_people(entry['resolved_at'])} by "

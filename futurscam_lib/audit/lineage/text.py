@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.lineage.steps import MEANINGS
+from futurscam_lib.reports import with_days
 from futurscam_lib.show import as_text
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _run(run_id: str, runs: Mapping[str, Standing]) -> str:
 
 
 def _change(change: FieldChange) -> str:
-    before, after = _shown(change.before), _shown(change.after)
+    before, after = map(_shown, with_days(change.field, change.before, change.after))
     if before == after:
         before, after = _length(change.before), _length(change.after)
     why = f"  ({MEANINGS[change.why]})" if change.why else ""
@@ -140,7 +141,9 @@ def _shown(value: Any) -> str:
 
 
 def _length(value: Any) -> str:
-    """What two long texts are told apart by."""
+    """What two long texts are told apart by, or an empty list and none."""
+    if value is None:
+        return "nothing"
     return f"{len(value):,} entries" if isinstance(value, list) else f"{len(str(value)):,} characters"
 
 

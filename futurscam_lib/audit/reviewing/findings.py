@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from futurscam_lib import clock
+from futurscam_lib import clock, source_notes
 from futurscam_lib.audit.history import UNFINISHED
 from futurscam_lib.scraps import MEDIA_TYPE
 
@@ -25,6 +26,7 @@ _ALL: Final = "All that is wrong with it, line by line: futurscam runs verify"
 
 _SAME: Final = ("counts", "sources", "closed", "dry_run")
 _SHOWN: Final = 12
+_NUMBERS: Final = re.compile(r"\d[\d,.]*")
 _SAYS: Final[Mapping[str, tuple[str, str]]] = {
     "changed": (
         "notebook changed",
@@ -82,6 +84,23 @@ def of_run(run: RunRecord) -> Iterator[Finding]:
         lost = "It was killed, or the machine went down." if run.status == "crashed" else "No reason was kept."
         what = f"dry run {run.status}" if run.dry_run else run.status
         yield Finding(what, run.started, run.error or lost, run)
+
+
+def of_warnings(runs: Sequence[RunRecord]) -> Iterator[Finding]:
+    """What sources warned of, each once however many runs did; a sentence with other numbers is the same one.
+
+    Args:
+        runs: Newest first.
+    """
+    warned: dict[tuple[str, str], list[tuple[RunRecord, str]]] = {}
+    for run in runs:
+        for note in source_notes.each(run.notes):
+            if note.warning:
+                warned.setdefault((note.source, _NUMBERS.sub("0", note.text)), []).append((run, note.text))
+    for (source, _), times in warned.items():
+        newest, text = times[0]
+        again = f" {len(times):,} runs report this, the first at {times[-1][0].started:%Y-%m-%d %H:%M} UTC."
+        yield Finding("source warning", newest.started, f"{source}: {text}{again if len(times) > 1 else ''}", newest)
 
 
 def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:

@@ -117,7 +117,7 @@ def of(period: Period) -> Hours:
 
     A home need not run every hour: what is usual is the median distance between the hours that had a run. Nothing is
     missing before the first run that the ledger knows, nor in the present hour. Runs by hand (dry ones,
-    reruns, windows with an end) take the place of none; but none is missing that they kept from starting.
+    reruns, replays, windows with an end) take the place of none; but none is missing that they kept from starting.
     """
     cells: defaultdict[datetime, Cell] = defaultdict(Cell)
     for run in period.runs:
@@ -134,7 +134,7 @@ def of(period: Period) -> Hours:
 
 
 def _is_extra(run: RunRecord) -> bool:
-    return run.dry_run or bool(run.parameters.get("until"))
+    return run.dry_run or bool(run.replay or run.parameters.get("until"))
 
 
 @dataclass(slots=True)

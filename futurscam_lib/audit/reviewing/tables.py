@@ -12,6 +12,7 @@ from futurscam_lib import plots
 from futurscam_lib.audit.reviewing.hours import link_to
 from futurscam_lib.audit.reviewing.period import kind_of
 from futurscam_lib.counts import COLUMNS
+from futurscam_lib.reports import UNKNOWN_VALUES
 from futurscam_lib.show import Mark, Table
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
     gave: dict[str, datetime] = {}
     for run in newest_first:
         for source, counts in run.sources.items():
-            if not run.dry_run and counts.get("extracted"):
+            if not run.dry_run and not run.replay and counts.get("extracted"):
                 gave.setdefault(source, run.started)
     return gave
 
@@ -167,15 +168,15 @@ def reasons(found: Sequence[RunRecord]) -> Table:
     return Table(columns, rows[:_WORDS], title="Rejects by reason", notes=notes, total=len(rows), limit=_WORDS)
 
 
-def oddities(found: Sequence[RunRecord]) -> Table:
-    """Words that no vocabulary knows."""
+def unknown_values(found: Sequence[RunRecord]) -> Table:
+    """Values that the mapping does not know, or could not read as they are; what dry runs found is not counted."""
     rows = [
-        (*_field_and_word(one.name), one.number, one.runs, link_to(one.last), one.last.started)
+        (*_field_and_value(one.name), one.number, one.runs, link_to(one.last), one.last.started)
         for one in _tallied(found, "oddities")
     ]
-    columns = ("field", "word", "times", "runs", "last one", "when (UTC)")
-    notes = ["Each is kept as the source wrote it; docs/SOURCES.md says where words are added."] if rows else []
-    return Table(columns, rows[:_WORDS], title="Unknown words", notes=notes, total=len(rows), limit=_WORDS)
+    columns = ("field", "what", "times", "runs", "last one", "when (UTC)")
+    notes = [UNKNOWN_VALUES, "docs/SOURCES.md says where words are added."] if rows else []
+    return Table(columns, rows[:_WORDS], title="Unknown values", notes=notes, total=len(rows), limit=_WORDS)
 
 
 @dataclass(slots=True)
@@ -201,9 +202,9 @@ def _tallied(found: Iterable[RunRecord], what: str) -> list[_Tallied]:
     return sorted(tallies.values(), key=lambda one: -one.number)
 
 
-def _field_and_word(name: str) -> tuple[str, str]:
-    field, _, word = name.partition(": ")
-    return (field, word) if word else ("", name)
+def _field_and_value(name: str) -> tuple[str, str]:
+    field, _, value = name.partition(": ")
+    return (field, value) if value else ("", name)
 
 
 def _duration_row(status: str, ones: Sequence[RunRecord]) -> tuple[Any, ...]:

@@ -1,0 +1,52 @@
+"""`futurscam replay`: documents again from the payloads that were landed."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - typer reads the annotations at run time
+from typing import Annotated
+
+import typer
+
+from futurscam_lib.commands import one_run
+from futurscam_lib.commands.output import Json, Sources, instant, print_json, print_result, source_names
+from futurscam_lib.errors import UsageError
+from futurscam_lib.records import Replay
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: futurscam replay --dry-run")(replay)
+
+
+def replay(
+    context: typer.Context,
+    *,
+    source: Sources = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="INSTANT", help="Only payloads that were landed then or later."),
+    ] = None,
+    job: Annotated[str | None, typer.Option(metavar="ID", help="Only payloads of this mission, by its job_id.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, write nothing to MongoDB; the notebook is kept.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make documents again from RFP_raw under today's mapping; no source is asked.
+
+    For documents that an older version of the program made, whose number `futurscam status` reports. It is a run like
+    any other, with its notebook and its lines in the ledger. It never moves .last_execution, and sends no alerts and no
+    health pings. When it was interrupted, give the command again: it goes on.
+    """
+    from futurscam_lib.run import runner  # noqa: PLC0415 - only what a command needs is loaded
+
+    if job == "":
+        raise UsageError("--job takes the job_id of a mission.")
+    request = runner.Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job or ""))
+    quiet: bool = context.obj
+    result, log = one_run.do(request, as_json=as_json, quiet=quiet)
+    if as_json:
+        print_json({**result.as_dict(), "log": str(log) if log else None})
+    else:
+        print_result(result, log=log, quiet=quiet)
+    raise typer.Exit(int(result.exit_code))

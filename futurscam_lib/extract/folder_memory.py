@@ -1,0 +1,393 @@
+"""What a folder showed and since when: one row per file, in a SQLite file of the home.
+
+The time stamps of a file do not say when it arrived: a copy, an archive or a sync client keeps the original's. So each
+file gets the instant at which this home first saw it in its present state (size and modification time), or its
+modification time where that is later. The instant is written down before anything is read. A run that is killed then
+loses nothing: the watermark has not moved, and the instant lies after it.
+
+At the first run of a home there is nothing to compare with. Its files get their modification time, and count as unread
+until a run has loaded them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from futurscam_lib import clock
+from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, RetryLater
+from futurscam_lib.extract import items
+from futurscam_lib.files import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from futurscam_lib.records import Window
+
+FILE: Final = ".futurscam.folder.sqlite"
+"""Name of the memory in the home."""
+
+_VERSION: Final = 1
+_BUSY_SECONDS: Final = 10.0
+"""Writing takes a moment; who waits longer meets a process that was suspended while it wrote."""
+
+_INT64: Final = (1 << 63) - 1
+_ESCAPED: Final = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
+# A missing table or column is an error of SQL to SQLite.
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+_FILES: Final = (
+    "CREATE {kind} TABLE files (path BLOB PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL,"
+    " instant INTEGER NOT NULL, seen INTEGER NOT NULL, unread INTEGER NOT NULL) WITHOUT ROWID"
+)
+_WALKED: Final = (
+    "CREATE TEMP TABLE walked (path BLOB PRIMARY KEY, size INTEGER, modified INTEGER, at INTEGER) WITHOUT ROWID"
+)
+_SEEN: Final = """
+    CREATE TEMP TABLE seen AS
+    SELECT path, walked.size AS size, walked.modified AS modified,
+        CASE
+            WHEN files.size = walked.size AND files.modified = walked.modified THEN files.instant
+            WHEN :first THEN walked.at
+            -- After what the file was before, also where that came with a time that lies ahead.
+            ELSE MAX(walked.at, :now, COALESCE(files.instant + 1000, walked.at))
+        END AS instant,
+        CASE
+            WHEN files.size = walked.size AND files.modified = walked.modified THEN files.unread
+            ELSE :first
+        END AS unread,
+        NOT (COALESCE(files.size = walked.size AND files.modified = walked.modified, 0)) AS changed
+    FROM walked LEFT JOIN files USING (path)
+"""
+_FORGET: Final = """
+    DELETE FROM files
+    WHERE path NOT IN (SELECT path FROM walked)
+        AND NOT EXISTS (
+            SELECT 1 FROM unlisted WHERE files.path = place OR SUBSTR(files.path, 1, LENGTH(inside)) = inside
+        )
+"""
+_REMEMBER: Final = """
+    INSERT OR REPLACE INTO files SELECT path, size, modified, instant, :now, unread FROM seen WHERE changed
+"""
+_INSTANT: Final = "SELECT instant FROM files WHERE path = ? AND seen <= ?"
+_DUE: Final = "SELECT path, size, instant FROM seen WHERE instant >= :since AND instant < :until ORDER BY path"
+_COUNT_DUE: Final = "SELECT COUNT(*) FROM seen WHERE instant >= :since AND instant < :until"
+_COUNT_UNREAD: Final = "SELECT COUNT(*), MIN(instant) FROM seen WHERE unread AND instant < :since"
+_SOME_UNREAD: Final = "SELECT path FROM seen WHERE unread AND instant < :since ORDER BY path LIMIT 5"
+_MARK_READ: Final = """
+    UPDATE files SET unread = 0
+    WHERE unread AND instant >= :since AND instant < :until AND path NOT IN (SELECT path FROM failed)
+"""
+
+_NEVER_BEGUN: Final = ""
+_LOST: Final = (
+    "What {folder} showed before is not known: {why}. All its files count as first seen now and are read again; what "
+    "was loaded before counts as unchanged. Nothing is lost."
+)
+
+
+class FileState(NamedTuple):
+    """A file as the folder shows it.
+
+    Attributes:
+        path: Relative to the folder, with slashes; may hold what is no text.
+        size: Its bytes.
+        modified: Its modification time, nanoseconds since 1970.
+    """
+
+    path: str
+    size: int
+    modified: int
+
+
+class DueFile(NamedTuple):
+    """A file to read: its path as in `FileState`, its bytes, and the instant by which it is ordered."""
+
+    path: str
+    size: int
+    instant: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Files that lay in the folder before the first run of the home, and that no run has read.
+
+    Attributes:
+        count: How many.
+        oldest: The instant of the oldest.
+        names: Some of them.
+    """
+
+    count: int
+    oldest: datetime
+    names: list[str]
+
+    def __str__(self) -> str:
+        """How many, and what to type to have them read."""
+        since = clock.to_text(self.oldest)[:19] + "Z"
+        return (
+            f"{self.count:,} file(s) are older than the window of this home's first run, and no run has read them yet: "
+            f"{items.some(self.names, total=self.count)}. To read them: "
+            f"`futurscam run --since {since} --source folder`."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the folder found.
+
+    Attributes:
+        connection: Where the files of this look are.
+        facts: What the queries about them take.
+        note: Why the memory had to begin anew; empty: it did not.
+        first: Whether this is the first run of the home.
+        unread: Files that lie before the window and that no run has read; None: there are none.
+        waiting: How many files lie in the window.
+    """
+
+    connection: sqlite3.Connection
+    facts: Mapping[str, int]
+    note: str
+    first: bool
+    unread: Unread | None
+    waiting: int
+
+    def files(self) -> Iterator[DueFile]:
+        """The files of the window, by their paths."""
+        for path, size, instant in self.connection.execute(_DUE, self.facts):
+            yield DueFile(os.fsdecode(path), size, clock.from_microseconds(instant))
+
+
+@dataclass(slots=True)
+class FolderMemory:
+    """The memory of one folder.
+
+    Attributes:
+        path: The file; None: nothing is kept, and each look is that of a first run.
+        folder: The folder that it is about; a memory of another one is begun anew.
+        has_history: Whether earlier runs of the home have read a folder; asked where there is no memory.
+        writes: Whether looking may write it; a dry run and a check may not.
+    """
+
+    path: Path | None
+    folder: Path
+    has_history: Callable[[], bool] = field(default=lambda: False)
+    writes: bool = True
+    _is_kept: bool = field(default=True, init=False)
+
+    @contextmanager
+    def look(
+        self, walk: Callable[[], Iterable[FileState]], window: Window, *, now: datetime, unlisted: Sequence[str] = ()
+    ) -> Iterator[Look]:
+        """Compare the folder with what it showed before, and remember how it is now.
+
+        Args:
+            walk: Gives all files of the folder; called once more where the memory turns out to be damaged.
+            window: What the run asks for.
+            now: The present instant.
+            unlisted: Paths of files and folders that could not be looked at, complete once the walk has ended:
+                what lies there is not forgotten.
+
+        Raises:
+            RetryLater: Another process keeps the memory.
+            OperatorMustAct: The memory cannot be written.
+        """
+        facts = {"now": clock.to_microseconds(now), **_span(window)}
+        self._is_kept = self.path is not None
+        with self._errors():
+            connection = self._connect()
+            try:
+                try:
+                    look = self._compare(connection, walk(), facts, unlisted)
+                except sqlite3.DatabaseError as error:
+                    if _code_of(error) not in _DAMAGED or self.path is None:
+                        raise
+                    connection.close()
+                    self._is_kept = self._set_aside()
+                    connection = self._connect()
+                    look = self._compare(connection, walk(), facts, unlisted, lost=f"{self.path} is damaged")
+                yield look
+            finally:
+                connection.close()
+
+    def unread(self, *, since: datetime) -> Unread | None:
+        """Files before an instant that no run has read, without a look at the folder; None: none, or not known."""
+        if self.path is None or not self.path.is_file():
+            return None
+        with suppress(sqlite3.Error), closing(self._connect()) as connection:
+            if self._why_lost(connection) is None:
+                connection.execute("CREATE TEMP VIEW seen AS SELECT * FROM files")
+                return _unread(connection, {"since": clock.to_microseconds(since)})
+        return None
+
+    def instants(self, origins: Sequence[str], *, now: datetime) -> dict[str, datetime]:
+        """The instant of the file in which each of these items stands.
+
+        Args:
+            origins: Where the items stand.
+            now: When the folder was looked at; what another run has seen anew since is left out.
+        """
+        if not self._is_kept:
+            return {}
+        found: dict[str, datetime] = {}
+        with self._errors(), closing(self._connect()) as connection:
+            for origin in origins:
+                row = connection.execute(_INSTANT, (_path_of(origin), clock.to_microseconds(now))).fetchone()
+                if row:
+                    found[origin] = clock.from_microseconds(row[0])
+        return found
+
+    def mark_read(self, window: Window, *, but: Iterable[str] = ()) -> None:
+        """Note that the files of a window have been loaded.
+
+        Args:
+            window: What the run asked for.
+            but: Paths of those that could not be read.
+        """
+        if not self._is_kept:
+            return
+        with self._errors(), closing(self._connect()) as connection, _transaction(connection, "IMMEDIATE"):
+            connection.execute("CREATE TEMP TABLE failed (path BLOB PRIMARY KEY) WITHOUT ROWID")
+            connection.executemany("INSERT OR IGNORE INTO failed VALUES (?)", ((os.fsencode(path),) for path in but))
+            connection.execute(_MARK_READ, _span(window))
+
+    def _connect(self) -> sqlite3.Connection:
+        is_there = self._is_kept and self.path is not None and (self.writes or self.path.is_file())
+        # An empty name is a private file that goes with its connection.
+        place = str(self.path) if is_there else ""
+        return sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+    def _compare(
+        self,
+        connection: sqlite3.Connection,
+        states: Iterable[FileState],
+        facts: Mapping[str, int],
+        unlisted: Sequence[str],
+        *,
+        lost: str | None = None,
+    ) -> Look:
+        connection.execute(_WALKED)
+        with _transaction(connection, "DEFERRED"):
+            connection.executemany("INSERT OR REPLACE INTO walked VALUES (?, ?, ?, ?)", map(_row, states))
+        connection.execute("CREATE TEMP TABLE unlisted (place BLOB, inside BLOB)")
+        places = ((os.fsencode(path), os.fsencode(f"{path}/")) for path in unlisted)
+        connection.executemany("INSERT INTO unlisted VALUES (?, ?)", places)
+        with _transaction(connection, "IMMEDIATE" if self.writes else "DEFERRED"):
+            lost = lost or self._why_lost(connection)
+            if lost is not None:
+                self._begin_anew(connection)
+            first = lost == _NEVER_BEGUN
+            connection.execute(_SEEN, {"first": first, "now": facts["now"]})
+            if self.writes:
+                connection.execute(_FORGET)
+                connection.execute(_REMEMBER, {"now": facts["now"]})
+        note = _LOST.format(folder=self.folder, why=lost) if lost and not first else ""
+        (waiting,) = connection.execute(_COUNT_DUE, facts).fetchone()
+        return Look(connection, facts, note, first=first, unread=_unread(connection, facts), waiting=waiting)
+
+    def _why_lost(self, connection: sqlite3.Connection) -> str | None:
+        """Why the memory says nothing about this folder; `_NEVER_BEGUN`: it is the home's first; None: it does."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == _VERSION:
+            (folder,) = connection.execute("SELECT folder FROM about").fetchone()
+            return None if folder == self._name else f"{self.path} is about another folder, {folder}"
+        if version:
+            return f"another version of the software wrote {self.path}"
+        if self.path is None or not self.has_history():
+            return _NEVER_BEGUN
+        return f"{self.path} is missing, or an earlier version of the software made this home"
+
+    def _begin_anew(self, connection: sqlite3.Connection) -> None:
+        if not self.writes:
+            connection.execute(_FILES.format(kind="TEMP"))
+            return
+        for table in ("files", "about"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        connection.execute(_FILES.format(kind=""))
+        connection.execute("CREATE TABLE about (folder TEXT NOT NULL)")
+        connection.execute("INSERT INTO about VALUES (?)", (self._name,))
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def _set_aside(self) -> bool:
+        """Take a damaged file out of the way; False: nothing can be remembered in this run."""
+        if self.path is None or not self.writes:
+            return False
+        try:
+            replace(self.path, self.path.with_name(f"{self.path.name}.damaged"))
+            self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
+        except OSError:  # On Windows another process may have it open: a later run gets it.
+            return False
+        return True
+
+    @property
+    def _name(self) -> str:
+        """The folder as the memory names it: the same after the home was moved."""
+        home = self.path.parent if self.path else self.folder
+        folder = self.folder.relative_to(home) if self.folder.is_relative_to(home) else self.folder
+        return items.as_text(folder.as_posix())
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _code_of(error) in _BUSY:
+                raise RetryLater(
+                    f"{self.path}, which remembers the files of {self.folder}, was kept by another process for more "
+                    f"than {_BUSY_SECONDS:.0f} s. {NOTHING_LOST}"
+                ) from error
+            raise OperatorMustAct(
+                f"{self.path}, which remembers the files of {self.folder}, cannot be used ({error}). {NOTHING_LOST} "
+                "Make room on the disk and give the right to write it; if that does not help, remove the file: all "
+                "files of the folder are then read again."
+            ) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str) -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _row(state: FileState) -> tuple[bytes, int, int, int]:
+    modified = max(-_INT64, min(state.modified, _INT64))
+    at = clock.to_microseconds(clock.from_microseconds(modified // 1000))
+    return os.fsencode(state.path), state.size, modified, at
+
+
+def _span(window: Window) -> dict[str, int]:
+    return {
+        "since": clock.to_microseconds(window.since),
+        "until": clock.to_microseconds(window.until) if window.until else _INT64,
+    }
+
+
+def _unread(connection: sqlite3.Connection, facts: Mapping[str, int]) -> Unread | None:
+    count, oldest = connection.execute(_COUNT_UNREAD, facts).fetchone()
+    if not count:
+        return None
+    paths = connection.execute(_SOME_UNREAD, facts)
+    return Unread(count, clock.from_microseconds(oldest), [items.as_text(os.fsdecode(path)) for (path,) in paths])
+
+
+def _path_of(origin: str) -> bytes:
+    """The path of the file in which an item stands; bytes that are no text are written out in an origin."""
+    return os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), items.file_of(origin)))
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    # Only errors of SQLite itself have a code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

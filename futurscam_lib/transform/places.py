@@ -1,0 +1,191 @@
+"""Places in Belgium: one spelling for each city, and the region of a zip code."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final
+
+from futurscam_lib.transform.text import fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BELGIUM: Final = "Belgium"
+
+_CITY_NAMES: Final = """
+    Aalst, Alost
+    Aarschot
+    Anderlecht
+    Antwerp, Antwerpen, Anvers
+    Arlon, Aarlen, Arel
+    Ath, Aat
+    Auderghem, Oudergem
+    Bastogne, Bastenaken
+    Berchem-Sainte-Agathe, Sint-Agatha-Berchem
+    Beveren
+    Blankenberge
+    Boom
+    Braine-l'Alleud, Eigenbrakel
+    Braine-le-Comte, 's-Gravenbrakel
+    Bruges, Brugge
+    Brussels, Brussel, Bruxelles, Bruxelles-Ville, Ville de Bruxelles, Stad Brussel, City of Brussels, BXL
+    Charleroi
+    Dendermonde, Termonde
+    Dessel
+    Diegem
+    Diest
+    Dinant
+    Enghien, Edingen
+    Etterbeek
+    Eupen
+    Evere
+    Forest, Vorst
+    Ganshoren
+    Geel
+    Geraardsbergen, Grammont
+    Genk
+    Ghent, Gent, Gand
+    Halle, Hal
+    Hasselt
+    Herentals
+    Huy, Hoei
+    Ixelles, Elsene
+    Jette
+    Jodoigne, Geldenaken
+    Knokke-Heist
+    Koekelberg
+    Kortrijk, Courtrai
+    La Louvière
+    Lessines, Lessen
+    Leuven, Louvain, Löwen
+    Liège, Luik, Lüttich
+    Lier, Lierre
+    Lokeren
+    Louvain-la-Neuve
+    Machelen
+    Mechelen, Malines, Mechlin
+    Molenbeek-Saint-Jean, Sint-Jans-Molenbeek, Molenbeek
+    Mons, Bergen
+    Mouscron, Moeskroen
+    Namur, Namen
+    Nivelles, Nijvel
+    Ostend, Oostende, Ostende
+    Oudenaarde, Audenarde
+    Ottignies-Louvain-la-Neuve
+    Roeselare, Roulers
+    Ronse, Renaix
+    Saint-Gilles, Sint-Gillis
+    Saint-Josse-ten-Noode, Sint-Joost-ten-Node, Saint-Josse
+    Schaerbeek, Schaarbeek
+    Seraing
+    Sint-Niklaas
+    Sint-Truiden, Saint-Trond
+    Soignies, Zinnik
+    Tienen, Tirlemont
+    Tongeren, Tongres
+    Tournai, Doornik
+    Tubize, Tubeke
+    Turnhout
+    Uccle, Ukkel
+    Verviers
+    Veurne, Furnes
+    Vilvoorde, Vilvorde
+    Visé, Wezet
+    Waregem
+    Waremme, Borgworm
+    Waterloo
+    Watermael-Boitsfort, Watermaal-Bosvoorde
+    Wavre, Waver
+    Woluwe-Saint-Lambert, Sint-Lambrechts-Woluwe
+    Woluwe-Saint-Pierre, Sint-Pieters-Woluwe
+    Ypres, Ieper
+    Zaventem
+    Zeebrugge, Zeebruges
+"""
+"""The larger cities of Belgium: first the name that a document has, English where there is an English one."""
+
+_NO_CITY: Final = {
+    *("remote", "full remote", "fully remote", "100% remote", "remote work", "home", "home office", "homeworking"),
+    *("telewerk", "thuiswerk", "thuis", "teletravail", "a distance", "distance", "n/a", "na", "nvt", "-", "."),
+}
+# Before a city its zip code, behind it the number of its district or its zip code, or the country.
+_AROUND: Final = re.compile(r"(?:(?:b|be)?[ -]?\d{4}[ ,-]+)?(.+?)(?: \d{1,4})?(?:[ ,/(-]+(?:belgi\w{1,4}|be)\)?)?")
+_BOTH_NAMES: Final = re.compile(r"\s*/\s*|\s+-\s+|\s*[()|]\s*")
+_WORDS: Final = re.compile(r"[^\W\d_]+(?:[ '\u2019-]+[^\W\d_]+)*")
+_BETWEEN_WORDS: Final = re.compile(r"([ '\u2019-])")
+_SMALL: Final = {
+    *("aan", "au", "aux", "d", "de", "den", "der", "des", "du", "en", "l", "la", "le", "les", "lez", "lès", "op"),
+    *("sous", "sur", "ten", "ter", "van"),
+}
+"""Words inside the name of a city, as in Heist-op-den-Berg."""
+_LONGEST_ABBREVIATION: Final = 3
+_ZIP: Final = re.compile(r"(?:B|BE)?[ -]?(\d{4})", re.ASCII | re.IGNORECASE)
+_REGIONS: Final = (
+    (1000, "Brussels"),
+    (1300, "Walloon Brabant"),
+    (1500, "Flemish Brabant"),
+    (2000, "Antwerp"),
+    (3000, "Flemish Brabant"),
+    (3500, "Limburg"),
+    (4000, "Liège"),
+    (5000, "Namur"),
+    (6000, "Hainaut"),
+    (6600, "Luxembourg"),
+    (7000, "Hainaut"),
+    (8000, "West Flanders"),
+    (9000, "East Flanders"),
+)
+"""From which zip code on a region has them, up to the next line."""
+
+
+def zip_code(text: str | None) -> str | None:
+    """A zip code, where it is one: `0000` is no place."""
+    return None if text is None or not text.strip("0") else text
+
+
+def region_of(zip_code: str | None) -> str | None:
+    """The region of a Belgian zip code."""
+    found = _ZIP.fullmatch(zip_code or "")
+    at = bisect_right(_REGIONS, int(found[1]), key=lambda region: region[0]) if found else 0
+    return _REGIONS[at - 1][1] if at else None
+
+
+@lru_cache(maxsize=4096)
+def city(text: str | None, *, country: str | None = None) -> str | None:
+    """A city under the one spelling that documents use; one that no table knows as the source writes it.
+
+    Args:
+        text: What the source says, in one tidy line.
+        country: English name of its country; None: it is not known. Only cities of Belgium have one spelling.
+
+    Returns:
+        None where the text says that there is no place: `Remote`.
+    """
+    if text is None or fold(text) in _NO_CITY or not text.strip("0"):
+        return None
+    parts = [part for part in _BOTH_NAMES.split(text) if part] if country in {None, BELGIUM} else []
+    names = {_name_of(part) for part in parts}
+    name = names.pop() if len(names) == 1 else None
+    return name or _cased(text)
+
+
+def _name_of(part: str) -> str | None:
+    folded = fold(part)
+    around = _AROUND.fullmatch(folded)
+    return _cities().get(folded) or (_cities().get(around[1]) if around else None)
+
+
+@cache
+def _cities() -> Mapping[str, str]:
+    rows = [[name.strip() for name in row.split(",")] for row in _CITY_NAMES.strip().splitlines()]
+    return {fold(name): row[0] for row in rows for name in row}
+
+
+def _cased(text: str) -> str:
+    """Undo capitals throughout, and small letters throughout: `SINT-PIETERS-LEEUW`."""
+    if len(text) <= _LONGEST_ABBREVIATION or not (text.isupper() or text.islower()) or not _WORDS.fullmatch(text):
+        return text
+    words = _BETWEEN_WORDS.split(text.lower())
+    return "".join(word if word in _SMALL and at else word.capitalize() for at, word in enumerate(words))

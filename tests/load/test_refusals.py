@@ -1,0 +1,220 @@
+"""What MongoDB refuses of one document costs that document, and tells nothing of its content."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pymongo.errors import BulkWriteError, OperationFailure, WriteError
+
+from futurscam_lib.load import mongo, refusals
+from tests.load.machine import INSTANTS, T0, Shelf, finish, post, record
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+    from pymongo.database import Database
+
+    from futurscam_lib.reports import Summary
+    from futurscam_lib.settings import Settings
+    from tests.load.machine import World
+
+CANARY = "canary-7f3a"
+RULES: dict[str, Any] = {"$jsonSchema": {"properties": {"roleTitle": {"not": {"enum": [CANARY]}}}}}
+
+
+def run(world: World, *payloads: bytes) -> Summary:
+    """One run over posts."""
+    world.tick(1)
+    return finish(world.open(Shelf([record(one, origin=f"{n}.json", at=world.now) for n, one in enumerate(payloads)])))
+
+
+def numbered(job: str, reference: str, instant: str = INSTANTS[0]) -> bytes:
+    """A post with a reference."""
+    return post(job, instant, number={"numberFormatted": reference})
+
+
+def counts(summary: Summary) -> dict[str, int]:
+    """The columns that are not zero."""
+    return {name: count for name, count in summary.total.as_dict().items() if count}
+
+
+def test_a_foreign_unique_index_costs_one_document(world: World) -> None:
+    """The others load, the sum is right, and the reject names the index; a later version is loaded."""
+    world.collections.rfps.create_index("reference", unique=True, name="one of each")
+    posts = [numbered(job, code) for job, code in (("a", CANARY), ("b", CANARY), ("c", "C"))]
+
+    summary = run(world, *posts)
+
+    assert counts(summary) == {"extracted": 3, "inserted": 2, "rejected": 1}
+    (reject,) = world.collections.rejects.find()
+    assert (reject["code"], reject["path"], reject["state"]) == (refusals.CODE, "reference", "open")
+    assert "one of each" in reject["reason"]
+    assert summary.reject_reasons == {f"{refusals.CODE} reference": 1}
+    assert CANARY not in repr(reject) + repr(summary.as_dict())
+    assert counts(run(world, *posts)) == {"extracted": 3, "unchanged": 3}
+
+    summary = run(world, numbered(reject["job_id"], "other", INSTANTS[1]))
+    assert counts(summary) == {"extracted": 1, "inserted": 1}
+    assert [one["state"] for one in world.collections.rejects.find()] == ["resolved"]
+
+
+def test_a_foreign_unique_index_costs_one_update(world: World) -> None:
+    """The document stays as it was; the other updates of the chunk are made."""
+    run(world, *(numbered(job, job) for job in "abc"))
+    world.collections.rfps.create_index("reference", unique=True)
+
+    summary = run(world, *(numbered(job, code, INSTANTS[1]) for job, code in (("a", "b"), ("c", "d"))))
+
+    assert counts(summary) == {"extracted": 2, "updated": 1, "rejected": 1}
+    found = {one["job_id"]: one["reference"] for one in world.collections.rfps.find()}
+    assert found == {"a": "a", "b": "b", "c": "d"}
+    assert [(one["job_id"], one["state"]) for one in world.collections.rejects.find()] == [("a", "open")]
+
+
+@pytest.mark.parametrize(
+    ("validator", "named"),
+    [
+        (RULES, "not of roleTitle"),
+        ({"roleTitle": {"$ne": CANARY}}, "roleTitle"),
+        ({"$expr": {"$ne": ["$roleTitle", CANARY]}}, "$expr"),
+    ],
+)
+def test_a_validator_costs_the_documents_that_it_refuses(world: World, validator: Any, named: str) -> None:
+    """New ones, newer ones, and those of which only the version moves; its rule is named."""
+    database = world.collections.rfps.database
+    run(world, post("a", name="A"), post("c", name=CANARY), post("d", name=CANARY, applicationDeadline="x"))
+    database.command("collMod", world.collections.rfps.name, validator=validator)
+
+    summary = run(
+        world,
+        post("a", INSTANTS[1], name=CANARY),
+        post("b", name=CANARY),
+        post("c", INSTANTS[1], name=CANARY),
+        post("e"),
+    )
+
+    assert counts(summary) == {"extracted": 4, "inserted": 1, "rejected": 3}
+    rejects = list(world.collections.rejects.find())
+    assert {one["job_id"] for one in rejects} == {"a", "b", "c"}
+    assert all(named in one["reason"] for one in rejects)
+    assert all(one["state"] == "open" for one in rejects)
+    assert CANARY not in repr(rejects) + repr(summary.as_dict())
+
+
+def test_a_validator_that_refuses_a_closing_keeps_no_other_mission_open(world: World) -> None:
+    """The deadline of all has passed; the run counts what it closed, and notes what it could not close."""
+    deadline = {"publicationInfo": {"applicationDeadline": "2026-11-23T12:30:00Z"}}
+    run(world, *(post(job, name=job, **deadline) for job in "abc"))
+    rule = {"$or": [{"roleTitle": {"$ne": "b"}}, {"isActive": True}]}
+    world.collections.rfps.database.command("collMod", world.collections.rfps.name, validator=rule)
+    world.tick(60)
+
+    ended = world.open(Shelf())
+    ended.extract()
+    ended.transform()
+    ended.load()
+    report = ended.close_ended()
+
+    assert (report.deadline, report.active) == (2, 1)
+    assert {one["job_id"] for one in world.collections.rfps.find({"isActive": True})} == {"b"}
+    assert "1 mission(s) stay active although their deadline has passed" in repr(report)
+
+
+def test_the_same_job_in_a_list_of_another_program(world: World) -> None:
+    """The unique index counts each entry of a list, so the document is a reject; the others load."""
+    world.collections.rfps.insert_one({"job_id": ["a", "z"]})
+    world.open().extract()
+
+    assert counts(run(world, post("a"), post("b"))) == {"extracted": 2, "inserted": 1, "rejected": 1}
+    assert [(one["job_id"], one["path"]) for one in world.collections.rejects.find()] == [("a", "job_id")]
+
+
+def test_a_failure_that_is_not_the_documents_is_no_reject() -> None:
+    """Rights, elections, a full disk: nothing can be concluded about the documents of the bulk."""
+    failures = [{"index": 0, "code": 11000}, {"index": 3, "code": 14031}]
+    with pytest.raises(BulkWriteError):
+        refusals.by_index(BulkWriteError({"writeErrors": failures, "writeConcernErrors": []}))
+    with pytest.raises(BulkWriteError):
+        refusals.by_index(BulkWriteError({"writeErrors": failures[:1], "writeConcernErrors": [{"code": 64}]}))
+
+
+def _geo(things: Any) -> None:
+    things.create_index([("place", "2dsphere")])
+    things.insert_one({"place": {"type": "Point", "coordinates": CANARY}})
+
+
+def _language(things: Any) -> None:
+    things.create_index([("title", "text")])
+    things.insert_many([{"title": "x", "language": CANARY}])
+
+
+def _shape(things: Any) -> None:
+    things.insert_one({"_id": 1, "company": CANARY})
+    things.update_one({"_id": 1}, {"$set": {"company.name": "x"}})
+
+
+def _number(things: Any) -> None:
+    things.insert_one({"_id": CANARY, "n": CANARY})
+    things.update_many({"_id": CANARY}, {"$inc": {"n": 1}})
+
+
+def _twice(things: Any) -> None:
+    things.insert_many([{"_id": CANARY}, {"_id": CANARY}])
+
+
+def _invalid(things: Any) -> None:
+    things.insert_one({"_id": 1, "roleTitle": CANARY})
+    things.database.command("collMod", things.name, validator=RULES)
+    things.insert_many([{"roleTitle": CANARY}])
+
+
+def test_a_run_that_cannot_land_quotes_no_payload(world: World) -> None:
+    """A validator on the payloads is a failure of the run: nothing may be lost. What it says quotes none of them."""
+    run(world, post("other"))
+    rule = {"$jsonSchema": {"properties": {"payload": {"bsonType": "string"}}}}
+    world.collections.raw.database.command("collMod", world.collections.raw.name, validator=rule)
+
+    with pytest.raises(BulkWriteError, match="Document failed validation") as raised:
+        run(world, post(name=CANARY))
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("act", [_geo, _language, _shape, _number, _twice, _invalid])
+def test_an_error_of_mongodb_quotes_no_document(
+    home: Settings, connected: MongoClient[dict[str, Any]], act: Any
+) -> None:
+    """Whatever the server repeats of a document or a command is gone from the error, its cause and its traceback."""
+    database: Database[dict[str, Any]] = connected[home.database]
+    with pytest.raises(OperationFailure) as bare:
+        act(database.plain)
+    assert CANARY in repr(bare.value.details)
+
+    with pytest.raises(OperationFailure) as raised, mongo.mongo_errors():
+        act(database.guarded)
+
+    error = raised.value
+    shown = "".join(traceback.format_exception(error)) + repr(error.details) + repr(error)
+    assert CANARY not in shown
+    assert type(error) is type(bare.value)
+    assert error.code == bare.value.code
+
+
+def test_missing_rights_quote_no_command() -> None:
+    """The server repeats the command, documents and all."""
+    text = f'not authorized on x to execute command {{ insert: "RFP", documents: [ {{ title: "{CANARY}" }} ] }}'
+    with pytest.raises(Exception, match="not authorized on x to execute command") as raised, mongo.mongo_errors():
+        raise OperationFailure(text, 13, {"errmsg": text, "code": 13})
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_write_error_without_words(connected: MongoClient[dict[str, Any]]) -> None:
+    """A server may leave out what others say."""
+    assert connected
+    error = refusals.rejected({"code": 11000}, collection="RFP")
+    assert "unknown" in error.message
+    assert "no rule named" in refusals.rejected({"code": 121}, collection="RFP").message
+    refusals.check(WriteError("x", 121))
+    with pytest.raises(WriteError):
+        refusals.check(WriteError("x", 10107))
+    assert T0
