@@ -101,7 +101,9 @@ class GraphMailSource:
                 place = self._place(http)
                 http.get(place, {"$top": 1, "$select": "id"})
                 found.reached = found.may_read = True
-                found.waiting = sum(1 for _ in self._mails(http, window, Tally(self._rule)))
+                tally = Tally(self._rule)
+                found.waiting = sum(1 for _ in self._mails(http, window, tally))
+                found.remark = tally.near_misses()
         except Refused:
             found.reached = True
             raise

@@ -119,7 +119,9 @@ class ImapMailSource:
             RetryLater, OperatorMustAct: As `read`.
         """
         with ImapFolder(self._settings, self._token, found) as folder:
-            found.waiting = sum(len(chunk) for chunk in self._mails(folder, window, Tally(self._rule)))
+            tally = Tally(self._rule)
+            found.waiting = sum(len(chunk) for chunk in self._mails(folder, window, tally))
+            found.remark = tally.near_misses()
 
     def _described(self, folder: ImapFolder, window: Window, tally: Tally) -> Iterator[_Found]:
         """The mails of the window with their parts."""

@@ -82,7 +82,13 @@ class Tally:
         if self._empty:
             yield f"{self._empty:,} mail(s) contain no post; each is a reject ({NO_POST})."
         if self._near:
-            yield (
-                f"{self._near:,} mail(s) were not read: their subject contains the text of FUTURSCAM_MAIL_SUBJECTS, "
-                "but does not begin with it."
-            )
+            yield self.near_misses()
+
+    def near_misses(self) -> str:
+        """How many mails the rule for subjects nearly selected, a sentence; empty: none."""
+        if not self._near:
+            return ""
+        return (
+            f"{self._near:,} mail(s) were not read: their subject contains the text of FUTURSCAM_MAIL_SUBJECTS, "
+            "but does not begin with it."
+        )

@@ -151,6 +151,9 @@ def test_near_misses_are_counted_and_not_fetched(graph: GraphServer, source: Cal
     (note,) = reading.notes
     assert note.startswith("1 mail(s) were not read: ")
     assert "Your" not in note
+    found = Probe()
+    source().probe(ALL, found)
+    assert (found.waiting, found.remark) == (0, note)
     assert not [path for path in paths(graph) if "attachments" in path]
 
 

@@ -412,7 +412,7 @@ def test_near_misses_are_counted_and_check_counts_as_a_run_does(mailbox: Mailbox
     assert source.notes[0] == "1 mail(s) read."
     assert source.notes[1].startswith("1 mail(s) were not read: ")
     source.probe(ALL, found)
-    assert found.waiting == 1
+    assert (found.waiting, found.remark) == (1, source.notes[1])
 
 
 def test_a_mail_that_is_nothing_but_an_attachment(mailbox: Mailbox) -> None:

@@ -437,6 +437,28 @@ def test_a_mail_without_a_post_is_one_reject_however_often_it_is_read(
     assert not [path for path in kept if "Secret title" in path.read_text("utf-8")]
 
 
+def test_a_reject_of_a_mail_is_closed_when_the_mail_gives_its_post(
+    sources: Workshop, graph: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zip that Graph refused once: its post has another place than the zip, and closes the zip's reject."""
+    monkeypatch.setenv("FUTURSCAM_SOURCES", "graph_mail")
+    zipped = made_mails.zipped({"jobpost.json": json.dumps(post("zipped")).encode()})
+    graph.deliver("[JOB EXPORT] JP2", received=T0, attachments=[File("export.zip", zipped, "application/zip")])
+    graph.deliver("[JOB EXPORT] JP3", received=T0)
+    refusal = json.dumps({"error": {"code": "ErrorCorruptData", "message": "Broken."}}).encode()
+    graph.fail("$value", status=400, times=2, body=refusal)
+
+    sources.run()
+    before = {reject["code"]: reject["state"] for reject in sources.database.RFP_rejects.find()}
+    sources.set_watermark(T0)
+    sources.run()
+    after = {reject["code"]: reject["state"] for reject in sources.database.RFP_rejects.find()}
+
+    assert before == {"unreadable": "open", "no-post": "open"}
+    assert after == {"unreadable": "resolved", "no-post": "open"}
+    assert jobs(sources) == {"mailed", "zipped"}
+
+
 def test_a_source_that_lacks_a_setting_stops_before_anything_runs(
     sources: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
