@@ -381,7 +381,7 @@ class Run(Shown):
             return
         try:
             with source.sweep() as found, Spool(self._settings.scratch) as ended:
-                self._look_for_ended(found, ends, ended, name=name)
+                self._look_for_ended(found, ends, ended)
                 for chunk in ended.chunks():
                     for one in chunk:
                         mission = lifecycle.Mission.from_document(one["mission"])
@@ -390,13 +390,18 @@ class Run(Shown):
         except FuturscamError as error:
             report.failure = Failure.of(error)
 
-    def _look_for_ended(self, found: Sweep, ends: lifecycle.SourceEnds, ended: Spool, *, name: str) -> None:
-        """Ask what became of each mission that its source does not show as open; nothing is written yet.
+    def _look_for_ended(self, found: Sweep, ends: lifecycle.SourceEnds, ended: Spool) -> None:
+        """Ask what became of each mission that its source does not show as open; nothing is written to MongoDB yet.
+
+        Args:
+            found: What the source shows as open.
+            ends: What MongoDB holds of the source.
+            ended: Takes the missions that have ended, each with its fate.
 
         Raises:
             OperatorMustAct: More have ended, or are open again, than is plausible.
         """
-        plausible = lifecycle.Plausible(name, ends.count_active(), found.share, found.causes)
+        plausible = lifecycle.Plausible(ends.count_active(), found.share, found.causes)
         if not self._confirmed:
             plausible.check_reopening(sum(1 for _ in ends.returned(found.open)))
 

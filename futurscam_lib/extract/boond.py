@@ -126,8 +126,8 @@ class BoondSource:
                 raise
             found.reached = found.signed_in = found.may_read = True
             found.waiting = sum(1 for _ in self._rows(http, window))
-            states = self._look_up(http).list_states(self._settings.boond_open_states)
-            self._note(f"States of opportunities: {states}." if states else "The names of the states are unknown.")
+            if states := self._look_up(http).list_states(self._settings.boond_open_states):
+                self._note(f"States of opportunities: {states}.")
             if not any(row.state is None or self._is_open(row) for row in self._open_rows(http)):
                 self._warn_of_nothing_open()
         found.remark, found.warnings = " ".join(self.notes), self.warnings
@@ -167,7 +167,9 @@ class BoondSource:
             self._dictionary = Dictionary.ask(http)
         found, states = self._dictionary, self._settings.boond_open_states
         if found.problem:
-            self._note(f"{found.problem} States and origins have no names in this run.")
+            self._note(f"{found.problem} States and origins have no names.")
+        elif not found.states:
+            self._note("BoondManager's dictionary names no states of opportunities.")
         if lacking := found.lacking(states):
             self._warn(
                 f"{_OPEN_STATES} names {_listed(lacking)}, which this BoondManager does not have. "

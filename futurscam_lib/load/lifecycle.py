@@ -251,13 +251,11 @@ class Plausible:
     """How many missions of a source may end, or be open again, at once before an operator has to confirm it.
 
     Attributes:
-        source: The source.
-        active: Its missions that are active now.
+        active: Missions of the source that are active now.
         share: Percent of these that are plausible; `PLAUSIBLE` missions always are.
         causes: What else may be the reason where there are more; for a person.
     """
 
-    source: str
     active: int
     share: int
     causes: str
@@ -278,7 +276,7 @@ class Plausible:
             OperatorMustAct: They are too many.
         """
         if ended > self.most:
-            what = f"{missing:,} of its {self.active:,} active missions are not listed as open any more"
+            what = f"{missing:,} of {self.active:,} active missions are not listed as open any more"
             self._refuse(f"{what}, and at least {ended:,} of them count as ended there", "close")
 
     def check_reopening(self, returned: int) -> None:
@@ -293,7 +291,7 @@ class Plausible:
 
     def _refuse(self, what: str, verb: str) -> None:
         raise OperatorMustAct(
-            f"{self.source}: this run would {verb} more missions than is plausible: {what}. "
+            f"This run would {verb} more missions than is plausible: {what}. "
             f"One run {verb}s {self.most:,} at most unless you allow more ({self.share} %, at least {PLAUSIBLE}).\n"
             "No mission was closed or reopened. What was read is loaded; .last_execution stays where it is: the next "
             f"run reads the same window again.\n{self.causes}\n"

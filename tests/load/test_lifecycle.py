@@ -161,7 +161,7 @@ def test_a_source_whose_deadlines_close_nothing(world: World) -> None:
 )
 def test_how_many_may_end_at_once(active: int, share: int, most: int) -> None:
     """A share of the active ones, or ten; one more is refused in either direction, with what to type."""
-    plausible = Plausible("boond", active, share, "Causes.")
+    plausible = Plausible(active, share, "Causes.")
 
     plausible.check_closing(most, missing=most)
     plausible.check_reopening(most)
