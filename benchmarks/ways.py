@@ -112,6 +112,33 @@ def plain_boond(count: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - begin, "counts": {"extracted": found}}
 
 
+def plain_walk() -> dict[str, Any]:
+    """Walk through the inbox and ask for size and modification time of each file."""
+    import os  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    configured = settings.load()
+    begin, walked = time.perf_counter(), 0
+    for folder, _, names in os.walk(configured.inbox):
+        for name in names:
+            walked += Path(folder, name).stat().st_size > 0
+    return {"seconds": time.perf_counter() - begin, "counts": {"walked": walked, "read": 0}}
+
+
+def look_at_folder() -> dict[str, Any]:
+    """Read what is new in the inbox, as a run does; none of it is loaded."""
+    from futurscam_lib.extract import memory_of, open_sources  # noqa: PLC0415
+    from futurscam_lib.records import Window  # noqa: PLC0415
+
+    configured, since = settings.load(), clock.now()
+    begin = time.perf_counter()
+    (source,) = open_sources(configured, ["folder"], dry_run=False)
+    read = sum(1 for _ in source.read(Window(since)))
+    seconds = time.perf_counter() - begin
+    unread = memory_of(configured).unread(since=since)
+    return {"seconds": seconds, "counts": {"walked": unread.count if unread else 0, "read": read}}
+
+
 def _ready(inbox: Path) -> Iterator[list[tuple[dict[str, Any], dict[str, Any]]]]:
     """Batches of documents and payloads as the collections hold them."""
     from futurscam_lib.extract.folder import FolderSource  # noqa: PLC0415
@@ -172,6 +199,8 @@ _WAYS = {
     "post_each": post_each,
     "plain_graph_mail": plain_graph_mail,
     "plain_boond": plain_boond,
+    "plain_walk": plain_walk,
+    "look_at_folder": look_at_folder,
 }
 
 if __name__ == "__main__":

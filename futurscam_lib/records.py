@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from futurscam_lib.errors import Rejected
 
+IN_FUTURE: Final = "in-future"
+"""Code of a reject whose own time stamp lies too far ahead; later runs try it again."""
+
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 """A larger source item becomes a reject; a real post has some 10 kB. MongoDB holds 16 MB in one document."""
 

@@ -540,3 +540,25 @@ def test_status_tells_what_stops_the_next_run(filled: Settings) -> None:
     assert "is sealed, and FUTURSCAM_LEDGER_KEY is not set" in without.stdout
     assert "last runs: not known, see below." in changed.stdout
     assert "rename its folder to runs-old" in changed.stdout
+
+
+def test_files_before_the_first_window_are_counted_with_the_command_that_reads_them(home: Settings) -> None:
+    """By `check` before the first run, by `status` after it, for people and as JSON, until a run has read them."""
+    home.inbox.mkdir()
+    shutil.copy(demo.INBOX / "jobpost_JobPostModelToSupplierV1_60001.json", home.inbox / "old.json")
+    os.utime(home.inbox / "old.json", (1_700_000_000, 1_700_000_000))
+    place = ("--home", str(home.home))
+    command = f"futurscam --home {home.home} run --since 2023-11-14T22:13:20Z --source folder"
+    if sys.platform == "win32":
+        command = command.replace(str(home.home), f'"{home.home}"')
+
+    assert command in futurscam(*place, "check").stdout
+    assert json.loads(futurscam(*place, "check", "--json").stdout)[0]["remark"].startswith("1 file(s) are older")
+    assert json.loads(futurscam(*place, "run", "--json").stdout)["counts"]["extracted"] == 0
+    assert command in futurscam(*place, "status").stdout
+    told = json.loads(futurscam(*place, "status", "--json").stdout)
+    assert (told["unread_files"], len(told["remarks"])) == (1, 1)
+
+    read = futurscam(*place, "run", "--since", "2023-11-14T22:13:20Z", "--source", "folder", "--json")
+    assert json.loads(read.stdout)["counts"]["inserted"] == 1
+    assert json.loads(futurscam(*place, "status", "--json").stdout)["unread_files"] == 0

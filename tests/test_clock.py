@@ -68,6 +68,49 @@ def test_what_is_no_instant_is_refused_and_quoted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-01",
+        " 2026-01-01T00:00:00 ",
+        "2026-01-01T23:59:59+14:00",
+        "2026-01-01 00:00:00Z",
+        "2026-01-01T whenever",
+    ],
+)
+def test_a_day_is_the_one_that_is_written(text: str) -> None:
+    """Whatever time and offset follow it."""
+    assert clock.day(text) == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "2026-02-30", "2026-01-010", "2026-01-01Z", "1767225600", "01/01/2026"])
+def test_what_does_not_begin_with_a_day_is_refused(text: str) -> None:
+    """Also where the beginning of some other number looks like one."""
+    with pytest.raises(ValueError, match=r"is not an instant|does not begin with a day"):
+        clock.day(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2025-11-20T23:59:59.997", datetime(2025, 11, 20, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2025-11-20T23:59:59.997Z", datetime(2025, 11, 20, 23, 59, 59, 997_000, tzinfo=UTC)),
+        ("2026-07-31T23:59+02:00", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31 23:59:00+14:00", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T23:59:00-05:00", datetime(2026, 8, 1, 4, 59, tzinfo=UTC)),
+        ("2026-07-31", datetime(2026, 7, 31, 21, 59, 59, 999_000, tzinfo=UTC)),
+        (" 2026-12-31 ", datetime(2026, 12, 31, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-03-29", datetime(2026, 3, 29, 21, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-10-25", datetime(2026, 10, 25, 22, 59, 59, 999_000, tzinfo=UTC)),
+        ("2026-07-31T22:59:59", datetime(2026, 7, 31, 22, 59, 59, tzinfo=UTC)),
+        ("2026-07-31T00:00:00", datetime(2026, 7, 31, tzinfo=UTC)),
+    ],
+)
+def test_a_deadline_that_is_a_whole_day_is_over_when_it_is_over_in_brussels(text: str, instant: datetime) -> None:
+    """Or later, where the written instant is later; also on days of 23 and 25 hours. Any other time is believed."""
+    assert clock.deadline(text) == instant
+
+
+@pytest.mark.parametrize(
     ("text", "hour", "minute"),
     [
         ("2026-01-15T12:00:00", 11, 0),

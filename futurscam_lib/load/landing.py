@@ -20,7 +20,7 @@ from pymongo.errors import BulkWriteError
 from futurscam_lib import clock
 from futurscam_lib.load.quarantine import OPEN, RESOLVED
 from futurscam_lib.load.refusals import DUPLICATE_KEY
-from futurscam_lib.records import RawRecord
+from futurscam_lib.records import IN_FUTURE, RawRecord
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 MAX_PLACES: Final = 1000
 """So many places of one payload are kept: with the longest paths they take 4 of the 16 MB of a document."""
 
-IN_FUTURE: Final = "in-future"
-"""Code of a reject whose own time stamp lies ahead; time alone mends it."""
 
 _MOST_AHEAD: Final = timedelta(days=1)
 _DEALING: Final = {"result": 1, "transform_version": 1, "job_id": 1, "item": 1, "places": 1}

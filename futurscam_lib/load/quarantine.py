@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 from futurscam_lib import clock
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.refusals import DUPLICATE_KEY
+from futurscam_lib.records import IN_FUTURE
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
@@ -74,12 +75,15 @@ class Quarantine:
         # there by now.
         in_order = sorted(entries, key=lambda entry: entry.cursor)
         cursors = {(entry.source, entry.origin): entry.cursor for entry in in_order}
+        # A stamp in the future that was a mistake sorts behind every true version: there the source's order decides.
+        later = {entry.job_id: entry.cursor for entry in in_order}
         origins = [origin for _, origin in cursors]
         either = [{"job_id": {"$in": list(instants)}}, {"job_id": None, "origin": {"$in": origins}}]
         made_it = [
             found["_id"]
             for found in self._rejects.find({"state": {"$in": UNRESOLVED}, "$or": either})
             if (found["job_id"] in instants and found["instant"] <= instants[found["job_id"]])
+            or (found["code"] == IN_FUTURE and found["job_id"] in later and found["cursor"] < later[found["job_id"]])
             or (
                 found["job_id"] is None
                 and (place := (found["source"], found["origin"])) in cursors

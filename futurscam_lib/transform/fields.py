@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from futurscam_lib import clock
 from futurscam_lib.errors import Rejected
+from futurscam_lib.records import IN_FUTURE
 from futurscam_lib.transform.text import REPLACEMENT, has_lone_surrogate, tidy
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ class Fields:
         except ValueError as error:
             raise Rejected(f"{path}: {error}.", code="wrong-value", path=path) from error
         if seen_at and instant > clock.to_sortable(seen_at + _CLOCKS_DIFFER_BY):
-            raise Rejected(f"{path} {instant} lies in the future.", code="in-future", path=path)
+            raise Rejected(f"{path} {instant} lies in the future.", code=IN_FUTURE, path=path)
         return instant
 
     def _time(self, name: str, read: Callable[..., datetime], **zone: ZoneInfo | None) -> datetime | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import rfp
 from futurscam_lib.transform import places, vocabulary
-from futurscam_lib.transform.fields import Fields
+from futurscam_lib.transform.fields import MOST_ELEMENTS, Fields
 from futurscam_lib.transform.text import clean_html, tidy, without_bullet
 from futurscam_lib.transform.vocabulary import Speller
 
@@ -37,7 +37,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
     post = Fields.of(payload)
     job_id, instant = job_id_of(post), last_change_of(post, seen_at=seen_at)
     speller = Speller(post.unknown)
-    publication = post.child("publicationInfo")
+    publication, location = post.child("publicationInfo"), post.child("locationInfo")
     roles = list(post.child("roleInfo").children("roles", named="name"))
     content: rfp.RfpContent = {
         "job_id": job_id,
@@ -47,10 +47,10 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         "job_desc": clean_html(post.raw_text("description") or ""),
         "job_url": _url(post),
         "seniority": _seniority(roles, speller),
-        "remoteOption": _remote_option(post, speller),
+        "remoteOption": _remote_option(location, speller),
         "isActive": not publication.flag("isClosed"),
         "RFP_type": None,
-        "company": _company(post, speller),
+        "company": _company(post.child("companyInfo"), location, speller),
         "conditions": _conditions(post, speller),
         "skills": _skills(post, speller),
         "languages": _languages(post, speller),
@@ -115,14 +115,12 @@ def _seniority(roles: list[Fields], speller: Speller) -> str:
     return vocabulary.NOT_SPECIFIED
 
 
-def _remote_option(post: Fields, speller: Speller) -> str:
-    location = post.child("locationInfo")
+def _remote_option(location: Fields, speller: Speller) -> str:
     word = speller(vocabulary.REMOTE_OPTION, location.text("remoteOption"), path="locationInfo.remoteOption")
     return word or vocabulary.NO_REMOTE_OPTION
 
 
-def _company(post: Fields, speller: Speller) -> rfp.Company:
-    company, location = post.child("companyInfo"), post.child("locationInfo")
+def _company(company: Fields, location: Fields, speller: Speller) -> rfp.Company:
     place = location.child("mainLocation")
     department = company.text("departmentName")
     country = speller(vocabulary.countries(), place.text("country"), path=place.where("country"))
@@ -198,7 +196,10 @@ def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
             language = speller(vocabulary.languages(), name, path="languageInfo.languageGroups.languages")
             if language:
                 languages.append({"language": language, "level": level or vocabulary.NOT_SPECIFIED})
-    return languages
+    if len(languages) > MOST_ELEMENTS:
+        # Lists in a list: each of them may be that long.
+        post.note("languageInfo.languageGroups", f"cut to {MOST_ELEMENTS} languages")
+    return languages[:MOST_ELEMENTS]
 
 
 def _questions(post: Fields) -> list[str]:

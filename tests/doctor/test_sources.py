@@ -117,3 +117,12 @@ def test_a_sound_folder(sound: Settings) -> None:
 
     assert found.state == "ok"
     assert sound.inbox.is_dir()
+
+
+def test_a_source_that_can_be_read_and_warns(boond: BoondServer) -> None:
+    """Open states that the instance does not have stop no run, and are shown with what to do."""
+    found = named(look("boond", **told.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
+
+    assert found.state == "warning"
+    assert "names 42, which this BoondManager does not have" in found.what
+    assert "futurscam check --source boond" in found.remedy

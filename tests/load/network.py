@@ -30,6 +30,7 @@ from tests.servers.graph_mailbox import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from pymongo.database import Database
 
@@ -76,6 +77,7 @@ class Network:
         self._runs = self._number = 0
         self._succeeded = T0 - timedelta(milliseconds=1)
         graph._box, boond._book = Mailbox(), Book()
+        self.set_up_boond()
         for server in (graph, boond):
             server.clock, server.before = self._theirs, None
             server.mend()
@@ -87,6 +89,26 @@ class Network:
 
     def _theirs(self) -> datetime:
         return self.now + self.skew
+
+    def set_up_boond(
+        self,
+        *,
+        ignored: AbstractSet[str] = frozenset(),
+        no_tab: bool = False,
+        old_profile: bool = False,
+        bare: bool = False,
+    ) -> None:
+        """Make BoondManager another instance.
+
+        Args:
+            ignored: Filters that it does not apply.
+            no_tab: It has no `/information`.
+            old_profile: Its profile gives no state; with `no_tab` nothing would give one, so then it does.
+            bare: It has no dictionary and shows no contacts.
+        """
+        self.boond.ignored, self.boond.no_information_tab = set(ignored), no_tab
+        self.boond.profile_without_state = old_profile and not no_tab
+        self.boond.no_dictionary = self.boond.forbidden_contacts = bare
 
     def tick(self, seconds: float) -> None:
         """Let time pass."""
@@ -291,7 +313,7 @@ DELAYS: Final = st.sampled_from([0.0, 0.0, 20.0, 240.0])
 SKEWS: Final = st.sampled_from([0, 0, 200, -200])
 PAUSES: Final = st.sampled_from([0, 0.4, 1, 30, 300, 590, 3600])
 TROUBLE: Final = st.none() | st.tuples(
-    st.integers(1, 25), st.sampled_from(["503", "429", "html", "reset", "truncated", "nothing", "killed", "killed"])
+    st.integers(1, 40), st.sampled_from(["503", "429", "html", "reset", "truncated", "nothing", "killed", "killed"])
 )
 FAULTS: Final = (
     st.none() | st.none() | st.builds(Fault, st.integers(0, 14), st.sampled_from(["before", "half", "after"]))
@@ -337,6 +359,16 @@ class NetworkPromises(RuleBasedStateMachine):
     def edit(self, data: st.DataObject, what: str) -> None:
         """Somebody works on an opportunity."""
         edit(self.network, data.draw(st.sampled_from(sorted(self.network.missions))), what)
+
+    @rule(
+        ignored=st.sets(st.sampled_from(["opportunityStates", "period", "sort"])),
+        no_tab=st.booleans(),
+        old_profile=st.booleans(),
+        bare=st.booleans(),
+    )
+    def another_instance(self, ignored: set[str], *, no_tab: bool, old_profile: bool, bare: bool) -> None:
+        """BoondManager is upgraded, or the user gets other rights."""
+        self.network.set_up_boond(ignored=ignored, no_tab=no_tab, old_profile=old_profile, bare=bare)
 
     @rule(seconds=PAUSES)
     def pause(self, seconds: float) -> None:

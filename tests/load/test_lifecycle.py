@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from futurscam_lib.load.lifecycle import SourceEnds
+import pytest
+
+from futurscam_lib.errors import OperatorMustAct
+from futurscam_lib.load.lifecycle import Plausible, SourceEnds, close_past_deadline, notes
 from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
 
 if TYPE_CHECKING:
@@ -133,3 +137,37 @@ def test_a_newer_version_is_not_closed_for_an_older_one(world: World) -> None:
 
     assert ends(world).close(missing, "deleted") == 0
     assert active(world) == {"job-1": True}
+
+
+def test_a_source_whose_deadlines_close_nothing(world: World) -> None:
+    """Its missions stay open after their deadline, a closed one is opened again; the same in a dry run, and no note."""
+    load(world, mission(PAST), mission(FAR, job="job-2"))
+    assert active(world) == {"job-1": False, "job-2": True}
+    facts: dict[str, Any] = {"now": world.now, "open_until_closed": ("folder",)}
+    sweep = partial(SourceEnds, world.collections, "folder", run_id="sweep", **facts)
+
+    assert ends(world).reopen({"job-1"}) == 0
+    for dry_run in (True, False):
+        assert sweep(dry_run=dry_run).reopen({"job-1"}) == 1
+        assert close_past_deadline(world.collections, run_id="x", dry_run=dry_run, **facts) == 0
+    assert active(world) == {"job-1": True, "job-2": True}
+    assert notes(world.collections, dry_run=False, **facts) == []
+    assert close_past_deadline(world.collections, run_id="x", now=world.now, dry_run=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("active", "share", "most"),
+    [(0, 20, 10), (50, 20, 10), (55, 20, 11), (1000, 20, 200), (1000, 0, 10), (30, 100, 30)],
+)
+def test_how_many_may_end_at_once(active: int, share: int, most: int) -> None:
+    """A share of the active ones, or ten; one more is refused in either direction, with what to type."""
+    plausible = Plausible("boond", active, share, "Causes.")
+
+    plausible.check_closing(most, missing=most)
+    plausible.check_reopening(most)
+    for refused in (
+        lambda: plausible.check_closing(most + 1, missing=999),
+        lambda: plausible.check_reopening(most + 1),
+    ):
+        with pytest.raises(OperatorMustAct, match=rf"(?s) {most} at most .* stays where it is.*Causes\..*run --yes"):
+            refused()

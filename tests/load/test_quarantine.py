@@ -139,6 +139,18 @@ def test_of_many_versions_in_a_chunk_the_last_one_resolves_it(world: World, orde
     assert states(world) == {"folder#job-1": "resolved"}
 
 
+def test_a_stamp_in_the_future_that_was_mended_is_resolved(world: World) -> None:
+    """The mended post is older by its own stamp; its source showed it later."""
+    load(world, bad("2099-01-01T00:00:00.0000000Z", at=T0))
+    assert entries(world)["folder#job-1"]["code"] == "in-future"
+
+    load(world, good(EARLY, at=T0 - timedelta(minutes=1)))
+    assert states(world) == {"folder#job-1": "open"}
+
+    load(world, good(MIDDLE, at=T0 + timedelta(minutes=1)))
+    assert states(world) == {"folder#job-1": "resolved"}
+
+
 def test_an_older_version_does_not_resolve_it(world: World) -> None:
     """What is there is not the last version of the item: the operator should know."""
     load(world, bad(MIDDLE))

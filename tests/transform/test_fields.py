@@ -54,7 +54,7 @@ def test_null_and_absent_are_the_same(data: dict[str, Any], read: str) -> None:
         ("number", "450-500", None, "text, not a number"),
         ("number", "450 per day", None, "text, not a number"),
         ("number", "9" * 400, None, "text, not a number"),
-        ("number", "9" * 9000, None, "text, not a number"),
+        ("number", "9" * 600, None, "text, not a number"),
         ("number", True, None, "true or false, not a number"),
         ("number", [1, 2], None, "a list, not a number"),
         ("number", math.inf, None, "NaN or infinity, not a number"),

@@ -134,6 +134,7 @@ def document_of(source: str, payload: bytes) -> Rfp:
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(put=changes(POST, SOUND_POST))
 @example(put=[(("skillInfo", "skills"), [{"name": "x" * 1_000, "seniority": "y" * 1_000}] * 1_000)])
+@example(put=[(("languageInfo", "languageGroups"), [{"languages": ["nl"] * 500, "languageLevel": "y" * 100}] * 500)])
 @example(put=[(("budgetInfo", "minDailyRate"), math.nan), (("companyInfo", "companyName"), "\ud800")])
 def test_an_odd_value_in_a_post_costs_its_own_part_of_the_document(put: list[tuple[Way, Any]]) -> None:
     """Wrong types, odd values, missing and nested junk: a document in every case, and the other fields as before."""
