@@ -185,11 +185,7 @@ def test_a_killed_loader_leaves_nothing_behind_that_the_next_run_does_not_finish
     counts = finish(world.open(Shelf())).counts["folder"]
 
     assert 0 < before < len(JOBS)
-<<<<<<< HEAD
     # The same version may stand in several lines: each of them is picked up.
-=======
-    # The same bytes are a record in each place.
->>>>>>> h_r
     assert 0 < counts.extracted < len(every)
     assert stored(database) == sorted(last_titles(every).items())
     assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
