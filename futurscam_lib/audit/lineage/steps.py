@@ -137,7 +137,8 @@ def _now_step(found: Found, payloads: Sequence[Version], content: dict[str, Any]
     if not found.document:
         return Step("now", result=state, notes=tuple(_notes_without(found, state)))
     last = max((one for one in payloads if one.stood), key=lambda one: one.key, default=None)
-    whys = [replace(one, why=_why(one, found, last)) for one in _changes(content, found.document)]
+    stands = {name: value for name, value in found.document.items() if name != "_id"}  # No mapping makes an `_id`.
+    whys = [replace(one, why=_why(one, found, last)) for one in _changes(content, stands)]
     return Step("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
 
 
