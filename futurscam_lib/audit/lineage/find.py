@@ -23,7 +23,8 @@ _PROVENANCE: Final = {
     "transform_version": int,
     "first_seen_at": datetime,
 }
-_CLOSING: Final = {"at": datetime, "run_id": str, "reason": str}
+_REOPENING: Final = {"at": datetime, "run_id": str}
+_CLOSING: Final = {**_REOPENING, "reason": str}
 _ANY_CASE: Final = Collation("en", strength=2)
 _ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
 """Asked for so that the indexes on state and something else are used."""
@@ -58,6 +59,12 @@ class Found:
         """When, by which run and why it was closed; None where it was not."""
         closed = self.etl.get("closed")
         return closed if _is_like(closed, _CLOSING) else None
+
+    @property
+    def reopened(self) -> dict[str, Any] | None:
+        """When and by which run it was opened again after its source had ended it; None where it was not."""
+        reopened = self.etl.get("reopened")
+        return reopened if _is_like(reopened, _REOPENING) else None
 
     def __bool__(self) -> bool:
         """Whether anything is known."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.lineage import steps
+from futurscam_lib.audit.lineage.again import split
 from futurscam_lib.audit.lineage.find import find
 from futurscam_lib.audit.lineage.runs import standings
 from futurscam_lib.audit.lineage.story import Story
@@ -57,14 +58,16 @@ def tell(configured: Settings, collections: Collections, asked: str, *, now: dat
     if not found:
         raise _never_seen(configured, asked, found, now=now)
     payloads = versions(collections, found, instance=boond.Instance.of(configured), now=now)
-    return _story(asked, found, payloads, standings(configured, _runs_of(found, payloads)))
+    return _story(configured, asked, found, payloads)
 
 
-def _story(asked: str, found: Found, payloads: Sequence[Version], runs: Sequence[Standing]) -> Story:
+def _story(configured: Settings, asked: str, found: Found, payloads: Sequence[Version]) -> Story:
+    runs = standings(configured, _runs_of(found, payloads))
     etl = found.etl
     instants = _instants(found, payloads, runs)
     completed = {run.run_id for run in runs if run.status == "ok"}
     marked = mark(payloads, completed=completed, instants=instants)
+    marked = split(marked, found, completed=completed, runs=runs, folder=configured.runs)
     state = _state(found)
     return Story(
         asked=asked,
@@ -92,14 +95,15 @@ def _runs_of(found: Found, payloads: Sequence[Version]) -> Iterator[str]:
         yield from (one.landed.run_id, one.run_id)
     for entry in found.rejects:
         yield from (entry.get(name, "") for name in ("first_run_id", "run_id", "resolved_run_id"))
-    yield (found.closed or {}).get("run_id", "")
+    yield from (end.get("run_id", "") for end in (found.closed or {}, found.reopened or {}))
 
 
 def _instants(found: Found, payloads: Sequence[Version], runs: Sequence[Standing]) -> dict[str, datetime]:
     """When each run started, by what is most exact."""
-    etl, closed = found.etl, found.closed or {}
+    etl, ends = found.etl, (found.closed or {}, found.reopened or {})
     known = {run.run_id: run.started or _stamped(run.run_id) for run in runs}
-    known |= {closed.get("run_id", ""): closed.get("at"), etl.get("first_run_id", ""): etl.get("first_seen_at")}
+    known |= {end.get("run_id", ""): end.get("at") for end in ends}
+    known |= {etl.get("first_run_id", ""): etl.get("first_seen_at")}
     known |= {one.landed.run_id: one.landed.at for one in payloads}
     return {run_id: at for run_id, at in known.items() if at is not None}
 
