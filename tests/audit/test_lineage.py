@@ -472,6 +472,24 @@ def test_what_never_became_a_document(world: World) -> None:
     assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(told(world, "job-2"))
 
 
+def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None:
+    """A post that never became a document is found by what people call it, in any letter case; others are not."""
+    number = {"number": {"numberFormatted": "JP077"}}
+    load(world, record(post(instant="2026-12-24T10:00:00Z", **number), origin="early.json"))
+    load(world, record(post("job-2", name=None), origin="wrong.json"), record(b"{", origin="broken.json"))
+
+    story = told(world, "JP077")
+
+    assert (story.state, story.job_id) == ("rejected", "job-1")
+    assert "lies in the future" in text(story)
+    assert told(world, "jp077 ").job_id == "job-1"
+    with pytest.raises(UsageError, match="found by their job_id or item"):
+        told(world, "JP078")
+    load(world, record(post("job-3", name=None, **number), origin="same.json"))
+    with pytest.raises(UsageError, match="Several missions are called 'JP077'"):
+        told(world, "JP077")
+
+
 def test_what_lay_in_the_future_when_it_came(world: World) -> None:
     """The reason of an older reject is that of its own time, though another one has taken its place since."""
     for number in range(2):

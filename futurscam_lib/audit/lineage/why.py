@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib import clock
 from futurscam_lib.audit.lineage import steps
 from futurscam_lib.audit.lineage.again import split
-from futurscam_lib.audit.lineage.find import find
+from futurscam_lib.audit.lineage.find import REJECTS_READ, find
 from futurscam_lib.audit.lineage.runs import standings
 from futurscam_lib.audit.lineage.story import Story
 from futurscam_lib.audit.lineage.versions import mark, versions
@@ -130,7 +130,8 @@ def _never_seen(configured: Settings, asked: str, found: Found, *, now: datetime
     looked = (
         f"Looked in {configured.database}: no document has it, in capitals or not, as job_id, reference or "
         "_etl.source_id (RFP), no payload was dealt with under it (RFP_outcomes), and no entry of the quarantine has "
-        "that name or place (RFP_rejects)."
+        f"that name or place, nor, among the newest {REJECTS_READ}, that reference (RFP_rejects): older ones are found "
+        "by their job_id or item, which `futurscam rejects list --all` shows."
     )
     lines = [f"{asked!r} was never seen.", looked, *_unfinished(found)]
     watermark = None
