@@ -131,6 +131,12 @@ def code_cells(notebook: Mapping[str, Any]) -> dict[str, str]:
     return {str(cell.get("id") or f"code cell {place}"): _joined(cell) for place, cell in enumerate(ours, start=1)}
 
 
+def scraps_in(data: bytes) -> dict[str, Any]:
+    """What a run glued, from the bytes of its notebook; nothing where they are no notebook."""
+    notebook = _notebook(data)
+    return gluing.read(notebook) if notebook else {}
+
+
 def is_added(cell: Mapping[str, Any]) -> bool:
     """Whether the runner put a cell in, to say how the run ended or where it stopped."""
     return not _MARKERS.isdisjoint(tags(cell))

@@ -52,6 +52,8 @@ def brought(left: Executed) -> Iterator[Table]:
         if found and found[0]:
             rows = [[_short(one.get(key), key) for key in columns.values()] for one in found[1]]
             if name == "changes":  # Counts documents and lists fields.
+                # Runs of earlier versions also listed an empty list in place of nothing.
+                rows = [row for row in rows if row[-2] or row[-1]]
                 notes = [f"{found[0]:,} document(s) were updated; {len(rows):,} changed field(s) are listed."]
                 yield Table(tuple(columns), rows, title=title, notes=notes, limit=len(rows))
             else:

@@ -153,3 +153,9 @@ class Change:
     field: str
     before: Any
     after: Any
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether a person sees a difference: nothing, an empty text and an empty list or object look the same."""
+        empty: tuple[Any, ...] = (None, "", [], {})
+        return not (self.before in empty and self.after in empty)

@@ -104,7 +104,7 @@ class Loaded:
     Attributes:
         outcomes: What became of each entry, but for the refused ones.
         inserted: The entries that were new.
-        changes: Each updated field.
+        changes: Each updated field in which a person sees a difference.
         refused: Entries that MongoDB did not take; the others are loaded.
         tries: By job, how often a write was refused and tried again.
     """
@@ -261,7 +261,7 @@ class Upsert:
 
     def _decide(self, entry: Entry, there: _Stored, old: dict[str, Any]) -> _Update:
         after = _successor(entry, old, now=self._now)
-        changes = differences(old, after) if old else []
+        changes = [change for change in differences(old, after) if change.is_visible] if old else []
         # Whoever fills one of these in at this moment is not written over.
         left = [name for name in _ENRICHED if entry.document[name] is None]
         guard = dict(there.guard)

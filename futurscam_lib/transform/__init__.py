@@ -29,14 +29,24 @@ class _Format:
     normalise: Callable[..., Rfp]
     job_id_of: Callable[[Fields], str]
     last_change_of: Callable[[Fields], str]
+    reference_of: Callable[[Fields], str]
     has_instances: bool = False
 
 
 _PRO_UNITY: Final = _Format(
-    pro_unity.TRANSFORM_VERSION, pro_unity.normalise, pro_unity.job_id_of, pro_unity.last_change_of
+    pro_unity.TRANSFORM_VERSION,
+    pro_unity.normalise,
+    pro_unity.job_id_of,
+    pro_unity.last_change_of,
+    pro_unity.reference_of,
 )
 _BOOND: Final = _Format(
-    boond.TRANSFORM_VERSION, boond.normalise, boond.job_id_of, boond.last_change_of, has_instances=True
+    boond.TRANSFORM_VERSION,
+    boond.normalise,
+    boond.job_id_of,
+    boond.last_change_of,
+    boond.reference_of,
+    has_instances=True,
 )
 # The mails carry the same posts as the files of the folder.
 _FORMATS: Final = {"folder": _PRO_UNITY, "graph_mail": _PRO_UNITY, "imap_mail": _PRO_UNITY, "boond": _BOOND}
@@ -70,6 +80,13 @@ def transform(raw: RawRecord, *, seen_at: datetime, instance: boond.Instance = b
         return source_format.normalise(payload, seen_at=seen_at, **more)
     except Rejected as error:
         return _reject(raw, error, payload=payload)
+
+
+def reference_of(raw: RawRecord) -> str:
+    """What people call an item, also one that is rejected; empty where its payload does not show it."""
+    with suppress(Rejected):
+        return _FORMATS[raw.source].reference_of(Fields.of(jsontext.parse(raw.payload)))
+    return ""
 
 
 def _reject(raw: RawRecord, error: Rejected, *, payload: Any) -> Reject:

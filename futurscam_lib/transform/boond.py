@@ -82,7 +82,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
     source_id = _id_of(record)
     content: rfp.RfpContent = {
         "job_id": job_id,
-        "reference": attributes.text("reference") or "",
+        "reference": reference_of(record),
         "roleTitle": attributes.required_text("title"),
         "role": None,
         "job_desc": _description(attributes),
@@ -120,6 +120,11 @@ def job_id_of(record: Fields) -> str:
         Rejected: Its id is missing or wrong.
     """
     return f"boond-{_id_of(record)}"
+
+
+def reference_of(record: Fields) -> str:
+    """What people call the opportunity; empty where it has no reference."""
+    return Resource.of(record).attributes.text("reference") or ""
 
 
 def last_change_of(record: Fields, *, seen_at: datetime | None = None) -> str:

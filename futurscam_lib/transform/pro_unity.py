@@ -41,7 +41,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
     roles = list(post.child("roleInfo").children("roles", named="name"))
     content: rfp.RfpContent = {
         "job_id": job_id,
-        "reference": _reference(post),
+        "reference": reference_of(post),
         "roleTitle": post.required_text("name"),
         "role": next((name for role in roles if (name := role.text("name"))), None),
         "job_desc": clean_html(post.raw_text("description") or ""),
@@ -87,7 +87,8 @@ def last_change_of(post: Fields, *, seen_at: datetime | None = None) -> str:
     return post.last_change("timeStamp", seen_at=seen_at)
 
 
-def _reference(post: Fields) -> str:
+def reference_of(post: Fields) -> str:
+    """What people call the post; empty where it has no number."""
     number = post.child("number")
     return number.text("numberFormatted") or number.identifier("sequenceNumber") or ""
 

@@ -99,7 +99,7 @@ def check(world: World, job: str) -> None:
     story = told(world, job)
     assert [step.kind for step in story.steps].index("now") == len(story.steps) - 1
     assert story.steps[-1].changes == ()
-    landed = [step.landed.raw_id for step in story.steps if step.landed]
+    landed = [step.landed.raw_id for step in story.steps if step.landed and step.kind == "payload"]
     assert sorted(landed) == sorted(outcomes | ({document["_etl"]["raw_id"]} if document else set()))
     times = [step.at for step in story.steps if step.at]
     assert times == sorted(times)
@@ -220,7 +220,29 @@ def test_closed_and_opened_again(world: World) -> None:
     assert closed.steps[1].run_id == "run-2"
     assert closed.steps[-1].changes == ()
     assert [(one.field, one.why) for one in edited.steps[-1].changes] == [("isActive", "edited")]
-    assert [(one.field, one.why) for one in opened.steps[-1].changes] == [("isActive", "reopened")]
+    assert [step.kind for step in opened.steps] == ["payload", "reopened", "now"]
+    assert changes(opened.steps[1]) == {"isActive": (False, True)}
+    assert (opened.steps[1].run_id, opened.steps[-1].changes) == ("run-9", ())
+    assert "opened again: its source shows it as open" in text(opened)
+
+
+def test_what_a_sweep_closed_and_opened_again(world: World) -> None:
+    """The closing is a step; once it is opened again that is one, and says that the closing is not kept."""
+    load(world, record(post()))
+    sweep = SourceEnds(world.collections, "folder", run_id="run-8", now=world.now, dry_run=False)
+    (mission,) = sweep.missing([])
+    sweep.close(mission, "closed")
+    closed = told(world)
+    world.tick(60)
+    SourceEnds(world.collections, "folder", run_id="run-9", now=world.now, dry_run=False).reopen(["job-1"])
+    opened = told(world)
+
+    assert [(step.kind, step.run_id) for step in closed.steps[1:]] == [("closed", "run-8"), ("now", "")]
+    assert changes(closed.steps[1]) == {"isActive": (True, False)}
+    assert [(step.kind, step.run_id) for step in opened.steps[1:]] == [("reopened", "run-9"), ("now", "")]
+    assert opened.steps[1].at == world.now
+    assert "A run had closed it before." in text(opened)
+    assert closed.steps[-1].changes == opened.steps[-1].changes == ()
 
 
 def test_what_others_wrote_is_told_apart(world: World) -> None:
@@ -253,11 +275,47 @@ def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPa
     assert [(one.field, one.before, one.after, one.why) for one in before.steps[-1].changes] == [
         ("serviceProvider", "Mended", None, "mapping")
     ]
-    assert results(after) == ["updated", "document"]
-    assert "field    questions: nothing -> 0 entries" in text(after)
-    assert [(step.run_id, step.landed and step.landed.run_id) for step in after.steps[:-1]] == [("run-2", "run-1")]
+    assert results(after) == ["inserted", "updated", "document"]
+    assert [(step.kind, step.run_id) for step in after.steps[:-1]] == [("payload", "run-1"), ("again", "run-2")]
+    assert f"made again under version {today} of the mapping" in text(after)
+    assert "so what changed is not known" in text(after)
     assert after.steps[-1].changes == ()
     assert after.first_run_id == "run-1"
+
+
+def test_a_document_that_was_made_again_shows_what_changed(
+    world: World, made: MadeRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first load, the closing that was kept, and only the fields that the notebook of the later run lists."""
+    soon = {"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()}
+    payload = record(post(publicationInfo=soon, budgetInfo={"startDate": "2026-01-01T00:00:00"}), origin="one.json")
+    load(world, payload)
+    load(world)
+    raise_the_mapping(monkeypatch, lambda content: {**content, "serviceProvider": "Mended", "isActive": True})
+    load(world, payload)
+    day = {"before": "2026-01-01, kept as 2025-12-31 23:00 UTC", "after": "2026-01-01, kept as 2026-01-01 00:00 UTC"}
+    listed = [
+        {"field": "serviceProvider", "before": "Broken", "after": "Mended"},
+        {"field": "conditions.fromAt", **day},
+        {"field": "questions", "before": None, "after": []},
+    ]
+    listed = [{"job_id": "job-1", **one} for one in listed] + [{"job_id": "job-2", "field": "reference", **day}]
+    run_id = made.add(world.now, scraps={"changes": {"total": 2, "listed": listed}})
+    seen_in(world, run_id)
+
+    story = told(world)
+    made.path(run_id).write_bytes(b"{}")
+    unproven = told(world)
+
+    assert [step.kind for step in story.steps] == ["payload", "closed", "again", "now"]
+    assert [step.result for step in story.steps] == ["inserted", "deadline", "updated", "document"]
+    assert changes(story.steps[2]) == {
+        "serviceProvider": ("Broken", "Mended"),
+        "conditions.fromAt": (datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
+    }
+    assert "It is just what these steps made of it." in text(story)
+    assert unproven.steps[2].changes == unproven.steps[-1].changes == ()
+    assert "so what changed is not known" in text(unproven)
 
 
 def test_days_are_told_as_days(world: World) -> None:
@@ -412,6 +470,24 @@ def test_what_never_became_a_document(world: World) -> None:
     assert "is resolved in the quarantine" in text(resolved)
     assert "by run-4" in text(resolved)
     assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(told(world, "job-2"))
+
+
+def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None:
+    """A post that never became a document is found by what people call it, in any letter case; others are not."""
+    number = {"number": {"numberFormatted": "JP077"}}
+    load(world, record(post(instant="2026-12-24T10:00:00Z", **number), origin="early.json"))
+    load(world, record(post("job-2", name=None), origin="wrong.json"), record(b"{", origin="broken.json"))
+
+    story = told(world, "JP077")
+
+    assert (story.state, story.job_id) == ("rejected", "job-1")
+    assert "lies in the future" in text(story)
+    assert told(world, "jp077 ").job_id == "job-1"
+    with pytest.raises(UsageError, match="found by their job_id or item"):
+        told(world, "JP078")
+    load(world, record(post("job-3", name=None, **number), origin="same.json"))
+    with pytest.raises(UsageError, match="Several missions are called 'JP077'"):
+        told(world, "JP077")
 
 
 def test_what_lay_in_the_future_when_it_came(world: World) -> None:

@@ -160,6 +160,19 @@ def test_the_list_loads_no_more_than_it_needs(made: MadeRuns) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_changes_that_nobody_sees_are_left_out(made: MadeRuns) -> None:
+    """A run of an earlier version listed an empty list in place of nothing; both are shown as nothing."""
+    about = {"job_id": "b", "reference": "S", "title": "T", "before": None}
+    listed = [{**about, "field": "questions", "after": []}, {**about, "field": "metadata.seen", "after": False}]
+    made.add(T0, scraps={"changes": {"total": 1, "listed": listed}})
+
+    text = said("show", "last")
+
+    assert "questions" not in text
+    assert "metadata.seen" in text
+    assert "1 changed field(s) are listed." in text
+
+
 def test_one_run(made: MadeRuns) -> None:
     """What it was, what was new, what changed from what to what, what was rejected and why; as text and as JSON."""
     new = {"total": 30, "listed": [{"job_id": "a", "reference": "R", "title": HOSTILE, "company": None}]}

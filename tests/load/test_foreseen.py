@@ -102,6 +102,17 @@ def test_whatever_comes_a_dry_run_foretells_it(
     assert facts(foretold) == facts(told(world, *now, dry_run=False))
 
 
+def test_an_empty_list_in_place_of_nothing_is_not_shown_as_a_change(world: World) -> None:
+    """A document of an earlier version has no `questions`; an update that adds an empty list of them is no news."""
+    told(world, [record(post())], set(JOBS), dry_run=False)
+    world.collections.rfps.update_many({}, {"$unset": {"questions": ""}})
+
+    loaded, _ = told(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=False)
+
+    assert [one.field for one in loaded.changes] == ["roleTitle"]
+    assert world.collections.rfps.find_one({})["questions"] == []  # type: ignore[index]
+
+
 def test_what_others_filled_in_is_not_shown_as_lost(world: World) -> None:
     """A new version keeps the category of the enrichment, so a dry run does not show it as a change."""
     told(world, [record(post())], set(JOBS), dry_run=False)

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
+from pymongo import DESCENDING
 from pymongo.collation import Collation
 
 from futurscam_lib.errors import UsageError
 from futurscam_lib.load.quarantine import DISMISSED, OPEN, RESOLVED
+from futurscam_lib.records import RawRecord
 from futurscam_lib.show import as_text
+from futurscam_lib.transform import reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +26,9 @@ _PROVENANCE: Final = {
     "transform_version": int,
     "first_seen_at": datetime,
 }
-_CLOSING: Final = {"at": datetime, "run_id": str, "reason": str}
+_REOPENING: Final = {"at": datetime, "run_id": str}
+_CLOSING: Final = {**_REOPENING, "reason": str}
+REJECTS_READ: Final = 500
 _ANY_CASE: Final = Collation("en", strength=2)
 _ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
 """Asked for so that the indexes on state and something else are used."""
@@ -58,6 +63,12 @@ class Found:
         """When, by which run and why it was closed; None where it was not."""
         closed = self.etl.get("closed")
         return closed if _is_like(closed, _CLOSING) else None
+
+    @property
+    def reopened(self) -> dict[str, Any] | None:
+        """When and by which run it was opened again after its source had ended it; None where it was not."""
+        reopened = self.etl.get("reopened")
+        return reopened if _is_like(reopened, _REOPENING) else None
 
     def __bool__(self) -> bool:
         """Whether anything is known."""
@@ -113,7 +124,23 @@ def _called(collections: Collections, asked: str) -> Found:
     documents = list(collections.rfps.find(either).limit(_FEW + 1))
     if len(documents) > 1:
         raise _several(asked, [(one.get("job_id"), one.get("roleTitle")) for one in documents])
-    return _of_document(collections, documents[0]) if documents else found
+    if documents:
+        return _of_document(collections, documents[0])
+    return _rejected_as(collections, asked) or found
+
+
+def _rejected_as(collections: Collections, asked: str) -> Found | None:
+    """What was only ever rejected, by the reference in its payload: the quarantine keeps none. The newest are read."""
+    rejects = list(collections.rejects.find({"state": _ANY_STATE}).sort("at", DESCENDING).limit(REJECTS_READ))
+    ids = [entry["raw_id"] for entry in rejects]
+    folded = asked.casefold()
+    payloads = (RawRecord.from_document(one) for one in collections.raw.find({"_id": {"$in": ids}, "flaw": None}))
+    ids = [raw.raw_id for raw in payloads if reference_of(raw).casefold() == folded]
+    called = [entry for entry in rejects if entry["raw_id"] in ids]
+    jobs = {entry["job_id"] for entry in called}
+    if len(jobs) > 1:
+        raise _several(asked, [(entry["_id"], entry["reason"]) for entry in called])
+    return _called(collections, next(iter(jobs)) or called[0]["_id"]) if jobs else None
 
 
 def _however_written(collections: Collections, asked: str) -> Found:

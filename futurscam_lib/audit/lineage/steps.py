@@ -36,6 +36,10 @@ _UNSETTLED: Final = (
     "The document says that it was made from this payload, but what became of it is not written down: its run was "
     "interrupted, or another run has dealt with it since."
 )
+_CLOSING_NOT_KEPT: Final = (
+    "A run had closed it before. When, by which run and why is not known: the document keeps only its last change of "
+    "this kind."
+)
 _FACTS: Final = {"job_id": None, "reference": None, "roleTitle": None}
 """What `differences` asks of a document, which somebody may have edited."""
 
@@ -53,22 +57,30 @@ def told(
     """
     content: dict[str, Any] = {}
     made: list[Step] = []
-    for one in _in_time(payloads, _closing(found)):
+    ended: dict[str, bool] = {}
+    for one in _in_time(payloads, list(_ends(found))):
         if isinstance(one, Step):
-            after, step = {**content, "isActive": False} if content else content, one
+            step, ended = one, {"isActive": one.kind == "reopened"}
+            if step.kind == "reopened" and content.get("isActive") is True:
+                step = replace(step, notes=(_CLOSING_NOT_KEPT,))
+            after = {**content, **ended} if content else content
         else:
+            # The document still says how it ended, so what was loaded since then kept that.
             after, step = _content(one, content), _payload_step(one, found, instants)
+            after = {**after, **ended} if after else after
         made.append(replace(step, changes=_changes(content, after)))
         content = after
     return (*made, _now_step(found, payloads, content, state))
 
 
-def _closing(found: Found) -> Step | None:
-    closed = found.closed
-    return Step("closed", at=closed["at"], run_id=closed["run_id"], result=closed["reason"]) if closed else None
+def _ends(found: Found) -> Iterator[Step]:
+    if closed := found.closed:
+        yield Step("closed", at=closed["at"], run_id=closed["run_id"], result=closed["reason"])
+    if reopened := found.reopened:
+        yield Step("reopened", at=reopened["at"], run_id=reopened["run_id"])
 
 
-def _in_time(payloads: Sequence[Version], closing: Step | None) -> list[Version | Step]:
+def _in_time(payloads: Sequence[Version], ends: Sequence[Step]) -> list[Version | Step]:
     """What the document was in order of version, which is that of time but where runs crossed; the rest in between."""
     at = clock.EARLIEST
     placed: list[tuple[datetime, int, Any, str, Version | Step]] = []
@@ -76,8 +88,7 @@ def _in_time(payloads: Sequence[Version], closing: Step | None) -> list[Version 
         own = one.at or one.landed.at or at
         at = max(at, own) if one.stood else at
         placed.append((at if one.stood else own, 0 if one.stood else 1, one.key, one.landed.raw_id, one))
-    if closing and closing.at:
-        placed.append((closing.at, 2, (), "", closing))
+    placed += [(end.at, 2, (), "", end) for end in ends if end.at]
     return [one for *_, one in sorted(placed, key=lambda place: place[:4])]
 
 
@@ -93,7 +104,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[FieldChange
 
 def _payload_step(one: Version, found: Found, instants: Mapping[str, datetime]) -> Step:
     return Step(
-        "payload",
+        "again" if one.again else "payload",
         at=one.at,
         run_id=one.landed.run_id if one.at_landing else one.run_id,
         result=one.result,
@@ -118,6 +129,14 @@ def _notes_on(one: Version, found: Found) -> Iterator[str]:
     if not one.landed.source:
         yield _KEPT_ONLY_IN_OUTCOMES
         return
+    if one.at_first:
+        yield (
+            "Its document was made again later, and what became of the payload at first was written over. "
+            "Which version of the mapping loaded it is not known."
+        )
+        return
+    if one.again and not one.listed:
+        yield "The notebook of that run shows no changed field of this mission, so what changed is not known."
     today = version_for(one.landed.source)
     if one.key.transform_version != today:
         yield f"Version {one.key.transform_version} of the mapping dealt with it; today's is {today}."
@@ -137,7 +156,8 @@ def _now_step(found: Found, payloads: Sequence[Version], content: dict[str, Any]
     if not found.document:
         return Step("now", result=state, notes=tuple(_notes_without(found, state)))
     last = max((one for one in payloads if one.stood), key=lambda one: one.key, default=None)
-    whys = [replace(one, why=_why(one, found, last)) for one in _changes(content, found.document)]
+    stands = {name: value for name, value in found.document.items() if name != "_id"}  # No mapping makes an `_id`.
+    whys = [replace(one, why=_why(one, found, last)) for one in _changes(content, stands)]
     return Step("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
 
 

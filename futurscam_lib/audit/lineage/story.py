@@ -12,7 +12,7 @@ from futurscam_lib import clock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Kind = Literal["payload", "closed", "now"]
+Kind = Literal["payload", "again", "closed", "reopened", "now"]
 State = Literal["document", "removed", "rejected", "foreign"]
 
 
@@ -62,14 +62,17 @@ class Step:
     """One thing that happened to the mission.
 
     Attributes:
-        kind: `payload`: one payload was dealt with; `closed`: the mission became inactive; `now`: how it stands.
+        kind: `payload`: one payload was dealt with; `again`: its document was made again from it later, by a newer
+            mapping or other settings; `closed`: the mission became inactive; `reopened`: its source showed it as open
+            again; `now`: how it stands.
         at: When: the start of the run, aware, UTC; None where nothing tells.
         run_id: The run; empty where none is known.
         result: Of a payload: `inserted`, `updated`, `unchanged`, `stale`, `rejected`, or `unsettled` (it is in the
-            document, but what became of it is not written down). Of a closing, its reason.
+            document, but what became of it is not written down) or `loaded` (what exactly is not kept). Of a closing,
+            its reason.
         moved: Whether an unchanged payload moved the version of the document forward.
         version: The instant of the version, as the source says it.
-        transform_version: Version of the mapping that dealt with it; 0: none did.
+        transform_version: Version of the mapping that dealt with it; 0: none did, or which one is not kept.
         landed: The payload.
         changes: What it changed in the document: applied in order to nothing, those of all steps give the document, but
             for fields that hold null.

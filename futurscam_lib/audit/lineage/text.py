@@ -27,6 +27,7 @@ _RESULTS: Final = {
     "stale": "stale: older than the version that was there",
     "rejected": "rejected",
     "unsettled": "loaded",
+    "loaded": "loaded",
 }
 _MOVED: Final = "unchanged: the same content under a newer version, which moved forward"
 _STATES: Final = {
@@ -34,6 +35,11 @@ _STATES: Final = {
     "foreign": "as it stands now",
     "removed": "now there is no document",
     "rejected": "it never became a document",
+}
+_KINDS: Final = {
+    "closed": "closed: {result}",
+    "reopened": "opened again: its source shows it as open",
+    "again": "made again under version {version} of the mapping",
 }
 _NOTEBOOKS: Final = {
     "verifies": "its notebook verifies",
@@ -77,8 +83,8 @@ def _headline(story: Story, runs: Mapping[str, Standing]) -> Iterator[str]:
 def _title(step: Step) -> str:
     if step.kind == "now":
         return _STATES[step.result]
-    if step.kind == "closed":
-        return f"closed: {as_text(step.result)}"
+    if step.kind != "payload":
+        return _KINDS[step.kind].format(result=as_text(step.result), version=step.transform_version)
     if step.again_run_id:
         return f"dealt with, and once more later: then {as_text(step.result)}"
     if step.result == "unchanged" and step.changes:

@@ -43,6 +43,9 @@ class Version:
         moved: Whether it only moved the version of the document forward.
         at_landing: Whether what became of it at first was written over when it was dealt with again; `at` is then when
             it was landed.
+        at_first: Whether this is how it was loaded at first; `again` is another one of the same payload.
+        again: Whether this is how its document was made again later.
+        listed: Of that: whether the notebook of the run shows which fields changed.
     """
 
     landed: Landed
@@ -55,6 +58,9 @@ class Version:
     stood: bool = False
     moved: bool = False
     at_landing: bool = False
+    at_first: bool = False
+    again: bool = False
+    listed: bool = False
 
     @property
     def as_loaded(self) -> bool:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.lineage import steps
-from futurscam_lib.audit.lineage.find import find
+from futurscam_lib.audit.lineage.again import split
+from futurscam_lib.audit.lineage.find import REJECTS_READ, find
 from futurscam_lib.audit.lineage.runs import standings
 from futurscam_lib.audit.lineage.story import Story
 from futurscam_lib.audit.lineage.versions import mark, versions
@@ -57,14 +58,16 @@ def tell(configured: Settings, collections: Collections, asked: str, *, now: dat
     if not found:
         raise _never_seen(configured, asked, found, now=now)
     payloads = versions(collections, found, instance=boond.Instance.of(configured), now=now)
-    return _story(asked, found, payloads, standings(configured, _runs_of(found, payloads)))
+    return _story(configured, asked, found, payloads)
 
 
-def _story(asked: str, found: Found, payloads: Sequence[Version], runs: Sequence[Standing]) -> Story:
+def _story(configured: Settings, asked: str, found: Found, payloads: Sequence[Version]) -> Story:
+    runs = standings(configured, _runs_of(found, payloads))
     etl = found.etl
     instants = _instants(found, payloads, runs)
     completed = {run.run_id for run in runs if run.status == "ok"}
     marked = mark(payloads, completed=completed, instants=instants)
+    marked = split(marked, found, completed=completed, runs=runs, folder=configured.runs)
     state = _state(found)
     return Story(
         asked=asked,
@@ -92,14 +95,15 @@ def _runs_of(found: Found, payloads: Sequence[Version]) -> Iterator[str]:
         yield from (one.landed.run_id, one.run_id)
     for entry in found.rejects:
         yield from (entry.get(name, "") for name in ("first_run_id", "run_id", "resolved_run_id"))
-    yield (found.closed or {}).get("run_id", "")
+    yield from (end.get("run_id", "") for end in (found.closed or {}, found.reopened or {}))
 
 
 def _instants(found: Found, payloads: Sequence[Version], runs: Sequence[Standing]) -> dict[str, datetime]:
     """When each run started, by what is most exact."""
-    etl, closed = found.etl, found.closed or {}
+    etl, ends = found.etl, (found.closed or {}, found.reopened or {})
     known = {run.run_id: run.started or _stamped(run.run_id) for run in runs}
-    known |= {closed.get("run_id", ""): closed.get("at"), etl.get("first_run_id", ""): etl.get("first_seen_at")}
+    known |= {end.get("run_id", ""): end.get("at") for end in ends}
+    known |= {etl.get("first_run_id", ""): etl.get("first_seen_at")}
     known |= {one.landed.run_id: one.landed.at for one in payloads}
     return {run_id: at for run_id, at in known.items() if at is not None}
 
@@ -126,7 +130,8 @@ def _never_seen(configured: Settings, asked: str, found: Found, *, now: datetime
     looked = (
         f"Looked in {configured.database}: no document has it, in capitals or not, as job_id, reference or "
         "_etl.source_id (RFP), no payload was dealt with under it (RFP_outcomes), and no entry of the quarantine has "
-        "that name or place (RFP_rejects)."
+        f"that name or place, nor, among the newest {REJECTS_READ}, that reference (RFP_rejects): older ones are found "
+        "by their job_id or item, which `futurscam rejects list --all` shows."
     )
     lines = [f"{asked!r} was never seen.", looked, *_unfinished(found)]
     watermark = None
