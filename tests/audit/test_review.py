@@ -82,10 +82,14 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
     without = made.add(T0 + 7 * HOUR, notebook=executed("ok", {}))
     none_kept = made.add(T0 + 8 * HOUR, notebook=b"")
 
+    reopening = made.add(T0 + 8.2 * HOUR, reopened=2)
+
     found = looked_at(made, now=T0 + 8.5 * HOUR)
 
+    assert column(found.runs, "reopened") == ["2", *["0"] * 9]
     told = {(one.what, one.run.run_id) for one in found.found if one.run}
     assert told == {
+        ("notebook contradicts", reopening),
         ("notebook torn", names[0]),
         ("notebook missing", names[1]),
         ("notebook changed", names[2]),
@@ -100,7 +104,7 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
     torn = next(one.text for one in found.found if one.what == "notebook torn")
     assert "cannot be read as a notebook: it is no JSON (unexpected end of data" in torn
     assert "was changed after the run: its SHA-256 begins with" in torn
-    assert len(found.findings.rows) == found.counts()["findings"] == 6
+    assert len(found.findings.rows) == found.counts()["findings"] == 7
 
 
 @pytest.mark.parametrize("data", [b'{"cells": 5}', b"[]", b"{}", b'{"cells": [5]}', b'{"cells": [{"outputs": 5}]}'])

@@ -55,11 +55,12 @@ def runs(found: Sequence[RunRecord]) -> Table:
             timedelta(seconds=run.seconds) if run.seconds is not None else None,
             *(run.counts.get(name) for name in COLUMNS),
             run.closed,
+            run.reopened,
             run.started_by,
         )
         for run in shown
     ]
-    columns = ("started (UTC)", "run", "status", "took", *COLUMNS, "closed", "started by")
+    columns = ("started (UTC)", "run", "status", "took", *COLUMNS, "closed", "reopened", "started by")
     notes = (
         [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
     )
