@@ -123,6 +123,7 @@ class Run(Shown):
         with mongo.mongo_errors():
             if self._replay:
                 self._read_landed(self._replay, report)
+                self._leave_out_unused(report)
                 self._extracted = report
                 return report
             for source in self._sources:
@@ -159,6 +160,7 @@ class Run(Shown):
             for reject in asked:
                 for record in rejected(self._collections, reject):
                     self._pick_up(record, report)
+        self._leave_out_unused(report)
         self._extracted = report
         return report
 
@@ -376,6 +378,12 @@ class Run(Shown):
                 report.sources[record.source].size += record.size
                 self._counts[record.source].extracted += 1
                 self._pass_on(record, report)
+
+    def _leave_out_unused(self, report: Extracted) -> None:
+        """Show no source that is not configured and of which nothing was landed."""
+        for name in [name for name, one in self._counts.items() if not one.extracted]:
+            if name not in self._settings.sources:
+                del self._counts[name], report.sources[name]
 
     def _open_until_closed(self) -> tuple[str, ...]:
         """Sources in which an open mission is open, whatever its deadline."""

@@ -696,3 +696,15 @@ def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
     assert all(one._repr_html_() and repr(one) for one in shown)
     assert not any("<b>" in one._repr_html_() for one in shown)
     assert isinstance(found.period.runs[0], RunRecord)
+
+
+def test_a_replay_is_nothing_that_sources_gave(made: MadeRuns) -> None:
+    """Its payloads were counted when they were read; sources that it only looked at are not shown."""
+    made.add(T0, sources={"folder": counts(inserted=3)})
+    replayed = {"folder": counts(updated=3), "boond": counts()}
+    made.add(T0 + HOUR, sources=replayed, parameters={"replay": "all"})
+
+    found = looked_at(made, now=T0 + 1.5 * HOUR)
+
+    assert column(found.records, "source") == ["folder", "total"]
+    assert column(found.records, "extracted") == ["3", "3"]
