@@ -53,6 +53,17 @@ def total(counts: Mapping[str, Counts]) -> Counts:
     return sum(counts.values(), Counts())
 
 
+def moved(closed: int, reopened: int, *, dry_run: bool) -> str:
+    """How many missions a run closed and reopened, a sentence.
+
+    Args:
+        closed: Missions that became inactive.
+        reopened: Missions that became active again.
+        dry_run: Whether that is only what would have happened.
+    """
+    return f"{closed:,} mission(s) {'would be' if dry_run else 'were'} closed, {reopened:,} reopened."
+
+
 def check(counts: Mapping[str, Counts]) -> None:
     """Make sure that every record is accounted for.
 

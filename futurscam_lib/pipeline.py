@@ -20,6 +20,7 @@ from futurscam_lib.load.durability import Durability
 from futurscam_lib.load.entry import Entry
 from futurscam_lib.load.foreseen import Foreseen
 from futurscam_lib.load.landing import Landing, rejected
+from futurscam_lib.load.quarantine import DISMISSED
 from futurscam_lib.load.upsert import Upsert
 from futurscam_lib.naming import BY_HAND, started_by
 from futurscam_lib.records import RawRecord, Reject, Window
@@ -107,6 +108,7 @@ class Run(Shown):
         self._foreseen = Foreseen()
         self._tally = Tally()
         self._begun: set[str] = set()
+        self._reopening: set[str] = set()
 
     def extract(self) -> Extracted:
         """Read the sources in the window and land every new payload; a replay takes what was landed instead.
@@ -121,6 +123,7 @@ class Run(Shown):
         with mongo.mongo_errors():
             if self._replay:
                 self._read_landed(self._replay, report)
+                self._leave_out_unused(report)
                 self._extracted = report
                 return report
             for source in self._sources:
@@ -146,13 +149,18 @@ class Run(Shown):
         report = Extracted({name: SourceReport() for name in self._counts})
         with mongo.mongo_errors():
             asked = list(quarantine.open_rejects(self._collections, sources=list(self._counts), items=items))
-            if items and len(asked) < len(set(items)):
+            there = {reject["_id"] for reject in asked}
+            if missing := [item for item in dict.fromkeys(items) if item not in there]:
+                names = ", ".join(map(repr, missing))
                 raise UsageError(
-                    "Not all of these are open or dismissed entries; `futurscam rejects list --all` names them."
+                    f"Not an open or dismissed entry of the quarantine: {names}. Nothing was retried. "
+                    "`futurscam rejects list --all` shows all entries with their states."
                 )
+            self._reopening = {reject["_id"] for reject in asked if reject["state"] == DISMISSED}
             for reject in asked:
                 for record in rejected(self._collections, reject):
                     self._pick_up(record, report)
+        self._leave_out_unused(report)
         self._extracted = report
         return report
 
@@ -195,7 +203,7 @@ class Run(Shown):
         facts: dict[str, Any] = {"run_id": self.run_id, "now": self._now, "dry_run": self.dry_run}
         upsert = Upsert(self._collections, **facts, replay=self._replay is not None)
         self._foreseen = upsert.foreseen
-        kept = quarantine.Quarantine(self._collections, **facts)
+        kept = quarantine.Quarantine(self._collections, **facts, reopening=self._reopening)
 
         def bring_in(chunk: Sequence[Mapping[str, Any]]) -> tuple[Loaded, list[Reject]]:
             entries = [Entry.from_spool(found) for found in chunk]
@@ -282,6 +290,7 @@ class Run(Shown):
             watermark=clock.to_text(self.watermark),
             counts=self._counts,
             closed=self._ended.closed,
+            reopened=self._ended.reopened,
             failures={n: one.failure for n, one in self._extracted.sources.items() if one.failure},
             reject_reasons=reasons,
             oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
@@ -369,6 +378,12 @@ class Run(Shown):
                 report.sources[record.source].size += record.size
                 self._counts[record.source].extracted += 1
                 self._pass_on(record, report)
+
+    def _leave_out_unused(self, report: Extracted) -> None:
+        """Show no source that is not configured and of which nothing was landed."""
+        for name in [name for name, one in self._counts.items() if not one.extracted]:
+            if name not in self._settings.sources:
+                del self._counts[name], report.sources[name]
 
     def _open_until_closed(self) -> tuple[str, ...]:
         """Sources in which an open mission is open, whatever its deadline."""

@@ -244,6 +244,8 @@ class Summary(Shown):
 
     Attributes:
         replay: Which landed payloads were taken again, as `records.Replay` says it; empty: the sources were asked.
+        closed: Missions that became inactive.
+        reopened: Missions that became active again, because their source shows them as open.
         notes: What each source noted, as `source_notes` has it; only sources that noted something.
     """
 
@@ -258,6 +260,7 @@ class Summary(Shown):
     oddities: Mapping[str, int]
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     replay: str = ""
+    reopened: int = 0
 
     @property
     def total(self) -> Counts:
@@ -275,6 +278,7 @@ class Summary(Shown):
             "counts": self.total.as_dict(),
             "sources": {name: one.as_dict() for name, one in self.counts.items()},
             "closed": self.closed,
+            "reopened": self.reopened,
             "failures": {name: {"error": f.error, "message": f.message} for name, f in self.failures.items()},
             "reject_reasons": dict(self.reject_reasons),
             "oddities": dict(self.oddities),
@@ -285,7 +289,7 @@ class Summary(Shown):
         """The sum per source and in total."""
         rows = [(name, *one.as_dict().values(), "yes") for name, one in self.counts.items()]
         rows.append(("total", *self.total.as_dict().values(), "yes"))
-        notes = [f"{self.closed} mission(s) that have ended {'would be' if self.dry_run else 'were'} closed."]
+        notes = [accounting.moved(self.closed, self.reopened, dry_run=self.dry_run)]
         notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
         notes += map(str, source_notes.each(self.notes))
         return Table(("source", *accounting.COLUMNS, "adds up"), rows, notes=notes)

@@ -102,6 +102,8 @@ class Status:
             for run in self.runs
         ]
         yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
+        if error := self._last.get("error"):
+            yield Table(("error of the last run",), [(error,)], longest=max(_WHOLE, len(error)))
         if noted := self._noted():
             yield Table(("what the sources noted in the last run",), noted, longest=_WHOLE)
         if self.remarks:
@@ -117,9 +119,14 @@ class Status:
             yield "deadline is not a date", f"{self.undated:,} active missions of other programs, so no run closes them"
 
     def _noted(self) -> list[tuple[str]]:
-        """The notes of the last run that has ended."""
-        last = next((run for run in self.runs if run["status"] != UNFINISHED), None)
-        return [(str(note),) for note in source_notes.each(last["notes"])] if last else []
+        """The notes of the last run that has ended, without those that are remarks, too."""
+        notes = source_notes.each(self._last.get("notes", {}))
+        return [(str(note),) for note in notes if note.text not in self.remarks]
+
+    @property
+    def _last(self) -> dict[str, Any]:
+        """The last run that has ended; empty: none."""
+        return next((run for run in self.runs if run["status"] != UNFINISHED), {})
 
 
 def find_out(configured: Settings, *, now: datetime) -> Status:

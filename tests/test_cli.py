@@ -68,7 +68,7 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
     assert told["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
     assert set(told["watermark"]) == {"before", "after"}
     assert told["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
-    assert told["closed"] == 0
+    assert (told["closed"], told["reopened"]) == (0, 0)
     assert told["seconds"] > 0
     assert told["run_id"] in (filled.home / "logs" / told["log"]).read_text("utf-8")
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", told["run_id"])
@@ -114,7 +114,7 @@ def test_rejects_from_the_command_line(filled: Settings, database: Database[dict
 
 
 def test_dismissing_rejects(filled: Settings, database: Database[dict[str, Any]]) -> None:
-    """It is no longer listed, counted or retried, but by name; who, when and why is shown."""
+    """It is no longer listed, counted or retried; who, when and why is shown; a retry by name opens it again."""
     shutil.copy(filled.inbox / "broken.json", filled.inbox / "again.json")
     (filled.inbox / "again.json").write_bytes((filled.inbox / "broken.json").read_bytes()[:-9])
     futurscam("run", "--since", "2020-01-01")
@@ -141,7 +141,14 @@ def test_dismissing_rejects(filled: Settings, database: Database[dict[str, Any]]
     assert (second["state"], second["dismissed_because"]) == ("dismissed", "A test of ours.")
     assert json.loads(futurscam("rejects", "retry", "--json").stdout)["counts"]["extracted"] == 0
     assert json.loads(futurscam("rejects", "retry", both[0], "--json").stdout)["counts"]["rejected"] == 1
-    assert {found["state"] for found in database["RFP_rejects"].find()} == {"dismissed"}
+    states = {found["_id"]: found for found in database["RFP_rejects"].find()}
+    assert (states[both[0]]["state"], states[both[1]]["state"]) == ("open", "dismissed")
+    assert states[both[0]]["opened_at"] == states[both[0]]["at"]
+    assert not [name for name in states[both[0]] if name.startswith("dismissed")]
+
+    wrong = futurscam("rejects", "retry", both[0], "folder:x.json", "folder:y.json")
+    assert wrong.returncode == 2
+    assert "quarantine: 'folder:x.json', 'folder:y.json'. Nothing was retried." in wrong.stderr
 
 
 @pytest.mark.usefixtures("filled")

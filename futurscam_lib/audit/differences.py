@@ -118,7 +118,8 @@ def _counts(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
         for name in COLUMNS:
             counted = [run.sources[source].get(name, 0) if source in run.sources else None for run in (first, second)]
             yield from _count(f"{source}: {name}", *counted)
-    yield from _count("closed", *(run.closed or (0 if run.sources else None) for run in (first, second)))
+    for name in ("closed", "reopened"):
+        yield from _count(name, *(getattr(run, name) or (0 if run.sources else None) for run in (first, second)))
 
 
 def _count(name: str, first: int | None, second: int | None) -> Iterator[Difference]:

@@ -47,7 +47,7 @@ class RunRecord:
         watermark: `before` and `after`, ISO 8601; without `after` where the run has no end.
         counts: As the accounting names them, in total; empty where the run did not get there.
         sources: The same per source.
-        closed: Missions that it closed.
+        closed, reopened: Missions that it closed and reopened; a dry run: that it would have.
         error, error_name: Why it did not end well; empty: it did.
         failures: Per source that failed, `error` and `message`.
         reject_reasons, oddities: How often each reason, and each unknown value, came up.
@@ -57,6 +57,7 @@ class RunRecord:
         pruned: Whether the notebook was removed because of its age.
         rerun_of: The run whose window it read again; empty: none.
         replay: Which landed payloads it made documents of again, as `records.Replay` says it; empty: it asked sources.
+        confirmed: Whether it was allowed to close and reopen missions however many they are (`--yes`).
         started_by, git_commit, python, platform, packages: Who and what ran it.
         start_line, end_line: Lines of the ledger, from 1; 0 where there is none.
     """
@@ -73,6 +74,7 @@ class RunRecord:
     counts: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     closed: int = 0
+    reopened: int = 0
     error: str = ""
     error_name: str = ""
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class RunRecord:
     pruned: bool = False
     rerun_of: str = ""
     replay: str = ""
+    confirmed: bool = False
     started_by: str = ""
     git_commit: str = ""
     python: str = ""
@@ -227,7 +230,6 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
     asked, told = start.facts, end.facts if end else {}
     parameters: dict[str, Any] = asked.get("parameters") or {}
     status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
-    closed = told.get("closed")
     notebook = str(told.get("notebook") or asked.get("notebook") or "")
     return RunRecord(
         run_id=start.run_id,
@@ -242,7 +244,8 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         watermark=told.get("watermark") or asked.get("watermark") or {},
         counts=told.get("counts") or {},
         sources=told.get("sources") or {},
-        closed=closed if isinstance(closed, int) else 0,
+        closed=shape.number(told.get("closed")),
+        reopened=shape.number(told.get("reopened")),
         error=told.get("error") or "",
         error_name=told.get("error_name") or "",
         failures=told.get("failures") or {},
@@ -254,6 +257,7 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         pruned=notebook in pruned,
         rerun_of=asked.get("rerun_of") or "",
         replay=str(parameters.get("replay") or ""),
+        confirmed=asked.get("confirmed") is True,
         started_by=asked.get("started_by") or "",
         git_commit=asked.get("git_commit") or "",
         python=asked.get("python") or "",
@@ -264,7 +268,9 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
     )
 
 
-_IN_A_ROW: Final = ("run_id", "status", "started", "ended", "seconds", "dry_run", "closed", "error", "notebook")
+_IN_A_ROW: Final = (
+    *("run_id", "status", "started", "ended", "seconds", "dry_run", "closed", "reopened", "error", "notebook"),
+)
 
 
 def _row(run: RunRecord) -> dict[str, Any]:

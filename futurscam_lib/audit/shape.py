@@ -104,6 +104,11 @@ def table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def number(value: Any) -> int:
+    """What a notebook glued, if it is a number; else 0, as of an earlier version that did not count it."""
+    return value if isinstance(value, int) else 0
+
+
 def numbers(value: Any) -> dict[str, int]:
     """The numbers in it, if it is a table of some."""
     return {name: number for name, number in table(value).items() if isinstance(number, int)}

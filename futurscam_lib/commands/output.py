@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from futurscam_lib import clock, logs, settings, source_notes
-from futurscam_lib.counts import COLUMNS
+from futurscam_lib.counts import COLUMNS, moved
 from futurscam_lib.errors import FuturscamError, UsageError
 from futurscam_lib.show import Table
 from futurscam_lib.source_settings import KNOWN_SOURCES
@@ -115,6 +115,8 @@ def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
     rows = [(name, *(one[column] for column in COLUMNS)) for name, one in result.sources.items()]
     typer.echo(repr(Table(("source", *COLUMNS), [*rows, ("total", *(result.counts[column] for column in COLUMNS))])))
     if not quiet:
+        if result.closed or result.reopened:
+            typer.echo(moved(result.closed, result.reopened, dry_run=result.dry_run))
         typer.echo("")
         typer.echo(f"Run:        {result.run_id}, {result.status} in {result.seconds:.1f} s")
         if result.replay:

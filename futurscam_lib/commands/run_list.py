@@ -23,7 +23,7 @@ _HEADINGS: Final = ("run", "started (UTC)", "status", "seconds", *COLUMNS, "sour
 _CSV: Final = (
     *("run_id", "status", "started", "ended", "seconds", "dry_run", "rerun_of", "replay", "sources"),
     *COLUMNS,
-    *("closed", "error", "notebook", "pruned", "started_by", "git_commit"),
+    *("closed", "reopened", "error", "notebook", "pruned", "started_by", "git_commit"),
 )
 _LEAST_ERROR: Final = 24
 _LEFT_OUT: Final = ("kind", "error", "started (UTC)", "unchanged", "stale", "updated", "sources", "seconds", "inserted")

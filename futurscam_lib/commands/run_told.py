@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, source_notes
 from futurscam_lib.audit.choice import sources_of
-from futurscam_lib.counts import COLUMNS
+from futurscam_lib.counts import COLUMNS, moved
 from futurscam_lib.show import Table, as_text
 from futurscam_lib.terminal import plain
 
@@ -107,6 +107,7 @@ def _kind(run: RunRecord) -> str:
     marks = [
         *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
         *([f"replay: {run.replay}"] if run.replay else []),
+        *(["with --yes: missions closed and reopened however many"] if run.confirmed else []),
     ]
     return ", ".join(["headless", *marks, *(["dry run: nothing was written"] if run.dry_run else [])])
 
@@ -128,7 +129,7 @@ def _counted(run: RunRecord) -> Iterator[Table]:
     if run.sources:
         rows = [(name, *(one.get(column) for column in COLUMNS)) for name, one in run.sources.items()]
         total = ("total", *(run.counts.get(column) for column in COLUMNS))
-        notes = [f"{run.closed} mission(s) that have ended were closed."]
+        notes = [moved(run.closed, run.reopened, dry_run=run.dry_run)]
         yield Table(("source", *COLUMNS), [*rows, total], notes=notes, limit=len(rows) + 1)
     if run.failures:
         failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]

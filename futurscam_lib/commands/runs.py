@@ -245,4 +245,5 @@ def _existing(run: RunRecord, left: Executed) -> Path:
 def _would(result: Result) -> str:
     counts = result.counts
     told = f"insert {counts['inserted']}, update {counts['updated']} and reject {counts['rejected']}"
-    return f"Dry run: nothing was written to MongoDB. Applied, it would {told}, and close {result.closed} mission(s)."
+    missions = f"close {result.closed} and reopen {result.reopened} mission(s)"
+    return f"Dry run: nothing was written to MongoDB. Applied, it would {told}, and {missions}."

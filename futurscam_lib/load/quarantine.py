@@ -14,7 +14,7 @@ from futurscam_lib.records import IN_FUTURE
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from futurscam_lib.load.collections import Collections
@@ -30,8 +30,25 @@ UNRESOLVED: Final = (OPEN, DISMISSED)
 class Quarantine:
     """The quarantine as one run uses it."""
 
-    def __init__(self, collections: Collections, *, run_id: str, now: datetime, dry_run: bool) -> None:
-        """Prepare; with `dry_run` nothing is written."""
+    def __init__(
+        self,
+        collections: Collections,
+        *,
+        run_id: str,
+        now: datetime,
+        dry_run: bool,
+        reopening: Collection[str] = (),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            collections: Where the entries are.
+            run_id: The run.
+            now: The present instant; aware, UTC.
+            dry_run: Whether to write nothing.
+            reopening: Dismissed entries that are open again if the same payload is rejected once more.
+        """
+        self._reopening = reopening
         self._rejects, self._rfps = collections.rejects, collections.rfps
         self._run_id, self._now, self._dry_run = run_id, now, dry_run
 
@@ -139,8 +156,9 @@ class Quarantine:
         # The earliest instant stays for as long as the entry is open.
         opened = {"$min": {"opened_at": self._now}} if state == OPEN else {}
         dismissed = {"state": DISMISSED, "raw_id": reject["raw_id"]}
+        kept_dismissed = {} if reject["_id"] in self._reopening else {"$nor": [dismissed]}
         return UpdateOne(
-            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}, "$nor": [dismissed]},
+            {"_id": reject["_id"], "instant": {"$lte": reject["instant"]}, **kept_dismissed},
             {
                 **opened,
                 "$set": {
@@ -185,7 +203,7 @@ def open_rejects(
     asked: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
     if items:
         asked |= {"_id": {"$in": list(items)}, "state": {"$in": UNRESOLVED}}
-    return iter(collections.rejects.find(asked, {"raw_id": 1, "source": 1, "origin": 1, "cursor": 1}))
+    return iter(collections.rejects.find(asked, {"raw_id": 1, "source": 1, "origin": 1, "cursor": 1, "state": 1}))
 
 
 def opened_after(instant: datetime) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def ended(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
         seconds=told["seconds"],
         **_columns(told["counts"]),
         closed=told["closed"],
+        reopened=told["reopened"],
         notebook=str(notebook),
     )
 

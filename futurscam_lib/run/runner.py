@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 import structlog
 
 from futurscam_lib import clock, scraps, settings, source_notes
+from futurscam_lib.audit import shape
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
@@ -74,7 +75,7 @@ class Result:
 
     Attributes:
         status: `ok`, `failed` or `timed out`.
-        counts, sources, closed, window: What the notebook's summary says; zeros where it did not get there.
+        counts, sources, closed, reopened, window: What the notebook's summary says; zeros where it did not get there.
         notes: What each source noted, as `source_notes` has it.
         watermark: `before` and `after`, as `.last_execution` has it.
         notebook: The executed notebook.
@@ -91,6 +92,7 @@ class Result:
     counts: Mapping[str, int]
     sources: Mapping[str, Mapping[str, int]]
     closed: int
+    reopened: int
     notes: Mapping[str, Sequence[str]]
     notebook: Path
     seconds: float
@@ -362,7 +364,8 @@ class _Supervised:
             watermark={"before": clock.to_text(before), "after": clock.to_text(standing)},
             counts=summary.get("counts") or dict.fromkeys(COLUMNS, 0),
             sources=summary.get("sources") or {},
-            closed=summary.get("closed", 0),
+            closed=shape.number(summary.get("closed")),
+            reopened=shape.number(summary.get("reopened")),
             notes=source_notes.bounded(summary.get("notes"), clean=self._redact),
             notebook=self._output,
             seconds=round(time.monotonic() - self._clock, 3),
@@ -423,9 +426,8 @@ def _headline(result: Result) -> str:
     watermark = f"The watermark {'moved to' if moved else 'stays at'} {result.watermark['after']}."
     dry = " Dry run: nothing was written to MongoDB." if result.dry_run else ""
     error = f" {result.error}" if result.error else ""
-    return (
-        f"{_SAYS[result.status]} in {result.seconds:.1f} s: {counts}; {result.closed} closed.{dry}{error} {watermark}"
-    )
+    missions = f"{result.closed} closed, {result.reopened} reopened."
+    return f"{_SAYS[result.status]} in {result.seconds:.1f} s: {counts}; {missions}{dry}{error} {watermark}"
 
 
 def _end_facts(result: Result, verdict: _Verdict, *, notebook: str, digest: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
     """Parameters, status, counts per source and closed missions, each with both sides; 0 was counted."""
     one = {"folder": counts(inserted=2, rejected=1), "boond": counts()}
     failures = {"boond": {"error": "RetryLater", "message": "no answer"}}
-    made.add(T0, parameters=SAME, sources=one, closed=2)
+    made.add(T0, parameters=SAME, sources=one, closed=2, reopened=3)
     made.add(
         T0 + HOUR,
         status="failed",
@@ -77,6 +77,7 @@ def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
         ("counts", "boond: extracted", 0, 4),
         ("counts", "boond: stale", 0, 4),
         ("counts", "closed", 2, 0),
+        ("counts", "reopened", 3, 0),
     }
 
 

@@ -82,10 +82,14 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
     without = made.add(T0 + 7 * HOUR, notebook=executed("ok", {}))
     none_kept = made.add(T0 + 8 * HOUR, notebook=b"")
 
+    reopening = made.add(T0 + 8.2 * HOUR, reopened=2)
+
     found = looked_at(made, now=T0 + 8.5 * HOUR)
 
+    assert column(found.runs, "reopened") == ["2", *["0"] * 9]
     told = {(one.what, one.run.run_id) for one in found.found if one.run}
     assert told == {
+        ("notebook contradicts", reopening),
         ("notebook torn", names[0]),
         ("notebook missing", names[1]),
         ("notebook changed", names[2]),
@@ -100,7 +104,7 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
     torn = next(one.text for one in found.found if one.what == "notebook torn")
     assert "cannot be read as a notebook: it is no JSON (unexpected end of data" in torn
     assert "was changed after the run: its SHA-256 begins with" in torn
-    assert len(found.findings.rows) == found.counts()["findings"] == 6
+    assert len(found.findings.rows) == found.counts()["findings"] == 7
 
 
 @pytest.mark.parametrize("data", [b'{"cells": 5}', b"[]", b"{}", b'{"cells": [5]}', b'{"cells": [{"outputs": 5}]}'])
@@ -692,3 +696,15 @@ def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
     assert all(one._repr_html_() and repr(one) for one in shown)
     assert not any("<b>" in one._repr_html_() for one in shown)
     assert isinstance(found.period.runs[0], RunRecord)
+
+
+def test_a_replay_is_nothing_that_sources_gave(made: MadeRuns) -> None:
+    """Its payloads were counted when they were read; sources that it only looked at are not shown."""
+    made.add(T0, sources={"folder": counts(inserted=3)})
+    replayed = {"folder": counts(updated=3), "boond": counts()}
+    made.add(T0 + HOUR, sources=replayed, parameters={"replay": "all"})
+
+    found = looked_at(made, now=T0 + 1.5 * HOUR)
+
+    assert column(found.records, "source") == ["folder", "total"]
+    assert column(found.records, "extracted") == ["3", "3"]

@@ -191,6 +191,7 @@ def test_one_run(made: MadeRuns) -> None:
         notes={"boond": ["3 rows.", "Warning: Nothing is open."]},
         failures={"boond": {"error": "Refused", "message": "The token was refused."}},
         closed=4,
+        reopened=2,
     )
 
     text = said("show", "last")
@@ -207,7 +208,13 @@ def test_one_run(made: MadeRuns) -> None:
         *("1 of 30 shown.", "\ufffd[2J\ufffd<script>alert(1)</script> =HYPERLINK(1)"),
         *("S          T      company.city        Gent", "x.json  3             id     missing"),
         *("Warning: boond: Nothing is open.\nboond: 3 rows.\n",),
-        *("missing id  1", "seniority: Principal  2", "The token was refused.", "4 mission(s)", "papermill"),
+        *(
+            "missing id  1",
+            "seniority: Principal  2",
+            "The token was refused.",
+            "4 mission(s) were closed, 2 reopened.",
+            "papermill",
+        ),
     ):
         assert part in text, part
     assert "\x1b" not in text

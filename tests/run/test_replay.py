@@ -90,6 +90,7 @@ def test_a_replay_of_some(filled: Workshop) -> None:
     """By mission, by source, by when they were landed; each is a run of its own."""
     assert filled.run(replay=Replay(job_id="a")).counts == _counts(extracted=1, updated=1)
     assert filled.run(replay=Replay(), sources=("boond",)).counts == _counts()
+    assert set(filled.run(replay=Replay(), dry_run=True).sources) == {"folder"}
     assert filled.run(replay=Replay(since=clock.parse("2100-01-01"))).counts == _counts()
     assert filled.run(replay=Replay(since=clock.parse("2000-01-01"), job_id="b")).counts == _counts(
         extracted=1, updated=1

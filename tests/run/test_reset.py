@@ -189,3 +189,13 @@ def test_the_status_tells_every_problem_at_once(workshop: Workshop, monkeypatch:
         assert words in problem
     assert (told["watermark"], told["runs"], told["documents"], told["mongodb"]) == (None, [], None, "does not answer")
     assert workshop.settings.ledger_file.read_bytes() == changed
+
+
+def test_the_error_of_the_last_run_is_shown_whole() -> None:
+    """Below the table, which cuts it; a note that is a remark, too, is shown once."""
+    error = f"{'Too many. ' * 40}Allow it: futurscam run --yes"
+    run = {"run_id": "r", "status": "failed", "counts": {}, "seconds": 1, "error": error, "notes": {"folder": ["Old."]}}
+    shown = "\n".join(map(repr, status.Status("home", runs=[run], remarks=["Old."]).tables()))
+
+    assert error in shown
+    assert shown.count("Old.") == 1

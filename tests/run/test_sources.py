@@ -194,7 +194,13 @@ def test_what_ended_at_the_source_becomes_inactive(sources: Workshop, boond: Boo
     assert active == {"mailed", "filed", f"boond-{others[1]}"}
 
     boond._book.rows[others[2]] = hidden
-    assert sources.run().exit_code == 0
+    dry, result = sources.run(dry_run=True), sources.run()
+    for one in (dry, result):
+        assert (one.exit_code, one.closed, one.reopened) == (0, 0, 1)
+    assert sources.last.facts["reopened"] == 1
+    assert "0 mission(s) were closed, 1 reopened." in sources.command("runs", "show", "last").stdout
+    assert "0 mission(s) would be closed, 1 reopened." in sources.command("runs", "show", dry.run_id).stdout
+    assert json.loads(sources.command("runs", "show", "last", "--json").stdout)["reopened"] == 1
     back = sources.database.RFP.find_one({"job_id": f"boond-{others[2]}"}) or {}
     assert back["isActive"]
     assert "closed" not in back["_etl"]
@@ -276,9 +282,16 @@ def test_the_command_says_yes(sources: Workshop, boond: BoondServer, monkeypatch
         boond.delete(mission)
 
     assert sources.command("run", "--source", "boond").returncode == 4
+    dry = sources.command("run", "--source", "boond", "--yes", "--dry-run")
+    shown = sources.command("runs", "show", "last").stdout
     done = sources.command("run", "--source", "boond", "--yes")
 
     assert done.returncode == 0, done.stderr
+    assert "\n11 mission(s) would be closed, 0 reopened.\n" in dry.stdout
+    assert "11 mission(s) would be closed, 0 reopened." in shown
+    assert "with --yes" in shown
+    assert "\n11 mission(s) were closed, 0 reopened.\n" in done.stdout
+    assert any("closed=11 reopened=0" in log.read_text("utf-8") for log in (sources.home / "logs").iterdir())
     assert sources.database.RFP.count_documents({"_etl.closed.reason": "deleted at source"}) == 11
 
 

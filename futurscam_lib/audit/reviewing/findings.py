@@ -24,7 +24,9 @@ _SUMMARY: Final = "summary"
 _ALL: Final = "All that is wrong with it, line by line: futurscam runs verify"
 """A review tells of the first line only that cannot be believed."""
 
-_SAME: Final = ("counts", "sources", "closed", "dry_run")
+_SAME: Final = ("counts", "sources", "closed", "reopened", "dry_run")
+_LATER: Final = {"reopened": 0}
+"""What summaries of earlier versions lack, with what it then is."""
 _SHOWN: Final = 12
 _NUMBERS: Final = re.compile(r"\d[\d,.]*")
 _SAYS: Final[Mapping[str, tuple[str, str]]] = {
@@ -165,7 +167,7 @@ def _contradictions(summary: Mapping[str, Any] | None, run: RunRecord) -> Iterat
     if not run.counts:
         return
     for name in _SAME:
-        told, kept = summary.get(name), getattr(run, name)
+        told, kept = summary.get(name, _LATER.get(name)), getattr(run, name)
         if told != kept:
             yield f"The notebook says {name} {_short(told)}, the ledger {_short(kept)}"
 

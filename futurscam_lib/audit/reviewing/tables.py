@@ -55,11 +55,12 @@ def runs(found: Sequence[RunRecord]) -> Table:
             timedelta(seconds=run.seconds) if run.seconds is not None else None,
             *(run.counts.get(name) for name in COLUMNS),
             run.closed,
+            run.reopened,
             run.started_by,
         )
         for run in shown
     ]
-    columns = ("started (UTC)", "run", "status", "took", *COLUMNS, "closed", "started by")
+    columns = ("started (UTC)", "run", "status", "took", *COLUMNS, "closed", "reopened", "started by")
     notes = (
         [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
     )
@@ -67,7 +68,7 @@ def runs(found: Sequence[RunRecord]) -> Table:
 
 
 def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Table:
-    """What came of the records, per source and in total; what dry runs would have done is not counted.
+    """What came of the records, per source and in total; dry runs and replays, which ask no source, do not count.
 
     Args:
         found: The runs of the period, newest first.
@@ -76,7 +77,7 @@ def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Ta
     number: Counter[str] = Counter()
     sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
     failures: Counter[str] = Counter()
-    wet = [run for run in found if not run.dry_run]
+    wet = [run for run in found if not run.dry_run and not run.replay]
     for run in wet:
         failures.update(run.failures.keys())
         number.update(run.sources.keys() | run.failures.keys())
@@ -121,7 +122,7 @@ def records_by_run(found: Sequence[RunRecord]) -> Table:
 
 def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
     """New and updated documents of each source over time."""
-    wet = [run for run in found if not run.dry_run]
+    wet = [run for run in found if not run.dry_run and not run.replay]
     sources = sorted({source for run in wet for source in run.sources})
     step = _step(days)
     sums: dict[str, Counter[str]] = {source: Counter() for source in sources}
