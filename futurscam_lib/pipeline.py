@@ -293,7 +293,7 @@ class Run(Shown):
             reopened=self._ended.reopened,
             failures={n: one.failure for n, one in self._extracted.sources.items() if one.failure},
             reject_reasons=reasons,
-            oddities={f"{path}: {value}": n for (path, value), n in self._tally.oddities.most_common(_CHANGES)},
+            oddities={f"{path}: {kind}": n for (path, kind), n in self._tally.kinds.most_common(_CHANGES)},
             # Here, and not as `extract` saw them: a sweep may have added some.
             notes={source.name: notes for source in self._sources if (notes := notes_of(source))}
             | ({_DATABASE: [f"{WARNING}{note}" for note in self._ended.notes]} if self._ended.notes else {}),

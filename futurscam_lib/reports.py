@@ -24,8 +24,9 @@ _REJECTS_SHOWN: Final = 20
 
 
 UNKNOWN_VALUES: Final = (
-    "Unknown values: a word that no vocabulary knows is kept in a readable form. A value of the wrong form is read "
-    "where its meaning is plain; otherwise the field is empty. Long texts are cut. The raw record keeps all."
+    "Unknown values: a word that no vocabulary knows is kept in a readable form; the run's notebook shows the word "
+    "itself under Transform. A value of the wrong form is read where its meaning is plain; otherwise the field is "
+    "empty. Long texts are cut. The raw record keeps all."
 )
 """Explains a list of unknown values to its reader."""
 

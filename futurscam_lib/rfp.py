@@ -144,8 +144,8 @@ class Rfp:
         content: The document without `_etl`, checked.
         source_id: The item's id at its source.
         key: Its version.
-        oddities: Unknown values, as (field, value): a word that no vocabulary knows, which `content` keeps readable,
-            or what was odd about a value that was read leniently, left out or cut; nothing of the value itself.
+        oddities: Unknown values, as (field, what): `unknown word: Guru` for a word that no vocabulary knows, or what
+            was odd about a value that was read leniently, left out or cut, with nothing of the value itself.
     """
 
     content: RfpContent

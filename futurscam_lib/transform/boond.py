@@ -201,10 +201,7 @@ def _currency(attributes: Fields, speller: Speller) -> str | None:
     # A number means another currency in each instance.
     if text is None or _is_number(text):
         return None
-    known = vocabulary.currencies().get(fold(text))
-    if known is None:
-        speller.unknown.append(("attributes.currency", vocabulary.counted(text)))
-    return known
+    return speller(vocabulary.currencies(), text, path="attributes.currency", kept=False)
 
 
 def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:

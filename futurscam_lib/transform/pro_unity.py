@@ -159,7 +159,7 @@ def _daily_rate(budget: Fields, speller: Speller) -> rfp.DailyRate:
         # Nobody can know which of the two is wrong.
         budget.note("minDailyRate", "above maxDailyRate")
         low = high = None
-    word = speller(vocabulary.currencies(), currency.text("symbol"), path=currency.where("symbol"))
+    word = speller(vocabulary.currencies(), currency.text("symbol"), path=currency.where("symbol"), kept=False)
     return {"currency": word, "min": low, "max": high}
 
 

@@ -19,6 +19,8 @@ NOT_SPECIFIED: Final = "NS"
 NO_REMOTE_OPTION: Final = "NotSpecified"
 MAX_READABLE: Final = 100
 MAX_COUNTED: Final = 40
+UNKNOWN_WORD: Final = "unknown word"
+"""The kind of an unknown value that no table knows; the word itself follows it."""
 
 SENIORITY: Final[Mapping[str, str]] = {
     "junior": "Junior",
@@ -160,8 +162,13 @@ def _names(kind: str, *languages: str) -> Iterator[tuple[str, str]]:
 
 
 def counted(text: str) -> str:
-    """How an unknown value is counted: a word or two as they are, anything longer as a long text."""
-    return text if len(text) <= MAX_COUNTED else "a long text"
+    """How an unknown word is counted: a word or two as they are, anything longer as a long text."""
+    return f"{UNKNOWN_WORD}: {text if len(text) <= MAX_COUNTED else 'a long text'}"
+
+
+def kind_of(what: str) -> str:
+    """What was odd about a value, without the word that `counted` adds: that is content of a post."""
+    return UNKNOWN_WORD if what.startswith(f"{UNKNOWN_WORD}: ") else what
 
 
 class Speller:
@@ -172,7 +179,7 @@ class Speller:
         self.unknown = [] if unknown is None else unknown
 
     def __call__(
-        self, table: Mapping[str, str], value: str | None, *, path: str, label: str | None = None
+        self, table: Mapping[str, str], value: str | None, *, path: str, label: str | None = None, kept: bool = True
     ) -> str | None:
         """Give the document's word for a source's value.
 
@@ -181,6 +188,7 @@ class Speller:
             value: What the source says; None or blank gives None.
             path: The source's field, for the count of unknown values.
             label: The source's own wording for people, where it gives one; used for an unknown value.
+            kept: Whether an unknown value stays in the document; else it gives None.
         """
         text = tidy(value or "")
         if not text:
@@ -189,5 +197,7 @@ class Speller:
         if known is not None:
             return known
         self.unknown.append((path, counted(text)))
+        if not kept:
+            return None
         readable = (tidy(label or "") or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
         return readable if _LETTER.search(readable) else None

@@ -257,7 +257,7 @@ def test_the_day_of_the_answer_counts_whole_and_the_closing_date_is_none(
         ("1", None, ()),
         ("", None, ()),
         (None, None, ()),
-        ("kr", None, (("attributes.currency", "kr"),)),
+        ("kr", None, (("attributes.currency", "unknown word: kr"),)),
     ],
 )
 def test_totals_are_no_daily_rates_and_a_number_is_no_currency(
@@ -279,7 +279,7 @@ def test_a_tool_is_a_skill_where_it_has_a_name(of_attributes: Callable[..., Rfp]
     assert document.content["skills"] == [
         {"name": name, "seniority": "NS", "lastUsed": None} for name in ("Java", "C", "C++")
     ]
-    assert document.oddities == tuple(("attributes.tools", number) for number in ("12", "7", "8"))
+    assert document.oddities == tuple(("attributes.tools", f"unknown word: {number}") for number in ("12", "7", "8"))
 
 
 @pytest.mark.parametrize(

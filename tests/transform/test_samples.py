@@ -26,7 +26,7 @@ BESIDE = settings.PROJECT.parent / "shared" / "samples"
 REAL = os.environ.get("FUTURSCAM_TEST_SAMPLES", "") or (str(BESIDE) if BESIDE.is_dir() else "")
 FOLDERS = [DEMO, *([Path(REAL)] if REAL else [])]
 SEEN_AT = max(datetime.now(UTC), datetime(2027, 1, 1, tzinfo=UTC))
-UNKNOWN_IN_DEMO = {"Principal", "Conversational"}
+UNKNOWN_IN_DEMO = {"unknown word: Principal", "unknown word: Conversational"}
 """Words that no vocabulary knows and that the documents keep."""
 
 

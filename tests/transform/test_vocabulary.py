@@ -94,7 +94,9 @@ def test_an_unknown_value_is_kept_readable_and_counted(says: str, label: str | N
     speller = Speller()
 
     assert speller(vocabulary.SENIORITY, says, path="a.b", label=label) == kept
-    assert speller.unknown == [("a.b", says.replace("\x00", "") if len(says) < 40 else "a long text")]
+    assert speller.unknown == [
+        ("a.b", f"unknown word: {says.replace(chr(0), '') if len(says) < 40 else 'a long text'}")
+    ]
 
 
 @pytest.mark.parametrize("says", ["7", "???", "-"])
@@ -103,7 +105,7 @@ def test_what_has_no_letter_is_no_word(says: str) -> None:
     speller = Speller()
 
     assert speller(vocabulary.languages(), says, path="x") is None
-    assert speller.unknown == [("x", says)]
+    assert speller.unknown == [("x", f"unknown word: {says}")]
 
 
 def test_the_names_come_from_all_four_languages() -> None:
