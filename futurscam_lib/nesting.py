@@ -20,6 +20,8 @@ _ATTRIBUTE: Final = (
 )
 _TOKEN: Final = re.compile(rf"<({_NAME})(?:{_ATTRIBUTE})*+{_SPACE}*/?>|</({_NAME}){_SPACE}*>|<!--|(-->)|<[a-zA-Z/!?]")
 _ANY_TAG: Final = re.compile(r"</?[a-z!?][^<>]*>", re.IGNORECASE)
+_ENDLESS: Final = re.compile(r"&#[0-9]{4000,};?")
+"""A number that Python refuses to read, with a ValueError; to a browser it is a wrong character."""
 _VOID: Final = {"br", "hr", "img", "meta"}
 _REPEATED: Final = {"dd", "dt", "li", "option", "p", "td", "th", "tr"}
 """One that follows another directly ends it."""
@@ -51,7 +53,7 @@ def too_deep(html: str) -> bool:
 
 def without_tags(html: str, put: str = "") -> str:
     """What is left without a parser: the text and its entities, with something put where tags were."""
-    return _ANY_TAG.sub(put, html)
+    return _ENDLESS.sub("\ufffd", _ANY_TAG.sub(put, html))
 
 
 def _begin(opened: list[str], name: str) -> None:

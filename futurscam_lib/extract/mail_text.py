@@ -9,6 +9,8 @@ from typing import Final
 
 import nh3
 
+from futurscam_lib.nesting import too_deep, without_tags
+
 MAX_TEXT_BYTES: Final = 1 << 20
 """A longer text is not looked into; a post has some 10 kB."""
 
@@ -57,13 +59,16 @@ def _decoded(content: bytes, charset: str) -> str:
 
 
 def _as_plain(text: str) -> str:
+    if too_deep(text):
+        # The parser would take minutes.
+        return html.unescape(without_tags(text, "\n"))
     bare = nh3.clean(text, tags=_LINES, attributes={}, clean_content_tags={"script", "style", "title"})
     return html.unescape(_LINE_TAG.sub("\n", bare))
 
 
 def _json(text: str) -> str | None:
     """The value at the beginning of a text, as it stands there; mail programs may have broken long lines."""
-    for candidate in (text, re.sub(r"[ \t]*\r?\n", " ", text)):
+    for candidate in (text, _unbroken(text)):
         try:
             value, end = _DECODER.raw_decode(candidate)
         except (ValueError, RecursionError):
@@ -72,3 +77,12 @@ def _json(text: str) -> str | None:
         if rows and all(isinstance(row, dict) and row for row in rows):
             return candidate[:end]
     return None
+
+
+def _unbroken(text: str) -> str:
+    """A text in one line, with one blank for each line's end and the blanks before it.
+
+    No pattern does this: it would begin anew at each blank, which takes the square of their number.
+    """
+    *broken, last = text.split("\n")
+    return " ".join([*(line.removesuffix("\r").rstrip(" \t") for line in broken), last])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
+import nh3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from futurscam_lib.extract.mail_text import HTML, MAX_TEXT_BYTES, PLAIN, posts
+from futurscam_lib.nesting import too_deep
 
 POST = '{"id": "a", "name": "Développeur"}'
 
@@ -103,6 +107,42 @@ def test_a_wrong_encoding_costs_nothing(charset: str) -> None:
         content = posts(encoded, kind=PLAIN, charset=charset)
         assert content is not None
         assert json.loads(content) == json.loads(POST)
+
+
+@pytest.mark.parametrize("blanks", [" ", " \t\r"])
+def test_blanks_are_given_to_no_pattern(blanks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that looks for blanks before a line's end takes hours for a text of blanks."""
+
+    def refuse(*_arguments: Any, **_options: Any) -> str:
+        pytest.fail("a pattern was given the whole text")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(re, "sub", refuse)
+        read = found("{" + blanks * (MAX_TEXT_BYTES // 4))
+
+    assert read is None
+
+
+@pytest.mark.parametrize("tag", ["<div>", "<b>", "<p><span>", "<!-- ", "<table><tr><td>"])
+def test_html_that_is_nested_without_end_is_given_to_no_parser(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take minutes; the post in it is read all the same."""
+    clean = nh3.clean
+
+    def check(text: str, **options: Any) -> str:
+        assert not too_deep(text)
+        return clean(text, **options)
+
+    monkeypatch.setattr(nh3, "clean", check)
+
+    assert found(f"{tag * 50_000}\n{POST}", HTML) == json.loads(POST)
+
+
+def test_a_number_of_a_character_without_end_costs_nothing() -> None:
+    """Python does not read so many digits."""
+    text = "<div>" * 1000 + f"&#{'9' * 3000}<b>{'9' * 3000};" + POST
+
+    assert found(text, HTML) is None
+    assert found(text.replace(POST, f"<p>{POST}"), HTML) == json.loads(POST)
 
 
 def test_what_is_too_long_or_no_text_is_not_looked_into() -> None:
