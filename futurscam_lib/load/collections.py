@@ -77,7 +77,10 @@ class Collections:
             OperatorMustAct: The unique index on `job_id` cannot be made: without it documents could double.
         """
         if not any(map(keeps_jobs_single, self.rfps.list_indexes())):
-            unique = IndexModel([("job_id", ASCENDING)], name="job_id", unique=True, partialFilterExpression=HAS_JOB)
+            # Not named `job_id`: an earlier version makes an index of that name for all documents, also beside this one.
+            unique = IndexModel(
+                [("job_id", ASCENDING)], name="job_id_text", unique=True, partialFilterExpression=HAS_JOB
+            )
             try:
                 self.rfps.create_indexes([unique])
             except OperationFailure as error:

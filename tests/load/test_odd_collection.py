@@ -175,6 +175,16 @@ def test_the_index_of_an_earlier_version_is_kept(database: Database[dict[str, An
     assert doctor.unique(database).state == "ok"
 
 
+def test_an_earlier_version_can_make_its_index_beside_ours(database: Database[dict[str, Any]]) -> None:
+    """A home goes back to the version before: that one makes a unique index `job_id` over all documents."""
+    Collections.of(database).ensure_indexes()
+
+    database.RFP.create_index("job_id", unique=True, name="job_id")
+    Collections.of(database).ensure_indexes()
+
+    assert sum(keeps_jobs_single(index) for index in database.RFP.list_indexes()) == 2
+
+
 def test_indexes_that_only_make_reading_faster_may_be_missing(database: Database[dict[str, Any]]) -> None:
     """Lists in both fields of one document keep MongoDB from making an index over them."""
     database.RFP.insert_one({"isActive": [1, 2], "deadlineAt": [1, 2], "_etl": [{"source": "x"}]})
