@@ -53,7 +53,7 @@ After Ctrl+C, PowerShell itself may end with 1.
 #>
 
 if (-not (Test-Path -LiteralPath "$PSScriptRoot\scripts\futurscam.ps1")) {
-    [Console]::Error.WriteLine("$PSScriptRoot has no complete folder scripts. Nothing has run. Copy the whole project there again.")
+    [Console]::Error.WriteLine("The folder scripts in $PSScriptRoot is incomplete. Nothing has run. Copy the whole project there again.")
     exit 2
 }
 & "$PSScriptRoot\scripts\futurscam.ps1" $PSCommandPath 'loop' @args

@@ -44,7 +44,7 @@ function Exit-When-Done {
     if (Test-Environment) {
         exit 0
     }
-    Write-Line "The folder .venv in $PWD is half made and was not completed. Nothing has run. Delete it and start this again."
+    Write-Line "The folder .venv in $PWD is incomplete, and setting it up again did not complete it. Nothing has run. Delete it and start this again."
     exit 2
 }
 

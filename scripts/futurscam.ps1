@@ -105,7 +105,7 @@ try {
 }
 catch {
     $Reason = ("$_" -split '\r?\n')[0]
-    Stop-Start "The Python in .venv cannot be started ($Reason). Nothing has run. Delete the folder .venv and start this again: it is then set up anew."
+    Stop-Start "The Python in .venv cannot be started ($Reason). Nothing has run. Delete the folder .venv and start this again to set it up."
 }
 finally {
     Pop-Location

@@ -491,10 +491,10 @@ def _no_folder(copy: Copy) -> None:
 @pytest.mark.parametrize(
     ("broken", "problem", "remedy"),
     [
-        (_without_scripts, "has no complete folder scripts", "Copy the whole project there again."),
+        (_without_scripts, "is incomplete", "Copy the whole project there again."),
         (_without_environment_script, "has no environment.ps1", "Copy the whole project there again."),
         (_of_another_system, "was made for another system", "Delete it and start this again"),
-        (_not_completed, "is half made and was not completed", "Delete it and start this again."),
+        (_not_completed, "did not complete it", "Delete it and start this again."),
         (_no_program, "The Python in .venv cannot be started", "Delete the folder .venv and start this again"),
         (_python_gone, "The Python in .venv cannot be started", "Delete the folder .venv and start this again"),
         (_no_folder, "The folder .venv cannot be made in", "Give this account the right to write there"),
