@@ -111,7 +111,7 @@ def run(
         bool, typer.Option("--dry-run", help="Write nothing to MongoDB, leave .last_execution; the notebook is kept.")
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Close and reopen missions at their source, however many they are.")
+        bool, typer.Option("--yes", help="Allow this run to close and reopen any number of missions.")
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -76,7 +76,7 @@ class Run(Shown):
     ) -> None:
         """Connect; see `open_run`, which makes the arguments from what a notebook knows.
 
-        With `confirmed` missions are closed and reopened at their source however many they are.
+        With `confirmed` the run may close and reopen any number of missions.
         """
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
         self._settings, self._sources, self._now = configured, sources, now

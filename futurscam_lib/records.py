@@ -54,7 +54,7 @@ class Replay:
         """From the text that a notebook is given: `all`, `since=INSTANT`, `job=ID`, or `since=INSTANT job=ID`.
 
         Raises:
-            ValueError: It is none of these.
+            ValueError: It has another form.
         """
         since, rest = None, text
         if rest.startswith(_SINCE):

@@ -309,7 +309,7 @@ def with_days(path: str, before: Any, after: Any) -> tuple[Any, Any]:
     Args:
         path: The field, dotted.
         before: Its value before.
-        after: Its value now. Where only the instant differs that stands for the day, both are told.
+        after: Its value now. If only the instant differs that stands for the day, both are shown.
     """
     days = _day_shown(path, before), _day_shown(path, after)
     if path in DAYS and days[0] == days[1]:

@@ -47,7 +47,7 @@ class SourceSettings(BaseModel, frozen=True):
     ]
     mail_subjects: Annotated[
         tuple[str, ...] | None,
-        _texts("FUTURSCAM_MAIL_SUBJECTS", "", "Several such beginnings, in place of FUTURSCAM_MAIL_SUBJECT."),
+        _texts("FUTURSCAM_MAIL_SUBJECTS", "", "Several such beginnings, instead of FUTURSCAM_MAIL_SUBJECT."),
     ]
     mail_tags: Annotated[
         tuple[str, ...],
@@ -161,7 +161,7 @@ class SourceSettings(BaseModel, frozen=True):
             "FUTURSCAM_BOOND_CLOSE_AFTER_ANSWER_DATE",
             "false",
             _SWITCH,
-            "Whether an opportunity that BoondManager calls open is closed once its answerDate has passed.",
+            "Whether to close an open opportunity once its answerDate has passed.",
         ),
     ]
     boond_sweep_share: Annotated[
@@ -180,7 +180,7 @@ class SourceSettings(BaseModel, frozen=True):
             "FUTURSCAM_BOOND_ORIGINS",
             "",
             Kind(kinds.names_by_number, "number=name pairs separated by commas, as 9=Pro-Unity,10=ConnectingExpertise"),
-            "Names for the numbers of an opportunity's origin, in place of those of the instance's dictionary; the "
+            "Names for the numbers of an opportunity's origin, instead of those of the instance's dictionary; the "
             "name becomes serviceProvider.",
         ),
     ]
@@ -190,7 +190,7 @@ class SourceSettings(BaseModel, frozen=True):
             "FUTURSCAM_BOOND_CONTACTS",
             "true",
             _SWITCH,
-            "Whether the contact of each opportunity is asked for its mail addresses; lists give only names.",
+            "Whether to read the contact of each opportunity for its mail addresses; lists give only names.",
         ),
     ]
     boond_page_size: Annotated[

@@ -42,8 +42,8 @@ class Status:
         mongodb_answers: Whether it does.
         documents, active, rejects_open: How many; None where MongoDB does not answer.
         outdated: Documents that an older mapping made; None where MongoDB does not answer.
-        undated: Active missions whose `deadlineAt` is no date; None where MongoDB does not answer.
-        replay: What to type to have the outdated documents made again; empty: there are none.
+        undated: Active missions whose `deadlineAt` is not a date; None where MongoDB does not answer.
+        replay: The command that rebuilds the outdated documents; empty: there are none.
         running: Who holds the lock; None: nobody.
         loop: The loop of this home; None: none runs.
         unread_files: Files of the folder that are older than the home's first window, and that no run has read.
@@ -111,10 +111,10 @@ class Status:
 
     def _older(self) -> Iterator[tuple[str, str]]:
         if self.outdated:
-            how = f"{self.outdated:,}; to make them again under today's mapping: {self.replay}"
+            how = f"{self.outdated:,}; to rebuild them with the current mapping: {self.replay}"
             yield "made by an older mapping", how
         if self.undated:
-            yield "deadline is no date", f"{self.undated:,} active missions of other programs, so no run closes them"
+            yield "deadline is not a date", f"{self.undated:,} active missions of other programs, so no run closes them"
 
     def _noted(self) -> list[tuple[str]]:
         """The notes of the last run that has ended."""

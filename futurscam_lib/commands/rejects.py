@@ -27,7 +27,7 @@ def _rejects(context: typer.Context) -> None:
 @rejects.command("list", epilog="Example: futurscam rejects list --json")
 def listed(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="The resolved and the dismissed ones too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved and dismissed items.")] = False,
     as_json: Json = False,
 ) -> None:
     """List what is in the quarantine, newest first."""
@@ -65,9 +65,10 @@ def dismiss(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the items, and write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take items out of the open rejects that need no action.
+    """Dismiss rejects that need no action.
 
-    A dismissed item is in no count and no alert any more. Its next version opens it again if it is rejected, too.
+    Dismissed items are no longer counted and send no alerts. If the next version of one is rejected too, its reject
+    opens again.
     """
     from futurscam_lib import rejects as kept  # noqa: PLC0415
 
@@ -88,7 +89,7 @@ def retry(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Transform the landed payloads again, after a mapping was mended; no source is asked."""
+    """Transform the landed payloads again, after a mapping was corrected; no source is read."""
     from futurscam_lib import rejects as kept  # noqa: PLC0415
 
     summary = kept.retry(settings.load(), items or [])

@@ -1,4 +1,4 @@
-"""`futurscam replay`: documents again from the payloads that were landed."""
+"""`futurscam replay`: rebuild documents from the payloads that were landed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def replay(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make documents again from RFP_raw under today's mapping; no source is asked.
+    """Rebuild documents from RFP_raw with the current mapping; no source is read.
 
-    For documents that an older version of the program made, whose number `futurscam status` reports. It is a run like
-    any other, with its notebook and its lines in the ledger. It never moves .last_execution, and sends no alerts and no
-    health pings. When it was interrupted, give the command again: it goes on.
+    For documents that an older version of the program made: `futurscam status` shows how many there are. It is a run
+    like any other, with its notebook and its lines in the ledger. It never moves .last_execution, and sends no alerts
+    and no health pings. If it was interrupted, give the command again: it continues.
     """
     from futurscam_lib.run import runner  # noqa: PLC0415 - only what a command needs is loaded
 

@@ -113,7 +113,7 @@ def _kind(run: RunRecord) -> str:
 
 def _window(run: RunRecord) -> str:
     if run.replay:
-        return "none: it asked no source"
+        return "none: no source was read"
     return f"{_people(run.window.get('since'))} until {_people(run.window.get('until')) or 'open'}"
 
 

@@ -142,7 +142,7 @@ def _number(field: str) -> Any:
 
 
 def _date(field: str) -> Any:
-    # BSON reaches 292 million years to both sides; what Python cannot hold is no date of a mission.
+    # BSON reaches 292 million years to both sides; what Python cannot hold is not the date of a mission.
     within = [{"$gte": [field, datetime.min.replace(tzinfo=UTC)]}, {"$lte": [field, datetime.max.replace(tzinfo=UTC)]}]
     return _if({"$and": [_is(field, "date"), *within]}, field)
 

@@ -133,7 +133,7 @@ def rejects(database: Database[dict[str, Any]]) -> Finding:
     (most,) = kept.aggregate(steps, maxTimeMS=_LONGEST_MS)
     what = f"Open rejects: {number:,}, mostly {most['_id']} ({most['number']:,}), as: {most['reason']}"
     remedy = (
-        "Look at them: futurscam rejects list; after a mapping was mended: futurscam rejects retry; "
+        "Look at them: futurscam rejects list; after a mapping was corrected: futurscam rejects retry; "
         "for one that needs no action: futurscam rejects dismiss ITEM --because TEXT"
     )
     return Finding("rejects", "warning", what, remedy)
@@ -144,10 +144,10 @@ def documents(database: Database[dict[str, Any]]) -> Finding:
     collections = Collections.of(database)
     undated, outdated = lifecycle.count_undated(collections), count_outdated(collections)
     if undated:
-        return Finding("documents", "warning", lifecycle.undated_note(undated), "Correct it there, then: futurscam run")
+        return Finding("documents", "warning", lifecycle.undated_note(undated), "Once corrected: futurscam run")
     if outdated:
         what = f"An older mapping made {outdated:,} document(s)."
-        return Finding("documents", "warning", what, "Have them made again: futurscam replay")
+        return Finding("documents", "warning", what, "Rebuild them: futurscam replay")
     return Finding("documents", "ok", "all are made by today's mapping")
 
 

@@ -51,7 +51,7 @@ def _has_read_folder(settings: Settings) -> bool:
             and not is_dry(entry)
             for entry in Ledger(settings.ledger_file).backwards()
         )
-    except FuturscamError:  # It cannot be told; reading too much loses nothing.
+    except FuturscamError:  # Not known; reading too much loses nothing.
         return True
 
 

@@ -44,7 +44,7 @@ class Mail:
     """A mail as its mailbox lists it.
 
     Attributes:
-        id: What tells it from others, also when it has been moved.
+        id: Identifies it, also after it was moved.
         subject: As it is shown.
         received: When the mailbox received it; aware, UTC.
     """
@@ -102,7 +102,7 @@ class Opened:
         self.records.append(self._file(name, size).too_large())
 
     def add_unreadable(self, name: str, size: int, reason: str) -> None:
-        """Take note of an attachment that may hold a post and cannot be had."""
+        """Note an attachment that may hold a post and could not be fetched."""
         self._add_flawed(name, size, Flaw("unreadable", reason))
 
     def add_other(self, name: str, kind: str = "") -> None:
@@ -132,7 +132,7 @@ class Opened:
                 self.add_text(part.content, kind=part.kind, charset=part.charset)
             elif part.kind.startswith("multipart/"):
                 self.add_unreadable(
-                    within, len(part.content), "The mail is broken here: its parts cannot be told apart."
+                    within, len(part.content), "The mail is broken here: its parts cannot be separated."
                 )
             elif form := form_of(part.name, part.kind):
                 self.add(within, form, part.content, depth=depth + 1)
@@ -230,7 +230,7 @@ class _Part(Message):
     """A part of a mail. The parser takes an encoded mail for the mail itself; this one is left to be decoded."""
 
     def set_raw(self, name: str, value: Any) -> None:
-        """Take a header as the parser reads it; its parameters take the square of their number to be told apart."""
+        """Take a header as the parser reads it; splitting its parameters takes the square of their number."""
         if name.lower().startswith("content-") and len(value) > _MAX_HEADER:
             msg = f"{name} is too long"
             raise ValueError(msg)

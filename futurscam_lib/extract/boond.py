@@ -45,11 +45,11 @@ _AHEAD: Final = timedelta(minutes=1)
 _OPEN_STATES: Final = "FUTURSCAM_BOOND_OPEN_STATES"
 _NO_PERIOD: Final = (
     "BoondManager does not apply the filter period=updated: its list holds opportunities that changed on other days. "
-    "They are left out by their own updateDate."
+    "FuturScam leaves these out by their updateDate."
 )
 _NO_STATES: Final = (
-    "BoondManager does not apply the filter opportunityStates[]: its list of open opportunities holds others. "
-    "Each one's own state counts."
+    "BoondManager does not apply the filter opportunityStates[]: its list of open opportunities contains others. "
+    "FuturScam checks the state of each one."
 )
 _NO_ORDER: Final = "BoondManager does not sort its list by the last change: the whole list is read."
 
@@ -149,7 +149,8 @@ class BoondSource:
             self._look_up(http)
             if without_state:
                 self._note(
-                    f"{without_state:,} opportunities are listed without a state: each active one is asked for it."
+                    f"{without_state:,} opportunities are listed without a state: BoondManager is asked for that of "
+                    "each active one."
                 )
             elif not found:
                 self._warn_of_nothing_open()
@@ -157,8 +158,8 @@ class BoondSource:
             yield sweep
             if sweep.untold:
                 self._note(
-                    f"{sweep.untold:,} active missions are not listed as open, and BoondManager does not tell their "
-                    "state; they stay active."
+                    f"{sweep.untold:,} active missions are not listed as open, and BoondManager does not report "
+                    "their state; they stay active."
                 )
 
     def _look_up(self, http: Http) -> Dictionary:
@@ -295,8 +296,8 @@ class _Order:
     """Whether a list comes in the order that was asked for: what changed last comes first.
 
     Attributes:
-        is_broken: A row changed later than one before it. An hour more or less is none: clocks are put back.
-        is_proven: It is not, and the rows have more than one date.
+        is_broken: A row changed later than a row before it. An hour is tolerated, because clocks are put back.
+        is_proven: The order is not broken, and the rows have more than one date.
     """
 
     is_broken: bool = False
@@ -319,7 +320,7 @@ class _Sweep:
     """What is open at the source, and what became of the rest.
 
     Attributes:
-        untold: Missions whose state could not be told.
+        untold: Missions whose state BoondManager did not report.
     """
 
     def __init__(self, settings: SourceSettings, details: Details, http: Http, there: Container[str]) -> None:

@@ -1,4 +1,4 @@
-"""What BoondManager tells besides its list: an opportunity's own tab or profile, and its contact."""
+"""What BoondManager returns besides its list: an opportunity's own tab or profile, and its contact."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Contacts:
         if first:
             try:
                 asked.set_result(self._ask(http, identity))
-            except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it, and so does the caller
+            except BaseException as error:  # noqa: BLE001 - every waiting caller gets it
                 asked.set_exception(error)
         return asked.result()
 

@@ -92,7 +92,7 @@ def form_of(name: str, content_type: str) -> Form | None:
 
 
 class Unopened(Exception):
-    """A container, or the rest of it, cannot be taken apart; `flaw` tells why."""
+    """A container, or the rest of it, cannot be unpacked; `flaw` says why."""
 
     def __init__(self, code: str, reason: str) -> None:
         """Make its flaw."""

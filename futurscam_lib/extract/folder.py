@@ -67,7 +67,7 @@ class FolderSource:
             for file in look.files():
                 try:
                     yield from self._items(file)
-                except FileNotFoundError:  # Moved away since the folder was listed: whoever moved it has it.
+                except FileNotFoundError:  # Moved or deleted since the folder was listed.
                     self._failed.append(file.path)
                 except OSError as error:
                     self._failed.append(file.path)

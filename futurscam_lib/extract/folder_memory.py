@@ -35,7 +35,7 @@ FILE: Final = ".futurscam.folder.sqlite"
 
 _VERSION: Final = 1
 _BUSY_SECONDS: Final = 10.0
-"""Writing takes a moment; who waits longer meets a process that was suspended while it wrote."""
+"""Writing takes a moment; a longer wait means that another process was suspended while it wrote."""
 
 _INT64: Final = (1 << 63) - 1
 _ESCAPED: Final = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
@@ -98,7 +98,7 @@ class FileState(NamedTuple):
     """A file as the folder shows it.
 
     Attributes:
-        path: Relative to the folder, with slashes; may hold what is no text.
+        path: Relative to the folder, with slashes; may hold bytes that are not text.
         size: Its bytes.
         modified: Its modification time, nanoseconds since 1970.
     """
@@ -149,7 +149,7 @@ class Look:
         facts: What the queries about them take.
         note: Why a new memory was started; empty: it was not.
         first: Whether this is the first run of the home.
-        unread: Files that lie before the window and that no run has read; None: there are none.
+        unread: Files that lie before the window and that no run has read; None: no such file.
         waiting: How many files lie in the window.
     """
 
@@ -173,7 +173,7 @@ class FolderMemory:
     Attributes:
         path: The file; None: nothing is kept, and each look is that of a first run.
         folder: The folder that it belongs to; the memory of another folder is replaced.
-        has_history: Whether earlier runs of the home have read a folder; asked where there is no memory.
+        has_history: Whether earlier runs of the home have read a folder; called if there is no memory.
         writes: Whether looking may write it; a dry run and a check may not.
     """
 
@@ -395,7 +395,7 @@ def _unread(connection: sqlite3.Connection, facts: Mapping[str, int]) -> Unread 
 
 
 def _path_of(origin: str) -> bytes:
-    """The path of the file in which an item stands; bytes that are no text are written out in an origin."""
+    """The path of the file in which an item stands; an origin has an escape for each byte that is not text."""
     return os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), items.file_of(origin)))
 
 

@@ -274,7 +274,7 @@ def _take(http: Http, path: str, opened: Opened, attachment: Mapping[str, Any]) 
             opened.add_too_large(name, size)
         except Refused as error:
             _check_refusal(http, path, error)
-            opened.add_unreadable(name, size, f"The attachment cannot be had: {error}")
+            opened.add_unreadable(name, size, f"The attachment could not be fetched: {error}")
         else:
             opened.add(name, form, content)
 

@@ -166,7 +166,7 @@ class ImapMailSource:
 
 
 def _found(folder: ImapFolder, window: Window, tally: Tally, *, uid: int, answer: Items | Denied) -> _Found | None:
-    """A mail as it was listed; None where it is none of ours."""
+    """A mail as it was listed; None if the rule for subjects does not select it."""
     try:
         if isinstance(answer, Denied):
             raise answer

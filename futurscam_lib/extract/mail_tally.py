@@ -89,6 +89,6 @@ class Tally:
         if not self._near:
             return ""
         return (
-            f"{self._near:,} mail(s) were not read: their subject contains the text of FUTURSCAM_MAIL_SUBJECTS, "
-            "but does not begin with it."
+            f"{self._near:,} mail(s) were not read: their subject does not begin with the text of "
+            "FUTURSCAM_MAIL_SUBJECT or FUTURSCAM_MAIL_SUBJECTS, but contains it or nearly contains it."
         )

@@ -36,8 +36,8 @@ class Collections:
 
     Attributes:
         rfps: `RFP`, the documents; unique on `job_id` where that is a text. Other programs write here, too: an instant
-            outside of the years 1 to 9999 is read as `bson.DatetimeMS`, what is no UTF-8 as \ufffd, a UUID, which may
-            be none, as `bson.Binary`.
+            outside of the years 1 to 9999 is read as `bson.DatetimeMS`, invalid UTF-8 as \ufffd, and a UUID,
+            which may be invalid, as `bson.Binary`.
         raw: `RFP_raw`, landed payloads; `_id` is their SHA-256. `places` holds each place that a payload came from
             (the last `landing.MAX_PLACES` of them), with the run that has it in hand; nothing else in them changes.
             Payloads that an earlier version landed have no `places`: the one they came from stands in their fields.

@@ -22,7 +22,7 @@ class Ahead:
         job_id: Its key.
         source, source_id: Where it comes from.
         active: `isActive`.
-        deadline: `deadlineAt`; aware, UTC. None also where it is no date, or one that Python cannot hold.
+        deadline: `deadlineAt`; aware, UTC. None also for a value that is not a date, or that Python cannot hold.
     """
 
     job_id: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from futurscam_lib.load.collections import Collections, Documents
 
 AT_SOURCE: Final = "at source"
-"""How the reason ends where the source told, and not the deadline: `closed at source`, `deleted at source`."""
+"""How the reason ends where the source closed it, and not the deadline: `closed at source`, `deleted at source`."""
 
 ENDS: Final = ("closed", "reopened")
 """What `_etl` says of what happened to a mission after its version: `at`, `run_id`, and of a closed one `reason`."""
@@ -91,8 +91,8 @@ def notes(
     said = [undated_note(undated)] if undated else []
     if not dry_run and (stuck := collections.rfps.count_documents(_past(now, open_until_closed))):
         said.append(
-            f"{stuck:,} mission(s) stay active although their deadline has passed: a validator or an index of "
-            f"{collections.rfps.name} that is not this software's refuses to have them closed."
+            f"{stuck:,} mission(s) stay active although their deadline has passed: a validator or an index that "
+            f"another program added to {collections.rfps.name} refuses the update."
         )
     return said
 
@@ -105,8 +105,8 @@ def count_undated(collections: Collections) -> int:
 def undated_note(number: int) -> str:
     """What that means."""
     return (
-        f"{number:,} active mission(s) have a deadlineAt that is no date (a text, for example), so no run closes them. "
-        "Another program wrote it; have it write a date."
+        f"{number:,} active mission(s) have a deadlineAt that is not a date (but a text, for example), so no run "
+        "closes them. Another program wrote it: correct that program."
     )
 
 

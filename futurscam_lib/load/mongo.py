@@ -150,7 +150,7 @@ def _misconfigured(error: ConfigurationError) -> FuturscamError:
 
 
 def _without_content(error: PyMongoError) -> PyMongoError:
-    """The same failure without what it quotes; one that is no reply of a server quotes nothing."""
+    """The same failure without what it quotes; only replies of a server quote anything."""
     if isinstance(error, BulkWriteError):
         return BulkWriteError({**(error.details or {}), **{name: _bare(error, name) for name in _FAILURES}})
     if isinstance(error, OperationFailure):

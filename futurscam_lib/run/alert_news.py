@@ -56,10 +56,10 @@ class News:
         told = (
             f"{total} rejects are open{since}. "
             "`futurscam rejects list` names them, `futurscam rejects show ITEM` shows one, `futurscam rejects retry` "
-            "tries again after a mapping was mended, `futurscam rejects dismiss ITEM --because TEXT` takes one out "
+            "tries again after a mapping was corrected, `futurscam rejects dismiss ITEM --because TEXT` dismisses one "
             "that needs no action."
         )
-        again = f"The next message about rejects comes when {limit} more are new."
+        again = f"The next message about rejects comes when there are {limit} more."
         return self._message("warning", f"{new} new rejects", [told, *self._facts(), again])
 
     def _failed(self) -> str:

@@ -35,7 +35,7 @@ class OpenRejects:
 
 
 def tell(configured: Settings, ending: Ending, *, rejects: OpenRejects | None = None) -> None:
-    """Send what is new after a run, and what could not be sent before.
+    """Send what is new after a run, and what could not be sent earlier.
 
     Args:
         configured: The settings.

@@ -55,7 +55,7 @@ class Request:
         dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
         rerun_of: The run whose window is read again; empty: none.
         replay: Make documents again from landed payloads, and ask no source; None: ask the sources.
-        confirmed: Close and reopen missions however many they are.
+        confirmed: Whether it may close and reopen any number of missions.
     """
 
     since: datetime | None = None

@@ -383,7 +383,7 @@ def _as_whole(value: Any) -> int | None:
     number = _as_number(value)
     if _is_whole(value):
         return value if number is not None and abs(value) < 2**64 else None
-    # Beyond some digits a float is no exact number any more.
+    # A float of more digits is not exact.
     return int(number) if number is not None and number.is_integer() and abs(number) < _LARGEST_WHOLE else None
 
 

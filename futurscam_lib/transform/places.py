@@ -141,7 +141,7 @@ _REGIONS: Final = (
 
 
 def zip_code(text: str | None) -> str | None:
-    """A zip code, where it is one: `0000` is no place."""
+    """A zip code; None for zeros only."""
     return None if text is None or not text.strip("0") else text
 
 

@@ -160,7 +160,7 @@ def _names(kind: str, *languages: str) -> Iterator[tuple[str, str]]:
 
 
 def counted(text: str) -> str:
-    """How an unknown value is counted: as it is while it is a word or two, else only that it is none."""
+    """How an unknown value is counted: a word or two as they are, anything longer as a long text."""
     return text if len(text) <= MAX_COUNTED else "a long text"
 
 

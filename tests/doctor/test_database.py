@@ -110,7 +110,7 @@ def test_documents_that_an_older_mapping_made(database: Database[dict[str, Any]]
     assert found.remedy.endswith("futurscam replay")
 
     database.RFP.insert_one({"isActive": True, "deadlineAt": "2026-11-20"})
-    assert "1 active mission(s) have a deadlineAt that is no date" in checks.documents(database).what
+    assert "1 active mission(s) have a deadlineAt that is not a date" in checks.documents(database).what
 
 
 def test_the_clock_of_the_database(database: Database[dict[str, Any]]) -> None:

@@ -201,4 +201,4 @@ def test_a_deadline_that_is_no_date_is_noted(world: World) -> None:
     summary = finish(world.open(Shelf()))
 
     assert summary.closed == 0
-    assert "1 active mission(s) have a deadlineAt that is no date" in repr(summary.notes["MongoDB"])
+    assert "1 active mission(s) have a deadlineAt that is not a date" in repr(summary.notes["MongoDB"])

@@ -147,7 +147,7 @@ def _shown(value: Any) -> str:
 
 
 def _length(value: Any) -> str:
-    """What two long texts are told apart by, or an empty list and none."""
+    """The length of a long value, to show next to another one; a missing value is `nothing`."""
     if value is None:
         return "nothing"
     return f"{len(value):,} entries" if isinstance(value, list) else f"{len(str(value)):,} characters"
