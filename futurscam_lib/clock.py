@@ -137,6 +137,19 @@ def from_epoch(seconds: float) -> datetime:
         return EPOCH if seconds < 0 else datetime.max.replace(tzinfo=UTC)
 
 
+def from_microseconds(microseconds: int) -> datetime:
+    """Instant of a whole number of microseconds since 1970, clamped to what `datetime` can hold."""
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return EPOCH if microseconds < 0 else datetime.max.replace(tzinfo=UTC)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
 @lru_cache(maxsize=4096)
 def _day(text: str) -> datetime:
     # A date alone, or with a time behind a T or a space: not the beginning of some other number.
@@ -150,19 +163,6 @@ def _day(text: str) -> datetime:
 def _end_in_brussels(day: datetime) -> datetime:
     # Not the start and a day: two days of the year have 23 and 25 hours.
     return day.replace(hour=23, minute=59, second=59, microsecond=999_000, tzinfo=BRUSSELS).astimezone(UTC)
-
-
-def from_microseconds(microseconds: int) -> datetime:
-    """The same of a whole number of microseconds since 1970, which loses none."""
-    try:
-        return EPOCH + timedelta(microseconds=microseconds)
-    except OverflowError:
-        return EPOCH if microseconds < 0 else datetime.max.replace(tzinfo=UTC)
-
-
-def to_microseconds(instant: datetime) -> int:
-    """Microseconds since 1970."""
-    return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 # The days on which missions begin and end, and the last instants of days that are deadlines, come again and again.

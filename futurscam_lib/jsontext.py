@@ -12,11 +12,11 @@ import orjson
 from futurscam_lib.errors import Rejected
 
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MANY: Final = 19
+"""Digits: an int of 64 bits holds fewer, and Python itself refuses to read thousands of them."""
 # What orjson refuses and what costs no more than the value that it stands in: half a surrogate pair, NaN and Infinity,
 # numbers beyond what a float holds.
 _TOLERANT: Final = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) < _MANY else float(digits))
-_MANY: Final = 19
-"""Digits: an int of 64 bits holds fewer, and Python itself refuses to read thousands of them."""
 
 
 def encoding_of(head: bytes) -> str:
