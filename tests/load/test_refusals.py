@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
-from futurscam_lib.load import mongo, refusals
+from futurscam_lib.load import mongo, refusals, upsert
 from tests.load.machine import INSTANTS, Shelf, finish, post, record
 
 if TYPE_CHECKING:
@@ -136,6 +137,42 @@ def test_a_failure_that_is_not_the_documents_is_no_reject() -> None:
         refusals.by_index(BulkWriteError({"writeErrors": failures, "writeConcernErrors": []}))
     with pytest.raises(BulkWriteError):
         refusals.by_index(BulkWriteError({"writeErrors": failures[:1], "writeConcernErrors": [{"code": 64}]}))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_refused_version_leaves_the_best_one_that_is_taken(world: World, *, chunk: int, there: bool) -> None:
+    """Whatever the order and the batches: the same document, the same open reject, each record counted once."""
+    rules = {"roleTitle": {"$nin": [CANARY, f"{CANARY} too"]}}
+    world.collections.rfps.database.create_collection(world.collections.rfps.name, validator=rules)
+    names = ("old", "good", CANARY, f"{CANARY} too")
+    versions = [post("a", instant, name=name) for instant, name in zip(INSTANTS, names, strict=True)]
+
+    for order in itertools.permutations(versions):
+        for collection in (world.collections.rfps, world.collections.rejects, world.collections.outcomes):
+            collection.delete_many({})
+        if there:
+            run(world, versions[0])
+        world.tick(1)
+        shelf = Shelf([record(one, origin=f"{n}.json", at=world.now) for n, one in enumerate(order)])
+        told = counts(finish(world.open(shelf), chunk=chunk))
+
+        assert [one["roleTitle"] for one in world.collections.rfps.find()] == ["good"]
+        (reject,) = world.collections.rejects.find()
+        assert (reject["state"], reject["raw_id"]) == ("open", record(versions[3]).raw_id)
+        assert (told.pop("extracted"), told.pop("rejected")) == (4, 2)
+        assert sum(told.values()) == 2
+
+
+def test_many_refused_versions_of_one_job(world: World) -> None:
+    """More than there are rounds for documents that others change: the only one that is taken is loaded."""
+    validator = {"roleTitle": {"$ne": CANARY}}
+    world.collections.rfps.database.create_collection(world.collections.rfps.name, validator=validator)
+    stamps = [f"2026-11-20T11:{minute:02}:00Z" for minute in range(upsert.MAX_ROUNDS + 5)]
+
+    summary = run(world, post("a", name="good"), *(post("a", stamp, name=CANARY) for stamp in stamps))
+
+    assert counts(summary) == {"extracted": len(stamps) + 1, "inserted": 1, "rejected": len(stamps)}
 
 
 def _geo(things: Any) -> None:
