@@ -25,6 +25,7 @@ from futurscam_lib.load import refusals
 from futurscam_lib.load.entry import Change, Entry, Outcome, Result
 from futurscam_lib.load.foreseen import Ahead, Foreseen
 from futurscam_lib.load.lifecycle import ENDS, kept_ending
+from futurscam_lib.records import place_of
 from futurscam_lib.rfp import VersionKey
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ class Upsert:
                 transform_version=entry.key.transform_version,
                 job_id=entry.job_id,
                 version=entry.key.text,
-                place=f"{entry.source}:{entry.origin}",
+                place=place_of(entry.source, entry.origin),
             )
         )
         for loser in loaded.older.pop(entry.job_id, ()):
