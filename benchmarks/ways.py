@@ -132,10 +132,10 @@ def look_at_folder() -> dict[str, Any]:
 
     configured, since = settings.load(), clock.now()
     begin = time.perf_counter()
-    (source,) = open_sources(configured, ["folder"], dry_run=False)
+    (source,) = open_sources(configured, ["folder"], has_history=lambda: False, dry_run=False)
     read = sum(1 for _ in source.read(Window(since)))
     seconds = time.perf_counter() - begin
-    unread = memory_of(configured).unread(since=since)
+    unread = memory_of(configured, has_history=lambda: False).unread(since=since)
     return {"seconds": seconds, "counts": {"walked": unread.count if unread else 0, "read": read}}
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.ahead import ahead
+from futurscam_lib.audit.history import has_read
 from futurscam_lib.errors import ExitCode, FuturscamError
 from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.source import Probe
@@ -77,8 +78,9 @@ def find_out(configured: Settings, names: Sequence[str], *, now: datetime) -> li
     since, watermark = _watermark(configured, now)
     overlap = configured.overlap.total_seconds() / 60
     window = make_window(since, overlap_minutes=overlap, until=None)
+    sources = open_sources(configured, names, has_history=partial(has_read, configured, "folder"))
     tries: list[Callable[[], Checked]] = [
-        partial(_probed, source.name, partial(source.probe, window)) for source in open_sources(configured, names)
+        partial(_probed, source.name, partial(source.probe, window)) for source in sources
     ]
     tries.append(partial(_probed, DATABASE, partial(_probe_database, configured)))
     found = list(ahead(lambda attempt: attempt(), tries, threads=_SOURCES_AT_ONCE))

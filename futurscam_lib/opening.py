@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock, settings
+from futurscam_lib.audit.history import has_read
 from futurscam_lib.errors import UsageError
 from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.source import Unasked
@@ -17,9 +19,11 @@ from futurscam_lib.source_settings import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from types import UnionType
 
+    from futurscam_lib.extract.source import Source
     from futurscam_lib.settings import Settings
 
 _INSTANT: Final = "ISO 8601 text such as 2026-11-23T13:25:01Z"
@@ -79,7 +83,7 @@ def open_run(
         run_id = by_hand(run_id or "", now=now)
     return Run(
         configured,
-        [Unasked(name) for name in names] if which else open_sources(configured, names, dry_run=dry_run),
+        [Unasked(name) for name in names] if which else _opened(configured, names, dry_run=dry_run),
         run_id=run_id,
         window=window,
         watermark=since,
@@ -105,6 +109,11 @@ def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime 
             f"The window is empty: it begins at {clock.to_people(since)} and ends at {clock.to_people(until)}."
         )
     return Window(since, until)
+
+
+def _opened(configured: Settings, names: Sequence[str], *, dry_run: bool) -> list[Source]:
+    has_history = partial(has_read, configured, "folder")
+    return open_sources(configured, names, has_history=has_history, dry_run=dry_run)
 
 
 def _check(name: str, value: object, kind: type | UnionType, *, takes: str) -> None:

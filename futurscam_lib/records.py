@@ -79,6 +79,11 @@ class Flaw:
     reason: str
 
 
+def place_of(source: str, origin: str) -> str:
+    """Where an item stood, with its source: the name of an item that does not give its job."""
+    return f"{source}:{origin}"
+
+
 @dataclass(frozen=True, slots=True)
 class RawRecord:
     """One untouched source item.
@@ -107,8 +112,8 @@ class RawRecord:
 
     @property
     def place(self) -> str:
-        """Where it stood, with its source: the name of an item that does not give its job."""
-        return f"{self.source}:{self.origin}"
+        """See `place_of`."""
+        return place_of(self.source, self.origin)
 
     @classmethod
     def of(cls, payload: bytes, *, source: str, origin: str, instant: datetime, line: int = 0, column: int = 0) -> Self:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, source_notes
-from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.audit.history import UNFINISHED, History, has_read
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.extract import memory_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 RUNS_SHOWN: Final = 5
 _WHOLE: Final = 2000
+_COUNTING_MS: Final = 5000
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class Status:
         mongodb: Where the database is, or why it does not answer.
         mongodb_answers: Whether it does.
         documents, active, rejects_open: How many; None where MongoDB does not answer.
-        outdated: Documents that an older mapping made; None where MongoDB does not answer.
+        outdated: Documents that an older mapping made; None where MongoDB does not answer, or counts too long.
         undated: Active missions whose `deadlineAt` is not a date; None where MongoDB does not answer.
         replay: The command that rebuilds the outdated documents; empty: there are none.
         running: Who holds the lock; None: nobody.
@@ -115,6 +117,11 @@ class Status:
         if self.outdated:
             how = f"{self.outdated:,}; to rebuild them with the current mapping: {self.replay}"
             yield "made by an older mapping", how
+        if self.mongodb_answers and self.outdated is None:
+            yield (
+                "made by an older mapping",
+                f"not known: counting took more than {_COUNTING_MS / 1000:.0f} s",
+            )
         if self.undated:
             yield "deadline is not a date", f"{self.undated:,} active missions of other programs, so no run closes them"
 
@@ -158,7 +165,7 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
 
 def _look_at_folder(configured: Settings, status: Status, watermark: datetime) -> None:
     since = max(watermark, clock.EPOCH) - configured.overlap
-    unread = memory_of(configured).unread(since=since)
+    unread = memory_of(configured, has_history=partial(has_read, configured, "folder")).unread(since=since)
     if unread:
         status.unread_files = unread.count
         status.remarks.append(str(unread))
@@ -200,14 +207,19 @@ def _ask_mongodb(configured: Settings, status: Status) -> None:
         status.problems.append(str(error))
 
 
-def count_outdated(collections: Collections) -> int:
-    """How many documents an older mapping of their source made."""
+def count_outdated(collections: Collections) -> int | None:
+    """How many documents an older mapping of their source made; None where counting takes too long."""
+    from pymongo.errors import ExecutionTimeout  # noqa: PLC0415 - slow to import
+
     from futurscam_lib.transform import version_for  # noqa: PLC0415 - slow to import
 
     older = [
         {"_etl.source": source, "_etl.transform_version": {"$lt": version_for(source)}} for source in KNOWN_SOURCES
     ]
-    return collections.rfps.count_documents({"$or": older})
+    try:
+        return collections.rfps.count_documents({"$or": older}, maxTimeMS=_COUNTING_MS)
+    except ExecutionTimeout:
+        return None
 
 
 def _span(seconds: float) -> str:

@@ -97,7 +97,8 @@ def _faults_of(module: str, targets: AbstractSet[str], graph: Mapping[str, Abstr
     if "" in targets:
         yield f"{module} imports what is no module of the package, or the package itself."
     if part(module) in STAGES:
-        yield from (f"{module} reaches {other}." for other in along if part(other) in set(STAGES) - {part(module)})
+        others = {*STAGES, "audit"} - {part(module)}
+        yield from (f"{module} reaches {other}." for other in along if part(other) in others)
     if part(module) in BELOW or module in reached("pipeline", graph):
         yield from (f"{module} reaches {other}, which stands above it." for other in along if part(other) in ABOVE)
     if module in BASE:
@@ -117,7 +118,7 @@ def imported_by_notebooks() -> set[str]:
 
 
 def test_arrows_only_point_downwards() -> None:
-    """Stages do not know each other, nothing knows what stands above it, and there are no circles."""
+    """Stages know no other stage and no audit log, nothing knows what stands above it, and there are no circles."""
     assert faults_of(arrows_of(PACKAGE)) == []
 
 
@@ -139,6 +140,7 @@ def test_the_house_is_read_whole() -> None:
         ("extract/x.py", "from futurscam_lib.load.mongo import connect", "extract.x reaches load.mongo."),
         ("transform/x.py", "import futurscam_lib.load.mongo as m", "transform.x reaches load.mongo."),
         ("load/x.py", "def f():\n    from futurscam_lib import extract", "load.x reaches extract."),
+        ("extract/x.py", "def f():\n    from futurscam_lib.audit import x", "extract.x reaches audit.x."),
         (
             "load/x.py",
             "if TYPE_CHECKING:\n    from futurscam_lib.transform import text",
@@ -171,7 +173,17 @@ def test_an_arrow_that_points_elsewhere_is_found(tmp_path: Path, module: str, li
         "tally.py": "from futurscam_lib import extract" if "tally" in line else "",
         **dict.fromkeys(("extract/__init__.py", "transform/__init__.py", "transform/text.py", "load/__init__.py"), ""),
         **dict.fromkeys(
-            ("load/mongo.py", "run/__init__.py", "run/lock.py", "cli.py", "show.py", "errors.py", "new.py"), ""
+            (
+                "load/mongo.py",
+                "run/__init__.py",
+                "run/lock.py",
+                "cli.py",
+                "show.py",
+                "errors.py",
+                "new.py",
+                "audit/x.py",
+            ),
+            "",
         ),
     }
     house[module] = house.get(module, "") + f"\n{line}\n"

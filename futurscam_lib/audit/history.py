@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock, source_notes
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit import notebooks, shape
+from futurscam_lib.audit.continuity import is_dry
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.audit.seal import Seal
 from futurscam_lib.counts import COLUMNS
-from futurscam_lib.errors import OperatorMustAct, UsageError
+from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -275,3 +276,17 @@ _IN_A_ROW: Final = (
 
 def _row(run: RunRecord) -> dict[str, Any]:
     return {name: getattr(run, name) for name in _IN_A_ROW} | {name: run.counts.get(name) for name in COLUMNS}
+
+
+def has_read(configured: Settings, source: str) -> bool:
+    """Whether a run that read the source has ended well; also where that is not known."""
+    try:
+        return any(
+            entry.event == "end"
+            and entry.facts.get("status") == "ok"
+            and source in (entry.facts.get("sources") or {})
+            and not is_dry(entry)
+            for entry in Ledger(configured.ledger_file).backwards()
+        )
+    except FuturscamError:  # A source that is read once too often loses nothing.
+        return True

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from futurscam_lib import clock, settings
 from futurscam_lib.commands.output import GROUP, Json, jsonable, print_json, say
 from futurscam_lib.show import Table, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 rejects = typer.Typer(help="The quarantine: what could not become a document.", **GROUP)
 
@@ -77,8 +80,17 @@ def dismiss(
         print_json([jsonable(reject) for reject in found])
         return
     for reject in found:
-        say(f"{'Would be dismissed' if dry_run else 'Dismissed'}: {as_text(reject['_id'])}")
+        say(f"{_what_became_of(reject, dry_run=dry_run)}: {as_text(reject['_id'])}")
     say("Dry run: nothing was written." if dry_run else "`futurscam rejects list --all` still shows them.")
+
+
+def _what_became_of(reject: Mapping[str, Any], *, dry_run: bool) -> str:
+    if dry_run:
+        return "Would be dismissed"
+    if reject["state"] == "dismissed":
+        return "Dismissed"
+    # A run was faster.
+    return f"Not dismissed, because it is {reject['state']} by now"
 
 
 @rejects.command(epilog="Example: futurscam rejects retry")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from futurscam_lib.errors import FuturscamError
 from futurscam_lib.extract import folder_memory
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FolderMemory
@@ -17,13 +16,19 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 
-def open_sources(settings: Settings, names: Iterable[str], *, dry_run: bool = True) -> list[Source]:
-    """Make the sources of these names, which the settings have checked; none is asked anything yet.
+def open_sources(
+    settings: Settings, names: Iterable[str], *, has_history: Callable[[], bool], dry_run: bool = True
+) -> list[Source]:
+    """Make the sources of these names; none is asked anything yet.
 
-    With `dry_run` they keep nothing of what they see.
+    Args:
+        settings: The settings.
+        names: Of the sources; the settings have checked them.
+        has_history: Whether a run of this home has read the folder; called if the home has no memory of it.
+        dry_run: Keep nothing of what the sources show.
     """
     makers: dict[str, Callable[[Settings], Source]] = {
-        "folder": partial(_folder, dry_run=dry_run),
+        "folder": partial(_folder, has_history=has_history, dry_run=dry_run),
         "graph_mail": _graph_mail,
         "imap_mail": _imap_mail,
         "boond": _boond,
@@ -31,35 +36,17 @@ def open_sources(settings: Settings, names: Iterable[str], *, dry_run: bool = Tr
     return [makers[name](settings) for name in names]
 
 
-def memory_of(settings: Settings, *, dry_run: bool = True) -> FolderMemory:
-    """What the home remembers of the folder."""
+def memory_of(settings: Settings, *, has_history: Callable[[], bool], dry_run: bool = True) -> FolderMemory:
+    """What the home remembers of the folder; the arguments are those of `open_sources`."""
     path = settings.home / folder_memory.FILE
-    has_history = partial(_has_read_folder, settings)
     return FolderMemory(path, settings.inbox, has_history=has_history, writes=not dry_run)
 
 
-def _has_read_folder(settings: Settings) -> bool:
-    """Whether a run that read the folder has ended well."""
-    from futurscam_lib.audit.continuity import is_dry  # noqa: PLC0415 - seldom needed
-    from futurscam_lib.audit.ledger import Ledger  # noqa: PLC0415
-
-    try:
-        return any(
-            entry.event == "end"
-            and entry.facts.get("status") == "ok"
-            and FolderSource.name in (entry.facts.get("sources") or {})
-            and not is_dry(entry)
-            for entry in Ledger(settings.ledger_file).backwards()
-        )
-    except FuturscamError:  # Not known; reading too much loses nothing.
-        return True
-
-
-def _folder(settings: Settings, *, dry_run: bool) -> Source:
+def _folder(settings: Settings, *, has_history: Callable[[], bool], dry_run: bool) -> Source:
     if settings.inbox == settings.home / "inbox":
         # The default one is ours to make; a folder that somebody named should have been there.
         settings.inbox.mkdir(exist_ok=True)
-    return FolderSource(settings.inbox, memory_of(settings, dry_run=dry_run))
+    return FolderSource(settings.inbox, memory_of(settings, has_history=has_history, dry_run=dry_run))
 
 
 # A run that reads a folder need not wait for HTTP and IMAP to be imported.

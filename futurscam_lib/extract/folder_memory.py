@@ -300,7 +300,10 @@ class FolderMemory:
         """Why the memory says nothing about this folder; `_FIRST`: it is the home's first; None: it does."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == _VERSION:
-            (folder,) = connection.execute("SELECT folder FROM about").fetchone()
+            row = connection.execute("SELECT folder FROM about").fetchone()
+            if row is None:
+                return f"{self.path} is damaged"
+            (folder,) = row
             return None if folder == self._name else f"{self.path} belongs to another folder, {folder}"
         if version:
             return f"another version of the software wrote {self.path}"

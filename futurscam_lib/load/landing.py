@@ -20,7 +20,7 @@ from pymongo.errors import BulkWriteError
 from futurscam_lib import clock
 from futurscam_lib.load.quarantine import OPEN, RESOLVED
 from futurscam_lib.load.refusals import DUPLICATE_KEY
-from futurscam_lib.records import IN_FUTURE, RawRecord
+from futurscam_lib.records import IN_FUTURE, RawRecord, place_of
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ def rejected(collections: Collections, reject: Mapping[str, Any]) -> Iterator[Ra
         return
     at_places = {record.place: record for record, _ in at_each_place(document)}
     facts = {"source": reject["source"], "origin": reject["origin"], "instant": reject["cursor"]}
-    here = at_places.get(f"{reject['source']}:{reject['origin']}") or RawRecord.from_document(document)
+    here = at_places.get(place_of(reject["source"], reject["origin"])) or RawRecord.from_document(document)
     yield replace(here, **facts)
 
 
@@ -367,7 +367,8 @@ def at_each_place(document: Mapping[str, Any]) -> Iterator[tuple[RawRecord, str 
 
 def _add_places(raw_id: str, places: Sequence[Mapping[str, Any]]) -> UpdateOne:
     """Put places last among those of a payload, each instead of what was noted of it before."""
-    names = [f"{place['source']}:{place['origin']}" for place in places]
+    names = [place_of(place["source"], place["origin"]) for place in places]
+    # As `place_of` does it.
     name = {"$concat": ["$$this.source", ":", "$$this.origin"]}
     others = {
         "$filter": {

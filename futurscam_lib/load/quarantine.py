@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError
 from futurscam_lib import clock
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.refusals import DUPLICATE_KEY
-from futurscam_lib.records import IN_FUTURE
+from futurscam_lib.records import IN_FUTURE, place_of
 from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Quarantine:
                 transform_version=reject["transform_version"],
                 job_id=reject["job_id"],
                 item=reject["_id"],
-                place=f"{reject['source']}:{reject['origin']}",
+                place=place_of(reject["source"], reject["origin"]),
             )
             for reject in rejects
         ]
@@ -153,8 +153,9 @@ class Quarantine:
         gone = dict.fromkeys(
             ("resolved_run_id", "resolved_at", "dismissed_by", "dismissed_at", "dismissed_because"), ""
         )
-        # The earliest instant stays for as long as the entry is open.
-        opened = {"$min": {"opened_at": self._now}} if state == OPEN else {}
+        # The earliest instant stays for as long as the entry is open. It is that of writing: a run that is opened by
+        # hand may load much later, and other runs report in between what is open.
+        opened = {"$min": {"opened_at": clock.now()}} if state == OPEN else {}
         dismissed = {"state": DISMISSED, "raw_id": reject["raw_id"]}
         kept_dismissed = {} if reject["_id"] in self._reopening else {"$nor": [dismissed]}
         return UpdateOne(

@@ -22,13 +22,38 @@ CODE: Final = "refused-by-database"
 DUPLICATE_KEY: Final = 11000
 _VALIDATION: Final = 121
 _PATH_NOT_VIABLE: Final = 28
-_NOT_THE_DOCUMENT: Final = frozenset(
-    {
-        *(6, 7, 13, 18, 20, 24, 26, 43, 50, 63, 64, 73, 89, 91, 112, 115, 117, 133, 134, 150, 175, 189, 202, 211, 246),
-        *(251, 262, 290, 317, 391, 8000, 9001, 10058, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 14031, 17405),
-    }
-)
-"""Failures of a single write that say nothing of its document: rights, locks, time, elections, a full disk."""
+_ABOUT_ONE_DOCUMENT: Final = {
+    DUPLICATE_KEY: "DuplicateKey",
+    _VALIDATION: "DocumentValidationFailure",
+    _PATH_NOT_VIABLE: "PathNotViable",
+    2: "BadValue",
+    14: "TypeMismatch",
+    15: "Overflow",
+    22: "InvalidBSON",
+    52: "DollarPrefixedFieldName",
+    55: "InvalidDBRef",
+    56: "EmptyFieldName",
+    57: "DottedFieldName",
+    61: "ShardKeyNotFound",
+    66: "ImmutableField",
+    171: "CannotIndexParallelArrays",
+    241: "ConversionFailure",
+    10334: "BSONObjectTooLarge",
+    13026: "2d index: not a pair of numbers",
+    13027: "2d index: out of its range",
+    13067: "2d index: nothing there",
+    13068: "2d index: one number only",
+    13334: "ShardKeyTooBig",
+    16755: "geo keys of a 2dsphere index",
+    16766: "hashed index of an array",
+    17261: "language of a text index that is not a text",
+    17262: "language of a text index that MongoDB does not know",
+    17280: "KeyTooLong",
+    17419: "larger than a document may be, after an update",
+    17420: "larger than a document may be, after a replacement",
+}
+"""Failures of a single write that are about its document. All others are about the server, as far as is known here:
+rights, locks, time, elections, a full disk. A run then fails and is tried again; no document may be settled by one."""
 
 _INDEX: Final = re.compile(r"index: (.+?) (?:collation|dup key):")
 _OBJECT: Final = re.compile(r"[{\[]")
@@ -44,7 +69,7 @@ def by_index(error: BulkWriteError) -> dict[int, Failure]:
     """
     details = error.details or {}
     failures = details.get("writeErrors") or []
-    if details.get("writeConcernErrors") or any(one["code"] in _NOT_THE_DOCUMENT for one in failures):
+    if details.get("writeConcernErrors") or any(one["code"] not in _ABOUT_ONE_DOCUMENT for one in failures):
         raise error
     return {one["index"]: one for one in failures}
 
@@ -55,7 +80,7 @@ def check(error: WriteError) -> None:
     Raises:
         WriteError: Something else went wrong.
     """
-    if error.code in _NOT_THE_DOCUMENT:
+    if error.code not in _ABOUT_ONE_DOCUMENT:
         raise error
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from futurscam_lib.load.landing import Landing
     from futurscam_lib.records import RawRecord, Replay
 
+_BATCH: Final = 1000
+"""Rows of the order that the server gives at a time; a cursor that nobody asks for ten minutes is closed."""
+
 _LAST: Final = "~"
 """Sorts behind every instant: what has become no document has no version."""
 
@@ -35,7 +38,7 @@ def landed(
     """
     sources = list(always)
     steps = [*_chosen(collections, replay, sources), *_ordered(collections)]
-    found = collections.raw.aggregate(steps, allowDiskUse=True)
+    found = collections.raw.aggregate(steps, allowDiskUse=True, batchSize=_BATCH)
     for chunk in chunked(found, size=lambda one: one["size"]):
         records, jobs = _records(collections, chunk, sources)
         current = _current(collections, landing, records, jobs=jobs, always=always)

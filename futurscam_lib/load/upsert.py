@@ -10,7 +10,7 @@ or into one of its objects, stays, also when they do so at the same moment. A li
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,7 @@ from futurscam_lib.load import refusals
 from futurscam_lib.load.entry import Change, Entry, Outcome, Result
 from futurscam_lib.load.foreseen import Ahead, Foreseen
 from futurscam_lib.load.lifecycle import ENDS, kept_ending
+from futurscam_lib.records import place_of
 from futurscam_lib.rfp import VersionKey
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Loaded:
         changes: Each updated field in which a person sees a difference.
         refused: Entries that MongoDB did not take; the others are loaded.
         tries: By job, how often a write was refused and tried again.
+        older: By job, the older versions of the chunk, newest first. The next one takes the place of a version that
+            MongoDB refuses; the others are counted together with the version that wins.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -114,6 +117,7 @@ class Loaded:
     changes: list[Change] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
+    older: dict[str, list[Entry]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,27 +169,28 @@ class Upsert:
 
     def _load(self, entries: Sequence[Entry], loaded: Loaded) -> None:
         waiting = self._fold(entries, loaded)
-        for _ in range(MAX_ROUNDS):
+        rounds = 0
+        while rounds < MAX_ROUNDS:
+            refused = len(loaded.refused)
             waiting = self._round(waiting, loaded)
             if not waiting:
                 return
+            # A refusal brings an older version in, and there are only so many of those.
+            rounds += len(loaded.refused) == refused
         raise RetryLater(
             f"{len(waiting)} documents were changed by somebody else {MAX_ROUNDS} times in a row. "
             "Nothing was lost: the next run loads them again."
         )
 
     def _fold(self, entries: Iterable[Entry], loaded: Loaded) -> dict[str, Entry]:
-        """Keep the last version of each job; the others are settled."""
-        last: dict[str, Entry] = {}
+        """Give the last version of each job; the others wait for what becomes of it."""
+        versions: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
-            rival = last.get(entry.job_id)
-            if rival is None:
-                last[entry.job_id] = entry
-                continue
-            winner, loser = (entry, rival) if entry.key > rival.key else (rival, entry)
-            last[entry.job_id] = winner
-            self._settle(loaded, loser, _against(loser.key, winner.key))
-        return last
+            versions[entry.job_id].append(entry)
+        for of_job in versions.values():
+            of_job.sort(key=lambda entry: entry.key, reverse=True)
+        loaded.older = {job_id: of_job[1:] for job_id, of_job in versions.items() if len(of_job) > 1}
+        return {job_id: of_job[0] for job_id, of_job in versions.items()}
 
     def _round(self, waiting: dict[str, Entry], loaded: Loaded) -> dict[str, Entry]:
         """Look, decide, write; give back those whose guard did not hold."""
@@ -279,7 +284,7 @@ class Upsert:
         return _Update(entry, UpdateOne(guard, update), after, changes)
 
     def _write(self, writes: Sequence[tuple[Entry, UpdateOne]], loaded: Loaded) -> dict[str, Entry | None]:
-        """Write; give those that were not written, by job: the entry to look at again, None where it was refused."""
+        """Write; give those that were not written, by job, each with what is to be looked at next, if anything."""
         if not writes or self._dry_run:
             return {}
         back: dict[str, Entry | None] = {}
@@ -298,12 +303,17 @@ class Upsert:
         return back
 
     def _refuse(self, entry: Entry, failure: Failure, loaded: Loaded, *, retry: bool) -> list[Entry]:
-        """Give the entry back where another look may help, and not for ever; otherwise it is refused."""
+        """Give the entry back where another look may help, and not for ever; otherwise it is refused.
+
+        Then the job's next older version of the chunk is given: alone in its chunk it would be loaded, too.
+        """
         loaded.tries[entry.job_id] += retry
         if retry and loaded.tries[entry.job_id] <= _MAX_REFUSALS:
             return [entry]
         loaded.refused.append(Refused(entry, refusals.rejected(failure, collection=self._rfps.name)))
-        return []
+        del loaded.tries[entry.job_id]
+        older = loaded.older.get(entry.job_id)
+        return [older.pop(0)] if older else []
 
     def _move_version(self, pairs: list[tuple[Entry, _Stored]], loaded: Loaded) -> list[Entry]:
         """Same content, newer version: without moving it forward, a late record in between would win."""
@@ -322,7 +332,7 @@ class Upsert:
         return {document["job_id"] for document in found if _Stored.of(document).key == wanted[document["job_id"]]}
 
     def _settle(self, loaded: Loaded, entry: Entry, result: Result, after: Mapping[str, Any] | None = None) -> None:
-        """Count an entry; `after` is the document as it is now, where the entry was written."""
+        """Count an entry and the older ones; `after` is the document as it is now, where the entry was written."""
         loaded.outcomes.append(
             Outcome(
                 source=entry.source,
@@ -331,9 +341,11 @@ class Upsert:
                 transform_version=entry.key.transform_version,
                 job_id=entry.job_id,
                 version=entry.key.text,
-                place=f"{entry.source}:{entry.origin}",
+                place=place_of(entry.source, entry.origin),
             )
         )
+        for loser in loaded.older.pop(entry.job_id, ()):
+            self._settle(loaded, loser, _against(loser.key, entry.key))
         if after is not None:
             self._foresee(entry)
             if self._dry_run:

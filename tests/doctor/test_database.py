@@ -11,6 +11,7 @@ from futurscam_lib import settings as settings_module
 from futurscam_lib.doctor import database as checks
 from futurscam_lib.doctor.finding import Finding
 from futurscam_lib.load.collections import Collections
+from futurscam_lib.status import Status, count_outdated
 from futurscam_lib.transform import version_for
 from tests.doctor.conftest import files, named
 
@@ -145,3 +146,15 @@ def test_the_local_server_cannot_be_started(tmp_path: Path, monkeypatch: pytest.
 
     assert found == Finding("local server", "problem", found.what, found.remedy)
     assert "uv sync --group local-server" in found.remedy
+
+
+def test_a_count_that_takes_too_long_is_not_known(database: Database[dict[str, Any]], sound: Settings) -> None:
+    """RFP is a view that waits at each document here; neither `doctor` nor `status` waits for it."""
+    database.drop_collection("RFP")
+    database.many.insert_many([{"_etl": {"source": "folder", "transform_version": 0}} for _ in range(5)])
+    sleeping = {"$function": {"body": "function() { sleep(2000); return true; }", "args": [], "lang": "js"}}
+    database.command("create", "RFP", viewOn="many", pipeline=[{"$match": {"$expr": sleeping}}])
+
+    assert count_outdated(Collections.of(database)) is None
+    shown = Status(str(sound.home), mongodb_answers=True)
+    assert "not known: counting took more than 5 s" in repr(next(shown.tables()))

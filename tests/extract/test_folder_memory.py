@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from futurscam_lib.audit.history import has_read
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract import folder_memory, memory_of, open_sources
+from futurscam_lib.extract import folder_memory, open_sources
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FILE, FolderMemory
 from futurscam_lib.extract.source import Probe
@@ -325,7 +326,7 @@ LOST = (
 )
 
 
-@pytest.mark.parametrize("how", ["missing", "empty", "damaged", "cut off", "no table", "another version"])
+@pytest.mark.parametrize("how", ["missing", "empty", "damaged", "cut off", "no table", "no folder", "another version"])
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_lost_memory_is_reported_and_everything_is_read_again(at_home: Home, how: str, *, writes: bool) -> None:
     """Nothing is lost, and the next run remembers again; a dry run leaves the file as it is."""
@@ -420,7 +421,7 @@ def test_reading_keeps_nobody_from_writing_the_memory(at_home: Home) -> None:
 def test_a_check_shows_what_lies_before_the_first_window(home: Settings) -> None:
     """With the command; it writes nothing and makes no memory."""
     put(home.home / "inbox" / "old.json", at=OLD)
-    (source,) = open_sources(home, ["folder"])
+    (source,) = open_sources(home, ["folder"], has_history=lambda: False)
     found = Probe()
     source.probe(Window(NOON), found)
 
@@ -452,10 +453,10 @@ def test_a_home_whose_runs_read_the_folder_has_a_history(
     home: Settings, made: MadeRuns, facts: dict[str, Any], *, has_history: bool
 ) -> None:
     """A home of an earlier version has no memory, and is not new; one that only rehearsed is."""
-    assert not memory_of(home).has_history()
+    assert not has_read(home, "folder")
     made.add(NOON, **facts)
 
-    assert memory_of(home).has_history() is has_history
+    assert has_read(home, "folder") is has_history
 
 
 def test_a_ledger_that_cannot_be_read_is_one_of_a_home_with_a_history(home: Settings) -> None:
@@ -463,7 +464,7 @@ def test_a_ledger_that_cannot_be_read_is_one_of_a_home_with_a_history(home: Sett
     home.runs.mkdir(parents=True)
     home.ledger_file.write_text("no ledger\n")
 
-    assert memory_of(home).has_history()
+    assert has_read(home, "folder")
 
 
 def remembered(home: Home) -> list[str]:
@@ -500,6 +501,9 @@ def _spoil(file: Path, how: str) -> str:
     if how == "no table":
         with closing(sqlite3.connect(file)) as connection:
             connection.execute("DROP TABLE files")
+    elif how == "no folder":
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            connection.execute("DELETE FROM about")
     else:
         data = file.read_bytes()
         file.write_bytes(b"no database" if how == "damaged" else data[:4096] + b"\xff" * 4096)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
-from futurscam_lib.load import mongo, refusals
+from futurscam_lib.load import mongo, refusals, upsert
 from tests.load.machine import INSTANTS, Shelf, finish, post, record
 
 if TYPE_CHECKING:
@@ -129,13 +131,90 @@ def test_the_same_job_in_a_list_of_another_program(world: World) -> None:
     assert [(one["job_id"], one["path"]) for one in world.collections.rejects.find()] == [("a", "job_id")]
 
 
-def test_a_failure_that_is_not_the_documents_is_no_reject() -> None:
-    """Rights, elections, a full disk: nothing can be concluded about the documents of the bulk."""
-    failures = [{"index": 0, "code": 11000}, {"index": 3, "code": 14031}]
+@pytest.mark.parametrize("code", [1, 8, 13, 46, 189, 11600, 11601, 14031, 999_999])
+def test_a_failure_that_is_not_the_documents_is_no_reject(code: int) -> None:
+    """Rights, locks, elections, a full disk, one that nobody knows: nothing can be concluded about the documents."""
+    failures = [{"index": 0, "code": 11000}, {"index": 3, "code": code}]
     with pytest.raises(BulkWriteError):
         refusals.by_index(BulkWriteError({"writeErrors": failures, "writeConcernErrors": []}))
     with pytest.raises(BulkWriteError):
         refusals.by_index(BulkWriteError({"writeErrors": failures[:1], "writeConcernErrors": [{"code": 64}]}))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_refused_version_leaves_the_best_one_that_is_taken(world: World, *, chunk: int, there: bool) -> None:
+    """Whatever the order and the batches: the same document, the same open reject, each record counted once."""
+    rules = {"roleTitle": {"$nin": [CANARY, f"{CANARY} too"]}}
+    world.collections.rfps.database.create_collection(world.collections.rfps.name, validator=rules)
+    names = ("old", "good", CANARY, f"{CANARY} too")
+    versions = [post("a", instant, name=name) for instant, name in zip(INSTANTS, names, strict=True)]
+
+    for order in itertools.permutations(versions):
+        for collection in (world.collections.rfps, world.collections.rejects, world.collections.outcomes):
+            collection.delete_many({})
+        if there:
+            run(world, versions[0])
+        world.tick(1)
+        shelf = Shelf([record(one, origin=f"{n}.json", at=world.now) for n, one in enumerate(order)])
+        told = counts(finish(world.open(shelf), chunk=chunk))
+
+        assert [one["roleTitle"] for one in world.collections.rfps.find()] == ["good"]
+        (reject,) = world.collections.rejects.find()
+        assert (reject["state"], reject["raw_id"]) == ("open", record(versions[3]).raw_id)
+        assert (told.pop("extracted"), told.pop("rejected")) == (4, 2)
+        assert sum(told.values()) == 2
+
+
+def test_many_refused_versions_of_one_job(world: World) -> None:
+    """More than there are rounds for documents that others change: the only one that is taken is loaded."""
+    validator = {"roleTitle": {"$ne": CANARY}}
+    world.collections.rfps.database.create_collection(world.collections.rfps.name, validator=validator)
+    stamps = [f"2026-11-20T11:{minute:02}:00Z" for minute in range(upsert.MAX_ROUNDS + 5)]
+
+    summary = run(world, post("a", name="good"), *(post("a", stamp, name=CANARY) for stamp in stamps))
+
+    assert counts(summary) == {"extracted": len(stamps) + 1, "inserted": 1, "rejected": len(stamps)}
+
+
+def _parallel(things: Any) -> None:
+    things.create_index([("a", 1), ("b", 1)])
+    things.insert_many([{"a": [CANARY], "b": [CANARY]}])
+
+
+def _hashed(things: Any) -> None:
+    things.create_index([("a", "hashed")])
+    things.insert_many([{"a": [CANARY]}])
+
+
+def _word(things: Any) -> None:
+    things.create_index([("title", "text")])
+    things.insert_many([{"title": "x", "language": 7}])
+
+
+def _place(things: Any) -> None:
+    things.create_index([("place", "2dsphere")])
+    things.insert_many([{"place": {"type": "Point", "coordinates": CANARY}}])
+
+
+def _flat(things: Any) -> None:
+    things.create_index([("place", "2d")])
+    things.insert_many([{"place": [500, 500]}])
+
+
+def _converted(things: Any) -> None:
+    things.database.create_collection(things.name, validator={"$expr": {"$toInt": "$n"}})
+    things.insert_many([{"n": CANARY}])
+
+
+def _divided(things: Any) -> None:
+    things.database.create_collection(things.name, validator={"$expr": {"$divide": [1, "$n"]}})
+    things.insert_many([{"n": 0}])
+
+
+def _large(things: Any) -> None:
+    things.insert_one({"_id": 1, "n": "x" * 9_000_000})
+    things.bulk_write([UpdateOne({"_id": 1}, {"$set": {"m": "x" * 9_000_000}})])
 
 
 def _geo(things: Any) -> None:
@@ -166,6 +245,20 @@ def _invalid(things: Any) -> None:
     things.insert_one({"_id": 1, "roleTitle": CANARY})
     things.database.command("collMod", things.name, validator=RULES)
     things.insert_many([{"roleTitle": CANARY}])
+
+
+@pytest.mark.parametrize(
+    "act", [_twice, _invalid, _parallel, _hashed, _language, _word, _place, _flat, _converted, _divided, _large]
+)
+def test_what_a_server_refuses_of_one_document_is_about_it(
+    home: Settings, connected: MongoClient[dict[str, Any]], act: Any
+) -> None:
+    """Indexes and validators of other programs, and the greatest size: as this server numbers them."""
+    with pytest.raises(BulkWriteError) as raised:
+        act(connected[home.database].things)
+
+    (failure,) = refusals.by_index(raised.value).values()
+    assert CANARY not in refusals.rejected(failure, collection="RFP").message
 
 
 def test_a_run_that_cannot_land_quotes_no_payload(world: World) -> None:
