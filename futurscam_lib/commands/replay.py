@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from futurscam_lib import settings
 from futurscam_lib.commands import one_run
 from futurscam_lib.commands.output import Json, Sources, instant, print_json, print_result, source_names
 from futurscam_lib.errors import UsageError
@@ -26,7 +27,10 @@ def replay(
         datetime | None,
         typer.Option(parser=instant, metavar="INSTANT", help="Only payloads that were landed then or later."),
     ] = None,
-    job: Annotated[str | None, typer.Option(metavar="ID", help="Only payloads of this mission, by its job_id.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only payloads of this mission: its job_id, reference or id at the source."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change, write nothing to MongoDB; the notebook is kept.")
     ] = False,
@@ -42,7 +46,8 @@ def replay(
 
     if job == "":
         raise UsageError("--job takes the job_id of a mission.")
-    request = runner.Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job or ""))
+    job_id = _landed(job) if job else ""
+    request = runner.Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job_id))
     quiet: bool = context.obj
     result, log = one_run.do(request, as_json=as_json, quiet=quiet)
     if as_json:
@@ -50,3 +55,24 @@ def replay(
     else:
         print_result(result, log=log, quiet=quiet)
     raise typer.Exit(int(result.exit_code))
+
+
+def _landed(asked: str) -> str:
+    """The job_id of a mission of which payloads were landed, by any of its names.
+
+    Raises:
+        UsageError: There is none, or several missions have that name.
+    """
+    from futurscam_lib.audit.lineage.find import find  # noqa: PLC0415 - only what a command needs is loaded
+    from futurscam_lib.load import mongo  # noqa: PLC0415
+    from futurscam_lib.load.collections import Collections  # noqa: PLC0415
+
+    configured = settings.load()
+    with mongo.connect(configured) as client, mongo.mongo_errors():
+        found = find(Collections.of(mongo.lenient(client, configured.database)), asked)
+    if not found.job_id or not found.outcomes:
+        raise UsageError(
+            f"RFP_raw holds no payload of the mission {asked!r}. Nothing has run. --job takes a job_id, a reference or "
+            "the id at the source; `futurscam why ID` shows what is known of a mission."
+        )
+    return found.job_id

@@ -98,6 +98,19 @@ def test_a_replay_of_some(filled: Workshop) -> None:
     assert not filled.watermark_file.exists()
 
 
+def test_a_replay_of_one_mission_by_the_names_that_people_use(filled: Workshop) -> None:
+    """Letter case does not matter; a mission that was never landed is refused, and nothing runs."""
+    done = filled.command("replay", "--job", "A", "--json")
+    assert json.loads(done.stdout)["replay"] == "job=a", done.stderr
+
+    lines = filled.entries()
+    refused = filled.command("replay", "--job", "JP05")
+
+    assert refused.returncode == 2
+    assert "RFP_raw holds no payload of the mission 'JP05'" in refused.stderr
+    assert filled.entries() == lines
+
+
 def test_a_notebook_that_knows_no_replay(filled: Workshop) -> None:
     """A home's own older notebook runs as ever; a replay with it stops before anything runs, and says what to do."""
     filled.notebook(SUMMARY, GLUE)
