@@ -153,9 +153,8 @@ class Quarantine:
         gone = dict.fromkeys(
             ("resolved_run_id", "resolved_at", "dismissed_by", "dismissed_at", "dismissed_because"), ""
         )
-        # The earliest instant stays for as long as the entry is open. It is that of writing: a run that is opened by
-        # hand may load much later, and other runs report in between what is open.
-        opened = {"$min": {"opened_at": clock.now()}} if state == OPEN else {}
+        # The earliest instant stays for as long as the entry is open.
+        opened = {"$min": {"opened_at": self._now}} if state == OPEN else {}
         dismissed = {"state": DISMISSED, "raw_id": reject["raw_id"]}
         kept_dismissed = {} if reject["_id"] in self._reopening else {"$nor": [dismissed]}
         return UpdateOne(

@@ -109,7 +109,8 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         source_id=source_id,
         instant=instant,
         transform_version=TRANSFORM_VERSION,
-        oddities=tuple(record.unknown),
+        # Several fields are read through the same objects: what is odd about one of these counts once.
+        oddities=tuple(dict.fromkeys(record.unknown)),
     )
 
 

@@ -154,6 +154,7 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
         "seconds": 1.5,
         "counts": {"extracted": 4},
         "error": "none",
+        "notes": {},
     }
     assert (told["documents"], told["active"], told["rejects_open"]) == (2, 1, 1)
     assert told["mongodb"].startswith(f"{workshop.database.name} on 127.0.0.1:")

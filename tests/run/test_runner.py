@@ -231,9 +231,9 @@ def test_a_run_that_fails(workshop: Workshop, cells: list[str], exit_code: int, 
 def test_what_is_no_summary(more: dict[str, Any]) -> None:
     """A part that is counted with is missing or of another kind: not believed, and no reason to fall over."""
     whole = {"run_id": "r1", "counts": ZEROS, "sources": {"folder": ZEROS}, "failures": {}}
-    assert runner._problem_of(whole, run_id="r1") == ""
+    assert runner._problem_of(whole, run_id="r1", replay="") == ""
 
-    assert "is none" in runner._problem_of({**whole, **more}, run_id="r1")
+    assert "is none" in runner._problem_of({**whole, **more}, run_id="r1", replay="")
 
 
 def test_a_failing_source_keeps_what_it_gave_before(workshop: Workshop) -> None:
