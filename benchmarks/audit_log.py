@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import bench
 import psutil
 
-from futurscam_lib import clock, demo, settings
+from futurscam_lib import clock, settings
 from futurscam_lib.audit import entry, head
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.cli import demo
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:

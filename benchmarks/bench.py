@@ -89,7 +89,7 @@ def peak_memory() -> int:
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
-    import resource  # noqa: PLC0415 - not on Windows
+    import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

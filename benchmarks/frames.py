@@ -29,37 +29,37 @@ _KINDS = 1000
 
 def arrow(_: Collection[dict[str, Any]]) -> pd.DataFrame:
     """All standard columns."""
-    from futurscam_lib import rfps  # noqa: PLC0415 - each way imports what it needs
+    from futurscam_lib import rfps
 
     return rfps()
 
 
 def arrow_few(_: Collection[dict[str, Any]]) -> pd.DataFrame:
     """Five columns."""
-    from futurscam_lib import rfps  # noqa: PLC0415
+    from futurscam_lib import rfps
 
     return rfps(columns=FEW)
 
 
 def everything(rfps: Collection[dict[str, Any]]) -> pd.DataFrame:
     """The shortest program; nested fields stay dictionaries, descriptions come along."""
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     return pd.DataFrame(list(rfps.find()))
 
 
 def normalized(rfps: Collection[dict[str, Any]]) -> pd.DataFrame:
     """Flat, without descriptions."""
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     return pd.json_normalize(list(rfps.find({}, {"job_desc": 0})))
 
 
 def generator(rfps: Collection[dict[str, Any]]) -> pd.DataFrame:
     """The same columns as `rfps()`, picked by hand from each document, without a check of what they hold."""
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
-    from futurscam_lib.desk.columns import COLUMNS, STANDARD  # noqa: PLC0415
+    from futurscam_lib.analysis.columns import COLUMNS, STANDARD
 
     paths = [COLUMNS[name].path.split(".") for name in STANDARD]
     documents = rfps.find({}, {"job_desc": 0})
@@ -105,8 +105,8 @@ def main() -> None:
 
 
 def _go(way: str) -> dict[str, float]:
-    from futurscam_lib import rfps, settings  # noqa: PLC0415
-    from futurscam_lib.load import mongo  # noqa: PLC0415
+    from futurscam_lib import rfps, settings
+    from futurscam_lib.load import mongo
 
     configured = settings.load()
     rfps(columns="job_id", limit=1)  # Imports pandas and the driver, as a notebook has done already.
@@ -138,12 +138,12 @@ def _batches(count: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def _documents(count: int) -> Iterator[dict[str, Any]]:
-    import bson  # noqa: PLC0415
-    from bson.codec_options import CodecOptions  # noqa: PLC0415
+    import bson
+    from bson.codec_options import CodecOptions
 
-    from futurscam_lib.load.entry import Entry  # noqa: PLC0415
-    from futurscam_lib.records import RawRecord, Reject  # noqa: PLC0415
-    from futurscam_lib.transform import transform  # noqa: PLC0415
+    from futurscam_lib.load.entry import Entry
+    from futurscam_lib.records import RawRecord, Reject
+    from futurscam_lib.transform import transform
 
     now = clock.now()
     for post in posts.generate(count):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SMALLEST: Final = 9_000
 LARGEST: Final = 11_000
-_DEMO: Final = settings.PROJECT / "futurscam_lib" / "demo_inbox"
+_DEMO: Final = settings.PROJECT / "futurscam_lib" / "cli" / "demo_inbox"
 _SKILLS: Final = ("SQL", "Python", "Java", "Kafka", "Azure", "Scrum", "BPMN", "Terraform", "React", "SAP", "Oracle")
 _TITLES: Final = ("Data Engineer", "Business Analist", "Architecte Cloud", "Test Manager", "Développeur Full Stack")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import bench
 
 from futurscam_lib import clock, settings
-from futurscam_lib.spool import chunked
+from futurscam_lib.load.spool import chunked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def whole_way(sources: str = "folder") -> dict[str, Any]:
     """Sources -> land -> transform -> load -> reconcile, as the notebook calls it."""
-    from futurscam_lib.opening import open_run  # noqa: PLC0415 - each way imports what it needs
+    from futurscam_lib.pipeline.opening import open_run
 
     marks = [("", time.perf_counter())]
     run = open_run(watermark="2000-01-01", sources=sources, dry_run=False)
@@ -39,8 +39,8 @@ def whole_way(sources: str = "folder") -> dict[str, Any]:
 
 def insert_many() -> dict[str, Any]:
     """The ready documents and the payloads through `insert_many`; only the inserting is timed."""
-    from futurscam_lib.load import mongo  # noqa: PLC0415
-    from futurscam_lib.load.collections import Collections  # noqa: PLC0415
+    from futurscam_lib.load import mongo
+    from futurscam_lib.load.collections import Collections
 
     configured = settings.load()
     collections = Collections.of(mongo.connect(configured)[configured.database])
@@ -59,7 +59,7 @@ def insert_many() -> dict[str, Any]:
 
 def post_each(url: str) -> dict[str, Any]:
     """The old way: an HTTP POST per ready document; a PUT where it is told that the document is there already."""
-    import httpx  # noqa: PLC0415
+    import httpx
 
     seconds, counts = 0.0, {"inserted": 0, "updated": 0}
     with httpx.Client(base_url=url, headers={"content-type": "application/json"}) as client:
@@ -80,10 +80,10 @@ def post_each(url: str) -> dict[str, Any]:
 
 def plain_graph_mail(count: int) -> dict[str, Any]:
     """What a script would do: list the mails, then ask for each one's attachments, content and all; nothing is kept."""
-    import httpx  # noqa: PLC0415
+    import httpx
 
-    from futurscam_lib.extract import tls  # noqa: PLC0415
-    from futurscam_lib.extract.microsoft import AppToken  # noqa: PLC0415
+    from futurscam_lib.extract import tls
+    from futurscam_lib.extract.microsoft import AppToken
 
     configured = settings.load()
     token = AppToken(configured, scope=f"{configured.graph_url}/.default")()
@@ -99,9 +99,9 @@ def plain_graph_mail(count: int) -> dict[str, Any]:
 
 def plain_boond(count: int) -> dict[str, Any]:
     """What a script would do: list the opportunities, then ask for each one's tab; nothing is kept."""
-    import httpx  # noqa: PLC0415
+    import httpx
 
-    from futurscam_lib.extract.boond_signer import signer_of  # noqa: PLC0415
+    from futurscam_lib.extract.boond_signer import signer_of
 
     configured = settings.load()
     begin, found = time.perf_counter(), 0
@@ -114,8 +114,8 @@ def plain_boond(count: int) -> dict[str, Any]:
 
 def plain_walk() -> dict[str, Any]:
     """Walk through the inbox and ask for size and modification time of each file."""
-    import os  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
+    import os
+    from pathlib import Path
 
     configured = settings.load()
     begin, walked = time.perf_counter(), 0
@@ -127,8 +127,8 @@ def plain_walk() -> dict[str, Any]:
 
 def look_at_folder() -> dict[str, Any]:
     """Read what is new in the inbox, as a run does; none of it is loaded."""
-    from futurscam_lib.extract import memory_of, open_sources  # noqa: PLC0415
-    from futurscam_lib.records import Window  # noqa: PLC0415
+    from futurscam_lib.extract import memory_of, open_sources
+    from futurscam_lib.records import Window
 
     configured, since = settings.load(), clock.now()
     begin = time.perf_counter()
@@ -141,18 +141,18 @@ def look_at_folder() -> dict[str, Any]:
 
 def _ready(inbox: Path) -> Iterator[list[tuple[dict[str, Any], dict[str, Any]]]]:
     """Batches of documents and payloads as the collections hold them."""
-    from futurscam_lib.extract.folder import FolderSource  # noqa: PLC0415
-    from futurscam_lib.records import Window  # noqa: PLC0415
+    from futurscam_lib.extract.folder import FolderSource
+    from futurscam_lib.records import Window
 
     for batch in chunked(FolderSource(inbox).read(Window(clock.EARLIEST)), size=lambda record: len(record.payload)):
         yield [_pair(record) for record in batch]
 
 
 def _pair(record: RawRecord) -> tuple[dict[str, Any], dict[str, Any]]:
-    from bson.binary import Binary  # noqa: PLC0415
+    from bson.binary import Binary
 
-    from futurscam_lib.records import Reject  # noqa: PLC0415
-    from futurscam_lib.transform import transform  # noqa: PLC0415
+    from futurscam_lib.records import Reject
+    from futurscam_lib.transform import transform
 
     now = clock.now()
     rfp = transform(record, seen_at=now)
@@ -188,7 +188,7 @@ def _pair(record: RawRecord) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _as_json(document: dict[str, Any]) -> bytes:
-    import orjson  # noqa: PLC0415
+    import orjson
 
     return orjson.dumps(document)
 

@@ -10,25 +10,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from futurscam_lib.audit.review import review
-    from futurscam_lib.desk import analyses
-    from futurscam_lib.desk.frames import languages, rfps, skills
-    from futurscam_lib.opening import open_run
-    from futurscam_lib.pipeline import Run
-    from futurscam_lib.scraps import glue
+    from futurscam_lib.analysis import analyses
+    from futurscam_lib.analysis.frames import languages, rfps, skills
+    from futurscam_lib.pipeline.opening import open_run
+    from futurscam_lib.pipeline.run import Run
+    from futurscam_lib.report.scraps import glue
+    from futurscam_lib.review.review import review
 
 __all__ = ["Run", "analyses", "glue", "languages", "open_run", "review", "rfps", "skills"]
 
 _HOMES = {
-    "Run": "futurscam_lib.pipeline",
-    "glue": "futurscam_lib.scraps",
-    "languages": "futurscam_lib.desk.frames",
-    "open_run": "futurscam_lib.opening",
-    "review": "futurscam_lib.audit.review",
-    "rfps": "futurscam_lib.desk.frames",
-    "skills": "futurscam_lib.desk.frames",
+    "Run": "futurscam_lib.pipeline.run",
+    "glue": "futurscam_lib.report.scraps",
+    "languages": "futurscam_lib.analysis.frames",
+    "open_run": "futurscam_lib.pipeline.opening",
+    "review": "futurscam_lib.review.review",
+    "rfps": "futurscam_lib.analysis.frames",
+    "skills": "futurscam_lib.analysis.frames",
 }
-_MODULES = {"analyses": "futurscam_lib.desk.analyses"}
+_MODULES = {"analyses": "futurscam_lib.analysis.analyses"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command and end with its exit code."""
     try:
-        from futurscam_lib.cli import main as command  # noqa: PLC0415 - the longest part of a start
+        from futurscam_lib.cli.app import main as command
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)  # noqa: T201 - what prints otherwise was not loaded
         sys.exit(1)

@@ -12,9 +12,9 @@ import nbformat
 
 from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.counts import COLUMNS
-from futurscam_lib.run.notebook_file import place_status
-from futurscam_lib.scraps import MEDIA_TYPE
+from futurscam_lib.records import COUNTED
+from futurscam_lib.report.scraps import MEDIA_TYPE
+from futurscam_lib.runner.notebook_file import place_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ PACKAGES = {"futurscam-etl": "0.1.0", "papermill": "2.7.0", "pymongo": "4.20.0"}
 
 def counts(**some: int) -> dict[str, int]:
     """All counts; those that are not named are 0, and `extracted` is their sum."""
-    return {**dict.fromkeys(COLUMNS, 0), **some, "extracted": sum(some.values())}
+    return {**dict.fromkeys(COUNTED, 0), **some, "extracted": sum(some.values())}
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class MadeRuns:
         ledger.append("start", at=started, run_id=name, facts=start)
         self.made.append(name)
         by_source = sources or {"folder": counts()}
-        total = {column: sum(one[column] for one in by_source.values()) for column in COLUMNS}
+        total = {column: sum(one[column] for one in by_source.values()) for column in COUNTED}
         summary: dict[str, Any] = {
             "run_id": name,
             "dry_run": asked["dry_run"],

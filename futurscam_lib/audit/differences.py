@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.audit.executed import code_cells
-from futurscam_lib.counts import COLUMNS
+from futurscam_lib.records import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ def _status(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
 
 def _counts(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
     for source in {**first.sources, **second.sources}:
-        for name in COLUMNS:
+        for name in COUNTED:
             counted = [run.sources[source].get(name, 0) if source in run.sources else None for run in (first, second)]
             yield from _count(f"{source}: {name}", *counted)
     for name in ("closed", "reopened"):

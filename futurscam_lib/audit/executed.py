@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from futurscam_lib import clock
-from futurscam_lib import scraps as gluing
 from futurscam_lib.audit import notebooks
-from futurscam_lib.terminal import plain
+from futurscam_lib.report import scraps as gluing
+from futurscam_lib.report.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import stamina
 
-from futurscam_lib.ahead import ahead
 from futurscam_lib.audit.notebooks import is_no_file
+from futurscam_lib.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,7 @@ def look(runs: Path, left: Left, *, active: str) -> Iterator[File]:
             yield File(name, problem, serious=bool(promised[name].sha256), is_missing=True)
     names = sorted(known)
     batches = (names[begin : begin + _AT_ONCE] for begin in range(0, len(names), _AT_ONCE))
-    for files in ahead(
+    for files in prefetch(
         lambda some: [_compared(runs, name, promised[name], is_link=name in links) for name in some],
         batches,
         threads=_THREADS,

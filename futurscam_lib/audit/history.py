@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock, source_notes
+from futurscam_lib import clock
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.continuity import is_dry
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.audit.seal import Seal
-from futurscam_lib.counts import COLUMNS
 from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
+from futurscam_lib.extract import source_notes
+from futurscam_lib.records import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -204,14 +205,14 @@ class History:
 
     def frame(self, *, since: datetime | None = None) -> pd.DataFrame:
         """The runs that started at `since` or later as a DataFrame: one row a run, the oldest first."""
-        import pandas as pd  # noqa: PLC0415 - only for analysts
+        import pandas as pd
 
         rows = []
         for run in self.newest():
             if since is not None and run.started < since:
                 break
             rows.append(_row(run))
-        frame = pd.DataFrame(rows[::-1], columns=[*_IN_A_ROW, *COLUMNS])
+        frame = pd.DataFrame(rows[::-1], columns=[*_IN_A_ROW, *COUNTED])
         return frame.astype({"started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]"})
 
 
@@ -275,7 +276,7 @@ _IN_A_ROW: Final = (
 
 
 def _row(run: RunRecord) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in _IN_A_ROW} | {name: run.counts.get(name) for name in COLUMNS}
+    return {name: getattr(run, name) for name in _IN_A_ROW} | {name: run.counts.get(name) for name in COUNTED}
 
 
 def has_read(configured: Settings, source: str) -> bool:

@@ -7,8 +7,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from futurscam_lib.audit.executed import INJECTED, is_added, tags
-from futurscam_lib.scraps import MEDIA_TYPE
-from futurscam_lib.terminal import plain
+from futurscam_lib.report.scraps import MEDIA_TYPE
+from futurscam_lib.report.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.audit.folder import REVIEW
 from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.audit.hours import page_of
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.errors import UsageError
-from futurscam_lib.show import Shown, Table
+from futurscam_lib.report.tables import Shown, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.counts import COLUMNS
+from futurscam_lib.records import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ def doubt_of(entry: Entry) -> str:
     if (status := entry.facts.get("status")) not in _ENDS:
         return f"it ended {status!r:.60}, which no run does"
     if status == "ok" and counts and sum(counts.values()) != 2 * counts.get("extracted", 0):
-        first, *others = (counts.get(name) or 0 for name in COLUMNS)
+        first, *others = (counts.get(name) or 0 for name in COUNTED)
         if first != sum(others):
             return f"its counts do not add up ({first} extracted, {sum(others)} accounted for), and yet it is ok"
     return ""

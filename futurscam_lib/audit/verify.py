@@ -6,14 +6,15 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock, terminal
+from futurscam_lib import clock
 from futurscam_lib.audit import folder, shape
 from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.continuity import Continuity
+from futurscam_lib.audit.hours import page_of
 from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
-from futurscam_lib.audit.reviewing.hours import page_of
 from futurscam_lib.audit.seal import KEY, Seal
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct
+from futurscam_lib.report import terminal
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class _Verifying:
 
     def ask_mongodb(self) -> None:
         """Look for runs that loaded documents and of which the ledger says nothing."""
-        from futurscam_lib.audit.witness import put_aside, runs_named  # noqa: PLC0415 - the driver is slow to import
+        from futurscam_lib.audit.witness import put_aside, runs_named
 
         named = list(runs_named(self._settings))
         later = {one.run_id for one in self._left_by_now().notebooks.values()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.naming import BY_HAND
+from futurscam_lib.run_ids import BY_HAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -51,20 +51,20 @@ def _folder(settings: Settings, *, has_history: Callable[[], bool], dry_run: boo
 
 # A run that reads a folder need not wait for HTTP and IMAP to be imported.
 def _graph_mail(settings: Settings) -> Source:
-    from futurscam_lib.extract.graph_mail import GraphMailSource  # noqa: PLC0415
+    from futurscam_lib.extract.graph_mail import GraphMailSource
 
     return GraphMailSource(settings)
 
 
 def _imap_mail(settings: Settings) -> Source:
-    from futurscam_lib.extract.imap_mail import ImapMailSource  # noqa: PLC0415
-    from futurscam_lib.extract.microsoft import AppToken  # noqa: PLC0415
+    from futurscam_lib.extract.imap_mail import ImapMailSource
+    from futurscam_lib.extract.microsoft import AppToken
 
     given = settings.imap_access_token is not None
     return ImapMailSource(settings, token=None if given else AppToken(settings, scope=settings.imap_scope))
 
 
 def _boond(settings: Settings) -> Source:
-    from futurscam_lib.extract.boond import BoondSource  # noqa: PLC0415
+    from futurscam_lib.extract.boond import BoondSource
 
     return BoondSource(settings)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.extract.source import Fate, Probe, Sweep
     from futurscam_lib.records import Window
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)

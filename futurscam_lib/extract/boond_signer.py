@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import jwt
 
 from futurscam_lib.errors import UsageError
-from futurscam_lib.source_settings import BASIC
+from futurscam_lib.settings.sources import BASIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 
 class _Fixed:

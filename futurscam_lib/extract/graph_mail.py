@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.records import RawRecord
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 _PAGE: Final = 1000
 """The most that Graph gives; a mail's id, subject and instant are short."""

@@ -24,7 +24,7 @@ from futurscam_lib import clock
 from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater
 from futurscam_lib.extract import tls
 from futurscam_lib.extract.source import CONCURRENT
-from futurscam_lib.redaction import Redactor
+from futurscam_lib.settings.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

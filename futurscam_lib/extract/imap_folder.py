@@ -17,8 +17,8 @@ from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLa
 from futurscam_lib.extract import bodystructure, tls
 from futurscam_lib.extract.attachments import readable
 from futurscam_lib.extract.items import some
-from futurscam_lib.redaction import Redactor
-from futurscam_lib.source_settings import PASSWORD, XOAUTH2
+from futurscam_lib.settings.redaction import Redactor
+from futurscam_lib.settings.sources import PASSWORD, XOAUTH2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.extract.bodystructure import Items
     from futurscam_lib.extract.source import Probe
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 _REMEDIES: Final = {
     PASSWORD: "Check FUTURSCAM_IMAP_USER and FUTURSCAM_IMAP_PASSWORD. IMAP may have to be enabled for the mailbox; "

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.extract.bodystructure import Items, Part
     from futurscam_lib.records import RawRecord
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 _CHUNK: Final = 100
 """Mails that are asked for at once; some servers take no command of more than 8,000 bytes."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.errors import Refused, UsageError
 from futurscam_lib.extract.http import Answer, Http
-from futurscam_lib.redaction import Redactor
+from futurscam_lib.settings.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 _SHOWN_CHARACTERS: Final = 300
 _NEW: Final = "Make a new one where its value was not kept."

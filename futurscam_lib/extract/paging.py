@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from futurscam_lib.ahead import ahead
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.extract.items import some
 from futurscam_lib.extract.seen import Seen
 from futurscam_lib.extract.source import CONCURRENT
+from futurscam_lib.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,7 +74,7 @@ def each(
         except RetryLater as error:
             return None, f"{name(item)}: {error}"
 
-    results = ahead(attempt, items, threads=threads) if threads else map(attempt, items)
+    results = prefetch(attempt, items, threads=threads) if threads else map(attempt, items)
     for result, problem in results:
         in_a_row = in_a_row + 1 if problem else 0
         if problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
-from futurscam_lib.source_notes import WARNING
+from futurscam_lib.extract.source_notes import WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence

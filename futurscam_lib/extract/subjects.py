@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from futurscam_lib.source_settings import SourceSettings
+    from futurscam_lib.settings.sources import SourceSettings
 
 _MARKS: Final = (
     *("re", "fw", "fwd", "tr", "rv", "aw", "wg", "antw", "antwoord", "doorst", "doorsturen", "réf", "réponse"),

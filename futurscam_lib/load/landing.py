@@ -20,8 +20,8 @@ from pymongo.errors import BulkWriteError
 from futurscam_lib import clock
 from futurscam_lib.load.quarantine import OPEN, RESOLVED
 from futurscam_lib.load.refusals import DUPLICATE_KEY
+from futurscam_lib.load.spool import chunked
 from futurscam_lib.records import IN_FUTURE, RawRecord, place_of
-from futurscam_lib.spool import chunked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from pymongo.errors import WriteError
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.load import refusals
 from futurscam_lib.load.foreseen import Ahead, Foreseen
-from futurscam_lib.spool import chunked
+from futurscam_lib.load.spool import chunked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping

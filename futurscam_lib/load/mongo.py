@@ -140,8 +140,8 @@ def _unreachable(error: ConnectionFailure) -> FuturscamError:
 
 
 def _misconfigured(error: ConfigurationError) -> FuturscamError:
-    from dns.exception import DNSException  # noqa: PLC0415 - slow to import, needed only here
-    from dns.resolver import NXDOMAIN, NoAnswer  # noqa: PLC0415
+    from dns.exception import DNSException
+    from dns.resolver import NXDOMAIN, NoAnswer
 
     # pymongo calls it a wrong configuration, too, when the DNS does not answer.
     if isinstance(error.__cause__, DNSException) and not isinstance(error.__cause__, NXDOMAIN | NoAnswer):

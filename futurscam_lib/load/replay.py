@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.load.landing import Landed, at_each_place
-from futurscam_lib.spool import chunked
+from futurscam_lib.load.spool import chunked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

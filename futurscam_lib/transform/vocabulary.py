@@ -121,7 +121,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 @cache
 def languages() -> Mapping[str, str]:
     """English names of languages by their ISO 639 codes and their English, French, Dutch and German names."""
-    from babel.core import get_global  # noqa: PLC0415 - loaded by the first record, not by every command
+    from babel.core import get_global
 
     english = dict(_names("languages", "en"))
     # A variant is the language itself: Flemish is Dutch.
@@ -135,7 +135,7 @@ def languages() -> Mapping[str, str]:
 @cache
 def countries() -> Mapping[str, str]:
     """English names of countries by their ISO 3166 codes and their English, French, Dutch and German names."""
-    from babel.core import get_global  # noqa: PLC0415 - see above
+    from babel.core import get_global
 
     english = {code: name for code, name in _names("territories", "en") if len(code) == _ALPHA_2}
     names = {name: code for code, name in _names("territories")}
@@ -155,7 +155,7 @@ def currencies() -> Mapping[str, str]:
 
 def _names(kind: str, *languages: str) -> Iterator[tuple[str, str]]:
     """Codes with their names, in all languages that sources write; the last name counts, which is the English one."""
-    from babel import Locale  # noqa: PLC0415 - see above
+    from babel import Locale
 
     for language in languages or _READ_IN:
         yield from getattr(Locale(language), kind).items()

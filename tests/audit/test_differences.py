@@ -13,7 +13,7 @@ from futurscam_lib.audit import executed
 from futurscam_lib.audit.differences import CellDifference, Difference, between
 from futurscam_lib.audit.history import History
 from futurscam_lib.audit.notebook_diff import notebook_diff
-from futurscam_lib.commands import run_told
+from futurscam_lib.cli import run_text
 from tests.made_runs import PACKAGES, counts
 from tests.made_runs import executed as made_notebook
 
@@ -94,7 +94,7 @@ def test_a_run_that_left_no_counts(made: MadeRuns) -> None:
         ("counts", "folder: inserted", 2, None),
         ("counts", "closed", 1, None),
     }
-    shown = run_told.differences_text(differences).splitlines()
+    shown = run_text.differences_text(differences).splitlines()
     assert next(line.split()[-2:] for line in shown if "folder: inserted" in line) == ["2", "-"]
 
 
@@ -106,7 +106,7 @@ def test_a_schema_that_holds_no_words(made: MadeRuns) -> None:
     differences = compared(made)
 
     assert found_as_text(differences) == {("x", "['text']", "{'a': 0}"), ("y", "0", "1")}
-    line = next(line for line in run_told.differences_text(differences).splitlines() if " y " in f" {line} ")
+    line = next(line for line in run_text.differences_text(differences).splitlines() if " y " in f" {line} ")
     assert line.split()[-2:] == ["0", "1"]
 
 

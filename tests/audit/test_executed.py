@@ -15,7 +15,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit import executed
 from futurscam_lib.audit.history import History
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.scraps import MEDIA_TYPE
+from futurscam_lib.report.scraps import MEDIA_TYPE
 from tests.made_runs import executed as made_notebook
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from futurscam_lib.audit.reviewing.hours import page_of
-from futurscam_lib.show import Link
-from tests.audit.test_review import HOUR, T0, column, hourly, looked_at
+from futurscam_lib.audit.hours import page_of
+from futurscam_lib.report.tables import Link
+from tests.review.test_review import HOUR, T0, column, hourly, looked_at
 
 if TYPE_CHECKING:
     from datetime import datetime

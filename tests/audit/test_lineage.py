@@ -43,7 +43,7 @@ HOSTILE = "<script>alert(1)</script> \x1b]0;owned\x07 \u202e=1+1"
 def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MongoClient[dict[str, Any]]]:
     """One client for all runs of a test."""
     with mongo.connect(home) as client:
-        monkeypatch.setattr("futurscam_lib.pipeline.mongo.connect", lambda _: client)
+        monkeypatch.setattr("futurscam_lib.pipeline.run.mongo.connect", lambda _: client)
         yield client
 
 

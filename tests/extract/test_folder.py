@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALWAYS = Window(datetime(1970, 1, 1, tzinfo=UTC))
 SEEN_AT = datetime(2027, 1, 1, tzinfo=UTC)
-DEMO = Path(futurscam_lib.__file__).parent / "demo_inbox"
+DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 POST = (DEMO / "jobpost_JobPostModelToSupplierV1_60001.json").read_bytes()
 ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "utf-8": lambda text: text.encode(),

@@ -19,7 +19,7 @@ from futurscam_lib.extract import folder_memory, open_sources
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FILE, FolderMemory
 from futurscam_lib.extract.source import Probe
-from futurscam_lib.opening import open_run
+from futurscam_lib.pipeline.opening import open_run
 from futurscam_lib.records import Window
 from tests.extract.test_folder import linux_names, put
 from tests.made_runs import counts

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MongoClient[dict[str, Any]]]:
     """The project's own client, connected once for all runs of a test: some tests open hundreds."""
     with mongo.connect(home) as client:
-        monkeypatch.setattr("futurscam_lib.pipeline.mongo.connect", lambda _: client)
+        monkeypatch.setattr("futurscam_lib.pipeline.run.mongo.connect", lambda _: client)
         yield client
 
 

@@ -21,8 +21,8 @@ from futurscam_lib.extract import folder_memory, items
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FolderMemory
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.opening import make_window
-from futurscam_lib.pipeline import Run
+from futurscam_lib.pipeline.opening import make_window
+from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import RawRecord, Window
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import hypothesis
     from pymongo.database import Database
 
-    from futurscam_lib.reports import Summary
+    from futurscam_lib.report.reports import Summary
     from futurscam_lib.settings import Settings
 
 PAGE: Final = b"<html>502 Bad Gateway</html>"

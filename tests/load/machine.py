@@ -19,13 +19,14 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
-from futurscam_lib import clock, spool
+from futurscam_lib import clock
 from futurscam_lib import transform as mappings
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.extract.source import Unasked
+from futurscam_lib.load import spool
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.opening import make_window
-from futurscam_lib.pipeline import Run
+from futurscam_lib.pipeline.opening import make_window
+from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import Flaw, RawRecord, Replay
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from futurscam_lib.records import Window
-    from futurscam_lib.reports import Summary
+    from futurscam_lib.report.reports import Summary
     from futurscam_lib.settings import Settings
 
 T0: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -17,8 +17,8 @@ from futurscam_lib.errors import RetryLater
 from futurscam_lib.extract import open_sources
 from futurscam_lib.extract.http import Http
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.opening import make_window
-from futurscam_lib.pipeline import Run
+from futurscam_lib.pipeline.opening import make_window
+from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import RawRecord
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from futurscam_lib import settings as settings_module
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.load import local_server
-from futurscam_lib.pipeline import Run
+from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import Window
 from tests.load.machine import T0, Shelf, finish, post, record
 

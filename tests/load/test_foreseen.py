@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from futurscam_lib.records import RawRecord
-    from futurscam_lib.reports import Ended, LoadReport
+    from futurscam_lib.report.reports import Ended, LoadReport
 
 DEADLINES = (None, T0 - timedelta(hours=1), T0 + timedelta(hours=1), T0 + timedelta(days=9))
 

@@ -10,9 +10,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
-from futurscam_lib import clock, spool, transform
+from futurscam_lib import clock, transform
 from futurscam_lib.errors import RetryLater
-from futurscam_lib.load import landing
+from futurscam_lib.load import landing, spool
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.landing import Landing
 from tests.load.machine import INSTANTS, JOBS, T0, Fault, Shelf, World, finish, post, record
@@ -20,8 +20,7 @@ from tests.load.machine import INSTANTS, JOBS, T0, Fault, Shelf, World, finish, 
 if TYPE_CHECKING:
     from pymongo.monitoring import CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent
 
-    from futurscam_lib.counts import Counts
-    from futurscam_lib.records import RawRecord
+    from futurscam_lib.records import Counts, RawRecord
     from futurscam_lib.rfp import Rfp
     from futurscam_lib.settings import Settings
 
@@ -231,7 +230,7 @@ def test_what_is_known_costs_one_look_up_a_chunk(
     with MongoClient[Any](
         home.mongo_uri.get_secret_value(), tz_aware=True, w="majority", event_listeners=[commands]
     ) as client:
-        monkeypatch.setattr("futurscam_lib.pipeline.mongo.connect", lambda _: client)
+        monkeypatch.setattr("futurscam_lib.pipeline.run.mongo.connect", lambda _: client)
         run = world.open(Shelf(records))
         commands.seen.clear()
         extracted = run.extract()

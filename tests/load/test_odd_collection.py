@@ -11,15 +11,16 @@ from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, Min
 from bson.raw_bson import RawBSONDocument
 from typer.testing import CliRunner
 
-from futurscam_lib import clock, status
-from futurscam_lib.audit.reviewing import mongo as reviewing
-from futurscam_lib.audit.reviewing.period import Period
+from futurscam_lib import clock
+from futurscam_lib.analysis import frames
+from futurscam_lib.audit.period import Period
 from futurscam_lib.audit.witness import runs_named
-from futurscam_lib.cli import app
-from futurscam_lib.desk import frames
-from futurscam_lib.doctor import database as doctor
+from futurscam_lib.cli.app import app
+from futurscam_lib.diagnostics import database as doctor
+from futurscam_lib.diagnostics import status
 from futurscam_lib.load import lifecycle
 from futurscam_lib.load.collections import Collections, keeps_jobs_single
+from futurscam_lib.review import mongo as reviewing
 from tests.load.machine import INSTANTS, T0, Shelf, finish, post, record
 from tests.load.test_upsert import ODD_ETL
 

@@ -13,8 +13,7 @@ from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from futurscam_lib.counts import Counts
-    from futurscam_lib.records import RawRecord
+    from futurscam_lib.records import Counts, RawRecord
 
 EARLY, MIDDLE, LATE = INSTANTS[:3]
 

@@ -22,7 +22,7 @@ from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.load.entry import Entry
 from futurscam_lib.load.upsert import MAX_ROUNDS, Upsert
-from futurscam_lib.pipeline import Run
+from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import Window
 from futurscam_lib.rfp import Rfp
 from futurscam_lib.transform import transform, version_for

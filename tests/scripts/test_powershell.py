@@ -14,7 +14,7 @@ import tree_sitter_powershell
 from tree_sitter import Language, Parser
 
 from futurscam_lib import settings
-from futurscam_lib.commands.loop import loop
+from futurscam_lib.cli.loop import loop
 from futurscam_lib.errors import ExitCode
 from tests.scripts.conftest import SCRIPTS
 

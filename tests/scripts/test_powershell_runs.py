@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from futurscam_lib import clock, settings
-from futurscam_lib.run.lock import RunLock
-from tests.run.conftest import GLUE, SUMMARY, Workshop, post, soon
+from futurscam_lib.runner.lock import RunLock
+from tests.runner.conftest import GLUE, SUMMARY, Workshop, post, soon
 from tests.scripts.conftest import ON_WINDOWS, put_python
 
 if sys.platform != "win32":

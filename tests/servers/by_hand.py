@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers.loopback import Loopback
     from tests.servers.messages import Request
 
-_INBOX: Final = Path(futurscam_lib.__file__).parent / "demo_inbox"
+_INBOX: Final = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 _SPAN: Final = timedelta(minutes=49)
 """A first run reads one hour back: what is younger than 50 minutes is found, with time to type."""
 

@@ -34,7 +34,7 @@ def boond(server: BoondServer) -> dict[str, str]:
 
 def dovecot(server: Dovecot, user: str) -> dict[str, str]:
     """Variables for the source `imap_mail`, with a password; SSL_CERT_FILE is left to the environment."""
-    from tests.servers.dovecot import HOST, PASSWORD  # noqa: PLC0415 - it does not run on Windows
+    from tests.servers.dovecot import HOST, PASSWORD
 
     return {
         "FUTURSCAM_IMAP_HOST": HOST,

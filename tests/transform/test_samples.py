@@ -20,7 +20,7 @@ from tests.transform.from_facts import content_of, words_of
 if TYPE_CHECKING:
     from futurscam_lib.records import RawRecord
 
-DEMO = Path(futurscam_lib.__file__).parent / "demo_inbox"
+DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 BROKEN_IN_DEMO = {"jobpost_JobPostModelToSupplierV1_60098.json", "jobpost_JobPostModelToSupplierV1_60099.json"}
 BESIDE = settings.PROJECT.parent / "shared" / "samples"
 REAL = os.environ.get("FUTURSCAM_TEST_SAMPLES", "") or (str(BESIDE) if BESIDE.is_dir() else "")

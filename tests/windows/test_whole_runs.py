@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from futurscam_lib import settings
-from tests.run.conftest import GLUE, PARAMETERS, SUMMARY
+from tests.runner.conftest import GLUE, PARAMETERS, SUMMARY
 from tests.windows.conftest import as_windows
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pymongo.collation import Collation
 from futurscam_lib.errors import UsageError
 from futurscam_lib.load.quarantine import DISMISSED, OPEN, RESOLVED
 from futurscam_lib.records import RawRecord
-from futurscam_lib.show import as_text
+from futurscam_lib.report.tables import as_text
 from futurscam_lib.transform import reference_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib.errors import UsageError
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.show import as_text
+from futurscam_lib.report.tables import as_text
 
 if TYPE_CHECKING:
     from futurscam_lib.settings import Settings

@@ -12,7 +12,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.entry import Misfit, read_entry
 from futurscam_lib.audit.lineage.story import Standing
-from futurscam_lib.naming import BY_HAND
+from futurscam_lib.run_ids import BY_HAND
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

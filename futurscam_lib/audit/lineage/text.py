@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.lineage.steps import MEANINGS
-from futurscam_lib.reports import with_days
-from futurscam_lib.show import as_text
+from futurscam_lib.report.reports import with_days
+from futurscam_lib.report.tables import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

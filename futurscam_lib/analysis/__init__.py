@@ -1,0 +1,1 @@
+"""The RFPs as DataFrames: frames, filters, analyses, export."""

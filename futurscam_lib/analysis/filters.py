@@ -1,0 +1,197 @@
+"""What an analyst asks for, as a query of MongoDB; whatever is asked stays a value in it."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from pymongo.collation import Collation
+
+from futurscam_lib.analysis.instants import instant
+from futurscam_lib.errors import UsageError
+from futurscam_lib.report.tables import as_text
+from futurscam_lib.settings.sources import KNOWN_SOURCES
+from futurscam_lib.transform import vocabulary
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+    from futurscam_lib.analysis.instants import When
+
+Names: TypeAlias = str | Iterable[str] | None
+
+COLLATION: Final = Collation("en", strength=1)
+"""Compares names without regard to case and accents: `liege` is `Liège`; but `C` is not `C++`."""
+
+MAX_WORDS: Final = 20
+MAX_WORD: Final = 100
+
+_NAMES: Final = {
+    "source": "_etl.source",
+    "seniority": "seniority",
+    "region": "company.region",
+    "remote": "remoteOption",
+    "skill": "skills.name",
+}
+_KNOWN: Final = {
+    "source": KNOWN_SOURCES,
+    "seniority": tuple(dict.fromkeys(vocabulary.SENIORITY.values())),
+    "remote": tuple(vocabulary.REMOTE_OPTION.values()),
+}
+"""What has few names, so that another one is a slip of the pen; unless some RFP has it."""
+
+_SHOWN: Final = 30
+_LONGEST: Final = 40
+_SEARCHED: Final = (
+    *("reference", "roleTitle", "role", "questions", "skills.name"),
+    *("company.name", "company.department", "company.city"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which RFPs; None and an empty text ask for nothing, and so does an empty name.
+
+    Attributes:
+        active: Only those that are open, or only those that are closed.
+        since, until: Published from here on, and before there; where no source gives that, what counts is when it
+            was first seen.
+        source, seniority, region, remote, skill: One of these names, whatever their case and accents.
+        text: Words that all stand somewhere in title, role, reference, description, company, department, city, skills
+            or questions.
+    """
+
+    active: bool | None = None
+    since: When = None
+    until: When = None
+    source: Names = None
+    seniority: Names = None
+    region: Names = None
+    remote: Names = None
+    skill: Names = None
+    text: str | None = None
+
+    def match(self) -> dict[str, Any]:
+        """The query; to be asked under `COLLATION`.
+
+        Raises:
+            UsageError: A filter has a value that it cannot have.
+        """
+        asked = {path: _names(field, getattr(self, field)) for field, path in _NAMES.items()}
+        conditions: list[dict[str, Any]] = [{path: {"$in": one}} for path, one in asked.items() if one is not None]
+        if self.active is not None:
+            conditions.append({"isActive": _flag(self.active)})
+        conditions += self._window()
+        conditions += [_anywhere(word) for word in _words(self.text)]
+        return {"$and": conditions} if conditions else {}
+
+    def _window(self) -> list[dict[str, Any]]:
+        within = {"$gte": instant("since", self.since), "$lt": instant("until", self.until)}
+        within = {operator: at for operator, at in within.items() if at is not None}
+        if not within:
+            return []
+        unpublished = {"publishedAt": {"$not": {"$type": "date"}}, "_etl.first_seen_at": within}
+        return [{"$or": [{"publishedAt": within}, unpublished]}]
+
+
+def refuse_unknown(match: dict[str, Any], rfps: Collection[dict[str, Any]]) -> None:
+    """Make sure that each name in a query that `Filters` made is one that can be: of the software, or of an RFP.
+
+    Raises:
+        UsageError: A source, seniority or remote option is none; those that exist are named.
+    """
+    for field, known in _KNOWN.items():
+        path = _NAMES[field]
+        asked = [condition[path]["$in"] for condition in match.get("$and", ()) if path in condition]
+        usual = {name.casefold() for name in known}
+        for name in (name for names in asked for name in names if name.casefold() not in usual):
+            if not rfps.count_documents({path: name}, limit=1, collation=COLLATION):
+                there = _existing(path, known, rfps)
+                raise UsageError(f"{field}: there is no {name[:_LONGEST]!r}; there are: {there}.")
+
+
+def _existing(path: str, known: tuple[str, ...], rfps: Collection[dict[str, Any]]) -> str:
+    lenient = rfps.with_options(rfps.codec_options.with_options(unicode_decode_error_handler="replace"))
+    stored = {name for name in lenient.distinct(path) if isinstance(name, str) and name.strip()}
+    names = [as_text(name, longest=_LONGEST) for name in (*known, *sorted(stored - set(known)))]
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _flag(active: Any) -> bool:
+    import numpy as np
+
+    if isinstance(active, bool | np.bool_):
+        return bool(active)
+    raise UsageError(f"active takes True, False or None, not {active!r}.")
+
+
+def _names(field: str, names: Any) -> list[str] | None:
+    if names is None or (isinstance(names, str) and not names.strip()):
+        return None
+    several = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    # A dictionary would be an operator of MongoDB.
+    if isinstance(names, dict) or not all(isinstance(name, str) for name in several):
+        raise UsageError(f"{field} takes a name or a list of names, not {names!r}.")
+    # An empty name is not asked for, but a list without any is: it finds nothing.
+    return [_spoken(field, name) for name in several if name.strip()] or (None if several else [])
+
+
+def _words(text: Any) -> list[str]:
+    if text is None:
+        return []
+    if not isinstance(text, str):
+        raise UsageError(f"text takes words to look for, not {text!r}.")
+    words = _spoken("text", text).split() if text.strip() else []
+    if len(words) > MAX_WORDS or any(len(word) > MAX_WORD for word in words):
+        raise UsageError(f"text takes at most {MAX_WORDS} words of at most {MAX_WORD} characters.")
+    return words
+
+
+def _spoken(field: str, text: str) -> str:
+    # Neither a zero nor half a surrogate pair can be sent.
+    readable = "".join(char if char.isprintable() else " " for char in text).strip()
+    if readable:
+        return readable
+    raise UsageError(f"{field} takes what one can read, not {text!r}.")
+
+
+def _anywhere(word: str) -> dict[str, Any]:
+    pattern = _pattern(word)
+    # The description is HTML: neither its tags nor the names of its entities are words.
+    described = f"(?<!&){_pattern(html.escape(word, quote=False))}(?![^<>]*>)"
+    found = [{path: {"$regex": pattern, "$options": "i"}} for path in _SEARCHED]
+    return {"$or": [*found, {"job_desc": {"$regex": described, "$options": "i"}}]}
+
+
+def _accented() -> dict[str, str]:
+    """Each Latin letter with all that are it with accents."""
+    found: defaultdict[str, str] = defaultdict(str)
+    for letter in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))):
+        bare = _bare(letter)
+        if bare != letter and letter.islower():
+            found[bare] += letter
+    return {bare: bare + accented for bare, accented in found.items()}
+
+
+def _bare(letter: str) -> str:
+    return unicodedata.normalize("NFD", letter)[0].lower()
+
+
+_LETTERS: Final = _accented()
+_MARKS: Final = "[\u0300-\u036f]*"
+"""Accents that stand behind their letter, as some programs write them."""
+
+
+def _pattern(word: str) -> str:
+    """A regular expression for a word as it stands, but for accents."""
+    return "".join(_any_of(char) + _MARKS for char in word if not "\u0300" <= char <= "\u036f")
+
+
+def _any_of(char: str) -> str:
+    letters = _LETTERS.get(_bare(char), "")
+    return f"[{letters}]" if char.lower() in letters else re.escape(char)

@@ -1,1 +1,0 @@
-"""The parts of a review: what the runs of a period did, and what a reviewer must look at."""

@@ -1,0 +1,1 @@
+"""The `futurscam` command: parse, call, print."""

@@ -1,0 +1,82 @@
+"""`futurscam export`: the RFPs for a spreadsheet or another program."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - typer reads the annotations at run time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from futurscam_lib import clock, settings
+from futurscam_lib.cli.output import instant, tell
+
+Several = list[str] | None
+
+
+class Format(StrEnum):
+    """What a file can be."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: futurscam export rfps.xlsx --active --region Brussels")(export)
+
+
+def export(
+    *,
+    file: Annotated[
+        str | None,
+        typer.Argument(help="The file; `-`: stdout; none: rfps-TIME.csv in the current folder."),
+    ] = None,
+    written_as: Annotated[
+        Format | None, typer.Option("--format", help="Not given: what the file's ending says.")
+    ] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only open ones.")] = False,
+    since: Annotated[
+        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those published since then.")
+    ] = None,
+    source: Annotated[Several, typer.Option(metavar="NAME", help="Only of this source; may be repeated.")] = None,
+    seniority: Annotated[Several, typer.Option(metavar="NAME", help="Only of this one; may be repeated.")] = None,
+    region: Annotated[Several, typer.Option(metavar="NAME", help="Only in this one; may be repeated.")] = None,
+    skill: Annotated[Several, typer.Option(metavar="NAME", help="Only those that ask for it; may be repeated.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Only those in which all these words stand.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Only these columns, separated by commas, in this order.")
+    ] = None,
+    descriptions: Annotated[bool, typer.Option("--descriptions", help="The descriptions too, as plain text.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the RFPs as CSV, Excel or Parquet.
+
+    A spreadsheet calculates nothing of what stands in them. All times are UTC.
+    """
+    from futurscam_lib.analysis import export as desk
+    from futurscam_lib.analysis import frames
+    from futurscam_lib.analysis.filters import Filters
+
+    target = desk.Target.of(file, written_as=written_as, force=force, now=clock.now())
+    names = [name.strip() for name in (columns or "").split(",") if name.strip()]
+    wanted = desk.columns(names, descriptions=descriptions)
+    filters = Filters(
+        active=active or None,
+        since=since,
+        source=source or None,
+        seniority=seniority or None,
+        region=region or None,
+        skill=skill or None,
+        text=text,
+    )
+    found = frames.read(settings.load(), filters, columns=wanted)
+    target.write(found)
+    rfps = f"{found.num_rows:,} RFP{'' if found.num_rows == 1 else 's'}"
+    if target.path is None:
+        tell(f"{rfps} written.")
+    else:
+        typer.echo(f"{rfps} written to {target.path.absolute()}")

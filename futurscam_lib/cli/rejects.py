@@ -1,0 +1,111 @@
+"""`futurscam rejects`: the quarantine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from futurscam_lib import clock, settings
+from futurscam_lib.cli.output import GROUP, Json, jsonable, print_json, say
+from futurscam_lib.report.tables import Table, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+rejects = typer.Typer(help="The quarantine: what could not become a document.", **GROUP)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(rejects, name="rejects")
+
+
+@rejects.callback(invoke_without_command=True)
+def _rejects(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        listed(everything=False, as_json=False)
+
+
+@rejects.command("list", epilog="Example: futurscam rejects list --json")
+def listed(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Include resolved and dismissed items.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is in the quarantine, newest first."""
+    from futurscam_lib.load.quarantine import dismissal
+    from futurscam_lib.runner import rejects as kept
+
+    found = kept.listed(settings.load(), everything=everything)
+    if as_json:
+        print_json([jsonable(reject) for reject in found])
+        return
+    columns = ["item", "state", "reason", "field", "line", "attempts", "last seen (UTC)"]
+    rows = [[r["_id"], r["state"], r["reason"], r["path"], r["line"] or None, r["attempts"], r["at"]] for r in found]
+    if everything:
+        columns.append("dismissed (UTC)")
+        rows = [[*row, dismissal(reject)] for row, reject in zip(rows, found, strict=True)]
+    typer.echo(repr(Table(columns, rows)))
+
+
+@rejects.command(epilog='Example: futurscam rejects show "folder:broken.json"')
+def show(item: Annotated[str, typer.Argument(help="The item, as `rejects list` names it.")]) -> None:
+    """Show one entry and the payload it is about."""
+    from futurscam_lib.runner import rejects as kept
+
+    entry, payload = kept.shown(settings.load(), item)
+    typer.echo(repr(Table(("", "value"), list(entry.items()), longest=kept.LONGEST_REASON)))
+    typer.echo("\nPayload:")
+    typer.echo(payload)
+
+
+@rejects.command(epilog='Example: futurscam rejects dismiss "folder:broken.json" --because "A test of ours."')
+def dismiss(
+    *,
+    items: Annotated[list[str], typer.Argument(help="The items, as `rejects list` names them.")],
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with your name and the time.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the items, and write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Dismiss rejects that need no action.
+
+    Dismissed items are no longer counted and send no alerts. If the next version of one is rejected too, its reject
+    opens again.
+    """
+    from futurscam_lib.runner import rejects as kept
+
+    found = kept.dismiss(settings.load(), items, because=because, now=clock.now(), dry_run=dry_run)
+    if as_json:
+        print_json([jsonable(reject) for reject in found])
+        return
+    for reject in found:
+        say(f"{_what_became_of(reject, dry_run=dry_run)}: {as_text(reject['_id'])}")
+    say("Dry run: nothing was written." if dry_run else "`futurscam rejects list --all` still shows them.")
+
+
+def _what_became_of(reject: Mapping[str, Any], *, dry_run: bool) -> str:
+    if dry_run:
+        return "Would be dismissed"
+    if reject["state"] == "dismissed":
+        return "Dismissed"
+    # A run was faster.
+    return f"Not dismissed, because it is {reject['state']} by now"
+
+
+@rejects.command(epilog="Example: futurscam rejects retry")
+def retry(
+    *,
+    items: Annotated[
+        list[str] | None, typer.Argument(help="Only these items, dismissed ones too; none: all open ones.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Transform the landed payloads again, after a mapping was corrected; no source is read."""
+    from futurscam_lib.runner import rejects as kept
+
+    summary = kept.retry(settings.load(), items or [])
+    if as_json:
+        print_json(summary.as_dict())
+    else:
+        typer.echo(repr(summary))

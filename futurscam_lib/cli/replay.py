@@ -1,0 +1,78 @@
+"""`futurscam replay`: rebuild documents from the payloads that were landed."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - typer reads the annotations at run time
+from typing import Annotated
+
+import typer
+
+from futurscam_lib import settings
+from futurscam_lib.cli import one_run
+from futurscam_lib.cli.output import Json, Sources, instant, print_json, print_result, source_names
+from futurscam_lib.errors import UsageError
+from futurscam_lib.records import Replay
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: futurscam replay --dry-run")(replay)
+
+
+def replay(
+    context: typer.Context,
+    *,
+    source: Sources = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="INSTANT", help="Only payloads that were landed then or later."),
+    ] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only payloads of this mission: its job_id, reference or id at the source."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, write nothing to MongoDB; the notebook is kept.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Rebuild documents from RFP_raw with the current mapping; no source is read.
+
+    For documents that an older version of the program made: `futurscam status` shows how many there are. It is a run
+    like any other, with its notebook and its lines in the ledger. It never moves .last_execution, and sends no alerts
+    and no health pings. If it was interrupted, give the command again: it continues.
+    """
+    from futurscam_lib.runner import runner
+
+    if job == "":
+        raise UsageError("--job takes the job_id of a mission.")
+    job_id = _landed(job) if job else ""
+    request = runner.Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job_id))
+    quiet: bool = context.obj
+    result, log = one_run.do(request, as_json=as_json, quiet=quiet)
+    if as_json:
+        print_json({**result.as_dict(), "log": str(log) if log else None})
+    else:
+        print_result(result, log=log, quiet=quiet)
+    raise typer.Exit(int(result.exit_code))
+
+
+def _landed(asked: str) -> str:
+    """The job_id of a mission of which payloads were landed, by any of its names.
+
+    Raises:
+        UsageError: There is none, or several missions have that name.
+    """
+    from futurscam_lib.audit.lineage.find import find
+    from futurscam_lib.load import mongo
+    from futurscam_lib.load.collections import Collections
+
+    configured = settings.load()
+    with mongo.connect(configured) as client, mongo.mongo_errors():
+        found = find(Collections.of(mongo.lenient(client, configured.database)), asked)
+    if not found.job_id or not found.outcomes:
+        raise UsageError(
+            f"RFP_raw holds no payload of the mission {asked!r}. Nothing has run. --job takes a job_id, a reference or "
+            "the id at the source; `futurscam why ID` shows what is known of a mission."
+        )
+    return found.job_id

@@ -1,0 +1,187 @@
+"""How one run, and what differs between two, is told on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit.choice import sources_of
+from futurscam_lib.extract import source_notes
+from futurscam_lib.records import COUNTED, moved
+from futurscam_lib.report.tables import Table, as_text
+from futurscam_lib.report.terminal import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from futurscam_lib.audit.differences import Differences
+    from futurscam_lib.audit.executed import Executed, FailedCell
+    from futurscam_lib.audit.history import RunRecord
+
+_LONGEST: Final = {"title": 48, "company": 32, "before": 60, "after": 60, "reason": 100, "origin": 60}
+_LISTS: Final = (
+    ("new", "New documents", {"job": "job_id", "reference": "reference", "title": "title", "company": "company"}),
+    (
+        "changes",
+        "What updates changed",
+        {"reference": "reference", "title": "title", "field": "field", "from": "before", "to": "after"},
+    ),
+    (
+        "rejects",
+        "Rejects, kept in the quarantine",
+        {"where": "origin", "line": "line", "column": "column", "field": "path", "reason": "reason", "job": "job_id"},
+    ),
+)
+_LINES: Final = 40
+_DIFF_LINES: Final = 400
+
+
+def run_text(run: RunRecord, left: Executed) -> str:
+    """All that is known of a run, a part after the other."""
+    parts = [repr(part) for part in (_head(run, left), *_counted(run), *brought(left), *_words(run))]
+    if left.failed:
+        parts.append(_failed_text(left.failed))
+    if run.packages:
+        parts.append(repr(Table(("package", "version"), sorted(run.packages.items()), limit=len(run.packages))))
+    return "\n\n".join(parts)
+
+
+def brought(left: Executed) -> Iterator[Table]:
+    """What a run added, changed and rejected, as far as its notebook tells; a list that is empty is left out."""
+    for name, title, columns in _LISTS:
+        found = left.listed(name)
+        if found and found[0]:
+            rows = [[_short(one.get(key), key) for key in columns.values()] for one in found[1]]
+            if name == "changes":  # Counts documents and lists fields.
+                # Runs of earlier versions also listed an empty list in place of nothing.
+                rows = [row for row in rows if row[-2] or row[-1]]
+                notes = [f"{found[0]:,} document(s) were updated; {len(rows):,} changed field(s) are listed."]
+                yield Table(tuple(columns), rows, title=title, notes=notes, limit=len(rows))
+            else:
+                yield Table(tuple(columns), rows, title=title, total=found[0], limit=len(rows))
+
+
+def differences_text(found: Differences) -> str:
+    """All that differs, or that nothing does."""
+    if not found.any:
+        told = [f"Nothing differs between {as_text(found.first)} and {as_text(found.second)}."]
+        return "\n".join([*told, *map(_line, found.notes)])
+    rows = [(one.part, one.name, _said(one.first), _said(one.second)) for one in found.facts]
+    columns = ("what", "", as_text(found.first), as_text(found.second))
+    parts = [repr(Table(columns, rows, limit=len(rows)))] if rows else []
+    parts += [f"Cell {as_text(one.cell_id)}, {one.change}:\n{_indented(one.diff, _DIFF_LINES)}" for one in found.cells]
+    return "\n\n".join([*parts, *(["\n".join(map(_line, found.notes))] if found.notes else [])])
+
+
+def _head(run: RunRecord, left: Executed) -> Table:
+    rows = [
+        ("status", run.status),
+        ("started", clock.to_people(run.started)),
+        ("ended", _ended(run)),
+        ("kind", _kind(run)),
+        ("window", _window(run)),
+        ("watermark", _watermark(run)),
+        ("sources", list(sources_of(run))),
+        ("started by", run.started_by),
+        ("git commit", run.git_commit or "unknown"),
+        ("Python", f"{run.python} on {run.platform}"),
+        ("ledger", f"line {run.start_line}{f' and line {run.end_line}' if run.end_line else ', without an end'}"),
+        ("notebook", str(left.path or "none")),
+    ]
+    notes = [f"Error: {run.error}"] if run.error else []
+    notes.append(f"The notebook: {left.state}")
+    if left.notebook is not None and left.listed("changes") is None:
+        notes.append("It tells no list of what was new, changed or rejected: it did not get there, or is an older one.")
+    return Table(("", f"run {as_text(run.run_id)}"), rows, notes=notes)
+
+
+def _ended(run: RunRecord) -> str:
+    if run.ended is None:
+        return "not yet, as far as the ledger knows: it is active, or was killed"
+    if run.status == "crashed":
+        return f"killed; found out {clock.to_people(run.ended)}"
+    seconds = "" if run.seconds is None else f", after {run.seconds:,.1f} s"
+    return f"{clock.to_people(run.ended)}{seconds}"
+
+
+def _kind(run: RunRecord) -> str:
+    marks = [
+        *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
+        *([f"replay: {run.replay}"] if run.replay else []),
+        *(["with --yes: missions closed and reopened however many"] if run.confirmed else []),
+    ]
+    return ", ".join(["headless", *marks, *(["dry run: nothing was written"] if run.dry_run else [])])
+
+
+def _window(run: RunRecord) -> str:
+    if run.replay:
+        return "none: no source was read"
+    return f"{_people(run.window.get('since'))} until {_people(run.window.get('until')) or 'open'}"
+
+
+def _watermark(run: RunRecord) -> str:
+    before, after = (_people(run.watermark.get(name)) for name in ("before", "after"))
+    if not after:
+        return f"{before}; where it stood afterwards is not told"
+    return f"stayed at {before}" if before == after else f"{before} -> {after}"
+
+
+def _counted(run: RunRecord) -> Iterator[Table]:
+    if run.sources:
+        rows = [(name, *(one.get(column) for column in COUNTED)) for name, one in run.sources.items()]
+        total = ("total", *(run.counts.get(column) for column in COUNTED))
+        notes = [moved(run.closed, run.reopened, dry_run=run.dry_run)]
+        yield Table(("source", *COUNTED), [*rows, total], notes=notes, limit=len(rows) + 1)
+    if run.failures:
+        failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]
+        yield Table(("source", "failed by", "because"), failed)
+    if run.notes:
+        noted = [(str(note),) for note in source_notes.each(run.notes)]
+        yield Table(("what the sources noted",), noted, limit=len(noted), longest=source_notes.LONGEST)
+
+
+def _words(run: RunRecord) -> Iterator[Table]:
+    for counted, heading, title in (
+        (run.reject_reasons, "reason", "Rejects by reason"),
+        (run.oddities, "unknown value", "Unknown values"),
+    ):
+        if counted:
+            rows = sorted(counted.items(), key=lambda item: -item[1])
+            yield Table((heading, "times"), rows, title=title)
+
+
+def _failed_text(failed: FailedCell) -> str:
+    told = [f"The cell that failed: {as_text(failed.heading or failed.cell_id)}", "", _indented(failed.source)]
+    error = ": ".join(filter(None, (failed.error_name, failed.error)))
+    # The traceback of most errors ends with the error itself.
+    trace = failed.traceback.strip()
+    told += ["", _indented(trace, last=True)] if trace else []
+    return "\n".join([*told, *(["", _indented(error)] if error.strip() not in trace else [])])
+
+
+def _indented(text: str | Sequence[str], most: int = _LINES, *, last: bool = False) -> str:
+    """Lines as a terminal may show them, no more than `most`: the first of them, or the last."""
+    lines = [plain(line) for line in (text.split("\n") if isinstance(text, str) else text)]
+    kept, left_out = (lines[-most:] if last else lines[:most]), len(lines) - most
+    more = [f"... {left_out} more lines"] if left_out > 0 else []
+    return "\n".join(f"    {line}".rstrip() for line in ([*more, *kept] if last else [*kept, *more]))
+
+
+def _short(value: Any, key: str) -> str:
+    return as_text(value, longest=_LONGEST.get(key, 40))
+
+
+def _said(value: Any) -> str:
+    return "-" if value is None or value == "" else as_text(value, longest=70)
+
+
+def _line(text: str) -> str:
+    return as_text(text, longest=1000)
+
+
+def _people(text: Any) -> str:
+    """An instant of the ledger as people write it; what is none stays as it is."""
+    try:
+        return clock.to_people(clock.parse(text)) if text else ""
+    except (ValueError, TypeError, AttributeError):
+        return str(text)

@@ -1,0 +1,249 @@
+"""`futurscam runs`: past runs, as the ledger and their notebooks tell them."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - typer reads the annotations at run time
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from futurscam_lib import settings
+from futurscam_lib.audit.history import STATUSES
+from futurscam_lib.cli.output import GROUP, Json, command, instant, print_json, print_result, say, tell
+from futurscam_lib.errors import OperatorMustAct, UsageError
+from futurscam_lib.settings.sources import KNOWN_SOURCES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from futurscam_lib.audit.executed import Executed
+    from futurscam_lib.audit.history import History, RunRecord
+    from futurscam_lib.runner.runner import Result
+
+runs = typer.Typer(help="Past runs: list, show, compare, open, run again; prove that none was changed.", **GROUP)
+
+Name = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or `last`.")]
+_SHOWN: Final = 20
+
+
+def _status(text: str) -> str:
+    # With a hyphen, too, which needs no quotation marks.
+    found = text.replace("-", " ")
+    if found not in STATUSES:
+        msg = f"{text!r} is none; there are: {', '.join(STATUSES)}."
+        raise typer.BadParameter(msg)
+    return found
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    app.add_typer(runs, name="runs")
+
+
+@runs.callback(invoke_without_command=True)
+def _runs(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        listed()
+
+
+@runs.command("list", epilog="Example: futurscam runs list --status failed --status crashed --since 2026-11-20")
+def listed(
+    *,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(parser=_status, metavar="STATUS", help=f"Only these: {', '.join(STATUSES)}; may be repeated."),
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those that started then or later.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those that started before.")
+    ] = None,
+    source: Annotated[str, typer.Option(metavar="NAME", help="Only those that were to read this source.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many at most.")] = _SHOWN,
+    everything: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list on stdout.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, safe to open in a spreadsheet.")] = False,
+) -> None:
+    """List the runs, newest first."""
+    from futurscam_lib.audit.choice import Choice
+    from futurscam_lib.cli import run_list
+
+    if as_json and as_csv:
+        raise UsageError("Give either --json or --csv.")
+    chosen = Choice(status or (), since, until, source).of(_history().newest())
+    found = list(islice(chosen, None if everything else limit))
+    if as_json:
+        print_json([run.as_dict() for run in found])
+    elif as_csv:
+        typer.echo(run_list.as_csv(found), nl=False)
+    elif not found:
+        say(_none_found(source) if status or since or until or source else "No run yet.")
+    else:
+        more = next(chosen, None) is not None
+        notes = ["There are older ones: --limit N shows more, --all shows all."] if more else []
+        typer.echo(repr(run_list.table(found, notes=notes)))
+
+
+@runs.command(epilog="Example: futurscam runs show last")
+def show(run: Name, *, as_json: Json = False) -> None:
+    """Show one run: what it was, what it brought, and the cell at which it stopped."""
+    from futurscam_lib.cli import run_text
+
+    found, left = _one(_history(), run)
+    if as_json:
+        print_json({**found.as_dict(), "executed": left.as_dict()})
+    else:
+        say(run_text.run_text(found, left))
+
+
+@runs.command(epilog="Example: futurscam runs diff 20261123T12 last")
+def diff(
+    first: Name,
+    second: Name,
+    *,
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="Compare the executed notebooks, sources and outputs, line by line.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two runs, but for times and names."""
+    from futurscam_lib.audit.differences import between
+    from futurscam_lib.cli import run_text
+
+    if notebook and as_json:
+        raise UsageError("Give either --notebook or --json.")
+    history = _history()
+    one, other = _one(history, first), _one(history, second)
+    if notebook:
+        _diff_notebooks(one, other)
+        return
+    found = between(one[0], other[0], left=(one[1], other[1]))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        say(run_text.differences_text(found))
+
+
+@runs.command(epilog="Example: futurscam runs rerun last --apply")
+def rerun(
+    context: typer.Context,
+    run: Name,
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Write it to MongoDB; otherwise it is a dry run.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read the window of a run again, from the same sources; the watermark stays where it is.
+
+    Without --apply nothing is written to MongoDB: it shows what would change, and says how to apply it.
+    """
+    from futurscam_lib.cli import one_run, run_text
+    from futurscam_lib.runner.rerun import request_of
+
+    configured, quiet = settings.load(), bool(context.obj)
+    history = _history()
+    request = request_of(history.find(run), configured, apply=apply)
+    result, log = one_run.do(request, as_json=as_json, quiet=quiet)
+    _, left = _one(history, result.run_id)
+    to_apply = command(f"runs rerun {request.rerun_of} --apply") if result.status == "ok" and not apply else None
+    if as_json:
+        brought: dict[str, Any] = {name: left.scraps.get(name) for name in ("new", "changes", "rejects")}
+        told = {**result.as_dict(), "log": str(log) if log else None, "rerun_of": request.rerun_of}
+        print_json({**told, **brought, "apply": to_apply})
+    else:
+        print_result(result, log=log, quiet=quiet)
+        for table in run_text.brought(left):
+            typer.echo(f"\n{table!r}")
+        if to_apply:
+            typer.echo(f"\n{_would(result)} Apply it:\n    {to_apply}")
+    raise typer.Exit(int(result.exit_code))
+
+
+@runs.command("open", epilog="Example: futurscam runs open last --html")
+def opened(
+    run: Name,
+    *,
+    html: Annotated[bool, typer.Option("--html", help="As a page in the browser, instead of in JupyterLab.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print where it is.")] = False,
+) -> None:
+    """Open the executed notebook of a run."""
+    configured = settings.load()
+    found, left = _one(_history(), run)
+    path = _existing(found, left)
+    if html:
+        import webbrowser
+
+        from futurscam_lib.review import run_page
+
+        try:
+            page = run_page.ensure(configured, found)
+        except OSError as error:
+            raise OperatorMustAct(
+                f"The page of {found.run_id} could not be written in {configured.runs} ({error.strerror or error}).\n"
+                "Make room, or give the right to write there; then give the command again."
+            ) from error
+        typer.echo(str(page))
+        if not no_browser:
+            webbrowser.open(page.as_uri())
+        return
+    typer.echo(str(path))
+    if not no_browser:
+        from futurscam_lib.lab import lab
+
+        lab.open_notebook(configured, path, browse=True)
+
+
+def _none_found(source: str) -> str:
+    if source and source not in KNOWN_SOURCES:
+        return f"No run was to read a source {source!r}; sources are: {', '.join(KNOWN_SOURCES)}."
+    return "No run is like that; `futurscam runs list` lists the newest."
+
+
+def _history() -> History:
+    from futurscam_lib.audit.history import History
+
+    return History.of(settings.load())
+
+
+def _one(history: History, name: str) -> tuple[RunRecord, Executed]:
+    from futurscam_lib.audit import executed
+
+    found = history.find(name)
+    return found, executed.read(found, history)
+
+
+def _diff_notebooks(one: tuple[RunRecord, Executed], other: tuple[RunRecord, Executed]) -> None:
+    from futurscam_lib.audit.notebook_diff import notebook_diff
+    from futurscam_lib.report import terminal
+
+    for run, left in (one, other):
+        if left.notebook is None:
+            raise UsageError(f"The notebook of {run.run_id} cannot be compared. {left.state}")
+        if left.genuine is False:
+            tell(f"{run.run_id}: {left.state}")
+    try:
+        found = notebook_diff(one[1].notebook or {}, other[1].notebook or {}, colours=terminal.in_colour())
+    except ValueError as error:
+        raise UsageError(
+            f"The notebook of {one[0].run_id} or of {other[0].run_id} cannot be compared: {error}."
+        ) from error
+    typer.echo(found or "Nothing differs in their sources and outputs.")
+
+
+def _existing(run: RunRecord, left: Executed) -> Path:
+    """The notebook of a run, where there is one that can be opened."""
+    if left.path is None or left.notebook is None or left.path.suffix != ".ipynb":
+        where = f" ({left.path})" if left.path else ""
+        raise UsageError(
+            f"The notebook of {run.run_id} cannot be opened{where}. {left.state} "
+            f"`futurscam runs show {run.run_id}` tells what else is known."
+        )
+    return left.path
+
+
+def _would(result: Result) -> str:
+    counts = result.counts
+    told = f"insert {counts['inserted']}, update {counts['updated']} and reject {counts['rejected']}"
+    missions = f"close {result.closed} and reopen {result.reopened} mission(s)"
+    return f"Dry run: nothing was written to MongoDB. Applied, it would {told}, and {missions}."

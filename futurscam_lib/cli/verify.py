@@ -1,0 +1,140 @@
+"""`futurscam runs verify`, `seal` and `prune`: whether the audit log can be trusted, and for how long it is kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from futurscam_lib import clock, settings
+from futurscam_lib.cli.output import Json, print_json, say
+from futurscam_lib.cli.runs import runs
+from futurscam_lib.errors import AlreadyRunning, OperatorMustAct, UsageError
+from futurscam_lib.run_ids import new_run_id, started_by
+
+if TYPE_CHECKING:
+    from futurscam_lib.audit.verify import Finding, Verified
+    from futurscam_lib.settings import Settings
+
+
+def register(_app: typer.Typer) -> None:
+    """The commands belong to the group `runs`, which is registered by its own module."""
+    runs.command(epilog="Example: futurscam runs verify")(verify)
+    runs.command(epilog="Example: futurscam runs seal")(seal)
+    runs.command(epilog="Example: futurscam runs prune --keep-days 400 --dry-run")(prune)
+
+
+def verify(
+    *,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="Ask MongoDB, too, which runs loaded the documents.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that the audit log is what the runs left: each line of the ledger, each notebook, and nothing besides.
+
+    Ends with 4 where something was changed, removed or inserted, and names the line or the file; with 3 where MongoDB
+    was to be asked and does not answer, and nothing else is wrong.
+    """
+    configured = settings.load()
+    found = _verified(configured, active=_active(configured), documents=documents)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        for line in found.report():
+            say(line)
+    raise typer.Exit(int(found.exit_code))
+
+
+def seal(*, as_json: Json = False) -> None:
+    """Use a new key (FUTURSCAM_LEDGER_KEY) from here on; everything that stands in the ledger is sealed by it, too.
+
+    Refuses where something else is wrong than the missing seal, where the key is not new, and while a run is active,
+    which could not end by the key that it began with.
+    """
+    from futurscam_lib.audit.ledger import Ledger
+    from futurscam_lib.runner.lock import RunLock
+
+    configured = settings.load()
+    if configured.ledger_key is None:
+        raise UsageError("FUTURSCAM_LEDGER_KEY is not set; nothing was sealed. Keep the key where you will find it.")
+    now = clock.now()
+    try:
+        with RunLock(configured.lock_file).held(run_id=f"seal-{new_run_id(now)}", now=now):
+            # No run is active: the lock is this command's own.
+            before = _verified(configured.model_copy(update={"ledger_key": None}), active="")
+            if wrong := _in_the_way(before):
+                raise OperatorMustAct(
+                    f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what.rstrip('.')}). "
+                    "`futurscam runs verify` tells all of it."
+                )
+            entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
+    except AlreadyRunning as error:
+        raise AlreadyRunning(f"{error}\nNothing was sealed; seal when it has ended.") from None
+    if as_json:
+        print_json({"line": entry.seq, "at": entry.at})
+    else:
+        had = "another key sealed" if before.sealed else "no key had sealed"
+        typer.echo(
+            f"Sealed from line {entry.seq} on, and by it all before, which {had}. "
+            "Every process that runs here needs the key."
+        )
+
+
+def prune(
+    *,
+    keep_days: Annotated[float, typer.Option(metavar="N", min=1, max=36500, help="How long notebooks are kept.")],
+    keep_failed_days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="M",
+            min=1,
+            max=146000,
+            help="The same for runs that did not end well; 4 times as long when not given.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove the notebooks of old runs; the ledger keeps what they were, and `verify` does not miss them."""
+    from futurscam_lib.audit import prune as retention
+
+    keep = timedelta(days=keep_days)
+    keep_failed = timedelta(days=keep_failed_days) if keep_failed_days else keep * retention.FAILED_LONGER
+    found = retention.prune(
+        settings.load(),
+        keep=keep,
+        keep_failed=keep_failed,
+        now=clock.now(),
+        started_by=started_by(),
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        say(repr(found))
+
+
+def _in_the_way(found: Verified) -> list[Finding]:
+    """What keeps a ledger from being sealed.
+
+    One that never was sealed may lack its head: those of before there were heads do, and the next line writes it.
+    """
+    from futurscam_lib.audit.head import MISSING
+
+    return [one for one in found.serious if found.sealed or MISSING not in one.what.lower()]
+
+
+def _active(configured: Settings) -> str:
+    """What holds the lock now; empty: nothing does."""
+    from futurscam_lib.runner.lock import RunLock
+
+    holder = RunLock(configured.lock_file).holder()
+    return (holder.run_id or "") if holder else ""
+
+
+def _verified(configured: Settings, *, active: str, documents: bool = False) -> Verified:
+    from futurscam_lib.audit.verify import verify as look
+
+    return look(configured, now=clock.now(), active=active, documents=documents)

@@ -1,0 +1,70 @@
+"""`futurscam why` and `futurscam raw`: from a document back to where it came from."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from futurscam_lib import clock, settings
+from futurscam_lib.cli.output import Json, print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the two commands."""
+    app.command(epilog="Example: futurscam why JP050458")(why)
+    app.command(epilog="Example: futurscam raw 3f9a1c2b --pretty")(raw)
+
+
+def why(
+    job_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB_ID",
+            help="A job_id, the reference that people use, the id at the source, or an item of `rejects list`.",
+        ),
+    ],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Tell the story of a document, and write nothing.
+
+    Each payload it was made from, what that changed, which run loaded it, and whether that run's notebook still
+    verifies.
+    """
+    from futurscam_lib.audit.lineage import text as told
+    from futurscam_lib.audit.lineage import why as lineage
+
+    story = lineage.why(settings.load(), job_id, now=clock.now())
+    if as_json:
+        print_json(story.as_dict())
+        return
+    for line in told.lines(story):
+        say(line)
+
+
+def raw(
+    raw_id: Annotated[
+        str,
+        typer.Argument(metavar="RAW_ID", help="As `why` and `rejects show` tell it; its first 8 digits or more do."),
+    ],
+    *,
+    pretty: Annotated[bool, typer.Option("--pretty", help="Indent the JSON.")] = False,
+) -> None:
+    """Print a landed payload, byte for byte.
+
+    On a terminal control characters are printed as escapes.
+    """
+    from futurscam_lib.audit.lineage import raw as landed
+
+    data = landed.payload(settings.load(), raw_id)
+    if pretty:
+        data = landed.indented(data)
+    if sys.stdout.isatty():
+        typer.echo(landed.visible(data))
+        return
+    # Not as text: the code page of a Windows console, or its line ends, would change them.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -1,1 +1,0 @@
-"""Commands of `futurscam` that live beside `cli`: each module adds its own with `register`."""

@@ -1,1 +1,0 @@
-"""The analyst's desk: JupyterLab, the RFPs in pandas, exports."""

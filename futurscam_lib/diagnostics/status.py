@@ -1,0 +1,231 @@
+"""How things stand: what an operator asks for first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit.history import UNFINISHED, History, has_read
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.errors import FuturscamError
+from futurscam_lib.extract import memory_of, source_notes
+from futurscam_lib.report.tables import Table
+from futurscam_lib.runner.lock import RunLock
+from futurscam_lib.runner.loop.state import LoopFiles, LoopState
+from futurscam_lib.settings.sources import KNOWN_SOURCES
+from futurscam_lib.watermark import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.load.collections import Collections
+    from futurscam_lib.settings import Settings
+
+RUNS_SHOWN: Final = 5
+_WHOLE: Final = 2000
+_COUNTING_MS: Final = 5000
+
+
+@dataclass(slots=True)
+class Status:
+    """The answer of `futurscam status`; a part that could not be told is in `problems`.
+
+    Attributes:
+        home: The folder of all that is kept.
+        watermark: ISO 8601; None where there is none yet.
+        watermark_age_seconds: How long ago that is.
+        runs: The last runs, newest first: run_id, status, at, seconds, counts, error, notes.
+        mongodb: Where the database is, or why it does not answer.
+        mongodb_answers: Whether it does.
+        documents, active, rejects_open: How many; None where MongoDB does not answer.
+        outdated: Documents that an older mapping made; None where MongoDB does not answer, or counts too long.
+        undated: Active missions whose `deadlineAt` is not a date; None where MongoDB does not answer.
+        replay: The command that rebuilds the outdated documents; empty: there are none.
+        running: Who holds the lock; None: nobody.
+        loop: The loop of this home; None: none runs.
+        unread_files: Files of the folder that are older than the home's first window, and that no run has read.
+        remarks: What a person should know though nothing is wrong.
+        problems: What keeps the next run from working.
+    """
+
+    home: str
+    watermark: str | None = None
+    watermark_age_seconds: float | None = None
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    mongodb: str = ""
+    mongodb_answers: bool = False
+    documents: int | None = None
+    active: int | None = None
+    rejects_open: int | None = None
+    outdated: int | None = None
+    undated: int | None = None
+    replay: str = ""
+    running: str | None = None
+    loop: LoopState | None = None
+    unread_files: int = 0
+    remarks: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table]:
+        """For a terminal."""
+        age = "" if self.watermark_age_seconds is None else f" ({_span(self.watermark_age_seconds)} ago)"
+        yield Table(
+            ("", "now"),
+            [
+                ("home", self.home),
+                ("watermark", f"{self.watermark}{age}" if self.watermark else "none yet: the next run is a first run"),
+                ("running", self.running or "no"),
+                ("loop", self.loop or "no"),
+                ("MongoDB", self.mongodb),
+                ("documents", "?" if self.documents is None else f"{self.documents:,}, {self.active:,} of them active"),
+                ("rejects open", "?" if self.rejects_open is None else self.rejects_open),
+                *self._older(),
+            ],
+            longest=_WHOLE,
+        )
+        columns = ("last runs", "status", "extracted", "inserted", "updated", "rejected", "seconds", "error")
+        rows = [
+            (
+                run["run_id"],
+                run["status"],
+                *(run["counts"].get(name) for name in columns[2:6]),
+                run["seconds"],
+                run["error"],
+            )
+            for run in self.runs
+        ]
+        yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
+        if error := self._last.get("error"):
+            yield Table(("error of the last run",), [(error,)], longest=max(_WHOLE, len(error)))
+        if noted := self._noted():
+            yield Table(("what the sources noted in the last run",), noted, longest=_WHOLE)
+        if self.remarks:
+            yield Table(("remarks",), [(remark,) for remark in self.remarks], longest=_WHOLE)
+        if self.problems:
+            yield Table(("problems",), [(problem,) for problem in self.problems], longest=_WHOLE)
+
+    def _older(self) -> Iterator[tuple[str, str]]:
+        if self.outdated:
+            how = f"{self.outdated:,}; to rebuild them with the current mapping: {self.replay}"
+            yield "made by an older mapping", how
+        if self.mongodb_answers and self.outdated is None:
+            yield (
+                "made by an older mapping",
+                f"not known: counting took more than {_COUNTING_MS / 1000:.0f} s",
+            )
+        if self.undated:
+            yield "deadline is not a date", f"{self.undated:,} active missions of other programs, so no run closes them"
+
+    def _noted(self) -> list[tuple[str]]:
+        """The notes of the last run that has ended, without those that are remarks, too."""
+        notes = source_notes.each(self._last.get("notes", {}))
+        return [(str(note),) for note in notes if note.text not in self.remarks]
+
+    @property
+    def _last(self) -> dict[str, Any]:
+        """The last run that has ended; empty: none."""
+        return next((run for run in self.runs if run["status"] != UNFINISHED), {})
+
+
+def find_out(configured: Settings, *, now: datetime) -> Status:
+    """Look at everything; nothing is written, and no local server is started."""
+    status = Status(str(configured.home))
+    watermark: datetime | None = None
+    try:
+        watermark = Watermark(configured.watermark_file).read(now=now)
+    except FuturscamError as error:
+        status.problems.append(str(error))
+    else:
+        if watermark:
+            status.watermark = clock.to_text(watermark)
+            status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
+    if "folder" in configured.sources:
+        _look_at_folder(configured, status, watermark or now - configured.first_run)
+    holder = RunLock(configured.lock_file).holder()
+    status.running = str(holder) if holder else None
+    status.loop = LoopFiles(configured.home).find()
+    try:
+        # As the next run does, which needs the ledger's key, too.
+        Ledger.of(configured).check()
+        status.runs = [_told(run) for run in islice(History.of(configured).newest(), RUNS_SHOWN)]
+    except FuturscamError as error:
+        status.problems.append(str(error))
+    _ask_mongodb(configured, status)
+    return status
+
+
+def _look_at_folder(configured: Settings, status: Status, watermark: datetime) -> None:
+    since = max(watermark, clock.EPOCH) - configured.overlap
+    unread = memory_of(configured, has_history=partial(has_read, configured, "folder")).unread(since=since)
+    if unread:
+        status.unread_files = unread.count
+        status.remarks.append(str(unread))
+
+
+def _told(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "status": run.status,
+        "at": clock.to_text(run.ended or run.started),
+        "seconds": run.seconds,
+        "counts": dict(run.counts),
+        "error": run.error,
+        "notes": {source: list(texts) for source, texts in run.notes.items()},
+    }
+
+
+def _ask_mongodb(configured: Settings, status: Status) -> None:
+    from futurscam_lib.load import lifecycle, local_server, mongo
+    from futurscam_lib.load.collections import Collections
+    from futurscam_lib.load.quarantine import OPEN
+
+    if configured.mongo_uri is None and local_server.find(configured) is None:
+        status.mongodb = "local server, stopped; a run starts it, or `futurscam db start`"
+        return
+    try:
+        with mongo.connect(configured) as client, mongo.mongo_errors():
+            collections = Collections.of(client[configured.database])
+            status.documents = collections.rfps.estimated_document_count()
+            status.active = collections.rfps.count_documents({"isActive": True})
+            status.rejects_open = collections.rejects.count_documents({"state": OPEN})
+            status.outdated = count_outdated(collections)
+            status.undated = lifecycle.count_undated(collections)
+            status.mongodb_answers = True
+            hosts = ", ".join(sorted(f"{host}:{port}" for host, port in client.nodes))
+            status.mongodb = f"{configured.database} on {hosts}, answers"
+    except FuturscamError as error:
+        status.mongodb = "does not answer"
+        status.problems.append(str(error))
+
+
+def count_outdated(collections: Collections) -> int | None:
+    """How many documents an older mapping of their source made; None where counting takes too long."""
+    from pymongo.errors import ExecutionTimeout
+
+    from futurscam_lib.transform import version_for
+
+    older = [
+        {"_etl.source": source, "_etl.transform_version": {"$lt": version_for(source)}} for source in KNOWN_SOURCES
+    ]
+    try:
+        return collections.rfps.count_documents({"$or": older}, maxTimeMS=_COUNTING_MS)
+    except ExecutionTimeout:
+        return None
+
+
+def _span(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    if days >= 2:  # noqa: PLR2004
+        return f"{days:.1f} days"
+    if hours >= 2:  # noqa: PLR2004
+        return f"{hours:.1f} hours"
+    return f"{minutes:.1f} minutes"

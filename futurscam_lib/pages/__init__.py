@@ -1,1 +1,0 @@
-"""Pages to read in a browser: a run's notebook, the review."""

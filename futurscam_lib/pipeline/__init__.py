@@ -1,0 +1,1 @@
+"""One run as the steps that a notebook calls."""

@@ -1,0 +1,1 @@
+"""How results look: tables, pictures, scraps, text on a terminal."""

@@ -1,0 +1,1 @@
+"""The reviewer's morning: findings, tables, pages."""

@@ -1,0 +1,179 @@
+"""What a reviewer must look at: what is wrong with a run, with its notebook, with the ledger."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from futurscam_lib import clock
+from futurscam_lib.audit.history import UNFINISHED
+from futurscam_lib.extract import source_notes
+from futurscam_lib.report.scraps import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from futurscam_lib.audit.history import History, RunRecord
+    from futurscam_lib.audit.period import Period
+
+_SUMMARY: Final = "summary"
+_ALL: Final = "All that is wrong with it, line by line: futurscam runs verify"
+"""A review tells of the first line only that cannot be believed."""
+
+_SAME: Final = ("counts", "sources", "closed", "reopened", "dry_run")
+_LATER: Final = {"reopened": 0}
+"""What summaries of earlier versions lack, with what it then is."""
+_SHOWN: Final = 12
+_NUMBERS: Final = re.compile(r"\d[\d,.]*")
+_SAYS: Final[Mapping[str, tuple[str, str]]] = {
+    "changed": (
+        "notebook changed",
+        (
+            "{run.notebook} was changed after the run: its SHA-256 begins with {found}, "
+            "the ledger (line {run.end_line}) says {run.notebook_sha256:.12}."
+        ),
+    ),
+    "missing": ("notebook missing", "The ledger names {run.notebook}, which is not there."),
+    "none": ("notebook not kept", "The run could keep no notebook."),
+    "unproven": ("notebook not kept", "The ledger holds no hash of {run.notebook}, so nothing proves what it is."),
+    "elsewhere": ("notebook elsewhere", "{seen.problem}"),
+    "unreadable": ("notebook unreadable", "{run.notebook} cannot be read ({seen.problem})."),
+}
+"""By the state of a notebook: the word for it, and a sentence; nothing is to be said of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes:
+        what: The word for it: `ledger changed`, `notebook torn`, `failed`, `missing hours`...
+        at: When it happened, or when the run started that it is about; None where that is not known.
+        text: A sentence or two for a person.
+        run: The run it is about; None: none.
+        serious: Whether something is wrong with the record itself, not only with one run.
+    """
+
+    what: str
+    at: datetime | None
+    text: str
+    run: RunRecord | None = None
+    serious: bool = False
+
+
+def of_ledger(period: Period) -> Iterator[Finding]:
+    """What is wrong with the ledger itself."""
+    for fault in period.faults:
+        yield Finding("ledger changed", None, f"{fault} {_ALL}", serious=True)
+    for entry in period.others:
+        if entry.event == "healed" and clock.parse(entry.at) >= period.since:
+            text = (
+                f"Line {entry.seq}: a line that a kill or a power cut had torn was cut off and is kept there as text."
+            )
+            yield Finding("ledger healed", clock.parse(entry.at), text)
+
+
+def of_run(run: RunRecord) -> Iterator[Finding]:
+    """Why a run did not end well, or not at all."""
+    if run.status == UNFINISHED:
+        text = "It has not ended: it is active, or it was killed and no later run has noticed yet."
+        yield Finding(UNFINISHED, run.started, text, run)
+    elif run.status != "ok":
+        lost = "It was killed, or the machine went down." if run.status == "crashed" else "No reason was kept."
+        what = f"dry run {run.status}" if run.dry_run else run.status
+        yield Finding(what, run.started, run.error or lost, run)
+
+
+def of_warnings(runs: Sequence[RunRecord]) -> Iterator[Finding]:
+    """What sources warned of, each once however many runs did; a sentence with other numbers is the same one.
+
+    Args:
+        runs: Newest first.
+    """
+    warned: dict[tuple[str, str], list[tuple[RunRecord, str]]] = {}
+    for run in runs:
+        for note in source_notes.each(run.notes):
+            if note.warning:
+                warned.setdefault((note.source, _NUMBERS.sub("0", note.text)), []).append((run, note.text))
+    for (source, _), times in warned.items():
+        newest, text = times[0]
+        again = f" {len(times):,} runs report this, the first at {times[-1][0].started:%Y-%m-%d %H:%M} UTC."
+        yield Finding("source warning", newest.started, f"{source}: {text}{again if len(times) > 1 else ''}", newest)
+
+
+def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
+    """What is wrong with the notebook that a run left; whatever stands there, it is told and not raised."""
+    if run.pruned or run.status == UNFINISHED:
+        return
+    seen = history.look(run)
+    what, text = _SAYS.get(seen.state, ("", ""))
+    text = text.format(run=run, seen=seen, found=seen.sha256[:_SHOWN])
+    contradicting = ""
+    if seen.data is not None:
+        try:
+            contradicting = "; ".join(_contradictions(summary_in(seen.data), run))
+        except ValueError as error:
+            # One thing to look at, not two: what is torn was changed.
+            subject = f"{text} It" if text else run.notebook
+            what, text = "notebook torn", f"{subject} cannot be read as a notebook: {error}."
+    if what:
+        yield Finding(what, run.started, text, run, serious=seen.state != "none")
+    if contradicting:
+        yield Finding("notebook contradicts", run.started, f"{contradicting}.", run, serious=True)
+
+
+def summary_in(data: bytes) -> Mapping[str, Any] | None:
+    """The summary that an executed notebook holds, read through scrapbook; None where it holds none.
+
+    Raises:
+        ValueError: It is no notebook; the text is a clause that says why.
+    """
+    # Slow to import, without types, and only a review reads notebooks so.
+    nbformat: Any = import_module("nbformat")
+    scrapbook: Any = import_module("scrapbook.models")
+    try:
+        whole = orjson.loads(data)
+        # scrapbook checks each scrap against a schema, which takes longer than reading the file; this one is needed.
+        cells = [{"outputs": [output]} for cell in whole["cells"] for output in _summaries(cell)]
+        found = scrapbook.Notebook(nbformat.from_dict({**whole, "cells": cells})).scraps.get(_SUMMARY)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON ({error})") from error
+    except Exception as error:
+        # scrapbook, jsonschema and what a torn file makes of them fail in many ways; all mean the same here.
+        raise ValueError("it is JSON, but not as notebooks hold it") from error
+    return None if found is None else found.data
+
+
+def _summaries(cell: Mapping[str, Any]) -> Sequence[Any]:
+    outputs = cell.get("outputs") or ()
+    return [one for one in outputs if one.get("data", {}).get(MEDIA_TYPE, {}).get("name") == _SUMMARY]
+
+
+def _contradictions(summary: Mapping[str, Any] | None, run: RunRecord) -> Iterator[str]:
+    """Where the summary says something else than the ledger."""
+    if summary is None:
+        if run.status == "ok":
+            yield "The run is said to have ended well, and its notebook holds no summary"
+        return
+    if not isinstance(summary, dict):
+        yield "What the notebook holds as its summary is none"
+        return
+    if summary.get("run_id") != run.run_id:
+        yield f"The notebook's summary is that of {summary.get('run_id')!r:.60}"
+    if not run.counts:
+        return
+    for name in _SAME:
+        told, kept = summary.get(name, _LATER.get(name)), getattr(run, name)
+        if told != kept:
+            yield f"The notebook says {name} {_short(told)}, the ledger {_short(kept)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and all(isinstance(number, int) for number in value.values()):
+        return ", ".join(f"{number} {name}" for name, number in value.items())
+    return f"{value!r:.200}"

@@ -1,0 +1,133 @@
+"""`runs/review.html`: the executed review notebook as one page, and the pages of the runs that it lists."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.errors import OperatorMustAct, UsageError
+from futurscam_lib.files import write_atomically
+from futurscam_lib.report import scraps
+from futurscam_lib.review import run_page
+from futurscam_lib.review.layout import page, part
+from futurscam_lib.review.rendering import rendered
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.settings import Settings
+
+SCRAP: Final = "review"
+_NEEDED: Final = {"since", "until", "days", "counts", "listed"}
+_NAME: Final = "review.html"
+_COLOURS: Final = {"missing hours": "missing", "findings": "warning"}
+_COLOURED: Final = ("ok", "failed", "dry", UNFINISHED)
+
+Watched = Callable[[Iterable["RunRecord"]], Iterable["RunRecord"]]
+
+
+def write(settings: Settings, notebook: Mapping[str, Any], *, now: datetime, watched: Watched = iter) -> Path:
+    """Write the page and, where they are missing, the pages that it leads to.
+
+    Args:
+        settings: Of the home.
+        notebook: The executed review notebook, parsed.
+        now: When it was made; aware, UTC.
+        watched: Wraps the runs whose pages are made, for a progress bar.
+
+    Returns:
+        `runs/review.html`.
+
+    Raises:
+        UsageError: The notebook did not glue what the page needs.
+        OSError: A page could not be written; `review.html` is as it was.
+    """
+    told = told_by(notebook)
+    redact = settings.redactor()
+    # The pages first: what review.html leads to is there as soon as it is.
+    for run in watched(_listed(settings, told["listed"])):
+        run_page.ensure(settings, run)
+    shown, own = _without_first(notebook), secrets.token_hex(8)
+    body = rendered(shown, redact=redact, own=own, code=False, linked=True, below=0)
+    data = page(
+        "Review of the runs",
+        header=_header(told, now=now),
+        main=body.html,
+        notes={"generator": "futurscam review"},
+        script=part("review.js"),
+    )
+    target = settings.runs / _NAME
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, data)
+    return target
+
+
+def told_by(notebook: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the executed notebook glued: see `Review.as_dict`.
+
+    Raises:
+        UsageError: It glued nothing of the kind.
+    """
+    found = scraps.read(notebook).get(SCRAP)
+    if not isinstance(found, dict) or not found.keys() >= _NEEDED:
+        raise UsageError(
+            f"The review notebook ended without gluing {SCRAP!r}, so there is nothing to make a page of. "
+            "A home's own notebooks/review.ipynb must end as the project's does."
+        )
+    return found
+
+
+def _listed(settings: Settings, names: Iterable[str]) -> list[RunRecord]:
+    """The runs of these names."""
+    wanted, history = set(names), History.of(settings)
+    try:
+        return _named(history.newest(), wanted)
+    except OperatorMustAct:
+        return _named(history.readable(), wanted)  # The review tells of what is wrong.
+
+
+def _named(newest_first: Iterable[RunRecord], wanted: set[str]) -> list[RunRecord]:
+    found: list[RunRecord] = []
+    for run in newest_first:
+        if len(found) == len(wanted):
+            break
+        if run.run_id in wanted:
+            found.append(run)
+    return found
+
+
+def _without_first(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The notebook without its title, its parameters and what the runner put in: the header tells that."""
+    cells = [cell for cell in notebook["cells"] if not _is_technical(cell)]
+    return {**notebook, "cells": cells}
+
+
+def _is_technical(cell: Mapping[str, Any]) -> bool:
+    tags = set(cell.get("metadata", {}).get("tags", ()))
+    name = str(cell.get("id", ""))
+    return bool(tags & {"parameters", "injected-parameters", "futurscam-status"}) or name.removesuffix("-why") in {
+        *("title", "parameters", "glance", "glue")
+    }
+
+
+def _header(told: Mapping[str, Any], *, now: datetime) -> str:
+    since, until = (clock.to_people(clock.parse(told[name]))[:16] for name in ("since", "until"))
+    counts = "".join(
+        f"<div{_status(name, number)}><dt>{escape(name)}</dt><dd>{number:,}</dd></div>"
+        for name, number in told["counts"].items()
+    )
+    return (
+        f"<h1>Review of the runs</h1>\n<p>{since} until {until} UTC, {told['days']:g} days. "
+        f'<span class="quiet">Made {clock.to_people(now)[:16]} UTC.</span></p>\n<dl class="counts">{counts}</dl>'
+    )
+
+
+def _status(name: str, number: int) -> str:
+    word = _COLOURS.get(name, name if name in _COLOURED else "")
+    return f' data-status="{word}"' if word and number else ""

@@ -1,0 +1,233 @@
+"""The runs of a period as tables and pictures, from what the ledger tells."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib.audit.hours import link_to
+from futurscam_lib.audit.period import kind_of
+from futurscam_lib.records import COUNTED
+from futurscam_lib.report import plots
+from futurscam_lib.report.reports import UNKNOWN_VALUES
+from futurscam_lib.report.tables import Mark, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from futurscam_lib.audit.history import RunRecord
+    from futurscam_lib.report.tables import Picture
+
+NEWEST: Final = 200
+"""Runs that are listed however they ended."""
+
+MOST: Final = 1000
+"""Runs that are listed altogether; those that ended badly go first."""
+
+_BARS: Final = 60
+_WORDS: Final = 100
+_PERCENT: Final = 90
+_REASONS: Final = (
+    "In one word, and the field it is about. What is wrong with each record, in a sentence: futurscam rejects list"
+)
+_NEWS: Final = ("inserted", "updated", "stale", "rejected")
+
+
+def listed(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Those whose pages are linked: the newest, and every one that did not end well; newest first."""
+    newest = {run.run_id for run in runs[:NEWEST]}
+    found = [run for run in runs if run.run_id in newest or run.status != "ok"]
+    return found[:MOST]
+
+
+def runs(found: Sequence[RunRecord]) -> Table:
+    """The runs, each leading to its page."""
+    shown = listed(found)
+    rows = [
+        (
+            run.started,
+            link_to(run),
+            Mark(f"{run.status}, dry" if run.dry_run else run.status, kind_of(run)),
+            timedelta(seconds=run.seconds) if run.seconds is not None else None,
+            *(run.counts.get(name) for name in COUNTED),
+            run.closed,
+            run.reopened,
+            run.started_by,
+        )
+        for run in shown
+    ]
+    columns = ("started (UTC)", "run", "status", "took", *COUNTED, "closed", "reopened", "started by")
+    notes = (
+        [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
+    )
+    return Table(columns, rows, title="Runs", notes=notes, total=len(found), limit=MOST)
+
+
+def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Table:
+    """What came of the records, per source and in total; dry runs and replays, which ask no source, do not count.
+
+    Args:
+        found: The runs of the period, newest first.
+        earlier: Those before it, newest first: a source that fell silent may have given something then.
+    """
+    number: Counter[str] = Counter()
+    sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    failures: Counter[str] = Counter()
+    wet = [run for run in found if not run.dry_run and not run.replay]
+    for run in wet:
+        failures.update(run.failures.keys())
+        number.update(run.sources.keys() | run.failures.keys())
+        for source, counts in run.sources.items():
+            sums[source].update(counts)
+    gave = _last_gave([*wet, *earlier])
+    rows: list[tuple[Any, ...]] = [
+        (source, number[source], failures[source], *(sums[source][name] for name in COUNTED), gave.get(source))
+        for source in sorted(number)
+    ]
+    if wet:
+        total = sum(sums.values(), Counter[str]())
+        failed = sum(kind_of(run) == "failed" for run in wet)
+        last = max(filter(None, map(gave.get, number)), default=None)
+        rows.append(("total", len(wet), failed, *(total[name] for name in COUNTED), last))
+    columns = ("source", "runs", "of these failed", *COUNTED, "last gave something (UTC)")
+    notes = ["Failed: runs in which this source did; in total, runs that did for whatever reason."] if rows else []
+    return Table(columns, rows, title="Records per source", notes=notes)
+
+
+def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
+    """By source, when the newest run started that it gave a record."""
+    gave: dict[str, datetime] = {}
+    for run in newest_first:
+        for source, counts in run.sources.items():
+            if not run.dry_run and not run.replay and counts.get("extracted"):
+                gave.setdefault(source, run.started)
+    return gave
+
+
+def records_by_run(found: Sequence[RunRecord]) -> Table:
+    """The newest runs that brought something new, per source."""
+    rows = [
+        (run.started, link_to(run), source, *(counts.get(name) for name in COUNTED))
+        for run in found
+        if not run.dry_run
+        for source, counts in run.sources.items()
+        if any(counts.get(name) for name in _NEWS)
+    ]
+    return Table(("started (UTC)", "run", "source", *COUNTED), rows, title="Records per run, where something was new")
+
+
+def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
+    """New and updated documents of each source over time."""
+    wet = [run for run in found if not run.dry_run and not run.replay]
+    sources = sorted({source for run in wet for source in run.sources})
+    step = _step(days)
+    sums: dict[str, Counter[str]] = {source: Counter() for source in sources}
+    for run in wet:
+        for source, counts in run.sources.items():
+            sums[source][step(run)] += counts.get("inserted", 0) + counts.get("updated", 0)
+    labels = _newest_labels(wet, step)
+    parts = {source: [sums[source][label] for label in labels] for source in sources}
+    return plots.stacked(labels, parts, title=f"New and updated documents per {_unit(days)} (UTC)")
+
+
+def durations(found: Sequence[RunRecord]) -> Table:
+    """How long runs took, by how they ended."""
+    by_status: defaultdict[str, list[RunRecord]] = defaultdict(list)
+    for run in found:
+        if run.seconds is not None:
+            by_status["dry" if run.dry_run else run.status].append(run)
+    rows = [_duration_row(status, ones) for status, ones in sorted(by_status.items(), key=lambda one: -len(one[1]))]
+    columns = ("ended", "runs", "median", f"{_PERCENT} of 100 within", "longest", "which")
+    return Table(columns, rows, title="How long runs took")
+
+
+def durations_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
+    """The longest run of each hour, day or month."""
+    step = _step(days)
+    longest: dict[str, float] = {}
+    for run in found:
+        if run.seconds is not None:
+            longest[step(run)] = max(run.seconds, longest.get(step(run), 0))
+    labels = sorted(longest)[-_BARS:]
+    return plots.bars(
+        labels, [longest[label] for label in labels], title=f"Seconds of the longest run per {_unit(days)} (UTC)"
+    )
+
+
+def reasons(found: Sequence[RunRecord]) -> Table:
+    """Rejects by reason; what dry runs would have rejected is not counted."""
+    rows = [
+        (one.name, one.number, one.runs, link_to(one.last), one.last.started)
+        for one in _tallied(found, "reject_reasons")
+    ]
+    columns = ("reason", "rejects", "runs", "last one", "when (UTC)")
+    notes = [_REASONS] if rows else []
+    return Table(columns, rows[:_WORDS], title="Rejects by reason", notes=notes, total=len(rows), limit=_WORDS)
+
+
+def unknown_values(found: Sequence[RunRecord]) -> Table:
+    """Values that the mapping does not know, or could not read as they are; what dry runs found is not counted."""
+    rows = [
+        (*_field_and_value(one.name), one.number, one.runs, link_to(one.last), one.last.started)
+        for one in _tallied(found, "oddities")
+    ]
+    columns = ("field", "what", "times", "runs", "last one", "when (UTC)")
+    notes = [UNKNOWN_VALUES, "docs/SOURCES.md says where words are added."] if rows else []
+    return Table(columns, rows[:_WORDS], title="Unknown values", notes=notes, total=len(rows), limit=_WORDS)
+
+
+@dataclass(slots=True)
+class _Tallied:
+    """One name that the summaries of several runs count."""
+
+    name: str
+    last: RunRecord
+    number: int = 0
+    runs: int = 0
+
+
+def _tallied(found: Iterable[RunRecord], what: str) -> list[_Tallied]:
+    """By name, the most frequent first; `last` is the newest run with it."""
+    tallies: dict[str, _Tallied] = {}
+    for run in found:
+        if run.dry_run:
+            continue
+        for name, number in getattr(run, what).items():
+            one = tallies.setdefault(name, _Tallied(name, run))
+            one.number += number
+            one.runs += 1
+    return sorted(tallies.values(), key=lambda one: -one.number)
+
+
+def _field_and_value(name: str) -> tuple[str, str]:
+    field, _, value = name.partition(": ")
+    return (field, value) if value else ("", name)
+
+
+def _duration_row(status: str, ones: Sequence[RunRecord]) -> tuple[Any, ...]:
+    by_length = sorted(ones, key=lambda run: run.seconds or 0)
+    seconds = [run.seconds or 0 for run in by_length]
+    high = seconds[-(-len(seconds) * _PERCENT // 100) - 1]
+    told = (timedelta(seconds=value) for value in (median(seconds), high, seconds[-1]))
+    return (Mark(status, kind_of(ones[0])), len(ones), *told, link_to(by_length[-1]))
+
+
+_HOURLY: Final = 3
+_DAILY: Final = 62
+
+
+def _unit(days: float) -> str:
+    return "hour" if days <= _HOURLY else "day" if days <= _DAILY else "month"
+
+
+def _step(days: float) -> Callable[[RunRecord], str]:
+    form = {"hour": "%m-%d %Hh", "day": "%Y-%m-%d", "month": "%Y-%m"}[_unit(days)]
+    return lambda run: f"{run.started:{form}}"
+
+
+def _newest_labels(found: Iterable[RunRecord], step: Callable[[RunRecord], str]) -> list[str]:
+    return list(dict.fromkeys(step(run) for run in found))[:_BARS][::-1]

@@ -1,1 +1,0 @@
-"""Drives one headless run of a notebook."""

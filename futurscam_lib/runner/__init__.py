@@ -1,0 +1,1 @@
+"""One headless run: lock, engine, supervision, log."""

@@ -1,0 +1,219 @@
+"""Where events go: a short line on stderr for whoever watches, a whole one in a file of each run.
+
+Modules say `structlog.get_logger().info("watermark moved", to=...)`: an event in a few words, facts as keywords, never
+a payload; `printed=True` where the command prints the same itself, so that the console need not say it twice.
+
+Files are `logs/etl_20261123_132501.log` (UTC, the start of the run), UTF-8, a line an event; see `logline`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import stamina.instrumentation
+import structlog
+import typer
+
+from futurscam_lib import clock
+from futurscam_lib.runner import logline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from stamina.instrumentation import RetryDetails
+
+_log = structlog.get_logger()
+
+PRINTED: Final = "printed"
+
+_LEVELS: Final = logging.getLevelNamesMapping()
+_COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red"}
+_OURS: Final = re.compile(r"(etl|loop)_\d{8}_\d{6}(_\d+)?\.log")
+_ON_CONSOLE: Final = 100
+_MEGABYTE: Final = 1_000_000
+
+
+def configure(*, verbose: bool = False, quiet: bool = False, clean: Callable[[str], str] = str) -> None:
+    """Have events told on stderr, from a level on: debug when `verbose`, warning when `quiet`, else info.
+
+    Args:
+        verbose: Tell more.
+        quiet: Tell less; goes before `verbose`.
+        clean: Takes secrets out of a text.
+    """
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    structlog.configure(
+        processors=[_Console(level, clean)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        # Not the default one, which cannot be made where there is no stdout.
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    # stamina's own hook tells the arguments of the call, which may hold a payload.
+    stamina.instrumentation.set_on_retry_hooks([_tell_retry])
+
+
+@contextmanager
+def kept(folder: Path, *, started: datetime, prefix: str = "etl", clean: Callable[[str], str]) -> Iterator[Path | None]:
+    """Keep all events of a `with`, debug ones too, in a new file of `folder`, besides where they go anyway.
+
+    Args:
+        folder: Made where it is missing.
+        started: For the file's name; aware.
+        prefix: `etl` or `loop`.
+        clean: Takes secrets out of a text.
+
+    Yields:
+        The file; None where none could be made, of which a warning tells.
+    """
+    path, file = _new_file(folder, f"{prefix}_{started:%Y%m%d_%H%M%S}")
+    if file is None:
+        yield None
+        return
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[_File(file, clean), *before])
+    try:
+        yield path
+    finally:
+        structlog.configure(processors=before)
+        with suppress(OSError):  # The disk is full: what could be written was written line by line.
+            file.close()
+
+
+def rotate(folder: Path, *, age: timedelta, megabytes: int, now: datetime, keep: Path | None = None) -> None:
+    """Remove logs that are too old, then the oldest ones until the others hold no more than they may.
+
+    Only what this software made is touched; `keep` and the newest log of each kind stay. What cannot be removed is
+    logged.
+    """
+    try:
+        found = sorted(_logs_in(folder), key=lambda one: one[0], reverse=True)
+    except OSError as error:
+        _log.warning("logs not cleared", folder=str(folder), why=error.strerror or str(error))
+        return
+    newest = {path.name.partition("_")[0]: path for _, _, path in reversed(found)}
+    held = 0
+    for changed, size, path in found:
+        held += size
+        over = held > megabytes * _MEGABYTE or now - changed > age
+        if over and path != keep and path not in newest.values():
+            _remove(path)
+
+
+class _Console:
+    """Tells each event on stderr, in one short line; the last processor, so nothing else is printed."""
+
+    def __init__(self, level: int, clean: Callable[[str], str]) -> None:
+        self._level, self._clean = level, clean
+
+    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        level = _level_of(method)
+        if _LEVELS[level.upper()] >= self._level and not event.get(PRINTED):
+            said(self._line(level, dict(event)))
+        raise structlog.DropEvent
+
+    def _line(self, level: str, values: dict[str, Any]) -> str:
+        trace = logline.trace_of(values.pop("exc_info", None))
+        words = [f"{clock.now():%H:%M:%S}", *([f"{level}:"] if _LEVELS[level.upper()] > logging.INFO else [])]
+        words.append(logline.words(values.pop("event", ""), clean=self._clean))
+        words += logline.pairs(values, longest=_ON_CONSOLE, clean=self._clean)
+        line = self._clean(" ".join(words))
+        if in_colour() and level in _COLOURS:
+            line = typer.style(line, fg=_COLOURS[level])
+        return f"{line}\n{self._clean(trace)}" if trace and self._level <= logging.DEBUG else line
+
+
+class _File:
+    """Writes each event into a file, and passes it on; a full disk ends the log, not the run."""
+
+    def __init__(self, file: TextIO, clean: Callable[[str], str]) -> None:
+        self._file, self._clean, self._lock = file, clean, threading.Lock()
+
+    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        values = {name: value for name, value in event.items() if name != PRINTED}
+        trace = logline.trace_of(values.pop("exc_info", None))
+        if trace:
+            values["traceback"] = trace
+        line = logline.of(_level_of(method), values.pop("event", ""), values, at=clock.now(), clean=self._clean)
+        with self._lock, suppress(OSError, ValueError):
+            self._file.write(f"{line}\n")
+        return event
+
+
+def say_what_can_be_said() -> None:
+    """Have letters that an old code page lacks printed as `?`, instead of failing for them."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr] # not every stream is one of files
+
+
+def said(text: str) -> None:
+    """Print on stderr, where there is one: pythonw has none, and a terminal may be gone."""
+    with suppress(OSError, ValueError):
+        typer.echo(text, err=True)
+
+
+def watched() -> bool:
+    """Whether a person is likely to look at stderr."""
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def in_colour() -> bool:
+    """Whether stderr takes colours, and nobody asked for none (https://no-color.org)."""
+    return watched() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _level_of(method: str) -> str:
+    return {"exception": "error", "warn": "warning", "fatal": "critical"}.get(method, method)
+
+
+def _new_file(folder: Path, name: str) -> tuple[Path, TextIO] | tuple[None, None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            path = folder / (f"{name}.log" if number == 1 else f"{name}_{number}.log")
+            # Two runs may start within a second, and neither writes over the other's.
+            with suppress(FileExistsError):
+                return path, path.open("x", buffering=1, encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        _log.warning("no log file", folder=str(folder), why=error.strerror or str(error))
+    return None, None
+
+
+def _logs_in(folder: Path) -> Iterator[tuple[datetime, int, Path]]:
+    for path in folder.iterdir():
+        if _OURS.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            with suppress(FileNotFoundError):  # Another run clears the folder, too.
+                about = path.stat()
+                yield clock.from_epoch(about.st_mtime), about.st_size, path
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("log not removed", file=path.name, why=error.strerror or str(error))
+    else:
+        _log.debug("log removed", file=path.name)
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    _log.warning(
+        "retry",
+        of=details.name,
+        number=details.retry_num,
+        wait_seconds=round(details.wait_for, 2),
+        because=f"{type(details.caused_by).__name__}: {details.caused_by}",
+    )

@@ -1,0 +1,1 @@
+"""Runs in a loop, in the foreground or the background."""

@@ -1,0 +1,153 @@
+"""Windows Task Scheduler, through `schtasks`; what it says of past runs, through PowerShell, in no language."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from futurscam_lib import clock
+from futurscam_lib.errors import OperatorMustAct, UsageError
+from futurscam_lib.schedule import programs, results, task_xml
+from futurscam_lib.schedule.target import File, Plan, Standing
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from futurscam_lib.schedule.programs import Call, Done
+    from futurscam_lib.schedule.target import Job
+
+NAME: Final = "FuturScam ETL"
+_SCHEDULER: Final = f"Windows Task Scheduler, task {NAME}"
+_SOMEBODY: Final = "the SID of the current user"
+
+_REMEDY: Final = (
+    "Nothing has changed. If access was refused, the task belongs to an administrator, or a policy forbids it: "
+    "try again in a console that was opened with `Run as administrator`."
+)
+_HINTS: Final = {
+    False: "It runs while you are logged on; with --password it runs while nobody is, too.",
+    True: "It runs whether you are logged on or not. After a change of your password, install it again.",
+}
+
+# `schtasks /query` speaks the language of the system; these names and numbers are the same in all of them.
+PAST_RUNS: Final = f"""
+$ErrorActionPreference = 'Stop'
+function utc($at) {{ if ($at) {{ $at.ToUniversalTime().ToString('o') }} else {{ '' }} }}
+$task = Get-ScheduledTask -TaskPath '\\' -TaskName '{NAME}'
+$info = $task | Get-ScheduledTaskInfo
+@{{
+    state = [int]$task.State
+    last = (utc $info.LastRunTime)
+    result = $info.LastTaskResult
+    next = (utc $info.NextRunTime)
+    missed = $info.NumberOfMissedRuns
+}} | ConvertTo-Json -Compress
+"""
+_STATES: Final = {1: "disabled", 2: "queued", 3: "ready", 4: "running"}
+_FIRST_YEAR: Final = 2000
+"""A task that has not run yet ran last, so Windows, in 1999 or 1899."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Task Scheduler, reached through `call`."""
+
+    call: Call = programs.call
+
+    def plan(self, job: Job, *, now: datetime) -> Plan:
+        """Tell what installing would do; who the user is, is only looked up when it is done."""
+        _check(job)
+        task = File("task.xml", task_xml.text(job, user=_SOMEBODY, now=now))
+        create = subprocess.list2cmdline(_create(job, task.path, "DOMAIN\\user"))
+        return Plan((task,), (create,), (_HINTS[job.password],))
+
+    def install(self, job: Job, *, now: datetime) -> tuple[str, ...]:
+        """Create the task, or replace it.
+
+        With a password it is Windows that asks for it, at the terminal, and keeps it: it never passes through here.
+        """
+        _check(job)
+        name, sid = self._who()
+        with tempfile.TemporaryDirectory(prefix="futurscam-") as folder:
+            file = Path(folder, "task.xml")
+            file.write_bytes(task_xml.encode(task_xml.text(job, user=sid, now=now)))
+            done = self.call(*_create(job, str(file), name), talks=job.password)
+        programs.must(done, what=f"Creating the task {NAME} with schtasks", remedy=_REMEDY)
+        return (_HINTS[job.password], f'To start it now: schtasks /run /tn "{NAME}"')
+
+    def show(self) -> Standing:
+        """Tell how the task stands."""
+        found = self._query()
+        if found.code != 0:
+            return Standing(_SCHEDULER, installed=False, notes=(f"schtasks says: {found.words}",))
+        past = self._past_runs()
+        notes = () if past else ("PowerShell did not answer, so nothing is known of past runs and of the next one.",)
+        return _standing(task_xml.command_of(found.output), past, notes)
+
+    def remove(self) -> str:
+        """Delete the task."""
+        found = self._query()
+        if found.code != 0:
+            return f"There was nothing to remove: no task {NAME} is to be seen (schtasks says: {found.words})"
+        done = self.call("schtasks", "/delete", "/tn", NAME, "/f")
+        programs.must(done, what=f"Deleting the task {NAME} with schtasks", remedy=_REMEDY)
+        return f"Removed: {_SCHEDULER}."
+
+    def _query(self) -> Done:
+        return self.call("schtasks", "/query", "/tn", NAME, "/xml")
+
+    def _past_runs(self) -> dict[str, Any]:
+        done = self.call("powershell", "-NoProfile", "-NonInteractive", "-Command", PAST_RUNS)
+        try:
+            told = json.loads(done.output) if done.code == 0 else None
+        except ValueError:
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def _who(self) -> tuple[str, str]:
+        """Name and SID of the current user: a bare name can't always be resolved, a SID can."""
+        done = self.call("whoami", "/user", "/fo", "csv", "/nh")
+        programs.must(done, what="Asking whoami for the current user", remedy=_REMEDY)
+        row = next(csv.reader(done.output.splitlines()), [])
+        if not row or not re.fullmatch(r"S-1(-\d+)+", row[-1]):
+            raise OperatorMustAct(f"whoami did not name the current user; it said: {done.words}\n{_REMEDY}")
+        return row[0], row[-1]
+
+
+def _create(job: Job, file: str, user: str) -> tuple[str, ...]:
+    # The asterisk has schtasks ask for the password.
+    password = ("/ru", user, "/rp", "*") if job.password else ()
+    return ("schtasks", "/create", "/tn", NAME, "/xml", file, "/f", *password)
+
+
+def _check(job: Job) -> None:
+    for path in (*job.command(), job.project):
+        if path.count("%") > 1 or "$(" in path:
+            raise UsageError(f"Task Scheduler would put a value in place of a part of {path!r}; rename that folder.")
+
+
+def _standing(command: str, past: dict[str, Any], notes: tuple[str, ...]) -> Standing:
+    result = past.get("result")
+    last = _instant(past.get("last"))
+    return Standing(
+        _SCHEDULER,
+        installed=True,
+        state=_STATES.get(past.get("state", 0), ""),
+        command=command,
+        last_run=last if last and last.year >= _FIRST_YEAR and result != results.NOT_YET_RUN else None,
+        last_result=result,
+        meaning="" if result is None else results.meaning(result),
+        next_run=_instant(past.get("next")),
+        missed=past.get("missed"),
+        notes=notes,
+    )
+
+
+def _instant(text: Any) -> datetime | None:
+    return clock.parse(text) if isinstance(text, str) and text else None

@@ -1,0 +1,84 @@
+"""The URI of a MongoDB: what is wrong with it, and what in it is secret."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, unquote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MASK: Final = "***"
+
+_CREDENTIAL_OPTIONS = {"authmechanismproperties", "tlscertificatekeyfilepassword", "proxypassword"}
+_SHAPE = re.compile(
+    r"(?P<scheme>mongodb(?:\+srv)?://)(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
+    r"(?P<hosts>[^@/?#]+)(?P<path>/[^@?#]*)?(?:\?(?P<query>[^@#]*))?",
+)
+
+
+def mask(uri: str) -> str:
+    """A MongoDB URI without its secrets; only `***` where it is not clear what is one."""
+    found = _shape(uri)
+    if found is None:
+        return MASK
+    user = "" if found["user"] is None else f"{found['user']}{'' if found['password'] is None else f':{MASK}'}@"
+    options = [
+        f"{name}={MASK}" if name.lower() in _CREDENTIAL_OPTIONS else f"{name}{equals}{value}"
+        for name, equals, value in _options(found["query"])
+    ]
+    query = f"?{'&'.join(options)}" if options else ""
+    return f"{found['scheme']}{user}{found['hosts']}{found['path'] or ''}{query}"
+
+
+def _shape(uri: str) -> re.Match[str] | None:
+    found = _SHAPE.fullmatch(uri)
+    # Behind +srv there is no port, so what looks like one is a password whose @ is missing.
+    return None if found and "+srv" in found["scheme"] and ":" in found["hosts"] else found
+
+
+def _options(query: str | None) -> list[tuple[str, str, str]]:
+    return [option.partition("=") for option in re.split("[&;]", query or "") if option]
+
+
+def secrets_inside(uri: str) -> Iterator[str]:
+    """Password and credential options, as they stand in the URI and decoded."""
+    found = _shape(uri)
+    rest = uri.partition("://")[2]
+    raw = [found["password"] or ""] if found else [(rest.rpartition("@")[0] or rest).partition(":")[2]]
+    for name, _, value in _options(found["query"] if found else uri.partition("?")[2]):
+        if name.lower() in _CREDENTIAL_OPTIONS:
+            raw.append(value)
+            raw += [item.partition(":")[2] for item in unquote(value).split(",") if "TOKEN" in item.upper()]
+    for text in filter(None, raw):
+        yield from dict.fromkeys((text, unquote(text), unquote_plus(text)))
+
+
+def problem_of(uri: str) -> str:
+    """What is wrong with a URI, without quoting what may be a piece of its password.
+
+    pymongo's own texts do quote such pieces: an unencoded `/` or `?` in a password moves the rest of it to where
+    hosts, database or options stand.
+    """
+    if _shape(uri) is None:
+        return "its user, password, hosts or database can't be read"
+    # What stands behind +srv is only known after asking the DNS, which is for the moment of connecting.
+    if uri.startswith("mongodb+srv:") or _parses(uri):
+        return ""
+    base, _, query = uri.partition("?")
+    if not _parses(base):
+        return "its user, password, hosts or database can't be read"
+    wrong = [name for name, equals, value in _options(query) if not _parses(f"{base}?{name}{equals}{value}")]
+    return f"its options are wrong{': ' if wrong else ''}{', '.join(wrong)}"
+
+
+def _parses(uri: str) -> bool:
+    from pymongo.errors import PyMongoError
+    from pymongo.uri_parser import parse_uri
+
+    try:
+        parse_uri(uri)
+    except (PyMongoError, ValueError, TypeError, OSError):
+        return False
+    return True

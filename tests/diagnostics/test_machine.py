@@ -1,0 +1,140 @@
+"""Python, its packages, kernels and clocks: each check finds nothing here, and something where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from futurscam_lib.diagnostics import clocks, kernels, machine
+from futurscam_lib.settings import PROJECT
+from tests.diagnostics.conftest import named
+
+T0 = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
+
+
+def test_this_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs these tests can run the software."""
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    found = [*machine.look(), *kernels.look(deep=False)]
+
+    assert {one.name for one in found} == {
+        *("Python", "environment", "packages", "time zones"),
+        *("kernel", "JupyterLab"),
+    }
+    assert named(found, "packages").state == named(found, "kernel").state == named(found, "time zones").state == "ok"
+
+
+@pytest.mark.parametrize(("version", "bits"), [((3, 10, 4), 64), ((3, 14, 0), 64), ((3, 12, 1), 32)])
+def test_a_python_that_does_not_fit(version: tuple[int, ...], bits: int) -> None:
+    """Too old, too new or of 32 bit: uv fetches another."""
+    found = machine.python(version, bits=bits)
+
+    assert found.state == "problem"
+    assert "uv sync --python 3.13" in found.remedy
+    assert machine.python((3, 12, 1), bits=64).state == "ok"
+
+
+def test_environments(tmp_path: Path) -> None:
+    """The project's own is right; none at all and another one's are not."""
+    own, other = tmp_path / ".venv", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+
+    assert machine.environment(own, Path("/usr"), project=tmp_path).state == "ok"
+    assert machine.environment(Path("/usr"), Path("/usr"), project=tmp_path).state == "warning"
+    assert "futurscam doctor" in machine.environment(other, Path("/usr"), project=tmp_path).remedy
+    assert machine.environment(other, Path("/usr"), project=tmp_path / "installed").state == "ok"
+
+
+def test_packages_that_are_missing_or_do_not_fit() -> None:
+    """Both are named with what is needed; what is not meant for this Python is not missed."""
+    wanted = [
+        "orjson",
+        "pandas>=999",
+        "no-such-thing-anywhere",
+        'absent-too ; python_version < "3"',
+        "x ; extra == 'y'",
+    ]
+
+    found = machine.packages(wanted)
+
+    assert found.state == "problem"
+    assert "no-such-thing-anywhere is missing" in found.what
+    assert "pandas is " in found.what
+    assert "needed is >=999" in found.what
+    assert "orjson" not in found.what
+    assert "absent-too" not in found.what
+    assert found.remedy == "Run: python -m uv sync"
+
+
+def test_what_is_required_stands_in_the_project_or_in_its_installation(tmp_path: Path) -> None:
+    """The project's own file comes first: after a `git pull` it is newer than what was installed."""
+    assert any(text.startswith("pymongo") for text in machine.required(PROJECT))
+    assert any(text.startswith("pymongo") for text in machine.required(tmp_path))
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["pulled>=2"]\n')
+    assert machine.required(tmp_path) == ["pulled>=2"]
+
+
+def test_time_zones() -> None:
+    """A zone that nobody knows, and data in which Brussels has no summer."""
+    assert machine.time_zones().state == "ok"
+    assert machine.time_zones("Europe/Nowhere").state == "problem"
+    assert "tzdata" in machine.time_zones("Etc/UTC").remedy
+
+
+def test_a_decoy_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab would take it, which is a warning; a run does not."""
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["/elsewhere/bin/python", "-m", "x"], "display_name": "x"}))
+
+    found = kernels.of_jupyter(sys.executable)
+    assert found.state == "warning"
+    assert "/elsewhere/bin/python" in found.what
+    assert str(spec) in found.what
+    assert "jupyter kernelspec remove python3" in found.remedy
+    assert kernels.of_runs(sys.executable).state == "ok"
+
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["python", "-m", "x"], "display_name": "x"}))
+    assert kernels.of_jupyter(sys.executable).state == "ok"
+
+
+def test_a_kernel_that_is_another_python() -> None:
+    """Without starting one, and with."""
+    for check in (kernels.of_runs, kernels.started):
+        assert check(sys.executable).state == "ok"
+        found = check("/elsewhere/bin/python")
+        assert found.state == "problem"
+        assert sys.executable in found.what
+
+
+def test_the_difference_of_clocks() -> None:
+    """It is counted only as far as it is certain: an answer takes time, and a date has whole seconds."""
+    second, asked, answered = timedelta(seconds=1), T0 + timedelta(seconds=0.7), T0 + timedelta(seconds=2)
+
+    def ahead(seconds: float) -> float:
+        theirs = T0 + timedelta(seconds=seconds)
+        return clocks.skew(theirs, asked=asked, answered=answered, step=second).total_seconds()
+
+    assert (ahead(0), ahead(1), ahead(2)) == (0, 0, 0)
+    assert ahead(5) == 3
+    assert ahead(-4) == pytest.approx(-3.7)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "overlap", "state"),
+    [(4, 10, "ok"), (-4, 0, "ok"), (6, 10, "warning"), (-299, 10, "warning"), (300, 10, "problem"), (6, 0, "problem")],
+)
+def test_when_a_difference_of_clocks_does_harm(seconds: int, overlap: int, state: str) -> None:
+    """From half an overlap on items may be missed; before, from 5 seconds, it is worth knowing."""
+    found = clocks.judged("X", timedelta(seconds=seconds), overlap=timedelta(minutes=overlap))
+
+    assert found.state == state
+    if state != "ok":
+        assert ("behind" if seconds < 0 else "ahead of") in found.what
+        assert "Set this machine's clock: " in found.remedy

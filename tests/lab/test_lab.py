@@ -1,0 +1,179 @@
+"""`futurscam lab`: how it starts, what it says, how it is found again, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+import psutil
+import pytest
+
+from futurscam_lib import clock, settings
+from futurscam_lib.errors import UsageError
+from futurscam_lib.lab import lab as lab_module
+from futurscam_lib.lab import places, running
+from futurscam_lib.load import local_server
+from tests.lab.lab_server import Kernel, Lab, environment
+from tests.made_runs import MadeRuns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from futurscam_lib.settings import Settings
+
+STARTED = clock.parse("2026-11-23T13:25:01Z")
+TOKEN = re.compile(r"\?token=\S+")
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Environment of a home without notebooks and without MONGO_URI, gone at the end."""
+    folder = tmp_path_factory.mktemp("lab")
+    try:
+        yield environment(folder, FUTURSCAM_HOME=str(folder / "home"), MONGO_URI="")
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def configured(environ: dict[str, str]) -> Iterator[Settings]:
+    """Its settings; its MongoDB is ended."""
+    of_home = settings.load(environ)
+    yield of_home
+    local_server.stop(of_home)
+
+
+@pytest.fixture(scope="module")
+def executed(configured: Settings) -> Path:
+    """An executed notebook."""
+    made = MadeRuns(configured, STARTED)
+    return made.path(made.add(STARTED))
+
+
+@pytest.fixture(scope="module")
+def lab(environ: dict[str, str], executed: Path) -> Iterator[Lab]:
+    """The server of that home."""
+    assert executed.is_file()
+    started = Lab.start("explore", env=environ)
+    try:
+        yield started
+    finally:
+        assert started.stop() == 0
+
+
+@pytest.fixture
+def _same_jupyter(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process looks for servers where that home's are."""
+    for name, value in environ.items():
+        if name.startswith("JUPYTER_"):
+            monkeypatch.setenv(name, value)
+
+
+def command(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`futurscam lab`, which does not stay."""
+    words = [sys.executable, "-m", "futurscam_lib", "lab", "--no-browser", *arguments]
+    return subprocess.run(
+        words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+def test_it_says_where_it_is_and_how_to_stop_it(lab: Lab, configured: Settings) -> None:
+    """Three lines: the address at the notebook asked for, the home, the way out; only this machine is served."""
+    address, home, stop = lab.said
+
+    assert TOKEN.sub("", address).endswith(f"{lab.url}/lab/tree/notebooks/explore.ipynb")
+    assert str(configured.home) in home
+    assert "Ctrl+C" in stop
+    listening = [one.laddr.ip for one in psutil.Process(lab.process.pid).net_connections() if one.status == "LISTEN"]
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_the_database_is_up_and_the_kernel_finds_it(lab: Lab, configured: Settings) -> None:
+    """The home's own MongoDB was started, and a notebook of the project works in this home."""
+    server = local_server.find(configured)
+    assert server
+
+    with Kernel(lab, "notebooks/etl.ipynb") as kernel:
+        shown = kernel.run("from futurscam_lib import settings; print(settings.load().home)")
+
+    assert shown[0]["text"] == f"{configured.home}\n"
+    assert {one["name"] for one in lab.contents("notebooks").json()["content"]} >= {"etl.ipynb"}
+
+
+def test_the_runs_of_the_home_are_under_runs(lab: Lab, configured: Settings, executed: Path) -> None:
+    """Though the home is not where the notebooks are."""
+    model = lab.contents(f"runs/{executed.relative_to(configured.runs).as_posix()}").json()
+    assert "# One run" in [cell["source"] for cell in model["content"]["cells"]]
+    assert lab.client.get("/files/runs/ledger.jsonl").content == configured.ledger_file.read_bytes()
+
+
+def test_a_second_one_leads_to_the_first(lab: Lab, environ: dict[str, str]) -> None:
+    """No other server is started, the address is that of the one that runs."""
+    second = command("etl", env=environ)
+
+    assert (second.returncode, second.stderr) == (0, "")
+    assert TOKEN.sub("", second.stdout).split()[-1] == f"{lab.url}/lab/tree/notebooks/etl.ipynb"
+    assert lab.token in second.stdout
+
+
+@pytest.mark.usefixtures("_same_jupyter")
+def test_an_executed_notebook_opens_in_the_lab_that_runs(
+    lab: Lab, configured: Settings, executed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser is given a file that leads there, so that the token is in no command line; nobody else reads it."""
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    said: list[str] = []
+
+    lab_module.open_notebook(configured, executed, browse=True, tell=said.append)
+
+    page = f"{lab.url}/lab/tree/runs/{executed.relative_to(configured.runs).as_posix()}?token={lab.token}"
+    assert said == [f"JupyterLab of this home runs already:  {page}"]
+    assert lab.token not in opened[0]
+    door = Path(url2pathname(unquote(urlsplit(opened[0]).path)))
+    assert page in door.read_text("utf-8")
+    assert sys.platform == "win32" or door.stat().st_mode & 0o077 == 0
+    assert lab.client.get(urlsplit(page).path).status_code == 200
+
+
+@pytest.mark.usefixtures("_same_jupyter", "lab")
+def test_the_lab_of_another_home_is_not_taken_for_this_ones(environ: dict[str, str], tmp_path: Path) -> None:
+    """Both show the same notebooks, but their kernels and their runs are those of their homes."""
+    other = settings.load(environ | {settings.HOME: str(tmp_path / "other")})
+    assert running.find(other) is None
+    assert running.find(settings.load(environ)) is not None
+
+
+def test_a_port_that_is_taken_is_refused(environ: dict[str, str]) -> None:
+    """Where one is asked for; the error says what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        refused = command("--port", str(port), env=environ)
+
+    assert refused.returncode == 2
+    assert f"Port {port} can't be had" in refused.stderr
+    assert "leave --port away" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["nothing", "../etl", "runs/x", "*"])
+def test_an_unknown_notebook_is_refused(environ: dict[str, str], name: str) -> None:
+    """Only what lies in the folder of the notebooks opens; the error names it."""
+    with pytest.raises(UsageError, match=r"no notebook '.*there are: .*etl"):
+        places.notebook_page(settings.load(environ), name)
+
+
+def test_only_executed_notebooks_open_as_such(configured: Settings, tmp_path: Path) -> None:
+    """A file elsewhere is none of this home's runs; odd names are kept apart from the address around them."""
+    with pytest.raises(UsageError, match="runs of this home"):
+        places.run_page(configured, tmp_path / "x.ipynb")
+    assert places.run_page(configured, configured.runs / "a b" / "c#?.ipynb") == "/lab/tree/runs/a%20b/c%23%3F.ipynb"

@@ -1,0 +1,32 @@
+"""The analyst's rerun: a dry run by hand says how to apply it, and an applied one how it is labelled."""
+
+from __future__ import annotations
+
+import pytest
+
+from futurscam_lib.records import Counts
+from futurscam_lib.report.reports import LoadReport
+
+BY_HAND, HEADLESS = "interactive-20261123T132501Z-3f9a1c", "20261123T132501Z-3f9a1c"
+NOTHING = "Dry run: this is what would have been written; nothing was."
+
+
+@pytest.mark.parametrize(
+    ("run_id", "dry_run", "told", "not_told"),
+    [
+        (BY_HAND, True, (NOTHING, "set dry_run = False", "labelled interactive-..."), BY_HAND),
+        (BY_HAND, False, (f"labelled {BY_HAND}",), "Dry run"),
+        (HEADLESS, True, (NOTHING,), "set dry_run"),
+        (HEADLESS, False, (), "labelled"),
+    ],
+)
+def test_who_runs_it_by_hand_is_told_how_to_apply_it(
+    run_id: str, *, dry_run: bool, told: tuple[str, ...], not_told: str
+) -> None:
+    """Under the table of the load, and only there where a person reruns it."""
+    report = LoadReport(dry_run, {"folder": Counts(extracted=1, updated=1)}, run_id=run_id)
+
+    shown = repr(report)
+    assert all(text in shown for text in told)
+    assert not_told not in shown
+    assert f"1 document(s) {'would be' if dry_run else 'were'} updated." in repr(report.updated)

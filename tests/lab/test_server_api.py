@@ -1,0 +1,277 @@
+"""JupyterLab as `futurscam lab` starts it, asked through its own interface, as the page in the browser asks it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+import futurscam_lib
+from futurscam_lib import clock, settings
+from futurscam_lib.runner import runner
+from tests.browser import chromium
+from tests.lab.lab_server import SECONDS, Kernel, Lab, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+    from pymongo import MongoClient
+
+    from futurscam_lib.settings import Settings
+
+DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
+NOTEBOOKS = settings.PROJECT / "notebooks"
+NAMED = ("etl", "review", "explore")
+
+
+@pytest.fixture(scope="module")
+def environ(
+    tmp_path_factory: pytest.TempPathFactory, mongod_uri: str, mongo_client: MongoClient[dict[str, Any]]
+) -> Iterator[dict[str, str]]:
+    """Environment of a home with notebooks of its own and a database of its own, gone at the end."""
+    folder, name = tmp_path_factory.mktemp("lab"), f"test_{uuid.uuid4().hex}"
+    home = folder / "Le Bureau d'été #1"
+    shutil.copytree(NOTEBOOKS, home / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(DEMO, home / "inbox")
+    _decoys(folder)
+    try:
+        yield environment(folder, FUTURSCAM_HOME=str(home), FUTURSCAM_DB=name, MONGO_URI=mongod_uri)
+    finally:
+        mongo_client.drop_database(name)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def configured(environ: dict[str, str]) -> Settings:
+    """Its settings."""
+    return settings.load(environ)
+
+
+@pytest.fixture(scope="module")
+def executed(environ: dict[str, str], configured: Settings) -> Path:
+    """The executed notebook of a run that loaded the demo's inbox."""
+    result = runner.run(configured, runner.Request(since=clock.EPOCH), kernel_env=environ)
+    assert result.notebook
+    return Path(result.notebook)
+
+
+@pytest.fixture(scope="module")
+def lab(environ: dict[str, str], executed: Path) -> Iterator[Lab]:
+    """The server; that it ends with code 0 and leaves no process is checked by its end."""
+    assert executed.is_file()
+    started = Lab.start(env=environ)
+    try:
+        yield started
+    finally:
+        assert started.stop() == 0
+
+
+def _decoys(folder: Path) -> None:
+    """What a user's folders may hold: another kernel of the same name, and a Jupyter that lets everybody in."""
+    kernel = folder / "jupyter-data" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["no-such-python", "{connection_file}"], "display_name": "Decoy", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec), "utf-8")
+    config = folder / "jupyter-config"
+    config.mkdir()
+    careless = {
+        "ServerApp": {"ip": "0.0.0.0", "token": "", "root_dir": str(folder)},  # noqa: S104 - the decoy
+        "IdentityProvider": {"token": ""},
+        "LabApp": {"news_url": "http://127.0.0.1:1/feed.xml", "extension_manager": "pypi"},
+    }
+    (config / "jupyter_server_config.json").write_text(json.dumps(careless), "utf-8")
+
+
+def inside_runs(executed: Path, configured: Settings) -> str:
+    """How the server calls an executed notebook."""
+    return f"runs/{executed.relative_to(configured.runs).as_posix()}"
+
+
+def test_the_page_answers_and_asks_nothing_of_the_network(lab: Lab) -> None:
+    """/lab is the application; news, update checks and the installing of extensions are off."""
+    page = lab.client.get("/lab/tree/notebooks")
+
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    start = page.text.index(">", page.text.index('id="jupyter-config-data"')) + 1
+    told = json.loads(page.text[start : page.text.index("</script>", start)])
+    assert told["news"] == {"disabled": True}
+    assert told["extensionManager"]["can_install"] is False
+    assert lab.client.get("/lab/api/update").json()["notification"] is None
+
+
+@pytest.mark.parametrize("path", ["/api/contents/notebooks", "/api/sessions", "/api/kernelspecs", "/api/terminals"])
+def test_nobody_gets_in_without_the_token(lab: Lab, path: str) -> None:
+    """The token is asked for, whatever the user's own configuration says."""
+    assert httpx.get(f"{lab.url}{path}").status_code == 403
+    assert lab.client.get(path).status_code == 200
+
+
+def test_the_notebooks_are_at_hand_and_can_be_saved(lab: Lab, configured: Settings) -> None:
+    """Those of the home are listed; one is opened, changed and saved under another name, and checkpoints are kept."""
+    listed = {one["name"] for one in lab.contents("notebooks").json()["content"]}
+    assert listed == {path.name for path in (configured.home / "notebooks").glob("*.ipynb")}
+
+    model = lab.contents("notebooks/etl.ipynb").json()
+    assert model["writable"]
+    model["content"]["cells"][0]["source"] = "# Mine"
+    saved = lab.contents("notebooks/mine.ipynb", method="PUT", json={"type": "notebook", "content": model["content"]})
+
+    assert saved.status_code == 201
+    kept = configured.home / "notebooks" / "mine.ipynb"
+    assert json.loads(kept.read_bytes())["cells"][0]["source"] in ("# Mine", ["# Mine"])
+    assert len(lab.contents("notebooks/mine.ipynb/checkpoints").json()) == 1
+    kept.unlink()  # Not by the server, which moves it to the trash of whoever tests.
+
+
+@pytest.mark.parametrize("named", ["python3", "a-kernel-of-another-machine"])
+def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Settings, named: str) -> None:
+    """Whatever is installed as python3 in the user's folders, and whatever an older notebook asks for; in this home."""
+    specs = lab.client.get("/api/kernelspecs").json()["kernelspecs"]
+    assert {name: spec["spec"]["display_name"] for name, spec in specs.items()} == {"python3": "Python 3"}
+
+    with Kernel(lab, "notebooks/etl.ipynb", name=named) as kernel:
+        shown = kernel.run("import os, sys; print(sys.executable, sys.flags.utf8_mode, os.environ['FUTURSCAM_HOME'])")
+
+    assert shown == [
+        {"output_type": "stream", "name": "stdout", "text": f"{sys.executable} 1 {configured.home}\n"},
+    ]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_run_all_cells(lab: Lab, name: str) -> None:
+    """Each of the three notebooks runs from top to bottom without an error, and shows something in nearly all cells."""
+    outputs = lab.run_cells(f"notebooks/{name}.ipynb")
+
+    faults = {cell: one for cell, shown in outputs.items() for one in shown if one["output_type"] == "error"}
+    assert faults == {}
+    assert sum(bool(shown) for shown in outputs.values()) >= len(outputs) - 2
+
+
+def test_a_rerun_shows_what_it_would_do_and_then_does_it(
+    lab: Lab, configured: Settings, mongo_client: MongoClient[dict[str, Any]]
+) -> None:
+    """In a dry run a changed post is shown with its fields from and to; applied, it is labelled as loaded by hand."""
+    rfps = mongo_client[configured.database]["RFP"]
+    post = configured.inbox / "jobpost_JobPostModelToSupplierV1_60001.json"
+    told = json.loads(post.read_bytes())
+    job, before = str(told["id"]), rfps.find_one({"job_id": str(told["id"])})
+    assert before
+    later = told | {"name": "A <b>better</b> title", "timeStamp": clock.to_text(clock.now())}
+    post.write_text(json.dumps(later), "utf-8")
+
+    dry = {cell: repr(shown) for cell, shown in lab.run_cells("notebooks/etl.ipynb").items()}
+
+    assert "set dry_run = False in the cell Parameters" in dry["load"]
+    assert all(text in dry["updated"] for text in ("roleTitle", before["roleTitle"], "better", "would be updated"))
+    assert rfps.find_one({"job_id": job}) == before
+
+    wet = lab.run_cells("notebooks/etl.ipynb", replacing=("dry_run: bool = True", "dry_run: bool = False"))
+
+    after = rfps.find_one({"job_id": job}) or {}
+    assert "better" in after["roleTitle"]
+    assert after["_etl"]["run_id"].startswith("interactive-")
+    assert f"labelled {after['_etl']['run_id']}" in repr(wet["load"])
+
+
+def test_an_executed_notebook_is_read_and_not_written(lab: Lab, executed: Path, configured: Settings) -> None:
+    """It opens as read-only; saving it, as Jupyter does by itself, is refused with a way out, which works."""
+    before = _fingerprint(configured.runs)
+    path = inside_runs(executed, configured)
+    model = lab.contents(path).json()
+    assert model["content"]["cells"]
+    assert not model["writable"]
+
+    body = {"type": "notebook", "content": model["content"]}
+    refused = lab.contents(path, method="PUT", json=body)
+
+    assert refused.status_code == 403
+    assert refused.json()["message"].startswith("This is the audit log")
+    assert "Save Notebook As" in refused.json()["message"]
+    assert lab.contents("notebooks/a copy.ipynb", method="PUT", json=body).status_code == 201
+    assert lab.contents("notebooks", method="POST", json={"copy_from": path}).status_code == 201
+    assert _fingerprint(configured.runs) == before
+    for copied in ("a copy.ipynb", executed.name):
+        (configured.home / "notebooks" / copied).unlink()
+
+
+def test_nothing_else_writes_into_the_audit_log(lab: Lab, executed: Path, configured: Settings) -> None:
+    """Checkpoints, renaming, deleting, uploading, new files and folders: each is refused, and nothing changes."""
+    before = _fingerprint(configured.runs)
+    path = inside_runs(executed, configured)
+    text = {"type": "file", "format": "text", "content": "x"}
+    tried = [
+        lab.contents(f"{path}/checkpoints", method="POST"),
+        lab.contents(f"{path}/checkpoints/checkpoint", method="POST"),
+        lab.contents(f"{path}/checkpoints/checkpoint", method="DELETE"),
+        lab.contents(path, method="PATCH", json={"path": "notebooks/moved.ipynb"}),
+        lab.contents("notebooks/etl.ipynb", method="PATCH", json={"path": "runs/moved.ipynb"}),
+        lab.contents("runs", method="PATCH", json={"path": "gone"}),
+        lab.contents(path, method="DELETE"),
+        lab.contents("runs", method="DELETE"),
+        lab.contents("runs/upload.txt", method="PUT", json=text),
+        lab.contents("runs/upload.txt", method="PUT", json={**text, "chunk": 1}),
+        lab.contents("notebooks/../runs/upload.txt", method="PUT", json=text),
+        lab.contents("runs", method="POST", json={"type": "notebook"}),
+        lab.contents("runs", method="POST", json={"type": "directory"}),
+        lab.contents("runs", method="POST", json={"copy_from": "notebooks/etl.ipynb"}),
+    ]
+
+    assert [answer.status_code for answer in tried] == [403] * len(tried)
+    assert lab.contents(f"{path}/checkpoints").json() == []
+    assert _fingerprint(configured.runs) == before
+
+
+def test_run_all_in_a_browser(lab: Lab) -> None:
+    """Run > Run All Cells shows under the load how to apply what it would change."""
+    with _browser(lab, "/lab/tree/notebooks/etl.ipynb") as page:
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+        page.get_by_text("To apply it, set dry_run = False in the cell Parameters").wait_for(state="attached")
+
+
+def test_an_executed_notebook_in_a_browser(lab: Lab, executed: Path, configured: Settings) -> None:
+    """It opens as read-only, and does not count as changed because it was looked at: nobody is asked to save it."""
+    with _browser(lab, f"/lab/workspaces/audit/tree/{inside_runs(executed, configured)}") as page:
+        page.get_by_text("notebook is read-only").wait_for()
+        assert page.get_by_text("One run of FuturScam ETL").count()
+        assert page.locator(".jp-mod-dirty").count() == 0
+        page.get_by_role("menuitem", name="Edit", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Cut Cell")).click()
+        page.locator(".jp-mod-dirty").first.wait_for(state="attached")
+
+
+@contextmanager
+def _browser(lab: Lab, path: str) -> Iterator[Page]:
+    """A page whose kernel is ready; no request leaves the machine, and nothing asks for news."""
+    with chromium() as seen:
+        page = seen.page
+        page.set_default_timeout(SECONDS * 1000)
+        page.goto(f"{lab.url}{path}?token={lab.token}")
+        page.get_by_text("Python 3 | Idle").wait_for()
+        yield page
+        assert page.get_by_text("Jupyter news").count() == 0
+    hosts = {urlsplit(address).hostname for address in seen.requests if not address.startswith("data:")}
+    assert hosts == {"127.0.0.1"}
+    assert (seen.dialogs, seen.errors) == ([], [])
+
+
+def _fingerprint(folder: Path) -> dict[str, str]:
+    """Everything in a folder, by what it holds."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "folder"
+        for path in folder.rglob("*")
+    }

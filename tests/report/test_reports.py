@@ -1,0 +1,89 @@
+"""What the tables of a run show: the customer first, days as days, unknown values of every kind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from futurscam_lib.load.entry import Change
+from futurscam_lib.report.reports import UNKNOWN_VALUES, LoadReport, Transformed, document_row, new_row
+from futurscam_lib.report.tables import as_text
+from futurscam_lib.rfp import customer
+from tests.analysis.documents import document
+
+FIRST, SECOND = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+EARLIER = datetime(2025, 12, 31, 23, tzinfo=UTC)
+"""How the first version of the mapping kept the first of January."""
+
+
+@pytest.mark.parametrize(
+    ("name", "department", "show_department", "shown"),
+    [
+        ("SMALS", "SFPD", True, "SMALS (SFPD)"),
+        ("SMALS", "SFPD", False, "SMALS"),
+        ("SMALS", "SFPD", None, "SMALS"),
+        ("SMALS", None, True, "SMALS"),
+        ("SMALS", "SMALS", True, "SMALS"),
+        (None, "SFPD", False, "SFPD"),
+        (None, None, True, None),
+    ],
+)
+def test_the_customer_comes_first(
+    name: str | None, department: str | None, *, show_department: bool | None, shown: str | None
+) -> None:
+    """The department stands behind it where the platform shows it; it stands alone where no customer is known."""
+    assert customer(name, department, show_department=show_department) == shown
+
+
+def test_a_sample_of_documents() -> None:
+    """Role, customer with department, and the first day as a day."""
+    made = document("a", company__showDepartment=True)
+    columns = Transformed(documents=1, rows=[document_row(made)]).sample.to_frame().iloc[0]
+
+    assert columns[["title", "role", "company"]].tolist() == ["Data Engineer", "Data Architect", "Voorbeeld NV (Data)"]
+    assert "2027-01-01  2026-12-10 09:00" in repr(Transformed(rows=[document_row(made)]).sample)
+    assert document_row(document("a", conditions__fromAt=None))[8] is None
+    assert new_row(made)[3] == "Voorbeeld NV (Data)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (FIRST, SECOND, ["2026-01-01", "2026-01-02"]),
+        (None, FIRST, ["", "2026-01-01"]),
+        (EARLIER, SECOND, ["2026-01-01", "2026-01-02"]),
+        (EARLIER, FIRST, ["2026-01-01, kept as 2025-12-31 23:00 UTC", "2026-01-01, kept as 2026-01-01 00:00 UTC"]),
+        ("soon", 7, ["soon", "7"]),
+    ],
+)
+def test_a_changed_day_shows_days(before: Any, after: Any, shown: list[str]) -> None:
+    """Also from and to what is none; where only the way of keeping the same day changed, that is shown."""
+    changes = [Change("a", "JP1", "Data Engineer", f"conditions.{name}", before, after) for name in ("fromAt", "toAt")]
+
+    for row in LoadReport(dry_run=True, changes=changes).updated.rows:
+        assert [as_text(cell) for cell in row[3:]] == shown
+
+
+def test_days_inside_of_a_changed_object_are_days() -> None:
+    """Another program had taken the whole object out."""
+    conditions = document("a")["conditions"]
+    change = Change("a", "JP1", "Data Engineer", "conditions", None, conditions)
+
+    shown = repr(LoadReport(dry_run=True, changes=[change]).updated)
+
+    assert "2027-01-01 2027-12-31" in shown
+    assert "00:00" not in shown
+
+
+def test_unknown_values_of_every_kind_are_listed() -> None:
+    """The most frequent first, each with its field and how often; where there are none, nothing is explained."""
+    kinds = {("seniority", "Guru"): 1, ("budgetInfo.minDailyRate", "text read as a number"): 1200}
+
+    assert list(Transformed(oddities=kinds).table().notes) == [
+        UNKNOWN_VALUES,
+        "budgetInfo.minDailyRate: text read as a number (1,200)",
+        "seniority: Guru (1)",
+    ]
+    assert not Transformed().table().notes

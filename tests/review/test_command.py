@@ -1,0 +1,177 @@
+"""`futurscam review`: a real process, a real kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import nbformat
+
+from futurscam_lib import clock
+from tests.review.conftest import NOTEBOOK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from futurscam_lib.settings import Settings
+    from tests.made_runs import MadeRuns
+
+HOUR = timedelta(hours=1)
+
+
+def futurscam(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-X", "utf8", "-m", "futurscam_lib", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        env=dict(os.environ),
+        timeout=120,
+        check=False,
+    )
+
+
+def files(home: Path) -> dict[str, bytes]:
+    """All that is kept in a home but its local server and logs."""
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+def test_it_writes_one_page_and_the_pages_of_the_runs(made: MadeRuns) -> None:
+    """All else in the home is as it was, and nothing is left in the folder for what nobody keeps."""
+    now = clock.now().replace(minute=5)
+    unknown = {"seniority: Guru": 2, "budgetInfo.minDailyRate: text read as a number": 7}
+    names = [made.add(now - hour * HOUR, oddities=unknown) for hour in (30, 3, 2, 1)]
+    home = made.settings.home
+    before = files(home)
+
+    done = futurscam("review", "--days", "1")
+
+    assert done.returncode == 0, done.stderr
+    after = files(home)
+    new = {"runs/review.html", *(f"runs/html/{name}.html" for name in names[1:])}
+    assert after.keys() - before.keys() == new
+    assert {name: after[name] for name in before} == before
+    page = after["runs/review.html"].decode()
+    assert f'href="html/{names[1]}.html"' in page
+    assert names[0] not in page
+    assert "found.findings" not in page
+    section = page[page.index("Unknown values") : page.index("From publication to load")]
+    assert re.findall("<td[^>]*>([^<]*)</td>", section)[:4] == [
+        *("budgetInfo.minDailyRate", "text read as a number", "21", "3")
+    ]
+    assert section.index("text read as a number") < section.index("Guru")
+    heads, numbers = done.stdout.splitlines()[:2]
+    assert heads.split()[:5] == ["runs", "ok", "failed", "dry", "unfinished"]
+    assert numbers.split()[:5] == ["3", "3", "0", "0", "0"]
+    assert str(home / "runs" / "review.html") in done.stdout
+    assert done.stderr == ""
+    assert "../runs/" not in page
+
+
+def test_a_script_reads_its_findings(made: MadeRuns) -> None:
+    """With --json stdout holds one object: the period, counts, findings, and where the page is."""
+    gone = made.add(clock.now() - HOUR)
+    made.path(gone).unlink()
+
+    done = futurscam("review", "--json")
+
+    told = json.loads(done.stdout)
+    assert (told["counts"]["runs"], told["counts"]["findings"], told["days"]) == (1, 1, 7.0)
+    assert told["findings"][0]["what"] == "notebook missing"
+    assert told["page"] == str(made.settings.runs / "review.html")
+
+
+def test_a_database_that_does_not_answer_is_told(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is written all the same; a line on stderr, a finding and a field say what is not known."""
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
+    monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
+    made.add(clock.now() - HOUR)
+
+    done = futurscam("review", "--json")
+
+    told = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert told["unanswered"].startswith("MongoDB could not be asked: ")
+    assert [one["what"] for one in told["findings"]] == ["MongoDB not asked"]
+    assert done.stderr.splitlines() == [told["unanswered"]]
+    page = (made.settings.runs / "review.html").read_text("utf-8")
+    assert page.count("Not known. MongoDB could not be asked: ") == 2
+
+
+def test_days_that_cannot_be_reviewed_are_wrong_usage(home: Settings) -> None:
+    """It is told at once, without a kernel that would say in which cell; nothing is written."""
+    done = futurscam("review", "--days", "0")
+
+    assert done.returncode == 2
+    assert "0.0 days cannot be reviewed" in done.stderr
+    assert "cell" not in done.stderr
+    assert not home.runs.exists()
+
+
+def test_a_notebook_that_fails_leaves_the_page_as_it_was(made: MadeRuns) -> None:
+    """A home may have notebooks of its own; the error of the cell is told, without secrets."""
+    own = made.settings.home / "notebooks"
+    own.mkdir()
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells[4].source = "raise RuntimeError('It broke here.')"
+    nbformat.write(notebook, own / "review.ipynb")
+    made.settings.runs.mkdir(exist_ok=True)
+    (made.settings.runs / "review.html").write_text("the old one", "utf-8")
+
+    done = futurscam("review")
+
+    assert done.returncode == 1
+    assert "RuntimeError: It broke here." in done.stderr
+    assert "review.html is as it was" in done.stderr
+    assert (made.settings.runs / "review.html").read_text("utf-8") == "the old one"
+    assert not (made.settings.runs / "html").exists()
+
+
+def test_a_notebook_that_glues_nothing_is_told(home: Settings) -> None:
+    """A home's own one must end as the project's does; the message says so."""
+    own = home.home / "notebooks"
+    own.mkdir()
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook.cells = notebook.cells[:3]
+    nbformat.write(notebook, own / "review.ipynb")
+
+    done = futurscam("review")
+
+    assert done.returncode == 2
+    assert "without gluing 'review'" in done.stderr
+    assert not (home.runs / "review.html").exists()
+
+
+def test_a_folder_that_takes_no_pages_is_told(made: MadeRuns) -> None:
+    """A file stands where the folder of the pages should be: what to do is said, without a traceback."""
+    made.add(clock.now() - HOUR)
+    (made.settings.runs / "html").write_text("a file", "utf-8")
+
+    done = futurscam("review")
+
+    assert done.returncode == 4
+    assert "could not be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (made.settings.runs / "review.html").exists()
+
+
+def test_open_shows_it_in_the_browser(made: MadeRuns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The page's own address is handed to the system's browser."""
+    told = tmp_path / "told"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{told}"\n', "utf-8")
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    made.add(clock.now() - HOUR)
+
+    done = futurscam("review", "--open")
+
+    assert done.returncode == 0, done.stderr
+    assert told.read_text("utf-8") == (made.settings.runs / "review.html").as_uri()

@@ -1,0 +1,711 @@
+"""The review of a period: what it finds, what it counts, and that nothing that stands in `runs/` brings it down."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from futurscam_lib import clock
+from futurscam_lib import settings as settings_module
+from futurscam_lib.audit.history import RunRecord
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.shape import numbers
+from futurscam_lib.errors import UsageError
+from futurscam_lib.report import reports
+from futurscam_lib.review.findings import summary_in
+from futurscam_lib.review.review import Review, review
+from tests.made_runs import counts, executed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymongo.database import Database
+
+    from futurscam_lib.report.tables import Table
+    from futurscam_lib.settings import Settings
+    from tests.made_runs import MadeRuns
+
+T0 = clock.parse("2026-11-02T08:05:00Z")
+HOUR = timedelta(hours=1)
+
+
+def hourly(made: MadeRuns, hours: Sequence[float], **more: Any) -> list[str]:
+    """A run at each of these hours after T0."""
+    return [made.add(T0 + hour * HOUR, **more) for hour in hours]
+
+
+def looked_at(made: MadeRuns, *, now: datetime, days: float = 7, pages: bool = True) -> Review:
+    """The review of the made runs, as of `now`."""
+    return Review(made.settings, days=days, now=now, pages=pages)
+
+
+def whats(found: Review) -> list[str]:
+    """The words of its findings."""
+    return [one.what for one in found.found]
+
+
+def column(table: Table, name: str) -> list[str]:
+    """One column of a table, as text."""
+    place = list(table.columns).index(name)
+    return [str(row[place]) for row in table.rows]
+
+
+def test_a_dry_run_that_failed_is_a_dry_run(made: MadeRuns) -> None:
+    """It lost nothing: the hour is not red, but it is told, and its page is at hand."""
+    made.add(T0, status="failed", parameters={"dry_run": True}, error="MongoDB does not answer.")
+
+    found = looked_at(made, now=T0 + HOUR)
+
+    assert (found.counts()["failed"], found.counts()["dry"]) == (0, 1)
+    assert [(one.what, one.text) for one in found.found] == [("dry run failed", "MongoDB does not answer.")]
+    assert str(found.runs.rows[0][2]) == "failed, dry"
+    assert column(found.durations, "ended") == ["dry"]
+
+
+def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
+    """Torn, missing, changed by one character, contradicting the ledger: told with the run, and nothing is raised."""
+    names = hourly(made, range(6))
+    made.path(names[0]).write_bytes(made.path(names[0]).read_bytes()[:200])
+    made.path(names[1]).unlink()
+    data = made.path(names[2]).read_bytes()
+    made.path(names[2]).write_bytes(data.replace(b"5 rows", b"6 rows"))
+    other = executed("ok", {"summary": {"run_id": names[2], "counts": counts(inserted=9)}})
+    contradicting = made.add(T0 + 6 * HOUR, notebook=other)
+    without = made.add(T0 + 7 * HOUR, notebook=executed("ok", {}))
+    none_kept = made.add(T0 + 8 * HOUR, notebook=b"")
+
+    reopening = made.add(T0 + 8.2 * HOUR, reopened=2)
+
+    found = looked_at(made, now=T0 + 8.5 * HOUR)
+
+    assert column(found.runs, "reopened") == ["2", *["0"] * 9]
+    told = {(one.what, one.run.run_id) for one in found.found if one.run}
+    assert told == {
+        ("notebook contradicts", reopening),
+        ("notebook torn", names[0]),
+        ("notebook missing", names[1]),
+        ("notebook changed", names[2]),
+        ("notebook contradicts", contradicting),
+        ("notebook contradicts", without),
+        ("notebook not kept", none_kept),
+    }
+    assert [one.run.run_id for one in found.found if one.run and not one.serious] == [none_kept]
+    text = next(one.text for one in found.found if one.run and one.run.run_id == contradicting)
+    assert "9 inserted" in text
+    assert f"that of '{names[2]}'" in text
+    torn = next(one.text for one in found.found if one.what == "notebook torn")
+    assert "cannot be read as a notebook: it is no JSON (unexpected end of data" in torn
+    assert "was changed after the run: its SHA-256 begins with" in torn
+    assert len(found.findings.rows) == found.counts()["findings"] == 7
+
+
+@pytest.mark.parametrize("data", [b'{"cells": 5}', b"[]", b"{}", b'{"cells": [5]}', b'{"cells": [{"outputs": 5}]}'])
+def test_json_that_is_no_notebook_is_told_in_words(data: bytes) -> None:
+    """Not with the error that reading it ran into."""
+    with pytest.raises(ValueError, match=r"^it is JSON, but not as notebooks hold it$"):
+        summary_in(data)
+
+
+def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: MadeRuns) -> None:
+    """The ledger says so itself."""
+    (name,) = hourly(made, [0])
+    notebook = made.path(name).relative_to(made.settings.runs).as_posix()
+    Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {notebook: "0" * 64}})
+    made.path(name).unlink()
+
+    assert whats(looked_at(made, now=T0 + HOUR)) == []
+
+
+def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
+    """Each with its reason, the newest first; what touches the record stands above them."""
+    made.add(T0, status="failed", error="The mailbox did not answer.")
+    made.add(T0 + HOUR, status="timed out", error="Too long.")
+    made.add(T0 + 2 * HOUR, status="crashed")
+    gone = made.add(T0 + 3 * HOUR)
+    made.path(gone).unlink()
+    made.add(T0 + 4 * HOUR, status="unfinished")
+
+    found = looked_at(made, now=T0 + 4.5 * HOUR)
+
+    assert whats(found) == ["notebook missing", "unfinished", "crashed", "timed out", "failed"]
+    assert column(found.findings, "more")[-1] == "The mailbox did not answer."
+    assert found.counts() == {
+        "runs": 5,
+        "ok": 1,
+        "failed": 3,
+        "dry": 0,
+        "unfinished": 1,
+        "missing hours": 0,
+        "findings": 5,
+    }
+
+
+def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
+    """Each warning once however many runs report it, with the newest numbers; a note is none."""
+    for hour in range(3):
+        made.add(T0 + hour * HOUR, notes={"boond": [f"Warning: {hour} rows do not fit.", "7 rows."]})
+    last = made.add(T0 + 3 * HOUR, notes={"folder": ["Warning: The memory was lost."]})
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    assert whats(found) == ["source warning", "source warning"]
+    assert column(found.findings, "more") == [
+        "folder: The memory was lost.",
+        "boond: 2 rows do not fit. 3 runs report this, the first at 2026-11-02 08:05 UTC.",
+    ]
+    assert found.found[0].run is not None
+    assert found.found[0].run.run_id == last
+
+
+def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: MadeRuns) -> None:
+    """The page says which line was changed, and tells of all runs whose lines can still be read."""
+    hourly(made, range(4))
+    lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"20261102T090500Z", b"20261102T090501Z", 1)
+    made.settings.ledger_file.write_bytes(b"".join(lines))
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    assert whats(found)[0] == "ledger changed"
+    assert "line 3" in found.found[0].text
+    assert found.found[0].text.endswith("line by line: futurscam runs verify")
+    assert [run.run_id for run in found.period.runs] == [*made.made[:1:-1], made.made[0]]
+    assert "ledger changed" in repr(found.findings)
+
+
+def test_a_ledger_whose_end_was_cut_off_is_a_finding(made: MadeRuns) -> None:
+    """No chain shows that; the file that names the last line does."""
+    hourly(made, range(3))
+    lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
+    made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
+
+    found = looked_at(made, now=T0 + 2.5 * HOUR)
+
+    assert whats(found)[0] == "ledger changed"
+    assert "its end was cut off" in found.found[0].text
+    assert len(found.period.runs) == 2
+
+
+def test_a_line_that_was_torn_is_told(made: MadeRuns) -> None:
+    """What a power cut left was cut off, and a reviewer learns of it."""
+    hourly(made, [0])
+    with made.settings.ledger_file.open("ab") as file:
+        file.write(b'{"at":"2026-')
+    Ledger(made.settings.ledger_file).heal(at=T0 + HOUR)
+
+    assert whats(looked_at(made, now=T0 + 2 * HOUR)) == ["ledger healed"]
+
+
+def test_a_notebook_elsewhere_is_not_read(made: MadeRuns) -> None:
+    """A ledger that was written by somebody else can neither lead to another file nor to another page."""
+    secret = made.settings.home / "secret.ipynb"
+    secret.write_bytes(executed("ok", {"summary": {"run_id": "stolen"}}))
+    facts = {"notebook": "../secret.ipynb", "parameters": {}}
+    ledger = Ledger(made.settings.ledger_file)
+    ledger.append("start", at=T0, run_id="../../x", facts=facts)
+    ledger.append("end", at=T0, run_id="../../x", facts={"status": "ok", "notebook_sha256": "0" * 64, **facts})
+
+    found = looked_at(made, now=T0 + HOUR)
+
+    assert whats(found) == ["notebook elsewhere"]
+    assert "stolen" not in found.found[0].text
+    assert "href" not in found.runs._repr_html_() + found.findings._repr_html_()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["cells", "outputs", "data", "name", "nbformat", "application/scrapbook.scrap.json+json", "encoder"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=50) | anything.map(lambda value: json.dumps(value).encode()))
+def test_whatever_stands_in_a_notebook_is_read_or_told(data: bytes) -> None:
+    """There is a summary, there is none, or there is a sentence on why; nothing else comes out."""
+    with suppress(ValueError):
+        summary_in(data)
+
+
+def test_the_summary_is_found_among_other_scraps() -> None:
+    """The last one of that name, as scrapbook reads it."""
+    assert summary_in(executed("ok", {"parameters": {"a": 1}, "summary": {"run_id": "x"}, "new": []})) == {
+        "run_id": "x"
+    }
+    assert summary_in(executed("ok", {"parameters": {}})) is None
+
+
+def test_dry_runs_count_no_records(made: MadeRuns) -> None:
+    """What they would have done is not added to what was done."""
+    reasons = {"reject_reasons": {"missing id": 2}, "oddities": {"seniority: Guru: 2": 3}}
+    one = {"folder": counts(inserted=5, rejected=2), "boond": counts(updated=1)}
+    made.add(T0, sources=one, **reasons)
+    last = made.add(T0 + HOUR, sources={"folder": counts(inserted=1)}, **reasons)
+    made.add(T0 + 2 * HOUR, sources=one, parameters={"dry_run": True}, **reasons)
+    made.add(T0 + 3 * HOUR, sources={}, status="failed", failures={"boond": {"error": "RetryLater", "message": "-"}})
+
+    found = looked_at(made, now=T0 + 3.5 * HOUR)
+
+    frame = found.records.to_frame().set_index("source")
+    assert frame.loc["folder", ["runs", "inserted", "rejected", "of these failed"]].tolist() == [3, 6, 2, 0]
+    assert frame.loc["boond", ["runs", "updated", "of these failed"]].tolist() == [2, 1, 1]
+    assert frame.loc["total", ["runs", "extracted", "of these failed"]].tolist() == [3, 9, 1]
+    assert found.rejects.to_frame().iloc[0].tolist()[:4] == ["missing id", 4, 2, last]
+    assert found.unknown_values.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
+    assert column(found.records_by_run, "source") == ["folder", "boond", "folder"]
+    assert found.records_picture().description.endswith("(UTC). 2026-11-02: 7")
+
+
+def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) -> None:
+    """Words, values read leniently and values that are lost: added up over the runs of the period, by field."""
+    made.add(T0 - 30 * HOUR, oddities={"seniority": 1000})
+    made.add(T0, oddities={"budgetInfo.minDailyRate: negative": 1, "seniority: Guru": 3})
+    last = made.add(T0 + HOUR, oddities={"budgetInfo.minDailyRate: negative": 4, "name: cut to 500 characters": 1})
+
+    table = looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_values
+
+    assert [row[:4] for row in table.rows] == [
+        ("budgetInfo.minDailyRate", "negative", 5, 2),
+        ("seniority", "Guru", 3, 1),
+        ("name", "cut to 500 characters", 1, 1),
+    ]
+    assert str(table.rows[0][4]) == last
+    assert table.notes[0] == reports.UNKNOWN_VALUES
+    assert repr(looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_words) == repr(table)
+
+
+def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns) -> None:
+    """The total says how many runs failed as the glance does, whatever made them fail, and however many sources did."""
+    both = {name: {"error": "RetryLater", "message": "-"} for name in ("folder", "boond")}
+    made.add(T0)
+    made.add(T0 + HOUR, status="failed", failures=both)
+    made.add(T0 + 2 * HOUR, status="failed", error="MongoDB did not answer.", sources={}, counts={})
+    made.add(T0 + 3 * HOUR, status="crashed")
+    made.add(T0 + 4 * HOUR, status="failed", parameters={"dry_run": True})
+
+    found = looked_at(made, now=T0 + 4.5 * HOUR)
+
+    told = {row[0]: row[1:3] for row in found.records.rows}
+    assert told["total"] == (4, 3)
+    assert told["boond"] == (1, 1)
+    assert found.counts()["failed"] == 3
+
+
+def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
+    """When each last gave something, also before the period; nothing where it never did, as far as is known."""
+    silent = {name: counts() for name in ("folder", "boond", "imap_mail")}
+    made.add(T0 - 30 * HOUR, sources={**silent, "boond": counts(unchanged=1)})
+    made.add(T0, sources={**silent, "folder": counts(inserted=1)})
+    made.add(T0 + HOUR, sources={**silent, "imap_mail": counts(inserted=1)}, parameters={"dry_run": True})
+    made.add(T0 + 2 * HOUR, sources=silent)
+
+    table = looked_at(made, now=T0 + 3 * HOUR, days=1).records
+
+    assert table.columns[-1] == "last gave something (UTC)"
+    assert {row[0]: row[-1] for row in table.rows} == {
+        "boond": T0 - 30 * HOUR,
+        "folder": T0,
+        "imap_mail": None,
+        "total": T0,
+    }
+
+
+def test_durations_name_the_longest(made: MadeRuns) -> None:
+    """Median, what nine in ten took at most, and the longest with its run."""
+    for number in range(1, 11):
+        made.add(T0 + number * HOUR, seconds=number * 10)
+    made.add(T0 + 11 * HOUR, seconds=1, status="failed")
+
+    found = looked_at(made, now=T0 + 11.5 * HOUR)
+
+    assert [str(cell) for cell in found.durations.rows[0]] == [
+        *("ok", "10", "0:00:55", "0:01:30", "0:01:40", made.made[9])
+    ]
+    assert [str(row[0]) for row in found.durations.rows] == ["ok", "failed"]
+    assert found.durations_picture().description.endswith("2026-11-02: 100")
+
+
+def test_what_a_notebook_glued_as_numbers_may_be_anything() -> None:
+    """Where there is no number there is nothing to count."""
+    for nothing in (None, [], "x", 3, {"a": "b"}, {"a": [1]}):
+        assert numbers(nothing) == {}
+    assert numbers({"a": 1, "b": None}) == {"a": 1}
+
+
+def test_the_runs_that_are_listed(made: MadeRuns) -> None:
+    """The newest two hundred, and every one before them that did not end well; each leads to its page."""
+    bad = [made.add(T0, status="failed"), made.add(T0 + HOUR / 60, status="crashed")]
+    hourly(made, [1 + number / 60 for number in range(203)], notebook=b"")
+
+    found = looked_at(made, now=T0 + 9 * HOUR)
+
+    names = column(found.runs, "run")
+    assert names == [*made.made[:4:-1], *bad[::-1]]
+    assert names == found.as_dict()["listed"]
+    assert "202 of 205 shown." in repr(found.runs)
+    assert f'href="html/{bad[0]}.html"' in found.runs._repr_html_()
+    assert 'data-status="failed"' in found.runs._repr_html_()
+
+
+def test_the_watermark_moves_from_run_to_run(made: MadeRuns) -> None:
+    """Runs that begin where the one before ended are one row; those that failed move nothing."""
+    hourly(made, [0, 1])
+    made.add(T0 + 2 * HOUR, status="failed")
+    last = made.add(T0 + 3 * HOUR)
+
+    table = looked_at(made, now=T0 + 4 * HOUR).watermark
+
+    assert column(table, "what") == ["moved by 3 runs"]
+    assert column(table, "who") == [last]
+    assert table.notes == []
+
+
+def test_a_reset_of_the_watermark_says_who_and_whereto(made: MadeRuns) -> None:
+    """Back means that time is read again, forward that some is not."""
+    hourly(made, [0, 1])
+    reset(made, T0 + 1.5 * HOUR, to=T0 - 24 * HOUR)
+    hourly(made, [2])
+    reset(made, T0 + 2.5 * HOUR, to=T0 + 2.4 * HOUR)
+    hourly(made, [3])
+
+    found = looked_at(made, now=T0 + 4 * HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "reset", "moved", "reset", "moved by 2 runs"]
+    assert column(found.watermark, "who")[1] == "anna on desk"
+    assert [text.partition(":")[0] for text in column(found.watermark, "more")] == ["", "Forward", "", "Back", ""]
+    assert "watermark gap" not in whats(found)
+
+
+def reset(made: MadeRuns, at: datetime, *, to: datetime) -> None:
+    """As `futurscam reset` notes it."""
+    facts = {"watermark": {"before": clock.to_text(made.watermark), "after": clock.to_text(to)}}
+    ledger = Ledger(made.settings.ledger_file)
+    ledger.append("reset", at=at, run_id="reset-x", facts={**facts, "started_by": "anna on desk"})
+    made.watermark = to
+
+
+def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
+    """A run that begins later than the one before ended passed something over; one that begins earlier reads again."""
+    hourly(made, [0, 1])
+    made.watermark += 2 * HOUR
+    hourly(made, [4])
+    made.watermark -= HOUR / 2
+    hourly(made, [5])
+
+    found = looked_at(made, now=T0 + 5.5 * HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "overlap", "moved", "gap", "moved by 2 runs"]
+    assert "2 place(s)" in found.watermark.notes[0]
+    gap = next(one for one in found.found if one.what == "watermark gap")
+    assert "2026-11-02 09:05:00.001000+00:00 to 2026-11-02 11:05:00.001000+00:00" in gap.text
+    asked = "futurscam run --since 2026-11-02T09:05:00.001000+00:00 --until 2026-11-02T11:05:00.001000+00:00"
+    assert gap.text.endswith(asked)
+    assert asked in repr(found.watermark)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["through its overlap", "as the finding asked for"])
+def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> None:
+    """The review says which one did, as `runs verify` does."""
+    hourly(made, [0, 1])
+    window = {"since": clock.to_text(made.watermark), "until": None}
+    made.watermark += HOUR / 10
+    reader = made.add(T0 + 2 * HOUR, **({} if later else {"window": window}))
+    if later:
+        assert "watermark gap" in whats(looked_at(made, now=T0 + 3 * HOUR))
+        window["until"] = clock.to_text(T0 + 2 * HOUR)
+        reader = made.add(T0 + 3 * HOUR, window=window, parameters={"until": window["until"]})
+
+    found = looked_at(made, now=T0 + 4 * HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "gap, read", "moved by 2 runs"]
+    assert f"; what lies between was read, the last of it by {reader}." in repr(found.watermark)
+    assert "1 place(s)" in found.watermark.notes[0]
+    assert "watermark gap" not in whats(found)
+
+
+def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> None:
+    """Forward over a file that could not be read: asked for until a run has read it."""
+    hourly(made, [0])
+    left, to = made.watermark, T0 + 1.5 * HOUR
+    facts = {"watermark": {"before": None, "after": clock.to_text(to)}}
+    Ledger(made.settings.ledger_file).append("reset", at=to, run_id="reset-x", facts=facts)
+    made.watermark = to
+    hourly(made, [2])
+    text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
+    assert text.startswith("It could not be read before. Forward: what the sources changed in between is not all read.")
+    assert text.endswith(f"--since {clock.to_text(left)} --until {clock.to_text(to)}")
+
+    reader = made.add(T0 + 3 * HOUR, window={"since": clock.to_text(left), "until": None})
+    text = column(looked_at(made, now=T0 + 4 * HOUR).watermark, "more")[1]
+    assert text == f"It could not be read before. Forward: what lies between was read, the last of it by {reader}."
+
+
+def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> None:
+    """What it passed over was read as far as it can be."""
+    made.add(T0, parameters={"sources": "folder,boond"})
+    left = clock.to_text(made.watermark)
+    reset(made, T0 + 1.5 * HOUR, to=T0 + HOUR)
+    made.add(T0 + 2 * HOUR, window={"since": left, "until": None})
+
+    text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
+
+    assert text == "Forward: what lies between was not all read from boond (not configured any more)."
+
+
+def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
+    """The finding asks for what is left; of a source that is not configured any more nothing can be read."""
+    both = {"sources": "folder,boond"}
+    made.add(T0, parameters=both)
+    left, made.watermark = made.watermark, made.watermark + 2 * HOUR
+    to, middle = made.watermark, made.watermark - HOUR
+    made.add(T0 + 3 * HOUR, parameters=both)
+    for number, (since, until) in enumerate([(middle, to), (left, middle)]):
+        (gap,) = (one for one in looked_at(made, now=T0 + 5 * HOUR).found if one.what == "watermark gap")
+        assert gap.text.endswith(f"--since {clock.to_text(left)} --until {clock.to_text(to if not number else middle)}")
+        window = {"since": clock.to_text(since), "until": clock.to_text(until)}
+        made.add(T0 + (4 + number / 4) * HOUR, window=window, parameters={"until": window["until"]})
+
+    found = looked_at(made, now=T0 + 5 * HOUR)
+    assert "gap, read" in column(found.watermark, "what")
+    assert "was not all read from boond (not configured any more)." in repr(found.watermark)
+    assert "watermark gap" not in whats(found)
+
+    made.settings = made.settings.model_copy(update={"sources": ("folder", "boond")})
+    assert "watermark gap" in whats(looked_at(made, now=T0 + 5 * HOUR))
+
+
+def test_a_dry_run_is_no_change_of_the_watermark(made: MadeRuns) -> None:
+    """One before the first real run begins an hour back, wherever the watermark will be."""
+    standing = made.watermark
+    made.watermark = standing + HOUR
+    made.add(T0 - HOUR / 2, parameters={"dry_run": True})
+    made.watermark = standing
+    hourly(made, [0, 1])
+
+    assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved by 2 runs"]
+
+
+def test_a_first_run_that_passed_time_over_shows(made: MadeRuns) -> None:
+    """As one of an earlier version did after nothing but runs that had failed."""
+    made.add(T0 - 5 * HOUR, status="failed")
+    made.watermark += 3 * HOUR
+    facts = {"watermark": clock.to_text(made.watermark)}
+    Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
+    hourly(made, [0])
+
+    found = looked_at(made, now=T0 + HOUR)
+
+    assert column(found.watermark, "what") == ["moved", "first run", "gap"]
+    assert "watermark gap" in whats(found)
+
+
+def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None:
+    """The first run of the period is compared with the last one before it."""
+    hourly(made, [0, 1])
+    made.watermark += HOUR
+    hourly(made, [30])
+
+    assert column(looked_at(made, now=T0 + 31 * HOUR, days=1).watermark, "what") == ["moved", "gap"]
+
+
+def test_a_run_that_moved_the_watermark_over_what_it_did_not_read_shows(made: MadeRuns) -> None:
+    """A window that begins after the watermark, in a run that moved it, is a gap."""
+    hourly(made, [0])
+    made.add(T0 + HOUR, window={"since": clock.to_text(T0 + HOUR / 2), "until": None})
+
+    assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved", "gap", "moved"]
+
+
+def test_a_first_run_is_told(made: MadeRuns) -> None:
+    """That `.last_execution` was missing stands in the table."""
+    facts = {"watermark": clock.to_text(made.watermark)}
+    Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
+    hourly(made, [0])
+
+    assert column(looked_at(made, now=T0 + HOUR).watermark, "what") == ["moved", "first run"]
+
+
+def rfp(database: Database[dict[str, Any]], job: str, *, run_id: str, seen: datetime, **more: Any) -> None:
+    """A document as far as the review reads it."""
+    about = {"source": "folder", "run_id": run_id, "first_run_id": run_id, "first_seen_at": seen, "changed_at": seen}
+    database.RFP.insert_one({"job_id": job, "publishedAt": None, **more, "_etl": {**about, **more.get("_etl", {})}})
+
+
+def test_from_publication_to_load(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Of documents first seen in the period: median, nine in ten, longest; those without a date are counted."""
+    for minutes in range(1, 11):
+        seen = T0 + minutes * HOUR / 60
+        rfp(database, f"a{minutes}", run_id="x", seen=seen, publishedAt=seen - minutes * HOUR)
+    rfp(database, "undated", run_id="x", seen=T0)
+    rfp(database, "early", run_id="x", seen=T0 - 8 * 24 * HOUR, publishedAt=T0 - 99 * 24 * HOUR)
+    rfp(database, "future", run_id="x", seen=T0, publishedAt=T0 + HOUR, _etl={"source": "boond"})
+
+    table = looked_at(made, now=T0 + HOUR).publication
+
+    assert [row[0] for row in table.rows] == ["boond", "folder"]
+    assert table.rows[0][2:] == (-HOUR, -HOUR, -HOUR, 0)
+    assert table.rows[1] == ("folder", 11, 5.5 * HOUR, 9 * HOUR, 10 * HOUR, 1)
+    assert "-1 h 0 min" in repr(table)
+
+
+def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """By run, with when and how many; what the runner loaded is not."""
+    rfp(database, "a", run_id="20261102T080500Z-aaaaaa", seen=T0)
+    rfp(database, "b", run_id="interactive-1", seen=T0)
+    rfp(database, "c", run_id="interactive-1", seen=T0 + HOUR, _etl={"first_run_id": "other"})
+    rfp(database, "d", run_id="interactive-2", seen=T0 - 30 * 24 * HOUR)
+
+    table = looked_at(made, now=T0 + 2 * HOUR).by_hand
+
+    assert table.rows == [(T0, "interactive-1", 2, 1, 0, T0 + HOUR)]
+
+
+def test_what_was_closed_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Also of a run that loaded nothing, and beside what the same run loaded; what the runner closed is not."""
+    run_id = "20261102T080500Z-aaaaaa"
+    closed = [("interactive-1", T0), ("interactive-1", T0 + HOUR), ("interactive-2", T0 - HOUR), (run_id, T0)]
+    closed.append(("interactive-3", T0 - 30 * 24 * HOUR))
+    for number, (by, at) in enumerate(closed):
+        about = {"closed": {"run_id": by, "at": at, "reason": "deadline"}}
+        rfp(database, f"a{number}", run_id=run_id, seen=T0 - 20 * HOUR, _etl=about)
+    rfp(database, "b", run_id="interactive-2", seen=T0)
+
+    table = looked_at(made, now=T0 + 2 * HOUR).by_hand
+
+    assert table.rows == [
+        (T0, "interactive-1", 0, 0, 2, T0 + HOUR),
+        (T0 - HOUR, "interactive-2", 1, 1, 1, T0),
+    ]
+    assert "missions closed" in repr(table)
+
+
+def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once, and two tables say that they do not know, asked once; all others are there."""
+    hourly(made, range(3))
+    monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
+    monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
+
+    found = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
+
+    for table in (found.publication, found.by_hand):
+        assert "Not known. MongoDB could not be asked: MongoDB did not answer" in repr(table)
+        assert "None." not in repr(table)
+    assert whats(found) == ["MongoDB not asked"]
+    assert found.as_dict()["unanswered"].startswith("MongoDB could not be asked")
+    assert len(found.runs.rows) == 3
+
+
+def test_an_empty_home_is_reviewed(home: Settings) -> None:
+    """Nothing has run, and nothing is wrong."""
+    found = Review(home, days=7, now=T0)
+
+    assert set(found.counts().values()) == {0}
+    tables = [found.findings, found.records, found.records_by_run, found.durations, found.rejects, found.unknown_values]
+    assert all(table.rows == [] for table in [*tables, found.publication, found.watermark, found.by_hand, found.runs])
+    assert found.records_picture().png == found.durations_picture().png == b""
+    assert repr(found).startswith("2026-10-26 08:05 until 2026-11-02 08:05 UTC")
+
+
+@pytest.mark.parametrize("days", [0, -1, 3661, float("nan"), float("inf"), "7", None])
+def test_days_that_cannot_be_reviewed_are_refused(home: Settings, days: Any) -> None:
+    """Before anything is read."""
+    with pytest.raises(UsageError, match="cannot be reviewed"):
+        Review(home, days=days, now=T0)
+
+
+def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
+    """`review(days, until=...)` looks at the home of the settings; an instant that is none is refused."""
+    hourly(made, range(3))
+
+    assert len(review(1, until="2026-11-02T10:00:00Z").period.runs) == 2
+    assert review(3660).period.runs[0].run_id == made.made[-1]
+    for until in ("yesterday", "0001-01-01"):
+        with pytest.raises(UsageError, match="until"):
+            review(1, until=until)
+    assert len(review(60, until="1970-03-02").period.runs) == 0
+
+
+def test_in_a_notebook_runs_lead_to_what_they_left(made: MadeRuns) -> None:
+    """Every link of every table, as seen from `notebooks`; a run whose notebook is not there leads nowhere."""
+    odd = {"reject_reasons": {"missing id": 1}, "oddities": {"a: b": 1}, "sources": {"folder": counts(inserted=1)}}
+    gone, moved = hourly(made, [0, 1], **odd)
+    failed = made.add(T0 + 2 * HOUR, status="failed", seconds=9, **odd)
+    made.path(gone).unlink()
+    facts = {"notebook": "../x.ipynb", "parameters": {}}
+    Ledger(made.settings.ledger_file).append("start", at=T0 + 2.1 * HOUR, run_id="outside", facts=facts)
+    (made.settings.home / "x.ipynb").write_bytes(b"{}")
+    found = looked_at(made, now=T0 + 3 * HOUR, pages=False)
+
+    names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
+    shown = {name: getattr(found, name) for name in names}
+    leading = {name for name, one in shown.items() if "href=" in one._repr_html_()}
+    hrefs = {href for one in shown.values() for href in re.findall('href="([^"]*)"', one._repr_html_())}
+
+    assert hrefs == {f"../runs/2026-11/{name}.ipynb" for name in (moved, failed)}
+    assert leading == set(names) - {"records", "publication", "by_hand"}
+    assert column(found.runs, "run") == ["outside", failed, moved, gone]
+    assert 'data-status="failed" style' in found.runs._repr_html_()
+
+
+def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
+    """Counts, findings and the listed runs, as a notebook glues them."""
+    made.add(T0, status="failed", error="It broke.")
+
+    told = orjson.loads(orjson.dumps(looked_at(made, now=T0 + HOUR).as_dict()))
+
+    assert told["since"] == "2026-10-26T09:05:00.000000+00:00"
+    assert told["unanswered"] == ""
+    assert told["counts"]["failed"] == 1
+    assert told["findings"][0] == {
+        "what": "failed",
+        "at": clock.to_text(T0),
+        "run_id": made.made[0],
+        "text": "It broke.",
+        "serious": False,
+    }
+    assert told["listed"] == made.made
+
+
+def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
+    """As HTML, as text, with every kind of run in it, whatever was glued."""
+    for number, status in enumerate(("ok", "failed", "timed out", "crashed", "unfinished")):
+        made.add(T0 + number * HOUR, status=status, reject_reasons=["<b>"], oddities={"<b>": "<i>"})
+    found = looked_at(made, now=T0 + 5 * HOUR)
+
+    names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
+    shown = [getattr(found, name) for name in names]
+
+    assert len(shown) == 12
+    assert all(one._repr_html_() and repr(one) for one in shown)
+    assert not any("<b>" in one._repr_html_() for one in shown)
+    assert isinstance(found.period.runs[0], RunRecord)
+
+
+def test_a_replay_is_nothing_that_sources_gave(made: MadeRuns) -> None:
+    """Its payloads were counted when they were read; sources that it only looked at are not shown."""
+    made.add(T0, sources={"folder": counts(inserted=3)})
+    replayed = {"folder": counts(updated=3), "boond": counts()}
+    made.add(T0 + HOUR, sources=replayed, parameters={"replay": "all"})
+
+    found = looked_at(made, now=T0 + 1.5 * HOUR)
+
+    assert column(found.records, "source") == ["folder", "total"]
+    assert column(found.records, "extracted") == ["3", "3"]

@@ -1,0 +1,665 @@
+"""Alerts and the healthcheck: who is told of runs, of what, how often, and that it never changes how a run ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from futurscam_lib import clock, errors
+from futurscam_lib import settings as settings_module
+from futurscam_lib.errors import AlreadyRunning, ExitCode, UsageError
+from futurscam_lib.load import mongo, quarantine
+from futurscam_lib.load.collections import Collections
+from futurscam_lib.records import RawRecord, Reject
+from futurscam_lib.runner import engine, rejects, runner, watched
+from futurscam_lib.runner.alerts import alerts, healthcheck, post, state
+from futurscam_lib.runner.ending import Ending
+from futurscam_lib.settings import alert_urls
+from tests.runner.conftest import GLUE, SUMMARY
+from tests.runner.conftest import post as job_post
+from tests.servers.loopback import Loopback
+from tests.servers.messages import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from futurscam_lib.settings import Settings
+    from tests.runner.conftest import Workshop
+    from tests.servers.messages import Request
+
+SECRET = "Zwiebel77kuchen"  # noqa: S105 - of nobody
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+BAD = Ending(
+    run_id="20261123T120000Z-aaaaaa",
+    exit_code=ExitCode.RETRY_LATER,
+    error="MongoDB did not answer.\nNothing was lost.",
+    sources=("folder",),
+    up_to_now=True,
+    notebook=None,
+    log=None,
+    at=NOON,
+)
+WORSE = replace(BAD, exit_code=ExitCode.OPERATOR_MUST_ACT, error="Wrong password.")
+GOOD = replace(BAD, exit_code=ExitCode.DONE, error="", run_id="20261123T150000Z-bbbbbb", at=NOON + timedelta(hours=3))
+
+
+class Receiver(Loopback):
+    """Takes whatever it is sent."""
+
+    def respond(self, request: Request) -> Answer:
+        """All is well."""
+        assert request
+        return Answer.json({})
+
+    @property
+    def titles(self) -> list[str]:
+        """What the messages were about, in the order in which they came."""
+        return [json.loads(one.body)["title"].partition(": ")[2] for one in self.requests if one.body[:1] == b"{"]
+
+    @property
+    def bodies(self) -> list[str]:
+        """The texts."""
+        return [json.loads(one.body)["message"] for one in self.requests if one.body[:1] == b"{"]
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """Method and path of each request."""
+        return [(one.method, one.path) for one in self.requests]
+
+    def address(self, name: str) -> str:
+        """One for Apprise, with a password inside."""
+        return f"{self.url.replace('http', 'json', 1).replace('//', f'//me:{SECRET}@')}/{name}"
+
+
+@contextmanager
+def home_of(tmp_path: Path, **more: str) -> Iterator[Settings]:
+    """Settings of a home without a keyring."""
+    yield settings_module.load({"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_KEYRING": "false", **more})
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Where messages come in."""
+    with Receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def told(tmp_path: Path, receiver: Receiver) -> Settings:
+    """A home whose alerts go to the receiver."""
+    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), FUTURSCAM_ALERT_REJECTS="3") as made:
+        return made
+
+
+def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receiver) -> None:
+    """Ten failures are one message, with all that one needs to know; ten good runs after them are another."""
+    for hour in range(10):
+        alerts.tell(told, replace(BAD, at=NOON + timedelta(hours=hour)))
+
+    assert receiver.titles == ["runs fail"]
+    (body,) = receiver.bodies
+    assert "MongoDB did not answer.\nNothing was lost." in body
+    assert f"Run {BAD.run_id} failed, exit 3: something that it needs did not answer" in body
+    assert f"Home: {told.home}\n" in body
+    assert "Watermark: none yet" in body
+    assert f'futurscam --home "{told.home}" status' in body
+
+    for hour in range(10):
+        alerts.tell(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
+    assert receiver.titles == ["runs fail", "runs work again"]
+    assert "10 failed, over 10:00:00 (h:mm:ss), the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
+
+    alerts.tell(told, BAD)
+    assert receiver.titles[2:] == ["runs fail"]
+
+
+def test_good_runs_are_no_news(told: Settings, receiver: Receiver) -> None:
+    """Where nothing failed before, nobody is told, nor is anything written."""
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(0, 0))
+
+    assert receiver.requests == []
+    assert not (told.home / state.FILE).exists()
+
+
+def test_another_kind_of_failure_is_told_once_too(told: Settings, receiver: Receiver) -> None:
+    """From 3 to 4 is news; back and forth between them is none."""
+    for ending in (BAD, BAD, WORSE, WORSE, BAD, WORSE, BAD):
+        alerts.tell(told, ending)
+
+    assert receiver.titles == ["runs fail", "runs fail otherwise"]
+    assert "exit 4: it will fail again until a person does something" in receiver.bodies[1]
+    assert "Wrong password." in receiver.bodies[1]
+
+
+def test_only_a_run_that_reads_the_same_ends_the_alarm(told: Settings, receiver: Receiver) -> None:
+    """One source that works, or a window of the past, does not say that the failing one works again."""
+    alerts.tell(told, replace(BAD, sources=("folder", "boond")))
+    alerts.tell(told, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
+    alerts.tell(told, replace(GOOD, sources=("folder",)))
+    assert receiver.titles == ["runs fail"]
+
+    alerts.tell(told, replace(GOOD, sources=("boond",)))
+    assert receiver.titles == ["runs fail", "runs work again"]
+
+
+def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Receiver) -> None:
+    """Only the new ones count; a number that nobody knows changes nothing."""
+    for total, new in ((2, 2), (3, 3), (4, 1), (5, 2)):
+        alerts.tell(told, GOOD, rejects=alerts.OpenRejects(total, new))
+        alerts.tell(told, GOOD)
+    assert receiver.titles == ["3 new rejects"]
+    assert receiver.bodies[0].startswith("3 rejects are open. `futurscam rejects list`")
+
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(9, 4))
+    assert receiver.titles == ["3 new rejects", "4 new rejects"]
+    assert receiver.bodies[1].startswith("9 rejects are open, 4 of them since the last message about rejects.")
+
+
+def test_a_message_about_rejects_of_which_none_is_open_any_more_is_not_sent(told: Settings, receiver: Receiver) -> None:
+    """The receiver was down until all of them were resolved or dismissed."""
+    receiver.fail("/a")
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(3, 3))
+    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(0, 0))
+    alerts.tell(told, GOOD)
+
+    assert len(receiver.requests) == 1
+
+
+@dataclass
+class Rejected:
+    """What hourly runs reject, and what is reported of it."""
+
+    settings: Settings
+    at: datetime = NOON
+
+    def hour(self, *names: str, payload: str = "{") -> None:
+        """A run that rejects these files, whose content begins with `payload`."""
+        self.at += timedelta(hours=1)
+        found = [quarantine.describe(self._reject(name, f"{payload}{name}"), transform_version=1) for name in names]
+        with mongo.connect(self.settings) as client:
+            collections = Collections.of(client[self.settings.database])
+            quarantine.Quarantine(collections, run_id="r", now=self.at, dry_run=False).keep(found)
+        ended = self.at + timedelta(minutes=1)
+        found_open = alerts.open_rejects(self.settings, now=ended)
+        alerts.tell(self.settings, replace(GOOD, at=ended), rejects=found_open)
+
+    def dismiss(self, *names: str) -> None:
+        """By hand."""
+        items = [f"folder:{name}" for name in names]
+        rejects.dismiss(self.settings, items, because="A test.", now=self.at, dry_run=False)
+
+    def _reject(self, name: str, payload: str) -> Reject:
+        raw = RawRecord.of(payload.encode(), source="folder", origin=name, instant=self.at)
+        broken = errors.Rejected("It is cut off.", code="broken-json")
+        return Reject.of(raw, broken, job_id=None, instant=clock.to_text(self.at))
+
+
+@pytest.fixture
+def rejected(workshop: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Rejected:
+    """A home with a quarantine, whose alerts go to the receiver."""
+    monkeypatch.setenv("FUTURSCAM_ALERT_URLS", receiver.address("a"))
+    return Rejected(workshop.settings)
+
+
+def numbered(first: int, last: int) -> list[str]:
+    """Names of files."""
+    return [f"{number}.json" for number in range(first, last)]
+
+
+def test_old_rejects_never_silence_new_ones(rejected: Rejected, receiver: Receiver) -> None:
+    """Twelve are reported once; ten more are reported again, whether the old ones are open or dismissed."""
+    rejected.hour(*numbered(0, 12))
+    rejected.hour()
+    assert receiver.titles == ["12 new rejects"]
+
+    rejected.hour(*numbered(12, 21))
+    assert receiver.titles == ["12 new rejects"]
+    rejected.hour("21.json")
+    assert receiver.titles == ["12 new rejects", "10 new rejects"]
+    assert "22 rejects are open, 10 of them since" in receiver.bodies[1]
+
+    rejected.dismiss(*numbered(0, 20))
+    rejected.hour(*numbered(22, 31))
+    assert len(receiver.titles) == 2
+    rejected.hour("31.json")
+    assert receiver.titles[2:] == ["10 new rejects"]
+    assert "12 rejects are open, 10 of them since" in receiver.bodies[2]
+
+
+def test_the_same_reject_again_is_not_new(rejected: Rejected, receiver: Receiver) -> None:
+    """Read again each hour, and even with other bytes each hour: it is open since it was first rejected."""
+    rejected.hour(*numbered(0, 12))
+    for hour in range(3):
+        rejected.hour(*numbered(0, 12))
+        rejected.hour(*numbered(0, 12), payload="{" * hour)
+
+    assert receiver.titles == ["12 new rejects"]
+
+
+def test_what_was_dismissed_and_is_rejected_in_a_new_version_is_new(rejected: Rejected, receiver: Receiver) -> None:
+    """It became open again."""
+    rejected.hour(*numbered(0, 12))
+    rejected.dismiss(*numbered(0, 12))
+    rejected.hour(*numbered(0, 12))
+    assert alerts.open_rejects(rejected.settings, now=rejected.at) == alerts.OpenRejects(0, 0)
+
+    rejected.hour(*numbered(0, 12), payload="[")
+    assert receiver.titles == ["12 new rejects"] * 2
+
+
+def test_the_memory_of_an_earlier_version_counts_from_its_last_change(rejected: Rejected, receiver: Receiver) -> None:
+    """It knew only that there had been a message; entries of that version know only when they were first rejected."""
+    rejected.hour(*numbered(0, 9))
+    rejected.hour(*numbered(9, 12), payload="[")
+    (rejected.settings.home / state.FILE).unlink()
+    with mongo.connect(rejected.settings) as client:
+        client[rejected.settings.database].RFP_rejects.update_many({}, {"$unset": {"opened_at": ""}})
+    receiver.requests.clear()
+    old = {"failing": None, "rejects_told": True, "pending": {}}
+    file = rejected.settings.home / state.FILE
+    file.write_text(json.dumps(old))
+    changed = (NOON + timedelta(hours=1.5)).timestamp()
+    os.utime(file, (changed, changed))
+
+    assert alerts.open_rejects(rejected.settings, now=rejected.at) == alerts.OpenRejects(12, 3)
+    rejected.hour(*numbered(12, 18))
+    assert receiver.titles == []
+    rejected.hour("18.json")
+    assert receiver.titles == ["10 new rejects"]
+    assert "rejects_told_at" in file.read_text()
+    assert '"rejects_told":' not in file.read_text()
+
+
+def test_a_message_of_the_future_silences_nothing(rejected: Rejected, receiver: Receiver) -> None:
+    """The clock was wrong when it was sent."""
+    rejected.at += timedelta(days=3650)
+    rejected.hour(*numbered(0, 12))
+    rejected.at = NOON
+    rejected.hour(*numbered(12, 14))
+
+    assert receiver.titles == ["12 new rejects", "14 new rejects"]
+
+
+def test_a_receiver_that_is_down_gets_it_later(told: Settings, receiver: Receiver) -> None:
+    """What could not be sent is tried again with each run, until it was sent; then no more."""
+    receiver.fail("/a", times=2)
+    with structlog.testing.capture_logs() as events:
+        alerts.tell(told, BAD)
+        alerts.tell(told, BAD)
+    failures = [event for event in events if event["log_level"] == "warning"]
+    assert [(event["event"], event["address"], event["outcome"]) for event in failures] == [
+        ("alert not sent", 1, "failed")
+    ] * 2
+    assert SECRET not in str(events)
+    assert len(state.read(told.home).pending) == 1
+
+    for _ in range(3):
+        alerts.tell(told, BAD)
+    assert receiver.titles == ["runs fail"] * 3
+    assert state.read(told.home).pending == {}
+
+
+def test_news_that_are_no_news_any_more_are_not_sent(told: Settings, receiver: Receiver) -> None:
+    """Who was not reached during the failures hears of them with the recovery, which tells when they began."""
+    receiver.fail("/a")
+    alerts.tell(told, BAD)
+    alerts.tell(told, GOOD)
+
+    assert receiver.titles == ["runs fail", "runs work again"]
+    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3:00:00" in receiver.bodies[1]
+
+
+def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
+    """Of several addresses only the one that failed is tried again; one that is none holds up nobody."""
+    urls = f"{receiver.address('a')}, nonsense://{SECRET} {receiver.address('b')}?to=x@y.z,v@w.z"
+    receiver.fail("/b")
+    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as told, structlog.testing.capture_logs() as events:
+        assert len(alert_urls.split(urls)) == 3
+        assert alert_urls.wrong(alert_urls.split(urls)) == [2]
+        alerts.tell(told, BAD)
+        assert sorted(path for _, path in receiver.asked) == ["/a", "/b"]
+        alerts.tell(told, BAD)
+        alerts.tell(told, BAD)
+
+    assert sorted(path for _, path in receiver.asked) == ["/a", "/b", "/b"]
+    assert {(event["address"], event["outcome"]) for event in events if "outcome" in event} == {
+        (2, "wrong"),
+        (3, "failed"),
+    }
+    assert SECRET not in str(events)
+
+
+def test_a_service_that_never_answers_holds_up_no_run(
+    told: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The courier is ended when its time is up; the message waits for the next run."""
+    monkeypatch.setattr(post, "START_SECONDS", 0)
+    monkeypatch.setattr(post, "SECONDS", 0.01)
+
+    with structlog.testing.capture_logs() as events:
+        alerts.tell(told, BAD)
+
+    assert [(event["event"], event["outcome"]) for event in events] == [("alert not sent", "no answer")]
+    assert state.read(told.home).pending["runs"].unsent == [1]
+    assert receiver.titles == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", '{"failing": 1}', '{"failing": {"since": "x", "run_id": "", "runs": 1, "told": [3]}}'],
+)
+def test_a_broken_memory_starts_afresh(told: Settings, receiver: Receiver, content: str) -> None:
+    """Whatever stands in the file: the failure is told, and remembered from then on."""
+    (told.home / state.FILE).write_text(content)
+
+    alerts.tell(told, BAD)
+    alerts.tell(told, BAD)
+
+    assert receiver.titles == ["runs fail"]
+
+
+def test_a_home_that_cannot_be_written_is_told_once_a_day(
+    told: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Disk full: a message all the same, and no flood, though nothing can be remembered."""
+    aside = tmp_path / "elsewhere"
+    aside.mkdir()
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(aside))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state, "write_atomically", full)
+    for _ in range(3):
+        alerts.tell(told, replace(BAD, at=datetime.now(UTC)))
+    assert receiver.titles == ["runs fail"]
+
+    alerts.tell(told, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
+    assert receiver.titles == ["runs fail"] * 2
+
+
+def test_who_is_told_later_starts_afresh(told: Settings, receiver: Receiver) -> None:
+    """Without addresses nothing is remembered."""
+    alerts.tell(told, BAD)
+    alerts.tell(told.model_copy(update={"alert_urls": None}), BAD)
+    assert not (told.home / state.FILE).exists()
+
+    alerts.tell(told, BAD)
+    assert receiver.titles == ["runs fail"] * 2
+
+
+def test_no_secret_is_told_or_kept(tmp_path: Path, receiver: Receiver) -> None:
+    """Whatever an error quotes: neither the message nor the file holds it."""
+    uri = f"mongodb://me:{SECRET}@127.0.0.1:1/"
+    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), MONGO_URI=uri) as told:
+        receiver.fail("/a")
+        alerts.tell(told, replace(BAD, error=f"no {uri}, no {SECRET}"))
+        assert SECRET not in (tmp_path / state.FILE).read_text("utf-8")
+        alerts.tell(told, BAD)
+
+    assert len(receiver.bodies) == 2
+    assert SECRET not in "".join(receiver.bodies)
+    assert "no ***, no ***" in receiver.bodies[0]
+
+
+def test_a_proper_address_is_read_apart() -> None:
+    """Spaces and commas separate; what follows inside an address stays there. The pieces that are keys are secrets."""
+    urls = f"  mailto://me:{SECRET}@example.com?to=a@x.org,b@x.org , slack://T1234567/B12345678/{SECRET}a "
+    assert alert_urls.split(urls) == [
+        f"mailto://me:{SECRET}@example.com?to=a@x.org,b@x.org",
+        f"slack://T1234567/B12345678/{SECRET}a",
+    ]
+    secrets = set(alert_urls.secrets_inside(urls))
+    assert {SECRET, f"{SECRET}a", "B12345678"} <= secrets
+    assert "example.com" not in secrets
+
+
+# Whole runs.
+
+
+@pytest.fixture
+def quick(workshop: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """A home with a small notebook; alerts and healthcheck go to the receiver."""
+    monkeypatch.setenv("FUTURSCAM_ALERT_URLS", receiver.address("alert"))
+    monkeypatch.setenv("FUTURSCAM_HEALTHCHECK_URL", f"{receiver.url}/ping/{SECRET}")
+    workshop.notebook(SUMMARY, GLUE)
+    return workshop
+
+
+FAILS = "summary['failures'] = {'folder': {'error': 'RetryLater', 'message': 'It did not answer.'}}\n" + GLUE
+PING = f"/ping/{SECRET}"
+
+
+def watched_run(**request: Any) -> runner.Result:
+    """A run with all that watches over it, as a scheduler starts one."""
+    return watched.WatchedRun(runner.Request(**request), seen=False).run(progress=False)
+
+
+def check_silence(workshop: Workshop, *printed: str) -> None:
+    """No secret in what was printed, nor in any file."""
+    assert SECRET not in "".join(printed)
+    assert [name for name, data in workshop.files().items() if SECRET.encode() in data] == []
+
+
+def test_a_run_from_its_start_to_its_end(quick: Workshop, receiver: Receiver) -> None:
+    """Good, failing, failing, good: start and end of each are pinged, failures and recovery are told once."""
+    first = quick.command("run", "--json")
+    quick.notebook(SUMMARY, FAILS)
+    second = quick.command("run")
+    third = quick.command("run")
+    quick.notebook(SUMMARY, GLUE)
+    fourth = quick.command("run", "--json")
+
+    assert [one.returncode for one in (first, second, third, fourth)] == [0, 3, 3, 0]
+    assert receiver.asked == [
+        *[("GET", f"{PING}/start"), ("GET", PING)],
+        *[("GET", f"{PING}/start"), ("POST", f"{PING}/fail"), ("POST", "/alert")],
+        *[("GET", f"{PING}/start"), ("POST", f"{PING}/fail")],
+        *[("GET", f"{PING}/start"), ("GET", PING), ("POST", "/alert")],
+    ]
+    said = receiver.requests[3].body.decode()
+    assert "exit 3: something that it needs did not answer" in said
+    assert "It did not answer." in said
+    assert receiver.titles == ["runs fail", "runs work again"]
+    assert f"Notebook: {quick.home}" in receiver.bodies[0]
+    assert f"Log: {quick.home / 'logs'}" in receiver.bodies[0]
+    check_silence(quick, *(text for one in (first, second, third, fourth) for text in (one.stdout, one.stderr)))
+
+
+def test_a_dry_run_tells_nobody(quick: Workshop, receiver: Receiver) -> None:
+    """However it ends; its log is kept."""
+    quick.notebook(SUMMARY, FAILS)
+
+    assert watched_run(dry_run=True).exit_code == ExitCode.RETRY_LATER
+
+    assert receiver.requests == []
+    assert len(list((quick.home / "logs").glob("etl_*.log"))) == 1
+
+
+def test_wrong_settings_are_told_where_nobody_looks(
+    quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduled run cannot begin: the alert settings that are right are used. By hand, the terminal tells enough."""
+    monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
+    by_hand = watched.WatchedRun(runner.Request(sources=("folder",)), seen=True)
+    with pytest.raises(UsageError):
+        by_hand.run(progress=False)
+    assert receiver.requests == []
+    assert by_hand.log is not None
+
+    done = quick.command("run", "--json")
+
+    assert done.returncode == 2
+    assert receiver.asked == [("POST", f"{PING}/fail"), ("POST", "/alert")]
+    assert "FUTURSCAM_OVERLAP_MINUTES is 'ten'" in receiver.bodies[0]
+    told = json.loads(done.stdout)
+    assert (told["status"], told["exit_code"]) == ("not started", 2)
+    assert "FUTURSCAM_OVERLAP_MINUTES" in (quick.home / "logs" / told["log"]).read_text("utf-8")
+    check_silence(quick, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_scheduled_run_may_have_a_console(
+    quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, *, by_hand: bool
+) -> None:
+    """Windows gives a console to a task though nobody looks at it; only a request with options is a person's."""
+    monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
+
+    request = runner.Request(sources=("folder",)) if by_hand else runner.Request()
+    with pytest.raises(UsageError):
+        watched.WatchedRun(request, seen=True).run(progress=False)
+
+    assert receiver.titles == ([] if by_hand else ["runs fail"])
+    assert quick.home
+
+
+def test_a_second_run_is_no_news(quick: Workshop, receiver: Receiver) -> None:
+    """Exit 5 tells nobody, and leaves a log that says so."""
+    quick.notebook(SUMMARY, "open('waits', 'w').close()\nimport time\nwhile True: time.sleep(0.05)")
+    first = quick.start("run")
+    while not (quick.home / "waits").exists():
+        assert first.poll() is None
+    asked = len(receiver.requests)
+
+    second = watched.WatchedRun(runner.Request(), seen=False)
+    with pytest.raises(AlreadyRunning, match="Another run is active"):
+        second.run(progress=False)
+
+    assert len(receiver.requests) == asked
+    assert second.log is not None
+    assert "another run is active kind=AlreadyRunning" in second.log.read_text("utf-8")
+
+
+def test_a_watermark_that_cannot_be_read_is_told(quick: Workshop, receiver: Receiver) -> None:
+    """A run that ends before it starts leaves a log and is told, with what to do about it."""
+    quick.watermark_file.write_text("yesterday")
+
+    done = quick.command("run")
+
+    assert done.returncode == 4
+    assert receiver.titles == ["runs fail"]
+    assert "futurscam reset --to INSTANT" in receiver.bodies[0]
+    assert "Watermark: unreadable" in receiver.bodies[0]
+    (log,) = (quick.home / "logs").glob("etl_*.log")
+    assert "which is not one instant" in log.read_text("utf-8")
+    assert f"Log: {log}" in done.stderr
+
+
+def test_an_unexpected_error_leaves_its_traceback(
+    quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the log, without secrets; the message names it."""
+
+    def breaks(*_: object, **__: object) -> None:
+        raise ZeroDivisionError(f"no {receiver.address('alert')}")
+
+    monkeypatch.setattr(engine, "execute", breaks)
+    run = watched.WatchedRun(runner.Request(), seen=True)
+
+    with pytest.raises(ZeroDivisionError):
+        run.run(progress=False)
+
+    assert run.log is not None
+    told = run.log.read_text("utf-8")
+    assert "run ended by an unexpected error" in told
+    assert "in breaks\\n" in told
+    assert receiver.titles == ["runs fail"]
+    assert "ZeroDivisionError" in told
+    check_silence(quick)
+
+
+def test_rejects_of_a_run_are_counted(workshop: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open entries of the quarantine are counted after a run, and told when they are as many as was asked for."""
+    monkeypatch.setenv("FUTURSCAM_ALERT_URLS", receiver.address("alert"))
+    monkeypatch.setenv("FUTURSCAM_ALERT_REJECTS", "2")
+    workshop.receive("a.jsonl", job_post("a"), {"id": None}, {"id": 7})
+    workshop.project_notebook()
+
+    result = watched_run()
+    watched_run()
+
+    assert result.counts["rejected"] == 2
+    assert alerts.open_rejects(workshop.settings, now=clock.now()) == alerts.OpenRejects(2, 0)
+    assert receiver.titles == ["2 new rejects"]
+
+
+def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) -> None:
+    """Healthcheck and alerts answer with errors, or not at all: the run ends as it ended, and its log says so."""
+    receiver.fail("/ping", times=99, status=500)
+    receiver.break_off("/alert", times=99)
+
+    run = watched.WatchedRun(runner.Request(), seen=False)
+    assert run.run(progress=False).exit_code == ExitCode.DONE
+    quick.notebook(SUMMARY, FAILS)
+    assert watched_run().exit_code == ExitCode.RETRY_LATER
+
+    assert run.log is not None
+    assert 'healthcheck not told step=/start why="500' in run.log.read_text("utf-8")
+    assert receiver.asked[:4] == [("GET", f"{PING}/start")] * 2 + [("GET", PING)] * 2
+    check_silence(quick)
+
+
+def test_a_watcher_that_breaks_changes_nothing(quick: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of their own is logged with its traceback."""
+
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    for module, name in ((healthcheck, "started"), (healthcheck, "ended"), (alerts, "tell")):
+        monkeypatch.setattr(module, name, breaks)
+    run = watched.WatchedRun(runner.Request(), seen=False)
+
+    assert run.run(progress=False).exit_code == ExitCode.DONE
+
+    assert run.log is not None
+    assert run.log.read_text("utf-8").count("RuntimeError: broken") == 3
+    assert quick.last.facts["status"] == "ok"
+
+
+def test_a_run_clears_old_logs(quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As FUTURSCAM_LOG_DAYS says; its own stays."""
+    monkeypatch.setenv("FUTURSCAM_LOG_DAYS", "1")
+    folder = quick.home / "logs"
+    folder.mkdir()
+    old = folder / "etl_20200101_000000.log"
+    old.write_text("")
+    os.utime(old, (0, 0))
+
+    watched_run()
+
+    assert receiver.asked
+    assert not old.exists()
+    assert len(list(folder.glob("etl_*.log"))) == 1
+
+
+def test_the_log_tells_the_run(quick: Workshop) -> None:
+    """What was promised of a log: start, watermark, source, failure, retries in the notebook, end."""
+    retry = "print('2026 [warning] stamina.retry_scheduled  caused_by=_NotYet()')"
+    quick.notebook(SUMMARY, retry, FAILS)
+
+    run = watched.WatchedRun(runner.Request(), seen=False)
+    result = run.run(progress=False)
+
+    assert run.log is not None
+    told = run.log.read_text("utf-8")
+    for words in (
+        f"run started run_id={result.run_id}",
+        "sources=folder dry_run=false",
+        "no watermark file=",
+        "versions python=3",
+        "source name=folder extracted=0 inserted=0",
+        'source failed name=folder kind=RetryLater error="It did not answer."',
+        'retry in the notebook said="2026 [warning] stamina.retry_scheduled',
+        "watermark stays at=",
+        f"run ended run_id={result.run_id} status=failed exit_code=3",
+    ):
+        assert words in told

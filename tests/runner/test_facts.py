@@ -1,0 +1,86 @@
+"""What the ledger is told about the software, the machine, and the names of runs."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from futurscam_lib import run_ids
+from futurscam_lib.runner import facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T0 = datetime(2026, 11, 23, 13, 25, 1, 223_456, tzinfo=UTC)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Git, as somebody who has no settings of their own."""
+    who = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false")
+    done = subprocess.run(["git", "-C", folder, *who, *arguments], capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()
+
+
+def test_the_commit_that_is_checked_out(tmp_path: Path) -> None:
+    """Forty digits whatever tags there are, `-dirty` where a file differs, None without git or before a commit."""
+    assert facts.git_commit(tmp_path) is None
+    git(tmp_path, "init")
+    assert facts.git_commit(tmp_path) is None
+    (tmp_path / "file").write_text("1")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-m", "first")
+    git(tmp_path, "tag", "-a", "v1", "-m", "v1")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+
+    assert facts.git_commit(tmp_path) == commit
+    (tmp_path / "file").write_text("2")
+    assert facts.git_commit(tmp_path) == f"{commit}-dirty"
+
+
+def test_without_the_git_program_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run does not fail for want of it."""
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setenv("PATH", "")
+
+    assert facts.git_commit(tmp_path) is None
+
+
+def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there has its version."""
+    monkeypatch.setattr(facts, "_PACKAGES", ("pymongo", "no-such-package"))
+
+    told = facts.of_start({"dry_run": True}, watermark=T0, started_by="somebody")
+
+    assert list(told["packages"]) == ["pymongo"]
+    assert told["watermark"] == {"before": "2026-11-23T13:25:01.223456+00:00"}
+
+
+def test_run_ids_sort_by_time_and_do_not_meet() -> None:
+    """Two runs of one second get different names; a later run sorts behind."""
+    first, second, later = (run_ids.new_run_id(T0 + timedelta(seconds=late)) for late in (0, 0, 1))
+
+    assert first != second
+    assert max(first, second) < later
+    assert first.startswith("20261123T132501Z-")
+    assert len(first) == len("20261123T132501Z-3f9a1c")
+
+
+@pytest.mark.parametrize("given", ["20261123T132501Z-3f9a1c", "interactive-20261123T132501Z-3f9a1c"])
+def test_a_run_by_hand_is_named_so_once(given: str) -> None:
+    """Whatever it was called, and it is never taken for a supervised one."""
+    assert run_ids.by_hand(given, now=T0) == "interactive-20261123T132501Z-3f9a1c"
+    assert run_ids.by_hand("", now=T0).startswith("interactive-20261123T132501Z-")
+
+
+def test_who_started_it_is_told_without_a_user_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service account may have no name."""
+
+    def nobody() -> str:
+        raise OSError
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+
+    assert run_ids.started_by().startswith("somebody on ")
