@@ -97,7 +97,7 @@ def test_without_records_there_is_nothing_to_draw() -> None:
 
 def test_a_run_draws_without_the_global_state_of_pyplot() -> None:
     """What one cell draws is nothing to another, and no window system is asked for."""
-    program = "import sys; from futurscam_lib import plots; plots.rates({650.0: 1}); print(*sys.modules)"
+    program = "import sys; from futurscam_lib.report import plots; plots.rates({650.0: 1}); print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
 

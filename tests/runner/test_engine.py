@@ -272,8 +272,8 @@ CHILD = """
 import sys
 from datetime import timedelta
 from pathlib import Path
-from futurscam_lib.redaction import Redactor
-from futurscam_lib.run.engine import execute
+from futurscam_lib.settings.redaction import Redactor
+from futurscam_lib.runner.engine import execute
 
 folder = Path(sys.argv[1])
 execution = execute(

@@ -59,7 +59,7 @@ DRIVER = """
 import os, signal
 from futurscam_lib import files, settings, watermark
 from futurscam_lib.audit import ledger
-from futurscam_lib.run import notebook_file, runner
+from futurscam_lib.runner import notebook_file, runner
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def at_entry(event, *, before):
@@ -86,7 +86,7 @@ def at_replace(name, *, before):
         if new.name == name: die()
     files.replace = killed
 def in_the_middle_of_save(n):
-    from futurscam_lib.run import states
+    from futurscam_lib.runner import states
     write, left = states.write_atomically, [n]
     def killed(path, data):
         left[0] -= 1

@@ -28,7 +28,7 @@ HOLDER = """
 import subprocess, sys
 from datetime import datetime
 from pathlib import Path
-from futurscam_lib.run.lock import RunLock
+from futurscam_lib.runner.lock import RunLock
 with RunLock(Path(sys.argv[1])).held(run_id="theirs", now=datetime.fromisoformat(sys.argv[2])):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=sys.argv[3] == "close")
     print(child.pid, flush=True)

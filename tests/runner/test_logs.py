@@ -358,7 +358,9 @@ def test_a_real_terminal_is_told_in_colour() -> None:
     """Through a pseudo-terminal, as a person would see it."""
     import pty
 
-    program = "from futurscam_lib import logs; import structlog; logs.configure(); structlog.get_logger().error('bad')"
+    program = (
+        "from futurscam_lib.runner import logs; import structlog; logs.configure(); structlog.get_logger().error('bad')"
+    )
     ours, theirs = pty.openpty()
     env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     subprocess.run([sys.executable, "-c", program], stderr=theirs, check=True, env={**env, "TERM": "xterm"})
