@@ -27,7 +27,7 @@ import json, random, sys, time
 from datetime import UTC, datetime
 from pymongo.collection import Collection
 from futurscam_lib import settings
-    from futurscam_lib.load import spool
+from futurscam_lib.load import spool
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import Window
