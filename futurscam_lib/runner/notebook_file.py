@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.files import move_if_absent, replace, sweep, write_atomically
-from futurscam_lib.runner.imports import load
+from futurscam_lib.runner.fast_import import fast_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def plain(text: str) -> str:
 def to_bytes(notebook: NotebookNode) -> bytes:
     """The notebook as it is written."""
     # Not nbformat.writes, which validates each time; `finish` validates once.
-    text: str = load("nbformat.v4").writes(notebook)
+    text: str = fast_import("nbformat.v4").writes(notebook)
     return f"{text}\n".encode("utf-8", "replace")
 
 
@@ -53,7 +53,7 @@ def status_cell(headline: str) -> NotebookNode:
     text = "\n".join(filter(None, lines))
     # Markdown leaves the inside of <pre> alone, MathJax too; entities keep it so in viewers that are less careful.
     escaped = "".join(char if char.isalnum() or char in " \n.,;()=+-/" else f"&#{ord(char)};" for char in text)
-    cell: NotebookNode = load("nbformat.v4").new_markdown_cell(f"<pre{_STYLE}>{escaped}</pre>", id=STATUS_TAG)
+    cell: NotebookNode = fast_import("nbformat.v4").new_markdown_cell(f"<pre{_STYLE}>{escaped}</pre>", id=STATUS_TAG)
     cell.metadata["tags"] = [STATUS_TAG]
     return cell
 
@@ -67,7 +67,7 @@ def place_status(notebook: NotebookNode, headline: str) -> None:
 def error_output(name: str, message: str) -> NotebookNode:
     """A cell's output for what its kernel could not tell by itself."""
     frames = [f"{name}: {message}"]
-    output: NotebookNode = load("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=frames)
+    output: NotebookNode = fast_import("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=frames)
     return output
 
 
@@ -123,7 +123,7 @@ def reopen(part: Path, final: Path) -> None:
 
 
 def _notebook(data: bytes, part: Path) -> NotebookNode:
-    nbformat = load("nbformat")
+    nbformat = fast_import("nbformat")
     try:
         notebook: NotebookNode = nbformat.reads(data.decode(), as_version=4)
         nbformat.validate(notebook)
@@ -155,7 +155,7 @@ def publishable(notebook: NotebookNode, redact: Callable[[str], str]) -> Noteboo
     publish = _Publisher(redact)
     copy = {**notebook, "cells": [publish.cell(cell) for cell in notebook.cells]}
     copy["metadata"] = publish.metadata(notebook.metadata)
-    published: NotebookNode = load("nbformat").from_dict(copy)
+    published: NotebookNode = fast_import("nbformat").from_dict(copy)
     return published
 
 

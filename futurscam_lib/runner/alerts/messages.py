@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import FuturscamError
-from futurscam_lib.runner.alerts.state import Failing, Message
-from futurscam_lib.runner.ending import host
+from futurscam_lib.runner.alerts.memory import Failing, Message
+from futurscam_lib.runner.run_end import host
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
-    from futurscam_lib.runner.ending import Ending
+    from futurscam_lib.runner.run_end import RunEnd
     from futurscam_lib.settings import Settings
 
 _ERROR: Final = 1500
 _SILENCE: Final = "There is no further message until runs work again, or fail in another way."
 
 
-class News:
+class Messages:
     """What there may be to say about one ending."""
 
-    def __init__(self, configured: Settings, ending: Ending) -> None:
+    def __init__(self, configured: Settings, ending: RunEnd) -> None:
         """See the class."""
         self._settings, self._ending, self._redact = configured, ending, configured.redactor()
 
