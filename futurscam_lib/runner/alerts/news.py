@@ -40,7 +40,7 @@ class News:
         lasted = duration(self._ending.at - clock.parse(failing.since))
         told = (
             f"Runs work again. From {_people(failing.since)} on {failing.runs} failed, over {lasted}, the first "
-            f" of them {failing.run_id or 'before it began'}. Nothing is lost: this run read all that they left."
+            f"of them {failing.run_id or 'before it began'}. Nothing is lost: this run read all that they left."
         )
         return self._message("success", "runs work again", [told, *self._facts()])
 

@@ -315,7 +315,7 @@ def test_news_that_are_no_news_any_more_are_not_sent(told: Settings, receiver: R
     alerts.tell(told, GOOD)
 
     assert receiver.titles == ["runs fail", "runs work again"]
-    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3:00:00" in receiver.bodies[1]
+    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3 h" in receiver.bodies[1]
 
 
 def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
