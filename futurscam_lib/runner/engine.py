@@ -15,8 +15,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from futurscam_lib.errors import UsageError
+from futurscam_lib.report.terminal import without_escapes
 from futurscam_lib.runner.fast_import import fast_import
-from futurscam_lib.runner.notebook_file import finish, part_path, place_status, plain, reopen
+from futurscam_lib.runner.notebook_file import finish, part_path, place_status, reopen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -142,7 +143,7 @@ def execute(
             if saved and job.notebook.cells:
                 saved(job.notebook)
     verdict = job.verdict
-    error = redact(plain(verdict.error))[:_ERROR_LENGTH]
+    error = redact(without_escapes(verdict.error))[:_ERROR_LENGTH]
     return Execution(verdict.status, redact(verdict.error_name), error, job.failed_cell, job.notebook)
 
 

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.files import move_if_absent, replace, sweep, write_atomically
+from futurscam_lib.report.terminal import without_escapes
 from futurscam_lib.runner.fast_import import fast_import
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 STATUS_TAG: Final = "futurscam-status"
 """Tag of the first cell, which says how the run ended."""
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BINARY = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
 
@@ -35,11 +35,6 @@ def part_path(final: Path) -> Path:
 _STYLE = ' style="white-space:pre-wrap;padding:.6em 1em;border-left:.4em solid #3b6ea5"'
 
 
-def plain(text: str) -> str:
-    """The text without terminal colours and other escape sequences."""
-    return _ANSI.sub("", text)
-
-
 def to_bytes(notebook: NotebookNode) -> bytes:
     """The notebook as it is written."""
     # Not nbformat.writes, which validates each time; `finish` validates once.
@@ -49,7 +44,7 @@ def to_bytes(notebook: NotebookNode) -> bytes:
 
 def status_cell(headline: str) -> NotebookNode:
     """The first cell of a notebook: how its run ended, as text that neither Markdown nor HTML nor MathJax reads."""
-    lines = (_CONTROL.sub(" ", line).strip() for line in plain(headline).splitlines())
+    lines = (_CONTROL.sub(" ", line).strip() for line in without_escapes(headline).splitlines())
     text = "\n".join(filter(None, lines))
     # Markdown leaves the inside of <pre> alone, MathJax too; entities keep it so in viewers that are less careful.
     escaped = "".join(char if char.isalnum() or char in " \n.,;()=+-/" else f"&#{ord(char)};" for char in text)
@@ -170,7 +165,7 @@ class _Publisher:
         whole = whole.encode("utf-8", "replace").decode()
         if "\x1b" in whole:
             # Colours inside a secret would hide it; where there is one, the text does without them.
-            bare = plain(whole)
+            bare = without_escapes(whole)
             redacted = self._redact(bare)
             return redacted if redacted != bare else self._redact(whole)
         return self._redact(whole)

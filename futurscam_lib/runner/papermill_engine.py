@@ -20,12 +20,11 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from futurscam_lib.errors import FuturscamError, OperatorMustAct
+from futurscam_lib.report.text import duration
 from futurscam_lib.runner.cell_states import CellStates, ExecutionEnd, ExecutionJob
 from futurscam_lib.runner.kernel import Kernel
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from nbformat import NotebookNode
 
 ENGINE: Final = "futurscam"
@@ -177,13 +176,6 @@ class _Client(PapermillNotebookClient):
         if work.done():
             how = "what ran was interrupted"
         else:
-            how = f"the cell ignored the interrupt for {in_words(self.job.grace)} and its kernel was killed"
-        message = f"The time budget of {in_words(self.job.budget)} was used up; {how}."
+            how = f"the cell ignored the interrupt for {duration(self.job.grace)} and its kernel was killed"
+        message = f"The time budget of {duration(self.job.budget)} was used up; {how}."
         return ExecutionEnd("timed out", "TimeoutError", message, at)
-
-
-def in_words(length: timedelta) -> str:
-    """`55 minutes`, `90 seconds`, `0.5 seconds`."""
-    seconds = length.total_seconds()
-    number, unit = (seconds / 60, "minute") if seconds and seconds % 60 == 0 else (seconds, "second")
-    return f"{number:g} {unit}{'' if number == 1 else 's'}"

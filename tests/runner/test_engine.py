@@ -239,7 +239,7 @@ def test_a_used_up_budget(lab: Lab, cell: str) -> None:
 
     assert time.monotonic() - begin < 4 + 1 + 10
     assert (execution.status, execution.error_name) == ("timed out", "TimeoutError")
-    assert "The time budget of 4 seconds was used up" in execution.error
+    assert "The time budget of 4 s was used up" in execution.error
     notebook = lab.finish(execution.status)
     assert list(cell_states(notebook).values()) == ["completed", "failed", "pending"]
     assert execution.failed_cell is not None

@@ -116,7 +116,7 @@ def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receive
     for hour in range(10):
         rules.tell(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
     assert receiver.titles == ["runs fail", "runs work again"]
-    assert "10 failed, over 10:00:00 (h:mm:ss), the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
+    assert "10 failed, over 10 h, the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
 
     rules.tell(told, BAD)
     assert receiver.titles[2:] == ["runs fail"]
@@ -315,7 +315,7 @@ def test_news_that_are_no_news_any_more_are_not_sent(told: Settings, receiver: R
     rules.tell(told, GOOD)
 
     assert receiver.titles == ["runs fail", "runs work again"]
-    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3:00:00" in receiver.bodies[1]
+    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3 h" in receiver.bodies[1]
 
 
 def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
