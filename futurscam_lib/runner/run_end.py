@@ -24,7 +24,7 @@ MEANINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunEnd:
     """How a run ended, also one that never began.
 
     Attributes:
