@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from futurscam_lib.errors import UsageError
 from futurscam_lib.run_ids import CONFIRMED, SUPERVISED
 from futurscam_lib.settings import alert_urls, env_file, mongo_uri
-from futurscam_lib.settings.home import HOME, PROJECT, URI, HomeSettings
+from futurscam_lib.settings.home import DEFAULT_HOME, HOME, IS_CLONE, PROJECT, SHIPPED_NOTEBOOKS, URI, HomeSettings
 from futurscam_lib.settings.kinds import Variable
 from futurscam_lib.settings.mongo_uri import MASK
 from futurscam_lib.settings.operation import OperationSettings
@@ -28,7 +28,21 @@ from futurscam_lib.settings.sources import KNOWN_SOURCES, SourceSettings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["HOME", "MASK", "PROJECT", "TABLE", "Partial", "SettingRow", "Settings", "explain", "load", "load_partly"]
+__all__ = [
+    "DEFAULT_HOME",
+    "HOME",
+    "IS_CLONE",
+    "MASK",
+    "PROJECT",
+    "SHIPPED_NOTEBOOKS",
+    "TABLE",
+    "Partial",
+    "SettingRow",
+    "Settings",
+    "explain",
+    "load",
+    "load_partly",
+]
 
 KEYRING_SERVICE: Final = "futurscam"
 
@@ -99,9 +113,9 @@ class Settings(OperationSettings, SourceSettings, HomeSettings):
         return self.home / "tmp"
 
     def notebook(self, name: str) -> Path:
-        """The notebook `name`: the home's own where it has a folder of notebooks, else the project's."""
+        """The notebook `name`: the home's own where it has a folder of notebooks, else the shipped one."""
         own = self.home / "notebooks"
-        return (own if own.is_dir() else PROJECT / "notebooks") / f"{name}.ipynb"
+        return (own if own.is_dir() else SHIPPED_NOTEBOOKS) / f"{name}.ipynb"
 
     def require(self, sources: Iterable[str]) -> None:
         """Make sure that sources are known and can be asked.
@@ -252,7 +266,7 @@ class _Reading:
             problem = f"{variable.name} is {shown!r} ({origin}){what}; allowed: {variable.kind.allowed}."
         else:
             if field == "inbox":
-                value = self.values.get("home", PROJECT) / value
+                value = self.values.get("home", DEFAULT_HOME) / value
             self.values[field] = value
             shown = _shown(variable, value, text)
         return SettingRow(variable.name, shown, origin, variable.help, variable.secret, problem, note)

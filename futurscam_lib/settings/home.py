@@ -12,7 +12,14 @@ from futurscam_lib.settings import kinds
 from futurscam_lib.settings.kinds import Kind, Variable
 from futurscam_lib.settings.sources import KNOWN_SOURCES
 
-PROJECT: Final = Path(__file__).resolve().parent.parent.parent
+PACKAGE: Final = Path(__file__).resolve().parent.parent
+PROJECT: Final = PACKAGE.parent
+"""The folder that holds the package: a clone of the project, or where packages are installed."""
+IS_CLONE: Final = (PROJECT / "pyproject.toml").is_file()
+SHIPPED_NOTEBOOKS: Final = (PROJECT if IS_CLONE else PACKAGE) / "notebooks"
+"""The shipped notebooks."""
+DEFAULT_HOME: Final = PROJECT if IS_CLONE else Path.cwd()
+"""The home where FUTURSCAM_HOME is not set: the clone; nothing is written where packages are installed."""
 HOME: Final = "FUTURSCAM_HOME"
 KEYRING: Final = "FUTURSCAM_KEYRING"
 URI: Final = "MONGO_URI"
@@ -51,7 +58,7 @@ class HomeSettings(BaseModel, frozen=True):
         Path,
         Variable(
             HOME,
-            str(PROJECT),
+            str(DEFAULT_HOME),
             Kind(kinds.home, "a folder, or a name for one"),
             "Folder of all that is kept: .last_execution, .env, inbox, runs, logs, the local database.",
         ),
