@@ -168,13 +168,22 @@ class Rfp:
         Raises:
             Rejected: A field has a value that the document cannot hold; `.path` names it.
         """
-        try:
-            _CHECK.validate_python(content)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
-            raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
+        check(content)
         return cls(content, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+
+
+def check(content: RfpContent) -> None:
+    """Check that the document can hold each value.
+
+    Raises:
+        Rejected: It cannot; `.path` names the field.
+    """
+    try:
+        _CHECK.validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
 
 
 def customer(name: str | None, department: str | None, *, show_department: bool | None) -> str | None:

@@ -15,7 +15,7 @@ from futurscam_lib.audit.lines import read_lines
 from futurscam_lib.audit.seal import Seal
 from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import COUNTED, with_all_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -244,8 +244,8 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         window=shape.table(told.get("window"))
         or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
         watermark=told.get("watermark") or asked.get("watermark") or {},
-        counts=told.get("counts") or {},
-        sources=told.get("sources") or {},
+        counts=with_all_counts(told.get("counts") or {}),
+        sources={name: with_all_counts(one) for name, one in (told.get("sources") or {}).items()},
         closed=shape.number(told.get("closed")),
         reopened=shape.number(told.get("reopened")),
         error=told.get("error") or "",

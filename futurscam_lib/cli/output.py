@@ -20,7 +20,7 @@ import typer
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import FuturscamError, UsageError
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED, moved
+from futurscam_lib.records import moved, shown_counts
 from futurscam_lib.report.tables import Table
 from futurscam_lib.report.terminal import plain
 from futurscam_lib.runner import logs
@@ -131,8 +131,9 @@ def print_json(value: Any) -> None:
 
 def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
     """Print how a run ended; only the table, warnings and errors when `quiet`."""
-    rows = [(name, *(one[column] for column in COUNTED)) for name, one in result.sources.items()]
-    typer.echo(repr(Table(("source", *COUNTED), [*rows, ("total", *(result.counts[column] for column in COUNTED))])))
+    names = shown_counts([result.counts])
+    sources = {**result.sources, "total": result.counts}
+    typer.echo(repr(Table(("source", *names), [(name, *map(one.get, names)) for name, one in sources.items()])))
     if not quiet:
         if result.closed or result.reopened:
             typer.echo(moved(result.closed, result.reopened, dry_run=result.dry_run))

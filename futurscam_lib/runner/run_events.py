@@ -92,7 +92,7 @@ def ended(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
 
 
 def _columns(counts: Mapping[str, int]) -> dict[str, int]:
-    return {column: counts[column] for column in COUNTED}
+    return {column: counts.get(column, 0) for column in COUNTED}
 
 
 def _items(found: Any) -> Iterable[tuple[str, Any]]:

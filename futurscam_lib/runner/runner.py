@@ -16,7 +16,7 @@ from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
 from futurscam_lib.extract import source_notes
 from futurscam_lib.files import sweep
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import COUNTED, shown_counts, with_all_counts
 from futurscam_lib.report import scraps
 from futurscam_lib.run_ids import CONFIRMED, SUPERVISED, new_run_id, started_by
 from futurscam_lib.runner import engine, run_events, run_start
@@ -328,6 +328,9 @@ class _Supervised:
         """Believe the supervision first, the notebook second, and the notebook only where its sums agree."""
         found = scraps.read(execution.notebook).get("summary")
         summary = found if _is_summary(found) else {}
+        if summary:
+            sources = {name: with_all_counts(one) for name, one in summary["sources"].items()}
+            summary = {**summary, "counts": with_all_counts(summary["counts"]), "sources": sources}
         if execution.status != "ok":
             code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
             return _Verdict(execution.status, code, execution.error, execution.error_name, summary)
@@ -391,7 +394,8 @@ def _is_summary(found: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a scrap has those parts of a summary that this module counts with."""
     match found:
         case {"counts": dict(counts), "sources": dict(sources), "failures": dict(failures)}:
-            told = all(_has(one, COUNTED, int) for one in (counts, *sources.values()))
+            # The summary of an earlier version has no `dropped`.
+            told = all(_has(one, COUNTED[:-1], int) for one in (counts, *sources.values()))
             return told and all(_has(one, ("error", "message"), str) for one in failures.values())
     return False
 
@@ -409,21 +413,24 @@ def _problem_of(summary: Any, *, run_id: str, replay: str) -> str:
         replay: What it was to replay; empty: nothing, it was to ask the sources.
     """
     if not summary:
-        return "The notebook ended without gluing its summary, so nothing is known of what it did."
+        return (
+            "The notebook ended without gluing its summary, so nothing is known of what it did: it must call "
+            "run.reconcile() and then glue run.summary()."
+        )
     if not _is_summary(summary):
-        return "What the notebook glued as its summary is none: counts, sources or failures are missing in it."
+        return "The notebook's summary has the wrong form: counts, sources or failures are missing in it."
     if summary.get("run_id") != run_id:
         return f"The notebook's summary is that of {summary.get('run_id')!r}, not of this run."
     if replay and summary.get("replay") != replay:
         return "The notebook did not replay: it does not pass its parameter `replay` to open_run."
     for name, one in [*summary["sources"].items(), ("total", summary["counts"])]:
-        if one["extracted"] != math.fsum(one[column] for column in COUNTED[1:]):
+        if one["extracted"] != math.fsum(one.get(column, 0) for column in COUNTED[1:]):
             return f"The notebook's sum for {name} is off: {one}."
     return ""
 
 
 def _headline(result: Result) -> str:
-    counts = ", ".join(f"{result.counts[name]} {name}" for name in COUNTED)
+    counts = ", ".join(f"{result.counts[name]} {name}" for name in shown_counts([result.counts]))
     moved = result.watermark["before"] != result.watermark["after"]
     watermark = f"The watermark {'moved to' if moved else 'stays at'} {result.watermark['after']}."
     dry = " Dry run: nothing was written to MongoDB." if result.dry_run else ""

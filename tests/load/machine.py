@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from futurscam_lib.records import Window
-    from futurscam_lib.report.reports import Summary
+    from futurscam_lib.report.summary import Summary
     from futurscam_lib.settings import Settings
 
 T0: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

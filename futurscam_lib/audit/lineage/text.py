@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.audit.lineage.steps import MEANINGS
-from futurscam_lib.report.reports import with_days
+from futurscam_lib.report.loaded import with_days
 from futurscam_lib.report.tables import as_text
 from futurscam_lib.report.text import instant
 
@@ -26,6 +26,7 @@ _RESULTS: Final = {
     "unchanged": "unchanged: nothing new, under a version that is no newer",
     "stale": "stale: older than the version that was there",
     "rejected": "rejected",
+    "dropped": "dropped: a cell of the notebook left it out",
     "unsettled": "loaded",
     "loaded": "loaded",
 }

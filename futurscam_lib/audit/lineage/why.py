@@ -86,7 +86,7 @@ def _story(configured: Settings, asked: str, found: Found, payloads: Sequence[Ve
 def _state(found: Found) -> State:
     if found.document:
         return "document" if found.etl else "foreign"
-    return "removed" if any(one["result"] != "rejected" for one in found.outcomes) else "rejected"
+    return "removed" if any(one["result"] not in {"rejected", "dropped"} for one in found.outcomes) else "rejected"
 
 
 def _runs_of(found: Found, payloads: Sequence[Version]) -> Iterator[str]:

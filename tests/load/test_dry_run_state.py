@@ -16,8 +16,9 @@ from tests.load.machine import INSTANTS, JOBS, T0, Shelf, World, post, record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from futurscam_lib.records import RawRecord
     from futurscam_lib.report.reports import Ended, LoadReport
+
+    from futurscam_lib.records import RawRecord
 
 DEADLINES = (None, T0 - timedelta(hours=1), T0 + timedelta(hours=1), T0 + timedelta(days=9))
 
@@ -78,7 +79,7 @@ def facts(reports: tuple[LoadReport, Ended]) -> list[Any]:
     loaded, ended = reports
     changes = sorted(loaded.changes, key=lambda one: (one.job_id, one.field))
     return [
-        *(loaded.counts, sorted(loaded.new), changes),
+        *(loaded.counts, sorted(loaded.new, key=repr), changes),
         *(ended.deadline, ended.at_source, ended.reopened, ended.active, ended.closed),
     ]
 
