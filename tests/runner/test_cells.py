@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from futurscam_lib.errors import ExitCode
+from futurscam_lib.settings import PROJECT
 from tests.runner.conftest import post
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Workshop
 
-CELL = """\
-rfps = rfps.filter(lambda rfp: rfp["job_id"] != "2")
-rfps = rfps.map(lambda rfp: {**rfp, "roleTitle": rfp["roleTitle"].upper()})
-rfps"""
+CELL = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "REVIEWING.md").read_text("utf-8"), re.DOTALL)[
+    -1
+].rstrip()
+"""The example of the documentation."""
 
 
 def test_a_cell_changes_what_a_headless_run_loads(workshop: Workshop) -> None:
     """What it drops is counted in the ledger and in the notebook's headline; the watermark moves."""
-    workshop.receive("posts.jsonl", post("1"), post("2"))
+    workshop.receive("posts.jsonl", post("1"), post("2", locationInfo={"mainLocation": {"country": "Germany"}}))
     workshop.project_notebook(before={"load-why": CELL})
 
     result = workshop.run()
