@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from futurscam_lib import clock
-from futurscam_lib.audit import notebooks
+from futurscam_lib.audit.runs_folder import check_notebook, notebook_path
 from futurscam_lib.report import scraps as gluing
 from futurscam_lib.report.terminal import plain
 
@@ -105,10 +105,10 @@ def read(run: RunRecord, history: History) -> Executed:
     seen, part = history.look(run), ""
     if seen.state == "none" and run.ended is None and run.notebook:
         part = ".part"
-        seen = notebooks.look(history.runs, f"{run.notebook}{part}", "", pruned=False)
+        seen = check_notebook(history.runs, f"{run.notebook}{part}", "", pruned=False)
     path = None
     if run.notebook and seen.state not in {"elsewhere", "none"}:
-        path = notebooks.place(history.runs, f"{run.notebook}{part}")
+        path = notebook_path(history.runs, f"{run.notebook}{part}")
     how = "crashed" if seen.state == "verifies" and run.status == "crashed" else seen.state
     found = clock.to_people(run.ended) if run.ended else ""
     state = _GROWING if part and seen.data is not None else _SAYS[how].format(run=run, seen=seen, found=found)

@@ -67,7 +67,7 @@ def listed(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, safe to open in a spreadsheet.")] = False,
 ) -> None:
     """List the runs, newest first."""
-    from futurscam_lib.audit.choice import Choice
+    from futurscam_lib.audit.history import Choice
     from futurscam_lib.cli import run_list
 
     if as_json and as_csv:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 import structlog
 
 from futurscam_lib import clock, settings
-from futurscam_lib.audit import shape
+from futurscam_lib.audit.entries import number
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
 from futurscam_lib.extract import source_notes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.records import Replay
     from futurscam_lib.settings import Settings
 
@@ -280,7 +280,7 @@ class _Supervised:
             )
             _log.warning("crashed run found", run_id=entry.run_id, started=entry.at)
 
-    def _finish_notebook_of(self, entry: Entry) -> dict[str, str]:
+    def _finish_notebook_of(self, entry: LedgerEntry) -> dict[str, str]:
         about = {"notebook": str(entry.facts["notebook"])}
         final = self._settings.runs / about["notebook"]
         part = engine.part_path(final)
@@ -366,8 +366,8 @@ class _Supervised:
             watermark={"before": clock.to_text(before), "after": clock.to_text(standing)},
             counts=summary.get("counts") or dict.fromkeys(COUNTED, 0),
             sources=summary.get("sources") or {},
-            closed=shape.number(summary.get("closed")),
-            reopened=shape.number(summary.get("reopened")),
+            closed=number(summary.get("closed")),
+            reopened=number(summary.get("reopened")),
             notes=source_notes.bounded(summary.get("notes"), clean=self._redact),
             notebook=self._output,
             seconds=round(time.monotonic() - self._clock, 3),

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from futurscam_lib import settings as settings_module
-from futurscam_lib.audit.ledger import Entry, Ledger
+from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.pipeline.opening import open_run
 from futurscam_lib.runner import runner
 from futurscam_lib.watermark import Watermark
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.settings import Settings
 
 PARAMETERS: Final = (
@@ -139,7 +140,7 @@ class Workshop:
         process.communicate(timeout=120)
         return process.returncode
 
-    def entries(self, *events: str) -> list[Entry]:
+    def entries(self, *events: str) -> list[LedgerEntry]:
         """The ledger's entries, checked; only those of some events, where some are given."""
         return [
             entry
@@ -148,7 +149,7 @@ class Workshop:
         ]
 
     @property
-    def last(self) -> Entry:
+    def last(self) -> LedgerEntry:
         """The ledger's last entry."""
         return self.entries()[-1]
 
