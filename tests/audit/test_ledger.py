@@ -95,6 +95,46 @@ def test_entries_are_read_as_they_were_returned_both_ways(ledger: Ledger) -> Non
     assert list(ledger.backwards()) == entries[::-1]
 
 
+def test_an_entry_is_on_disk_before_append_returns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line is synced once it is whole, and before the head names it; a new ledger is synced into its folder."""
+    file, head = path_of(ledger), head_path(path_of(ledger))
+    synced: list[tuple[str, bytes | None, int | None]] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        opened = os.fstat(descriptor)
+        places = [place for place in (file.parent, file) if place.exists()]
+        names = [place.name for place in places if os.path.samestat(opened, place.stat())] or ["another file"]
+        content = file.read_bytes() if file.exists() else None
+        named = json.loads(head.read_bytes())["seq"] if head.exists() else None
+        synced.append((names[0], content, named))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    for number in range(2):
+        append(ledger, "end", number=number)
+
+    first, second = file.read_bytes().splitlines(keepends=True)
+    assert ("ledger.jsonl", first, 0) in synced
+    assert ("ledger.jsonl", first + second, 1) in synced
+    if os.name == "posix":  # Windows has no folders to sync.
+        assert ("runs", b"", 0) in synced
+        assert synced.index(("runs", b"", 0)) < synced.index(("ledger.jsonl", first, 0))
+
+
+def test_a_repaired_line_is_on_disk_before_heal_returns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newline that was missing, and a torn text that was replaced, are synced like any other line."""
+    for torn in (lambda whole: whole[:-1], lambda whole: whole + b'{"at":'):
+        append(ledger, "end")
+        path_of(ledger).write_bytes(torn(path_of(ledger).read_bytes()))
+        synced: list[bytes] = []
+        with monkeypatch.context() as recording:
+            recording.setattr(os, "fsync", lambda _, synced=synced: synced.append(path_of(ledger).read_bytes()))
+            ledger.heal(at=T0)
+
+        assert synced[0] == path_of(ledger).read_bytes()
+
+
 @pytest.mark.parametrize("block", [1, 7, 64, 700, 100_000])
 def test_reading_backwards_does_not_depend_on_the_blocks(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, block: int
