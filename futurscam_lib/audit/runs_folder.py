@@ -9,10 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-import stamina
-
 from futurscam_lib.errors import UsageError
-from futurscam_lib.files import read_bytes
+from futurscam_lib.files import read_bytes, retry_while_in_use
 from futurscam_lib.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -270,9 +268,7 @@ def _hash(path: Path) -> tuple[str, int]:
 
 
 # Not around every file: the retry costs as much as hashing a small one.
-_hash_with_retries: Final = stamina.retry(
-    on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5
-)(_hash)
+_hash_with_retries: Final = retry_while_in_use(_hash)
 
 
 def _missing(expected: ExpectedNotebook, *, has_part: bool) -> str:

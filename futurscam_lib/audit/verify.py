@@ -15,6 +15,7 @@ from futurscam_lib.audit.runs_folder import ExpectedNotebooks, FolderFile, check
 from futurscam_lib.audit.seal import HEAD, KEY, EndCheck, Seal, SealCheck
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct
 from futurscam_lib.report import terminal
+from futurscam_lib.report.text import size
 from futurscam_lib.run_ids import BY_HAND
 from futurscam_lib.watermark import Watermark
 
@@ -92,7 +93,7 @@ class Verified:
             yield f"{_SHOWN} of {len(findings):,} findings shown; --json shows all."
         yield (
             f"Checked: {_many(self.lines, 'line')} of the ledger, {_many(self.runs, 'run')}, "
-            f"{_many(self.notebooks, 'notebook')} ({self.size / 1e6:,.1f} MB)."
+            f"{_many(self.notebooks, 'notebook')} ({size(self.size)})."
         )
         if self.sealed and not self.key:
             yield (
