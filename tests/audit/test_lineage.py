@@ -372,7 +372,7 @@ def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
     assert results(whole) == ["inserted", "unchanged", "document"]
     assert changes(whole.steps[1])["roleTitle"] == ("Red", "Blue")
     assert not whole.notes
-    assert "interrupted before it wrote that down" in text(whole)
+    assert "interrupted before it recorded that" in text(whole)
     load(world, record(post(instant=INSTANTS[2], content="short")))
     later = told(world)
     assert changes(later.steps[2])["roleTitle"] == ("Blue", "Short")
