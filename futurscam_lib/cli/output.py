@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from futurscam_lib.runner.runner import Result
+    from futurscam_lib.runner.result import Result
 
 GROUP: Final[Any] = {"no_args_is_help": False, "add_completion": False, "rich_markup_mode": None}
 """How a group of commands is made."""
@@ -92,7 +92,7 @@ def say(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print on stderr as `say` does, without secrets; where there is no stderr, nothing."""
-    logs.said(redacted(_to_type(text)))
+    logs.to_stderr(redacted(_to_type(text)))
 
 
 def _to_type(text: str) -> str:
