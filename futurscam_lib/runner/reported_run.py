@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from futurscam_lib import clock, settings
-from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
+from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, MissingExtra, UsageError
 from futurscam_lib.runner import logs, runner
 from futurscam_lib.runner.alerts import alerts, healthcheck
 from futurscam_lib.runner.request import Request
@@ -130,6 +130,9 @@ def _guarded(step: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
     """Do a step that a run does not depend on; log what goes wrong with it."""
     try:
         return step(*arguments, **more)
+    except MissingExtra as error:
+        _log.warning("not done", step=f"{step.__module__}.{step.__qualname__}", why=str(error))
+        return None
     except Exception as error:  # noqa: BLE001 - whatever it is, the run's end stands
         _log.warning("not done", step=f"{step.__module__}.{step.__qualname__}", exc_info=error)
         return None

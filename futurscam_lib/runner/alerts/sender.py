@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from futurscam_lib.errors import require_extra
 from futurscam_lib.settings import alert_urls
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def deliver(configured: Settings, pending: dict[str, Message]) -> None:
 
 def _send(message: Message, to: dict[int, str]) -> dict[int, Delivery]:
     """Send one message to all addresses at once; what has not ended in time goes on in the background."""
+    require_extra("alerts", "apprise", what="FUTURSCAM_ALERT_URLS")
     import apprise
 
     deliveries = {number: Delivery() for number in to}

@@ -144,7 +144,7 @@ def test_another_kind_of_failure_is_told_once_too(told: Settings, receiver: Rece
         alerts.notify(told, ending)
 
     assert receiver.titles == ["runs fail", "runs fail otherwise"]
-    assert "exit 4: it will fail again until a person does something" in receiver.bodies[1]
+    assert "exit 4: the operator must act" in receiver.bodies[1]
     assert "Wrong password." in receiver.bodies[1]
 
 
