@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from futurscam_lib import clock, settings
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import OperatorMustAct, UsageError
-from futurscam_lib.runner import cell_states, notebook_file, runner
+from futurscam_lib.runner import cell_states, engine, notebook_file, runner
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.runner.request import Request
 from futurscam_lib.runner.verdict import problem_of
@@ -320,6 +320,23 @@ def test_a_used_up_time_budget(workshop: Workshop, monkeypatch: pytest.MonkeyPat
     assert workshop.watermark_file.read_bytes() == before
     assert headline(workshop.notebooks()[result.run_id]).startswith("Timed out in ")
     assert workshop.kernels() == []
+
+
+def test_the_time_budget_counts_from_the_start_of_the_run(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run spends before its notebook starts is taken off what the notebook gets."""
+    workshop.set_watermark(T0)
+    workshop.notebook(SUMMARY, GLUE)
+    budgets: list[timedelta] = []
+
+    def keep(*_: object, budget: timedelta, **__: object) -> None:
+        budgets.append(budget)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(engine, "execute", keep)
+    with pytest.raises(ZeroDivisionError):
+        workshop.run()
+
+    assert timedelta(0) < workshop.settings.run_budget - budgets[0] < MINUTE
 
 
 def test_a_notebook_that_lacks_a_parameter_is_not_run(workshop: Workshop) -> None:
