@@ -165,6 +165,14 @@ class ImapMailSource:
         return opened
 
 
+def open_source(settings: SourceSettings, **_: object) -> ImapMailSource:
+    """The mailbox of the settings; a token that they do not hold is requested from Microsoft."""
+    from futurscam_lib.extract.microsoft import AppToken
+
+    given = settings.imap_access_token is not None
+    return ImapMailSource(settings, token=None if given else AppToken(settings, scope=settings.imap_scope))
+
+
 def _found(folder: ImapFolder, window: Window, tally: Tally, *, uid: int, answer: Items | Denied) -> _Found | None:
     """A mail as it was listed; None if the rule for subjects does not select it."""
     try:
