@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from enum import IntEnum
-from typing import Final
+from typing import Final, Self
 
 NOTHING_LOST: Final = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
 """What state things are in after something did not answer."""
 
 
 class ExitCode(IntEnum):
-    """What `futurscam` ends with; a scheduler and the operator's scripts read it."""
+    """What `futurscam` ends with; schedulers and the operator's scripts read it.
 
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    RETRY_LATER = 3
-    OPERATOR_MUST_ACT = 4
-    ALREADY_RUNNING = 5
+    Attributes:
+        meaning: What it means, for people: in the help, the log, alerts and the documents.
+        remedy: What to do about it; empty: nothing.
+    """
+
+    meaning: str
+    remedy: str
+
+    DONE = 0, "done", ""
+    FAILED = 1, "the run failed", "`futurscam runs show last` shows why"
+    USAGE = 2, "wrong usage or settings", "`futurscam config check` names wrong settings"
+    RETRY_LATER = 3, "something that it needs did not answer; the next run tries again", ""
+    OPERATOR_MUST_ACT = 4, "the operator must act", "`futurscam status` and `futurscam check` show on what"
+    ALREADY_RUNNING = 5, "another run is active", ""
+
+    def __new__(cls, number: int, meaning: str, remedy: str) -> Self:
+        """Make a number that knows what it means."""
+        code = int.__new__(cls, number)
+        code._value_ = number
+        code.meaning, code.remedy = meaning, remedy
+        return code
 
 
 class FuturscamError(Exception):
-    """Root of all errors told to a person; its text says what happened, what state things are in, what to do."""
+    """Root of all errors that a person reads; its text says what happened, what state things are in, what to do."""
 
     exit_code: ExitCode = ExitCode.FAILED
 
@@ -30,6 +47,10 @@ class UsageError(FuturscamError):
     """A setting or an argument is wrong; nothing has run."""
 
     exit_code = ExitCode.USAGE
+
+
+class MissingExtra(UsageError):
+    """Packages are not installed, because an installation may leave them out."""
 
 
 class RetryLater(FuturscamError):
@@ -100,6 +121,31 @@ def _rebuild_rejected(message: str, code: str, path: str, line: int, column: int
 
 def _rebuild_refused(message: str, status: int, code: str) -> Refused:
     return Refused(message, status=status, code=code)
+
+
+def require_extra(extra: str, *modules: str, what: str) -> None:
+    """Make sure that the packages of an extra are installed.
+
+    Args:
+        extra: Its name in pyproject.toml.
+        modules: What is imported of it.
+        what: What needs it, as the subject of a sentence.
+
+    Raises:
+        MissingExtra: One is not; the text names the command that installs them.
+    """
+    if any(importlib.util.find_spec(module) is None for module in modules):
+        raise MissingExtra(
+            f"{what} needs packages that are not installed. Nothing has run.\nInstall them: {installing(extra)}"
+        )
+
+
+def installing(extra: str) -> str:
+    """Return the command that installs the packages of an extra into this environment."""
+    python = f'"{sys.executable}"'
+    with_pip = importlib.util.find_spec("pip") is not None
+    pip = f"{python} -m pip install" if with_pip else f"uv pip install --python {python}"
+    return f'{pip} "futurscam-etl[{extra}]"'
 
 
 def exit_code_of(class_name: str) -> ExitCode:

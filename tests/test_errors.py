@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+import sys
 
 import pytest
 
@@ -14,6 +16,7 @@ EXIT_CODES = {
     "NotReconciled": 1,
     "Rejected": 1,
     "UsageError": 2,
+    "MissingExtra": 2,
     "RetryLater": 3,
     "OperatorMustAct": 4,
     "Refused": 4,
@@ -46,6 +49,25 @@ def test_each_error_has_the_exit_code_that_the_scheduler_expects() -> None:
     """By class and by class name; an error without a code of its own would show here."""
     assert {kind.__name__: int(kind.exit_code) for kind in CLASSES} == EXIT_CODES
     assert {name: int(errors.exit_code_of(name)) for name in EXIT_CODES} == EXIT_CODES
+
+
+def test_each_exit_code_has_a_meaning() -> None:
+    """It can be looked up by its number, and its meaning fits in a line."""
+    assert [int(code) for code in ExitCode] == list(range(6))
+    assert ExitCode(3) is ExitCode.RETRY_LATER
+    assert all(0 < len(code.meaning) < 80 for code in ExitCode)
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it() -> None:
+    """The command is for the interpreter that lacks the packages."""
+    errors.require_extra("export", "json", what="`futurscam export`")
+
+    with pytest.raises(errors.MissingExtra) as raised:
+        errors.require_extra("export", "json", "no_such_module", what="`futurscam export`")
+
+    assert str(raised.value).startswith("`futurscam export` needs packages that are not installed. Nothing has run.\n")
+    assert re.search(r'pip install.* "futurscam-etl\[export\]"$', str(raised.value))
+    assert f'"{sys.executable}"' in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["KeyError", "", "ExitCode", "exit_code_of", "__name__", "annotations"])

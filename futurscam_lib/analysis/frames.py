@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock, settings
 from futurscam_lib.analysis.columns import COLUMNS, Column, chosen
 from futurscam_lib.analysis.filters import COLLATION, Filters, refuse_unknown
-from futurscam_lib.errors import UsageError
+from futurscam_lib.errors import UsageError, require_extra
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
 
@@ -124,6 +124,7 @@ def read(configured: Settings, filters: Filters, *, columns: Iterable[Column], l
     Raises:
         UsageError, RetryLater, OperatorMustAct: See `rfps`.
     """
+    require_extra("export", "pyarrow", "pymongoarrow", "xlsxwriter", what="Reading RFPs into tables")
     wanted = {column.name: column for column in columns}
     fetched = {**wanted, **{name: COLUMNS[name] for name in _ORDER}}
     project = {"_id": 0, **{name: column.expression() for name, column in fetched.items()}}

@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import stamina
-
 from futurscam_lib.audit.notebooks import is_no_file
+from futurscam_lib.files import retry_while_in_use
 from futurscam_lib.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def _hash(path: Path) -> tuple[str, int]:
 
 
 # Not around every file: it takes as long as hashing a small one.
-_patiently: Final = stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)(_hash)
+_patiently: Final = retry_while_in_use(_hash)
 
 
 def _missing(promised: Promised, *, has_part: bool) -> str:

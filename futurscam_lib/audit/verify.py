@@ -15,6 +15,7 @@ from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
 from futurscam_lib.audit.seal import KEY, Seal
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct
 from futurscam_lib.report import terminal
+from futurscam_lib.report.text import size
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Verified:
     def _notes(self) -> Iterator[str]:
         yield (
             f"Looked at: {_many(self.lines, 'line')} of the ledger, {_many(self.runs, 'run')}, "
-            f"{_many(self.notebooks, 'notebook')} ({self.size / 1e6:,.1f} MB)."
+            f"{_many(self.notebooks, 'notebook')} ({size(self.size)})."
         )
         if self.sealed and not self.key:
             yield (

@@ -9,6 +9,7 @@ import sys
 import traceback
 from contextlib import suppress
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
 from typing import Annotated, NoReturn
 
@@ -43,6 +44,7 @@ from futurscam_lib.cli.output import (
     say,
     source_names,
     tell,
+    typed_program,
     work_in,
 )
 from futurscam_lib.errors import NOTHING_LOST, ExitCode, FuturscamError, UsageError
@@ -60,10 +62,19 @@ _INTERRUPTED = 130
 app = typer.Typer(name="futurscam", help=_ABOUT, pretty_exceptions_enable=False, **(GROUP | {"no_args_is_help": True}))
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"futurscam {version('futurscam-etl')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _everywhere(
     context: typer.Context,
     *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
     home: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="The home to work in, instead of what FUTURSCAM_HOME says."),
@@ -160,7 +171,8 @@ def demo(
         print_json({**result.as_dict(), "log": str(log) if log else None})
     else:
         print_result(result, log=log, quiet=quiet)
-        typer.echo(f'Open it:    python -m uv run futurscam --home "{folder}" runs open last')
+        work_in(folder)
+        typer.echo(f"Open it:    {command('runs open last', program=typed_program())}")
     raise typer.Exit(int(result.exit_code))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 INBOX: Final = Path(__file__).resolve().parent / "demo_inbox"
-HOME: Final = settings.PROJECT / "demo"
+HOME: Final = settings.DEFAULT_HOME / "demo"
 DATABASE: Final = "FuturScam_demo"
 
 

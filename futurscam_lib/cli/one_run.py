@@ -22,12 +22,12 @@ def do(request: Request, *, as_json: bool, quiet: bool) -> tuple[Result, Path | 
     Raises:
         FuturscamError: See `runner.run`; with `as_json` it was told on stdout, too.
     """
-    from futurscam_lib.runner import watched
+    from futurscam_lib.runner import reported_run
 
     for polite in ("SIGTERM", "SIGBREAK"):  # The second one is Windows', where a loop asks its run so.
         if hasattr(signal, polite):
             signal.signal(getattr(signal, polite), _interrupt)
-    one = watched.WatchedRun(request, seen=logs.watched())
+    one = reported_run.ReportedRun(request, seen=logs.watched())
     try:
         return one.run(progress=logs.watched() and not as_json and not quiet), one.log
     except FuturscamError as error:

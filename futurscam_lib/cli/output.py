@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
 import sys
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -25,7 +28,6 @@ from futurscam_lib.settings.sources import KNOWN_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from futurscam_lib.runner.runner import Result
 
@@ -78,11 +80,26 @@ def work_in(home: Path | None) -> None:
     _NAMED.set(str(home) if home else "")
 
 
-def command(words: str) -> str:
-    """What to type for a command, with the home where it was named."""
+def command(words: str, *, program: str = "futurscam") -> str:
+    """What to type for a command, with the home where it was named.
+
+    Args:
+        words: The command and its arguments.
+        program: How the program is started.
+    """
     home = _NAMED.get()
     quoted = f'"{home}"' if sys.platform == "win32" else shlex.quote(home)
-    return f"futurscam {f'--home {quoted} ' if home else ''}{words}"
+    return f"{program} {f'--home {quoted} ' if home else ''}{words}"
+
+
+def typed_program() -> str:
+    """How this process was started: what a person types for `futurscam` where it is not on PATH."""
+    if "UV" in os.environ:  # Set by `uv run`, which also puts the program on PATH for this process only.
+        return "python -m uv run futurscam"
+    if shutil.which("futurscam"):
+        return "futurscam"
+    started = Path(sys.argv[0])
+    return str(started) if started.stem == "futurscam" else f'"{sys.executable}" -m futurscam_lib'
 
 
 def say(text: str) -> None:

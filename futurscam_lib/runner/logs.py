@@ -3,7 +3,7 @@
 Modules say `structlog.get_logger().info("watermark moved", to=...)`: an event in a few words, facts as keywords, never
 a payload; `printed=True` where the command prints the same itself, so that the console need not say it twice.
 
-Files are `logs/etl_20261123_132501.log` (UTC, the start of the run), UTF-8, a line an event; see `logline`.
+Files are `logs/etl_20261123_132501.log` (UTC, the start of the run), UTF-8, a line an event; see `log_lines`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import structlog
 import typer
 
 from futurscam_lib import clock
-from futurscam_lib.runner import logline
+from futurscam_lib.runner import log_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -122,10 +122,10 @@ class _Console:
         raise structlog.DropEvent
 
     def _line(self, level: str, values: dict[str, Any]) -> str:
-        trace = logline.trace_of(values.pop("exc_info", None))
+        trace = log_lines.trace_of(values.pop("exc_info", None))
         words = [f"{clock.now():%H:%M:%S}", *([f"{level}:"] if _LEVELS[level.upper()] > logging.INFO else [])]
-        words.append(logline.words(values.pop("event", ""), clean=self._clean))
-        words += logline.pairs(values, longest=_ON_CONSOLE, clean=self._clean)
+        words.append(log_lines.words(values.pop("event", ""), clean=self._clean))
+        words += log_lines.pairs(values, longest=_ON_CONSOLE, clean=self._clean)
         line = self._clean(" ".join(words))
         if in_colour() and level in _COLOURS:
             line = typer.style(line, fg=_COLOURS[level])
@@ -140,10 +140,10 @@ class _File:
 
     def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         values = {name: value for name, value in event.items() if name != PRINTED}
-        trace = logline.trace_of(values.pop("exc_info", None))
+        trace = log_lines.trace_of(values.pop("exc_info", None))
         if trace:
             values["traceback"] = trace
-        line = logline.of(_level_of(method), values.pop("event", ""), values, at=clock.now(), clean=self._clean)
+        line = log_lines.of(_level_of(method), values.pop("event", ""), values, at=clock.now(), clean=self._clean)
         with self._lock, suppress(OSError, ValueError):
             self._file.write(f"{line}\n")
         return event

@@ -19,7 +19,7 @@ from futurscam_lib.files import sweep
 from futurscam_lib.records import COUNTED
 from futurscam_lib.report import scraps
 from futurscam_lib.run_ids import CONFIRMED, SUPERVISED, new_run_id, started_by
-from futurscam_lib.runner import engine, facts, narrate
+from futurscam_lib.runner import engine, run_events, run_start
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.settings.sources import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark, after
@@ -172,13 +172,13 @@ class _Supervised:
         before = self._find_watermark()
         self._bury_crashed()
         parameters = self._parameters(before)
-        told = facts.of_start(parameters, watermark=before, started_by=started_by())
+        told = run_start.of_start(parameters, watermark=before, started_by=started_by())
         if self._request.rerun_of:
             told["rerun_of"] = self._request.rerun_of
         if self._request.confirmed:
             told["confirmed"] = True
         self._append("start", **told)
-        narrate.started(told, run_id=self._run_id, notebook=self._output)
+        run_events.started(told, run_id=self._run_id, notebook=self._output)
         spent = clock.now() - self._started
         try:
             execution = engine.execute(
@@ -192,7 +192,7 @@ class _Supervised:
                 saved=self._saved.append,
                 progress=progress,
             )
-            narrate.executed(execution.notebook)
+            run_events.executed(execution.notebook)
             verdict = self._judge(execution)
             standing = self._would_commit(before, verdict)
             result = self._result(verdict, before=before, standing=standing)
@@ -205,7 +205,7 @@ class _Supervised:
         if standing != before:
             self._commit(standing)
         _log.info("watermark moved" if standing != before else "watermark stays", at=clock.to_text(standing))
-        narrate.ended(ending, run_id=self._run_id, notebook=self._output)
+        run_events.ended(ending, run_id=self._run_id, notebook=self._output)
         return result
 
     def _own_env(self) -> dict[str, str]:

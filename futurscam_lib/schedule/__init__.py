@@ -70,8 +70,8 @@ def job(timing: Timing, *, password: bool = False, rows: Sequence[SettingRow] | 
         raise UsageError(problem)
     return Job(
         python=sys.executable,
-        project=str(settings.PROJECT),
-        home="" if home.value == str(settings.PROJECT) else home.value,
+        project=str(settings.DEFAULT_HOME),
+        home="" if settings.IS_CLONE and home.value == str(settings.PROJECT) else home.value,
         timing=timing,
         limit=timedelta(minutes=float(budget.value)) + _GRACE,
         password=password,

@@ -9,14 +9,7 @@ from futurscam_lib.errors import ExitCode
 NOT_YET_RUN: Final = 0x41303
 RUNNING: Final = 0x41301
 
-_OURS: Final = {
-    ExitCode.DONE: "done",
-    ExitCode.FAILED: "the run failed; `futurscam status` names it",
-    ExitCode.USAGE: "a setting is wrong; `futurscam config check` names it",
-    ExitCode.RETRY_LATER: "something did not answer; the next run reads the same window again",
-    ExitCode.OPERATOR_MUST_ACT: "a person must act; `futurscam status` and `futurscam check` say on what",
-    ExitCode.ALREADY_RUNNING: "another run was active",
-}
+_OURS: Final = {int(code): "; ".join(filter(None, (code.meaning, code.remedy))) for code in ExitCode}
 
 # learn.microsoft.com, "Task Scheduler error and success constants"; the rest are Win32 errors and NTSTATUS values.
 _WINDOWS: Final = {
@@ -45,4 +38,4 @@ _WINDOWS: Final = {
 
 def meaning(result: int) -> str:
     """What a run's exit code, or the result that Windows keeps of a task, says; empty where it is not known."""
-    return _OURS.get(result, _WINDOWS.get(result & 0xFFFFFFFF, ""))  # type: ignore[call-overload, no-any-return]
+    return _OURS.get(result, _WINDOWS.get(result & 0xFFFFFFFF, ""))

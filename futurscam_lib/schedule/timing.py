@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib.errors import UsageError
+from futurscam_lib.report.text import duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,12 +77,12 @@ class Timing:
     def __str__(self) -> str:
         """As a person says it."""
         if not self.divides_the_day:
-            return f"every {_span(self.every)}, counted from the start of the schedule"
+            return f"every {duration(60 * self.every)}, counted from the start of the schedule"
         if self.every == DAY:
             return f"every day at {_time(self.at)}, local time"
         if self.every == _HOUR:
             return f"every hour, at minute {self.at % _HOUR:02}"
-        return f"every {_span(self.every)}, the first of a day at {_time(self.starts[0])}, local time"
+        return f"every {duration(60 * self.every)}, the first of a day at {_time(self.starts[0])}, local time"
 
 
 def parse(every: str, at: str | None = None) -> Timing:
@@ -118,11 +119,6 @@ def _minute_of_day(text: str) -> int:
     if found is None:
         raise UsageError(f"--at is {text!r}; allowed: a time of day like 06:30. Nothing has changed.")
     return int(found[1]) * _HOUR + int(found[2])
-
-
-def _span(minutes: int) -> str:
-    hours, rest = divmod(minutes, _HOUR)
-    return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
 
 
 def _time(minutes: int) -> str:

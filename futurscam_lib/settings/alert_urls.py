@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from futurscam_lib.errors import require_extra
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,6 +24,7 @@ def split(text: str) -> list[str]:
 
 def wrong(addresses: list[str]) -> list[int]:
     """Positions, from 1, of those that Apprise cannot read; which may hold secrets, so they are not quoted."""
+    require_extra("alerts", "apprise", what="FUTURSCAM_ALERT_URLS")
     import apprise
 
     return [number for number, address in enumerate(addresses, start=1) if not apprise.Apprise().add(address)]

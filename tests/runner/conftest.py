@@ -41,6 +41,13 @@ counts = dict.fromkeys(["extracted", "inserted", "updated", "unchanged", "stale"
 summary = {"run_id": run_id, "counts": counts, "sources": {"folder": dict(counts)}, "failures": {}}
 """
 GLUE: Final = 'glue("summary", summary)'
+WAITS: Final = """
+import os, time
+open("waits", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.02)
+"""
+"""A cell that says by a file that its run has begun, and waits for another one."""
 _OF_THE_RUN: Final = ("run_id", "first_run_id", "first_seen_at", "changed_at", "closed")
 
 

@@ -86,15 +86,15 @@ def at_replace(name, *, before):
         if new.name == name: die()
     files.replace = killed
 def in_the_middle_of_save(n):
-    from futurscam_lib.runner import states
-    write, left = states.write_atomically, [n]
+    from futurscam_lib.runner import cell_states
+    write, left = cell_states.write_atomically, [n]
     def killed(path, data):
         left[0] -= 1
         if left[0] == 0:
             path.with_name(f".{path.name}.00000000.tmp").write_bytes(data[: len(data) // 2])
             die()
         write(path, data)
-    states.write_atomically = killed
+    cell_states.write_atomically = killed
 """
 END = "runner.run(settings.load(), runner.Request())"
 SYNCS = sorted(random.Random(2026).sample(range(6, 42), 4))

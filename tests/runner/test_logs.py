@@ -19,7 +19,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.runner import logline, logs
+from futurscam_lib.runner import log_lines, logs
 from futurscam_lib.settings.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_a_line_is_as_the_documentation_shows_it() -> None:
     """Time, level, event, then pairs, quoted where they are more than one plain word."""
     values = {"key": "value", "other": "two words", "none": None, "n": 2, "yes": True, "empty": "", "dash": "-"}
 
-    line = logline.of("info", "an event", values, at=AT)
+    line = log_lines.of("info", "an event", values, at=AT)
 
     assert line == (
         '2026-11-23T13:25:01.223Z info  an event key=value other="two words" none=- n=2 yes=true empty="" dash="-"'
@@ -70,7 +70,7 @@ def test_a_line_is_as_the_documentation_shows_it() -> None:
 
 def test_hostile_text_stays_on_its_line_and_reads_back() -> None:
     """Line ends, terminal codes, NUL, quotes and invisible letters are escaped; nothing is lost by it."""
-    line = logline.of("error", "it failed", {"text": HOSTILE, "list": [HOSTILE]}, at=AT)
+    line = log_lines.of("error", "it failed", {"text": HOSTILE, "list": [HOSTILE]}, at=AT)
 
     assert line.isprintable()
     _, _, event, values = parsed(line)
@@ -81,7 +81,7 @@ def test_hostile_text_stays_on_its_line_and_reads_back() -> None:
 @given(st.text(), st.text())
 def test_whatever_a_value_holds_it_reads_back(event: str, text: str) -> None:
     """Any text, lone surrogates too, is one printable line that gives it back."""
-    line = logline.of("info", event, {"text": text}, at=AT)
+    line = log_lines.of("info", event, {"text": text}, at=AT)
 
     assert line.isprintable()
     assert parsed(line)[2:] == (event, {"text": text})
@@ -89,9 +89,9 @@ def test_whatever_a_value_holds_it_reads_back(event: str, text: str) -> None:
 
 def test_a_megabyte_is_cut_in_its_middle() -> None:
     """A huge value keeps its beginning and its end, and says how much is missing."""
-    line = logline.of("error", "x", {"text": "a" * 500_000 + SECRET + "b" * 500_000}, at=AT, clean=Redactor([SECRET]))
+    line = log_lines.of("error", "x", {"text": "a" * 500_000 + SECRET + "b" * 500_000}, at=AT, clean=Redactor([SECRET]))
 
-    assert len(line) < logline.LONGEST + 200
+    assert len(line) < log_lines.LONGEST + 200
     assert "984,003 characters" in line
     assert line.endswith('b"')
 
@@ -100,8 +100,8 @@ def test_a_secret_does_not_show_because_it_was_cut(tmp_path: Path) -> None:
     """Secrets are taken out before a value is shortened, wherever the cut would have been, and out of events too."""
     clean = Redactor([SECRET])
     for shift in range(40):
-        text = "a" * (logline.LONGEST // 2 - shift) + SECRET + "b" * logline.LONGEST
-        assert SECRET[:6] not in logline.of("info", f"with {SECRET}", {"text": text, SECRET: 1}, at=AT, clean=clean)
+        text = "a" * (log_lines.LONGEST // 2 - shift) + SECRET + "b" * log_lines.LONGEST
+        assert SECRET[:6] not in log_lines.of("info", f"with {SECRET}", {"text": text, SECRET: 1}, at=AT, clean=clean)
     assert not list(tmp_path.iterdir())
 
 

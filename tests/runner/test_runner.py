@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from futurscam_lib import clock, settings
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import OperatorMustAct, UsageError
-from futurscam_lib.runner import notebook_file, runner, states
+from futurscam_lib.runner import cell_states, notebook_file, runner
 from futurscam_lib.runner.lock import RunLock
 from tests.runner.conftest import GLUE, SUMMARY, headline, post, soon
 
@@ -419,7 +419,7 @@ def test_a_torn_ledger_is_healed_and_says_so(workshop: Workshop) -> None:
     assert workshop.entries("healed")[0].facts["text"] == '{"at":"2026-11-'
 
 
-@pytest.mark.parametrize(("place", "saves"), [(states, 0), (states, 4), (notebook_file, 0)])
+@pytest.mark.parametrize(("place", "saves"), [(cell_states, 0), (cell_states, 4), (notebook_file, 0)])
 def test_a_full_disk_is_an_end_too(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, place: Any, saves: int) -> None:
     """No room for the notebook, first, later or when it is closed: the ledger says failed, the watermark stays."""
     before = workshop.set_watermark(T0)
@@ -455,7 +455,7 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
     """What somebody writes over the part on the disk, at the worst moment, does not get into the audit log."""
     workshop.set_watermark(T0)
     workshop.notebook("print('genuine')", SUMMARY, GLUE)
-    tell, write, left = runner.narrate.executed, states.write_atomically, iter(range(8 if fails else 100))
+    tell, write, left = runner.run_events.executed, cell_states.write_atomically, iter(range(8 if fails else 100))
 
     def forge() -> None:
         (part,) = workshop.settings.runs.glob("*/*.part")
@@ -471,8 +471,8 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(runner.narrate, "executed", forging)
-    monkeypatch.setattr(states, "write_atomically", full)
+    monkeypatch.setattr(runner.run_events, "executed", forging)
+    monkeypatch.setattr(cell_states, "write_atomically", full)
     with pytest.raises(OperatorMustAct) if fails else nullcontext():
         workshop.run()
 
@@ -493,7 +493,7 @@ def test_what_somebody_put_at_the_place_of_the_notebook_is_not_adopted(
         (part,) = workshop.settings.runs.glob("*/*.part")
         part.with_suffix("").write_text("another's")
 
-    monkeypatch.setattr(runner.narrate, "executed", put)
+    monkeypatch.setattr(runner.run_events, "executed", put)
     with pytest.raises(FileExistsError):
         workshop.run()
 

@@ -173,7 +173,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
     shown = Systemd().show()
     assert shown.installed
     assert (shown.state, shown.last_result) == ("active", 4)
-    assert "person" in shown.meaning
+    assert "operator" in shown.meaning
     assert shown.last_run == datetime(2026, 11, 23, 13, 0, 5, tzinfo=UTC)
     assert shown.next_run == datetime(2026, 11, 23, 14, tzinfo=UTC)
     assert "futurscam_lib" in shown.command

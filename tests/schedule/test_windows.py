@@ -217,7 +217,7 @@ def test_the_password_is_asked_for_by_windows(system: Any, job: Job, now: dateti
         (1, "failed"),
         (2, "config check"),
         (3, "next run"),
-        (4, "person"),
+        (4, "operator"),
         (5, "another run"),
         (267009, "running"),
         (267011, "not yet run"),

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from futurscam_lib.errors import require_extra
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,6 +23,7 @@ def main() -> None:
     """Send what stdin says."""
     order = json.load(sys.stdin)
     _trust_the_system()
+    require_extra("alerts", "apprise", what="FUTURSCAM_ALERT_URLS")
     import apprise  # noqa: F401 - before the threads, which would wait for each other
 
     with ThreadPoolExecutor(len(order["addresses"])) as threads:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from futurscam_lib.runner.ending import host
+from futurscam_lib.runner.run_end import host
 
 if TYPE_CHECKING:
-    from futurscam_lib.runner.ending import Ending
+    from futurscam_lib.runner.run_end import RunEnd
     from futurscam_lib.settings import Settings
 
 _log = structlog.get_logger()
@@ -27,7 +27,7 @@ def started(configured: Settings) -> None:
     _ask(configured, "/start")
 
 
-def ended(configured: Settings, ending: Ending) -> None:
+def ended(configured: Settings, ending: RunEnd) -> None:
     """A run ended; where it failed, the service is told why in a few redacted words."""
     if ending.well:
         _ask(configured, "")

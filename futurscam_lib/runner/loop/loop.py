@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from futurscam_lib.errors import ExitCode
+from futurscam_lib.report.text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +172,7 @@ class Loop:
         begun = self._monotonic()
         late = self._schedule.begin(begun)
         if late:
-            self._say(f"Run #{self._number} is {_span(late)} late: the machine slept or was busy.")
+            self._say(f"Run #{self._number} is {duration(late)} late: the machine slept or was busy.")
         self._say(f"=== Run #{self._number} - {self._now():%Y-%m-%d %H:%M:%S} UTC ===")
         self._report(Standing(self._number, None, self._schedule.failures))
         code = self._see_through()
@@ -215,14 +216,9 @@ class Loop:
             return ""
         parts = []
         if self._schedule.failures > 1:
-            wait = _span(self._schedule.interval * self._schedule.factor)
+            wait = duration(self._schedule.interval * self._schedule.factor)
             parts.append(f" {self._schedule.failures} failures in a row: one run every {wait} until one is ok.")
         if skipped:
             parts.append(f" {skipped} {'start' if skipped == 1 else 'starts'} skipped, due during this run.")
         due = self._now() + timedelta(seconds=self._schedule.due - self._monotonic())
         return f"{''.join(parts)} Next run at {due:%H:%M:%S} UTC."
-
-
-def _span(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{minutes:.4g} min" if minutes < 120 else f"{minutes / 60:.4g} h"  # noqa: PLR2004

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from futurscam_lib.errors import AlreadyRunning
 from futurscam_lib.files import sweep, write_atomically
+from futurscam_lib.report.text import instant
 from futurscam_lib.runner.lock import is_held, not_writable
 from futurscam_lib.runner.loop.loop import Stop
 
@@ -69,7 +70,7 @@ class LoopState:
     @property
     def doing(self) -> str:
         """What it does: `in run #3` or `next run at 2026-11-23 14:25:01 UTC`."""
-        return f"next run at {_to_people(self.next_run)}" if self.next_run else f"in run #{self.run}"
+        return f"next run at {instant(self.next_run)}" if self.next_run else f"in run #{self.run}"
 
 
 class LoopFiles:
@@ -155,12 +156,8 @@ class LoopFiles:
 def already_running(state: LoopState | None) -> AlreadyRunning:
     """The error of a second loop; None where the first has just gone."""
     who = f"{state}" if state else "it has ended by now"
-    since = f", since {_to_people(state.started)}" if state and state.started else ""
+    since = f", since {instant(state.started)}" if state and state.started else ""
     return AlreadyRunning(
         f"Another loop has this home: {who}{since}.\n"
         "Nothing was changed. `futurscam status` shows it, `futurscam stop` ends it."
     )
-
-
-def _to_people(instant: str) -> str:
-    return f"{instant[:19].replace('T', ' ')} UTC"

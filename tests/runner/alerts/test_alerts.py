@@ -19,9 +19,9 @@ from futurscam_lib.errors import AlreadyRunning, ExitCode, UsageError
 from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.records import RawRecord, Reject
-from futurscam_lib.runner import engine, rejects, runner, watched
-from futurscam_lib.runner.alerts import alerts, healthcheck, post, state
-from futurscam_lib.runner.ending import Ending
+from futurscam_lib.runner import engine, rejects, reported_run, runner
+from futurscam_lib.runner.alerts import healthcheck, memory, rules, sender
+from futurscam_lib.runner.run_end import RunEnd
 from futurscam_lib.settings import alert_urls
 from tests.runner.conftest import GLUE, SUMMARY
 from tests.runner.conftest import post as job_post
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SECRET = "Zwiebel77kuchen"  # noqa: S105 - of nobody
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-BAD = Ending(
+BAD = RunEnd(
     run_id="20261123T120000Z-aaaaaa",
     exit_code=ExitCode.RETRY_LATER,
     error="MongoDB did not answer.\nNothing was lost.",
@@ -103,7 +103,7 @@ def told(tmp_path: Path, receiver: Receiver) -> Settings:
 def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receiver) -> None:
     """Ten failures are one message, with all that one needs to know; ten good runs after them are another."""
     for hour in range(10):
-        alerts.tell(told, replace(BAD, at=NOON + timedelta(hours=hour)))
+        rules.tell(told, replace(BAD, at=NOON + timedelta(hours=hour)))
 
     assert receiver.titles == ["runs fail"]
     (body,) = receiver.bodies
@@ -114,52 +114,52 @@ def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receive
     assert f'futurscam --home "{told.home}" status' in body
 
     for hour in range(10):
-        alerts.tell(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
+        rules.tell(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
     assert receiver.titles == ["runs fail", "runs work again"]
-    assert "10 failed, over 10:00:00 (h:mm:ss), the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
+    assert "10 failed, over 10 h, the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
 
-    alerts.tell(told, BAD)
+    rules.tell(told, BAD)
     assert receiver.titles[2:] == ["runs fail"]
 
 
 def test_good_runs_are_no_news(told: Settings, receiver: Receiver) -> None:
     """Where nothing failed before, nobody is told, nor is anything written."""
-    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(0, 0))
+    rules.tell(told, GOOD, rejects=rules.OpenRejects(0, 0))
 
     assert receiver.requests == []
-    assert not (told.home / state.FILE).exists()
+    assert not (told.home / memory.FILE).exists()
 
 
 def test_another_kind_of_failure_is_told_once_too(told: Settings, receiver: Receiver) -> None:
     """From 3 to 4 is news; back and forth between them is none."""
     for ending in (BAD, BAD, WORSE, WORSE, BAD, WORSE, BAD):
-        alerts.tell(told, ending)
+        rules.tell(told, ending)
 
     assert receiver.titles == ["runs fail", "runs fail otherwise"]
-    assert "exit 4: it will fail again until a person does something" in receiver.bodies[1]
+    assert "exit 4: the operator must act" in receiver.bodies[1]
     assert "Wrong password." in receiver.bodies[1]
 
 
 def test_only_a_run_that_reads_the_same_ends_the_alarm(told: Settings, receiver: Receiver) -> None:
     """One source that works, or a window of the past, does not say that the failing one works again."""
-    alerts.tell(told, replace(BAD, sources=("folder", "boond")))
-    alerts.tell(told, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
-    alerts.tell(told, replace(GOOD, sources=("folder",)))
+    rules.tell(told, replace(BAD, sources=("folder", "boond")))
+    rules.tell(told, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
+    rules.tell(told, replace(GOOD, sources=("folder",)))
     assert receiver.titles == ["runs fail"]
 
-    alerts.tell(told, replace(GOOD, sources=("boond",)))
+    rules.tell(told, replace(GOOD, sources=("boond",)))
     assert receiver.titles == ["runs fail", "runs work again"]
 
 
 def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Receiver) -> None:
     """Only the new ones count; a number that nobody knows changes nothing."""
     for total, new in ((2, 2), (3, 3), (4, 1), (5, 2)):
-        alerts.tell(told, GOOD, rejects=alerts.OpenRejects(total, new))
-        alerts.tell(told, GOOD)
+        rules.tell(told, GOOD, rejects=rules.OpenRejects(total, new))
+        rules.tell(told, GOOD)
     assert receiver.titles == ["3 new rejects"]
     assert receiver.bodies[0].startswith("3 rejects are open. `futurscam rejects list`")
 
-    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(9, 4))
+    rules.tell(told, GOOD, rejects=rules.OpenRejects(9, 4))
     assert receiver.titles == ["3 new rejects", "4 new rejects"]
     assert receiver.bodies[1].startswith("9 rejects are open, 4 of them since the last message about rejects.")
 
@@ -167,9 +167,9 @@ def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Re
 def test_a_message_about_rejects_of_which_none_is_open_any_more_is_not_sent(told: Settings, receiver: Receiver) -> None:
     """The receiver was down until all of them were resolved or dismissed."""
     receiver.fail("/a")
-    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(3, 3))
-    alerts.tell(told, GOOD, rejects=alerts.OpenRejects(0, 0))
-    alerts.tell(told, GOOD)
+    rules.tell(told, GOOD, rejects=rules.OpenRejects(3, 3))
+    rules.tell(told, GOOD, rejects=rules.OpenRejects(0, 0))
+    rules.tell(told, GOOD)
 
     assert len(receiver.requests) == 1
 
@@ -189,8 +189,8 @@ class Rejected:
             collections = Collections.of(client[self.settings.database])
             quarantine.Quarantine(collections, run_id="r", now=self.at, dry_run=False).keep(found)
         ended = self.at + timedelta(minutes=1)
-        found_open = alerts.open_rejects(self.settings, now=ended)
-        alerts.tell(self.settings, replace(GOOD, at=ended), rejects=found_open)
+        found_open = rules.open_rejects(self.settings, now=ended)
+        rules.tell(self.settings, replace(GOOD, at=ended), rejects=found_open)
 
     def dismiss(self, *names: str) -> None:
         """By hand."""
@@ -250,7 +250,7 @@ def test_what_was_dismissed_and_is_rejected_in_a_new_version_is_new(rejected: Re
     rejected.hour(*numbered(0, 12))
     rejected.dismiss(*numbered(0, 12))
     rejected.hour(*numbered(0, 12))
-    assert alerts.open_rejects(rejected.settings, now=rejected.at) == alerts.OpenRejects(0, 0)
+    assert rules.open_rejects(rejected.settings, now=rejected.at) == rules.OpenRejects(0, 0)
 
     rejected.hour(*numbered(0, 12), payload="[")
     assert receiver.titles == ["12 new rejects"] * 2
@@ -260,17 +260,17 @@ def test_the_memory_of_an_earlier_version_counts_from_its_last_change(rejected: 
     """It knew only that there had been a message; entries of that version know only when they were first rejected."""
     rejected.hour(*numbered(0, 9))
     rejected.hour(*numbered(9, 12), payload="[")
-    (rejected.settings.home / state.FILE).unlink()
+    (rejected.settings.home / memory.FILE).unlink()
     with mongo.connect(rejected.settings) as client:
         client[rejected.settings.database].RFP_rejects.update_many({}, {"$unset": {"opened_at": ""}})
     receiver.requests.clear()
     old = {"failing": None, "rejects_told": True, "pending": {}}
-    file = rejected.settings.home / state.FILE
+    file = rejected.settings.home / memory.FILE
     file.write_text(json.dumps(old))
     changed = (NOON + timedelta(hours=1.5)).timestamp()
     os.utime(file, (changed, changed))
 
-    assert alerts.open_rejects(rejected.settings, now=rejected.at) == alerts.OpenRejects(12, 3)
+    assert rules.open_rejects(rejected.settings, now=rejected.at) == rules.OpenRejects(12, 3)
     rejected.hour(*numbered(12, 18))
     assert receiver.titles == []
     rejected.hour("18.json")
@@ -293,29 +293,29 @@ def test_a_receiver_that_is_down_gets_it_later(told: Settings, receiver: Receive
     """What could not be sent is tried again with each run, until it was sent; then no more."""
     receiver.fail("/a", times=2)
     with structlog.testing.capture_logs() as events:
-        alerts.tell(told, BAD)
-        alerts.tell(told, BAD)
+        rules.tell(told, BAD)
+        rules.tell(told, BAD)
     failures = [event for event in events if event["log_level"] == "warning"]
     assert [(event["event"], event["address"], event["outcome"]) for event in failures] == [
         ("alert not sent", 1, "failed")
     ] * 2
     assert SECRET not in str(events)
-    assert len(state.read(told.home).pending) == 1
+    assert len(memory.read(told.home).pending) == 1
 
     for _ in range(3):
-        alerts.tell(told, BAD)
+        rules.tell(told, BAD)
     assert receiver.titles == ["runs fail"] * 3
-    assert state.read(told.home).pending == {}
+    assert memory.read(told.home).pending == {}
 
 
 def test_news_that_are_no_news_any_more_are_not_sent(told: Settings, receiver: Receiver) -> None:
     """Who was not reached during the failures hears of them with the recovery, which tells when they began."""
     receiver.fail("/a")
-    alerts.tell(told, BAD)
-    alerts.tell(told, GOOD)
+    rules.tell(told, BAD)
+    rules.tell(told, GOOD)
 
     assert receiver.titles == ["runs fail", "runs work again"]
-    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3:00:00" in receiver.bodies[1]
+    assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3 h" in receiver.bodies[1]
 
 
 def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
@@ -325,10 +325,10 @@ def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
     with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as told, structlog.testing.capture_logs() as events:
         assert len(alert_urls.split(urls)) == 3
         assert alert_urls.wrong(alert_urls.split(urls)) == [2]
-        alerts.tell(told, BAD)
+        rules.tell(told, BAD)
         assert sorted(path for _, path in receiver.asked) == ["/a", "/b"]
-        alerts.tell(told, BAD)
-        alerts.tell(told, BAD)
+        rules.tell(told, BAD)
+        rules.tell(told, BAD)
 
     assert sorted(path for _, path in receiver.asked) == ["/a", "/b", "/b"]
     assert {(event["address"], event["outcome"]) for event in events if "outcome" in event} == {
@@ -342,14 +342,14 @@ def test_a_service_that_never_answers_holds_up_no_run(
     told: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The courier is ended when its time is up; the message waits for the next run."""
-    monkeypatch.setattr(post, "START_SECONDS", 0)
-    monkeypatch.setattr(post, "SECONDS", 0.01)
+    monkeypatch.setattr(sender, "START_SECONDS", 0)
+    monkeypatch.setattr(sender, "SECONDS", 0.01)
 
     with structlog.testing.capture_logs() as events:
-        alerts.tell(told, BAD)
+        rules.tell(told, BAD)
 
     assert [(event["event"], event["outcome"]) for event in events] == [("alert not sent", "no answer")]
-    assert state.read(told.home).pending["runs"].unsent == [1]
+    assert memory.read(told.home).pending["runs"].unsent == [1]
     assert receiver.titles == []
 
 
@@ -359,10 +359,10 @@ def test_a_service_that_never_answers_holds_up_no_run(
 )
 def test_a_broken_memory_starts_afresh(told: Settings, receiver: Receiver, content: str) -> None:
     """Whatever stands in the file: the failure is told, and remembered from then on."""
-    (told.home / state.FILE).write_text(content)
+    (told.home / memory.FILE).write_text(content)
 
-    alerts.tell(told, BAD)
-    alerts.tell(told, BAD)
+    rules.tell(told, BAD)
+    rules.tell(told, BAD)
 
     assert receiver.titles == ["runs fail"]
 
@@ -378,22 +378,22 @@ def test_a_home_that_cannot_be_written_is_told_once_a_day(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state, "write_atomically", full)
+    monkeypatch.setattr(memory, "write_atomically", full)
     for _ in range(3):
-        alerts.tell(told, replace(BAD, at=datetime.now(UTC)))
+        rules.tell(told, replace(BAD, at=datetime.now(UTC)))
     assert receiver.titles == ["runs fail"]
 
-    alerts.tell(told, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
+    rules.tell(told, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
     assert receiver.titles == ["runs fail"] * 2
 
 
 def test_who_is_told_later_starts_afresh(told: Settings, receiver: Receiver) -> None:
     """Without addresses nothing is remembered."""
-    alerts.tell(told, BAD)
-    alerts.tell(told.model_copy(update={"alert_urls": None}), BAD)
-    assert not (told.home / state.FILE).exists()
+    rules.tell(told, BAD)
+    rules.tell(told.model_copy(update={"alert_urls": None}), BAD)
+    assert not (told.home / memory.FILE).exists()
 
-    alerts.tell(told, BAD)
+    rules.tell(told, BAD)
     assert receiver.titles == ["runs fail"] * 2
 
 
@@ -402,9 +402,9 @@ def test_no_secret_is_told_or_kept(tmp_path: Path, receiver: Receiver) -> None:
     uri = f"mongodb://me:{SECRET}@127.0.0.1:1/"
     with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), MONGO_URI=uri) as told:
         receiver.fail("/a")
-        alerts.tell(told, replace(BAD, error=f"no {uri}, no {SECRET}"))
-        assert SECRET not in (tmp_path / state.FILE).read_text("utf-8")
-        alerts.tell(told, BAD)
+        rules.tell(told, replace(BAD, error=f"no {uri}, no {SECRET}"))
+        assert SECRET not in (tmp_path / memory.FILE).read_text("utf-8")
+        rules.tell(told, BAD)
 
     assert len(receiver.bodies) == 2
     assert SECRET not in "".join(receiver.bodies)
@@ -441,7 +441,7 @@ PING = f"/ping/{SECRET}"
 
 def watched_run(**request: Any) -> runner.Result:
     """A run with all that watches over it, as a scheduler starts one."""
-    return watched.WatchedRun(runner.Request(**request), seen=False).run(progress=False)
+    return reported_run.ReportedRun(runner.Request(**request), seen=False).run(progress=False)
 
 
 def check_silence(workshop: Workshop, *printed: str) -> None:
@@ -490,7 +490,7 @@ def test_wrong_settings_are_told_where_nobody_looks(
 ) -> None:
     """A scheduled run cannot begin: the alert settings that are right are used. By hand, the terminal tells enough."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
-    by_hand = watched.WatchedRun(runner.Request(sources=("folder",)), seen=True)
+    by_hand = reported_run.ReportedRun(runner.Request(sources=("folder",)), seen=True)
     with pytest.raises(UsageError):
         by_hand.run(progress=False)
     assert receiver.requests == []
@@ -516,7 +516,7 @@ def test_a_scheduled_run_may_have_a_console(
 
     request = runner.Request(sources=("folder",)) if by_hand else runner.Request()
     with pytest.raises(UsageError):
-        watched.WatchedRun(request, seen=True).run(progress=False)
+        reported_run.ReportedRun(request, seen=True).run(progress=False)
 
     assert receiver.titles == ([] if by_hand else ["runs fail"])
     assert quick.home
@@ -530,7 +530,7 @@ def test_a_second_run_is_no_news(quick: Workshop, receiver: Receiver) -> None:
         assert first.poll() is None
     asked = len(receiver.requests)
 
-    second = watched.WatchedRun(runner.Request(), seen=False)
+    second = reported_run.ReportedRun(runner.Request(), seen=False)
     with pytest.raises(AlreadyRunning, match="Another run is active"):
         second.run(progress=False)
 
@@ -563,7 +563,7 @@ def test_an_unexpected_error_leaves_its_traceback(
         raise ZeroDivisionError(f"no {receiver.address('alert')}")
 
     monkeypatch.setattr(engine, "execute", breaks)
-    run = watched.WatchedRun(runner.Request(), seen=True)
+    run = reported_run.ReportedRun(runner.Request(), seen=True)
 
     with pytest.raises(ZeroDivisionError):
         run.run(progress=False)
@@ -588,7 +588,7 @@ def test_rejects_of_a_run_are_counted(workshop: Workshop, receiver: Receiver, mo
     watched_run()
 
     assert result.counts["rejected"] == 2
-    assert alerts.open_rejects(workshop.settings, now=clock.now()) == alerts.OpenRejects(2, 0)
+    assert rules.open_rejects(workshop.settings, now=clock.now()) == rules.OpenRejects(2, 0)
     assert receiver.titles == ["2 new rejects"]
 
 
@@ -597,7 +597,7 @@ def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) 
     receiver.fail("/ping", times=99, status=500)
     receiver.break_off("/alert", times=99)
 
-    run = watched.WatchedRun(runner.Request(), seen=False)
+    run = reported_run.ReportedRun(runner.Request(), seen=False)
     assert run.run(progress=False).exit_code == ExitCode.DONE
     quick.notebook(SUMMARY, FAILS)
     assert watched_run().exit_code == ExitCode.RETRY_LATER
@@ -614,9 +614,9 @@ def test_a_watcher_that_breaks_changes_nothing(quick: Workshop, monkeypatch: pyt
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
 
-    for module, name in ((healthcheck, "started"), (healthcheck, "ended"), (alerts, "tell")):
+    for module, name in ((healthcheck, "started"), (healthcheck, "ended"), (rules, "tell")):
         monkeypatch.setattr(module, name, breaks)
-    run = watched.WatchedRun(runner.Request(), seen=False)
+    run = reported_run.ReportedRun(runner.Request(), seen=False)
 
     assert run.run(progress=False).exit_code == ExitCode.DONE
 
@@ -646,7 +646,7 @@ def test_the_log_tells_the_run(quick: Workshop) -> None:
     retry = "print('2026 [warning] stamina.retry_scheduled  caused_by=_NotYet()')"
     quick.notebook(SUMMARY, retry, FAILS)
 
-    run = watched.WatchedRun(runner.Request(), seen=False)
+    run = reported_run.ReportedRun(runner.Request(), seen=False)
     result = run.run(progress=False)
 
     assert run.log is not None

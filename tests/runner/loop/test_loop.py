@@ -181,7 +181,7 @@ def test_after_the_machine_slept_a_due_run_starts_at_once_and_once() -> None:
     machine.loop(60, until=420 * MINUTE)
 
     assert machine.minutes() == [0, 290, 350, 410]
-    assert "Run #2 is 3.833 h late: the machine slept or was busy." in machine.said
+    assert "Run #2 is 3 h 50 min late: the machine slept or was busy." in machine.said
     assert not [line for line in machine.said if "skipped" in line]
 
 

@@ -21,7 +21,7 @@ from futurscam_lib.runner.loop import processes, state
 from futurscam_lib.runner.loop.loop import Stop
 from futurscam_lib.runner.loop.processes import ChildRun
 from futurscam_lib.runner.loop.state import LoopFiles, LoopState
-from tests.runner.conftest import GLUE, SUMMARY, soon
+from tests.runner.conftest import GLUE, SUMMARY, WAITS, soon
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
     from tests.runner.conftest import Workshop
 
-WAITS = """
-import os, time
-open("waits", "w").close()
-while not os.path.exists("go"):
-    time.sleep(0.02)
-"""
 ME = LoopState(pid=os.getpid(), created=1.5, started="2026-11-23T13:25:01.223000+00:00", interval_minutes=60, run=3)
 
 

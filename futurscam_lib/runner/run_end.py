@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from futurscam_lib.errors import ExitCode
 
@@ -12,19 +12,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-MEANINGS: Final = {
-    ExitCode.DONE: "done",
-    ExitCode.FAILED: "the run failed",
-    ExitCode.USAGE: "a setting or an argument is wrong",
-    ExitCode.RETRY_LATER: "something that it needs did not answer; the next run tries again",
-    ExitCode.OPERATOR_MUST_ACT: "it will fail again until a person does something",
-    ExitCode.ALREADY_RUNNING: "another run is active",
-}
-"""What an exit code means."""
-
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RunEnd:
     """How a run ended, also one that never began.
 
     Attributes:
@@ -55,7 +45,7 @@ class Ending:
     @property
     def meaning(self) -> str:
         """`exit 3: something that it needs did not answer; ...`."""
-        return f"exit {int(self.exit_code)}: {MEANINGS[self.exit_code]}"
+        return f"exit {int(self.exit_code)}: {self.exit_code.meaning}"
 
 
 def host() -> str:

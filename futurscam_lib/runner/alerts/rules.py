@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import FuturscamError
-from futurscam_lib.runner.alerts import post, state
-from futurscam_lib.runner.alerts.news import News
-from futurscam_lib.runner.alerts.state import Failing, Memory
+from futurscam_lib.runner.alerts import memory, sender
+from futurscam_lib.runner.alerts.memory import Failing, Memory
+from futurscam_lib.runner.alerts.messages import Messages
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from futurscam_lib.runner.ending import Ending
+    from futurscam_lib.runner.run_end import RunEnd
     from futurscam_lib.settings import Settings
 
 _RUNS: Final = "runs"
@@ -34,7 +34,7 @@ class OpenRejects:
     new: int
 
 
-def tell(configured: Settings, ending: Ending, *, rejects: OpenRejects | None = None) -> None:
+def tell(configured: Settings, ending: RunEnd, *, rejects: OpenRejects | None = None) -> None:
     """Send what is new after a run, and what could not be sent earlier.
 
     Args:
@@ -43,17 +43,17 @@ def tell(configured: Settings, ending: Ending, *, rejects: OpenRejects | None = 
         rejects: See `open_rejects`; None: not known.
     """
     if configured.alert_urls is None:
-        state.forget(configured.home)
+        memory.forget(configured.home)
         return
-    memory = state.read(configured.home)
-    before = memory.model_dump()
-    news = News(configured, ending)
-    _note_run(memory, ending, news)
-    _note_rejects(memory, rejects, news, limit=configured.alert_rejects, at=ending.at)
-    may_send = memory.model_dump() == before or state.write(configured.home, memory, now=ending.at)
-    if may_send and memory.pending:
-        post.deliver(configured, memory.pending)
-        state.write(configured.home, memory, now=ending.at)
+    kept = memory.read(configured.home)
+    before = kept.model_dump()
+    messages = Messages(configured, ending)
+    _note_run(kept, ending, messages)
+    _note_rejects(kept, rejects, messages, limit=configured.alert_rejects, at=ending.at)
+    may_send = kept.model_dump() == before or memory.write(configured.home, kept, now=ending.at)
+    if may_send and kept.pending:
+        sender.deliver(configured, kept.pending)
+        memory.write(configured.home, kept, now=ending.at)
 
 
 def open_rejects(configured: Settings, *, now: datetime) -> OpenRejects | None:
@@ -67,7 +67,7 @@ def open_rejects(configured: Settings, *, now: datetime) -> OpenRejects | None:
             return None
         with mongo.connect(configured) as client, mongo.mongo_errors():
             kept = Collections.of(client[configured.database]).rejects
-            reported = state.read(configured.home).rejects_told_at
+            reported = memory.read(configured.home).rejects_told_at
             total = kept.count_documents({"state": OPEN})
             # A clock that was ahead then would silence all of them until it is right.
             known = reported and clock.parse(reported) <= now
@@ -77,31 +77,31 @@ def open_rejects(configured: Settings, *, now: datetime) -> OpenRejects | None:
         return None
 
 
-def _note_run(memory: Memory, ending: Ending, news: News) -> None:
+def _note_run(memory: Memory, ending: RunEnd, messages: Messages) -> None:
     failing, code = memory.failing, int(ending.exit_code)
     if ending.well:
         if failing and ending.up_to_now:
             failing.sources = [name for name in failing.sources if name not in ending.sources]
             if not failing.sources:
-                memory.failing, memory.pending[_RUNS] = None, news.recovered(failing)
+                memory.failing, memory.pending[_RUNS] = None, messages.recovered(failing)
         return
     if failing is None:
         at = clock.to_text(ending.at)
         memory.failing = Failing(since=at, run_id=ending.run_id, runs=1, told=[code], sources=list(ending.sources))
-        memory.pending[_RUNS] = news.began()
+        memory.pending[_RUNS] = messages.began()
         return
     failing.runs += 1
     failing.sources = sorted({*failing.sources, *ending.sources})
     if code not in failing.told:
         failing.told.append(code)
-        memory.pending[_RUNS] = news.changed(failing)
+        memory.pending[_RUNS] = messages.changed(failing)
 
 
-def _note_rejects(memory: Memory, rejects: OpenRejects | None, news: News, *, limit: int, at: datetime) -> None:
+def _note_rejects(memory: Memory, rejects: OpenRejects | None, messages: Messages, *, limit: int, at: datetime) -> None:
     if rejects is None:
         return
     if not rejects.total:
         memory.pending.pop(_REJECTS, None)
     elif rejects.new >= limit:
         memory.rejects_told_at = clock.to_text(at)
-        memory.pending[_REJECTS] = news.rejects(rejects.new, rejects.total, limit)
+        memory.pending[_REJECTS] = messages.rejects(rejects.new, rejects.total, limit)

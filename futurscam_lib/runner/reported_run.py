@@ -10,8 +10,8 @@ import structlog
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
 from futurscam_lib.runner import logs, runner
-from futurscam_lib.runner.alerts import alerts, healthcheck
-from futurscam_lib.runner.ending import Ending
+from futurscam_lib.runner.alerts import healthcheck, rules
+from futurscam_lib.runner.run_end import RunEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 
-class WatchedRun:
+class ReportedRun:
     """One run of the home that the environment names.
 
     Args:
@@ -88,21 +88,21 @@ class WatchedRun:
             return
         self._tell(configured, self._ending(configured, code, str(error) or type(error).__name__))
 
-    def _tell(self, configured: Settings, ending: Ending, result: runner.Result | None = None) -> None:
+    def _tell(self, configured: Settings, ending: RunEnd, result: runner.Result | None = None) -> None:
         """Tell whoever wants to be told, and make room for the logs to come."""
         if self._counts:
             _guarded(healthcheck.ended, configured, ending)
             counts = result is not None and result.sources and configured.alert_urls
-            rejects = _guarded(alerts.open_rejects, configured, now=ending.at) if counts else None
-            _guarded(alerts.tell, configured, ending, rejects=rejects)
+            rejects = _guarded(rules.open_rejects, configured, now=ending.at) if counts else None
+            _guarded(rules.tell, configured, ending, rejects=rejects)
         if self._run_id:
             kept = {"age": configured.log_age, "megabytes": configured.log_megabytes, "keep": self.log}
             _guarded(logs.rotate, configured.logs, now=ending.at, **kept)
 
     def _ending(
         self, configured: Settings, code: ExitCode, error: str, *, result: runner.Result | None = None
-    ) -> Ending:
-        return Ending(
+    ) -> RunEnd:
+        return RunEnd(
             run_id=self._run_id,
             exit_code=code,
             error=self._clean(error),

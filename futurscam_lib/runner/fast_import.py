@@ -9,7 +9,7 @@ from typing import Any
 _GRAMMAR = "rfc3987_syntax"
 
 
-def load(name: str) -> Any:
+def fast_import(name: str) -> Any:
     """Import a module.
 
     jsonschema, which nbformat imports, has an optional format for IRIs whose package compiles a grammar at import:

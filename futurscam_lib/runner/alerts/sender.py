@@ -12,7 +12,7 @@ import structlog
 from futurscam_lib.settings import alert_urls
 
 if TYPE_CHECKING:
-    from futurscam_lib.runner.alerts.state import Message
+    from futurscam_lib.runner.alerts.memory import Message
     from futurscam_lib.settings import Settings
 
 _log = structlog.get_logger()

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import FuturscamError
-from futurscam_lib.runner.alerts.state import Failing, Message
-from futurscam_lib.runner.ending import host
+from futurscam_lib.report.text import duration
+from futurscam_lib.runner.alerts.memory import Failing, Message
+from futurscam_lib.runner.run_end import host
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
-    from futurscam_lib.runner.ending import Ending
+    from futurscam_lib.runner.run_end import RunEnd
     from futurscam_lib.settings import Settings
 
 _ERROR: Final = 1500
 _SILENCE: Final = "There is no further message until runs work again, or fail in another way."
 
 
-class News:
+class Messages:
     """What there may be to say about one ending."""
 
-    def __init__(self, configured: Settings, ending: Ending) -> None:
+    def __init__(self, configured: Settings, ending: RunEnd) -> None:
         """See the class."""
         self._settings, self._ending, self._redact = configured, ending, configured.redactor()
 
@@ -37,10 +37,10 @@ class News:
 
     def recovered(self, failing: Failing) -> Message:
         """They work again."""
-        lasted = timedelta(seconds=round((self._ending.at - clock.parse(failing.since)).total_seconds()))
+        lasted = duration(self._ending.at - clock.parse(failing.since))
         told = (
-            f"Runs work again. From {_people(failing.since)} on {failing.runs} failed, over {lasted} (h:mm:ss), the "
-            f"first of them {failing.run_id or 'before it began'}. Nothing is lost: this run read all that they left."
+            f"Runs work again. From {_people(failing.since)} on {failing.runs} failed, over {lasted}, the first "
+            f"of them {failing.run_id or 'before it began'}. Nothing is lost: this run read all that they left."
         )
         return self._message("success", "runs work again", [told, *self._facts()])
 
@@ -86,8 +86,7 @@ class News:
             return "unreadable; the run says how to set it"
         if found is None:
             return "none yet"
-        age = timedelta(seconds=round((self._ending.at - found).total_seconds()))
-        return f"{clock.to_people(found)}, {age} (h:mm:ss) ago"
+        return f"{clock.to_people(found)}, {duration(self._ending.at - found)} ago"
 
     def _message(self, kind: str, what: str, lines: list[str]) -> Message:
         title = f"FuturScam ETL on {host()}: {what}"
