@@ -84,8 +84,8 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "role": None,
         "job_desc": _description(attributes),
         "job_url": f"{instance.url.rstrip('/')}/opportunities/{quote(source_id, safe='')}",
-        "seniority": vocabulary.NOT_SPECIFIED,
-        "remoteOption": vocabulary.NO_REMOTE_OPTION,
+        "seniority": rfp.NOT_SPECIFIED,
+        "remoteOption": rfp.NO_REMOTE_OPTION,
         "isActive": _is_active(attributes, speller, instance),
         "RFP_type": None,
         "company": _company(opportunity),
@@ -209,7 +209,7 @@ def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:
         if _is_number(name):
             speller.unknown.append(("attributes.tools", vocabulary.counted(name)))
         elif name:
-            skills.append({"name": name, "seniority": vocabulary.NOT_SPECIFIED, "lastUsed": None})
+            skills.append({"name": name, "seniority": rfp.NOT_SPECIFIED, "lastUsed": None})
     return skills
 
 
