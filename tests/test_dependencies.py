@@ -106,7 +106,7 @@ def test_the_base_is_small() -> None:
 
 
 def test_constraints_hold_a_version_of_each_package() -> None:
-    """Versions within the bounds of pyproject.toml, and no address; CONTRIBUTING.md names the command that writes it."""
+    """Versions within the bounds of pyproject.toml, and no address; `just constraints` writes the file."""
     lines = (settings.PROJECT / "constraints.txt").read_text("utf-8").splitlines()
     pinned = [Requirement(line) for line in lines if line and not line.startswith("#")]
     told = project()
