@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.audit.executed import Executed
     from futurscam_lib.audit.history import History, RunRecord
-    from futurscam_lib.runner.runner import Result
+    from futurscam_lib.runner.result import Result
 
 runs = typer.Typer(help="Past runs: list, show, compare, open, run again; prove that none was changed.", **GROUP)
 

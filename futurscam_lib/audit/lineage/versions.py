@@ -24,7 +24,7 @@ from futurscam_lib.errors import Rejected
 from futurscam_lib.load.entry import Change, Entry
 from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import VersionKey
-from futurscam_lib.transform import boond, transform
+from futurscam_lib.transform import transform
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.lineage.story import InvolvedRun
     from futurscam_lib.load.collections import Collections
     from futurscam_lib.rfp import Rfp
+    from futurscam_lib.settings.sources import SourceSettings
 
 UNSETTLED: Final = "unsettled"
 _WRITTEN: Final = {"inserted", "updated", UNSETTLED}
@@ -86,17 +87,17 @@ class Version:
         return str(self.made["_etl"]["content_hash"]) if self.made else ""
 
 
-def versions(collections: Collections, mission: Mission, *, instance: boond.Instance, now: datetime) -> list[Version]:
+def versions(collections: Collections, mission: Mission, *, settings: SourceSettings, now: datetime) -> list[Version]:
     """Each payload of the mission that was processed, once.
 
     Args:
         collections: Where they are.
         mission: What is known of the mission.
-        instance: What the numbers of the BoondManager instance mean.
+        settings: Of the sources, which a mapping may depend on.
         now: The present instant, aware; the mapping rejects what lies after it.
     """
     outcomes = {outcome["_id"]: outcome for outcome in [*_of_document(mission), *mission.outcomes]}
-    made = {one.landed.raw_id: one for one in _transformed(collections, outcomes, instance=instance, now=now)}
+    made = {one.landed.raw_id: one for one in _transformed(collections, outcomes, settings=settings, now=now)}
     return [made.get(raw_id) or _version(LandedPayload(raw_id), outcome) for raw_id, outcome in outcomes.items()]
 
 
@@ -163,7 +164,7 @@ def _of_document(mission: Mission) -> Iterator[dict[str, Any]]:
 
 
 def _transformed(
-    collections: Collections, outcomes: dict[str, dict[str, Any]], *, instance: boond.Instance, now: datetime
+    collections: Collections, outcomes: dict[str, dict[str, Any]], *, settings: SourceSettings, now: datetime
 ) -> Iterator[Version]:
     for landed in collections.raw.find({"_id": {"$in": list(outcomes)}}):
         raw = RawRecord.from_document(landed)
@@ -180,7 +181,7 @@ def _transformed(
         )
         one = _version(about, outcomes[raw.raw_id])
         seen_at = landed["landed_at"] if one.result == "rejected" else now
-        made = transform(raw, seen_at=seen_at, instance=instance)
+        made = transform(raw, seen_at=seen_at, settings=settings)
         if isinstance(made, Reject):
             yield replace(one, reason=made.reason)
         else:

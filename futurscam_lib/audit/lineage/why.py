@@ -23,7 +23,6 @@ from futurscam_lib.errors import FuturscamError, UsageError
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.run_ids import BY_HAND
-from futurscam_lib.transform import boond
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def story_from(configured: Settings, collections: Collections, asked: str, *, no
     mission = find(collections, asked)
     if not mission:
         raise _never_seen(configured, asked, mission, now=now)
-    payloads = versions(collections, mission, instance=boond.Instance.of(configured), now=now)
+    payloads = versions(collections, mission, settings=configured, now=now)
     return _story(configured, asked, mission, payloads)
 
 
