@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from futurscam_lib.records import RawRecord
 from futurscam_lib.rfp import Rfp, RfpContent
 from futurscam_lib.transform import transform
+from futurscam_lib.transform.text import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,9 @@ MADE_FROM_ATTRIBUTE: dict[str, set[str]] = {
     "criteria": {"job_desc"},
     "state": {"isActive"},
     "place": {"company"},
-    **dict.fromkeys(("startDate", "endDate", "currency"), {"conditions"}),
+    "startDate": {"conditions"},
+    "endDate": {"conditions"},
+    "currency": {"conditions"},
     "tools": {"skills"},
     "creationDate": {"publishedAt"},
     "answerDate": {"deadlineAt"},
@@ -74,7 +77,7 @@ SOUND_OPPORTUNITY = {
     ("data", "attributes", "updateDate"),
     ("detail", "attributes", "title"),
 }
-MEANS_NOTHING = {"0001-01-01T00:00:00", "0000", "Remote"}
+MEANS_NOTHING = {"0001-01-01T00:00:00", "Remote"}
 """What is understood, and means that nothing is given: a date that was never set, no place."""
 
 TEXTS = st.text(max_size=20) | st.text(st.characters(categories=("Cs", "Cc", "Lu", "Nd")), max_size=5)
@@ -181,23 +184,25 @@ def check_counted(source: str, payload: dict[str, Any], way: Way, value: Any) ->
     absent = document_of(source, changed(payload, [(way, ABSENT)])).content
     made = document_of(source, changed(payload, [(way, value)]))
 
-    if made.content == absent != before and not is_blank(value):
+    at_place = functools.reduce(operator.getitem, way, payload)
+    # An object may have other fields than the expected ones, and a link may lead to what is not included.
+    as_expected = isinstance(at_place, dict | list) and isinstance(value, dict | list)
+    as_expected = as_expected or way[-1] in {"id", "type"}
+    if made.content == absent != before and not as_expected and not is_blank(value):
         place = ".".join(step for step in way if isinstance(step, str))
-        assert any(
-            place.endswith(path) or path.startswith(place) or place.startswith(path) for path, _ in made.oddities
-        )
+        assert any(path in place or place in path for path, _ in made.oddities)
 
 
 def is_blank(value: Any) -> bool:
     """Whether a value gives nothing: null, a text or a list without content, or one that means so."""
     if isinstance(value, str):
-        return value in MEANS_NOTHING or not value.replace("\x00", "").strip()
+        return value in MEANS_NOTHING or not tidy(value).strip("0")
     if isinstance(value, dict | list):
         return all(is_blank(inner) for inner in (value.values() if isinstance(value, dict) else value))
     return value is None or value is ABSENT
 
 
-FUZZ = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @FUZZ
