@@ -102,10 +102,10 @@ def test_a_loop_counts_as_a_schedule(home: Settings) -> None:
     loop, process = LoopFiles(home.home), psutil.Process()
     state = LoopState(pid=os.getpid(), created=process.create_time(), started="x", interval_minutes=60, run=3)
     with loop.held():
-        loop.tell(state)
+        loop.write(state)
         (found,) = checks.look(home)
     assert (found.name, found.state) == ("loop", "ok")
     assert f"pid {os.getpid()}, every 60 min" in found.what
 
-    loop.tell(state)
+    loop.write(state)
     assert {one.name for one in checks.look(home)} == {"schedule"}
