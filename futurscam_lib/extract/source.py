@@ -103,7 +103,7 @@ class Sweep(Protocol):
     causes: str
 
     def fate(self, source_id: str) -> Fate | None:
-        """What became of one item that `open` does not hold; None: it is open after all, or that can't be told.
+        """What became of one item that `open` does not hold; None: it is still open, or that is unknown.
 
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.

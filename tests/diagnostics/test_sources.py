@@ -13,7 +13,7 @@ from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
 from futurscam_lib.diagnostics import sources as checks
 from tests.diagnostics.conftest import files, named
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.graph import GraphServer
 
@@ -50,7 +50,7 @@ def look(*names: str, **variables: str) -> list[Finding]:
 @pytest.mark.usefixtures("home")
 def test_sources_that_can_be_read(boond: BoondServer, graph: GraphServer) -> None:
     """Each with its clock, and with what waits."""
-    found = look("boond", "graph_mail", **told.boond(boond), **told.graph(graph))
+    found = look("boond", "graph_mail", **source_settings.boond(boond), **source_settings.graph(graph))
 
     assert [(one.name, one.state) for one in found] == [
         ("boond", "ok"),
@@ -67,7 +67,7 @@ def test_a_source_that_refuses(boond: BoondServer) -> None:
     """What it lacks is told, and who has to act."""
     boond.forbidden = True
 
-    found = named(look("boond", **told.boond(boond)), "boond")
+    found = named(look("boond", **source_settings.boond(boond)), "boond")
 
     assert found.state == "problem"
     assert not found.no_answer
@@ -80,7 +80,7 @@ def test_a_source_that_does_not_answer(boond: BoondServer) -> None:
     """Another try may do; its clock is not missed besides."""
     boond.break_off("/", times=1000)
 
-    (found,) = look("boond", **told.boond(boond))
+    (found,) = look("boond", **source_settings.boond(boond))
 
     assert found.no_answer
     assert "futurscam check --source boond" in found.remedy
@@ -92,7 +92,7 @@ def test_a_source_whose_clock_goes_wrong(boond: BoondServer, minutes: int, state
     """Or this machine's: that cannot be told apart. Within half the overlap nothing is lost yet."""
     boond.clock = lambda: clock.now() + timedelta(minutes=minutes)
 
-    found = named(look("boond", **told.boond(boond)), "clock")
+    found = named(look("boond", **source_settings.boond(boond)), "clock")
 
     assert found.state == state
     assert "BoondManager" in found.what
@@ -121,7 +121,7 @@ def test_a_sound_folder(sound: Settings) -> None:
 
 def test_a_source_that_can_be_read_and_warns(boond: BoondServer) -> None:
     """Open states that the instance does not have stop no run, and are shown with what to do."""
-    found = named(look("boond", **told.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
+    found = named(look("boond", **source_settings.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
 
     assert found.state == "warning"
     assert "names 42, which this BoondManager does not have" in found.what

@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract.paging import MAX_IN_A_ROW, MAX_PASSES, each, settled
-from futurscam_lib.extract.seen import Seen
+from futurscam_lib.extract.paging import MAX_IN_A_ROW, MAX_PASSES, SeenKeys, each, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -266,7 +265,7 @@ def test_a_result_may_be_nothing() -> None:
 
 def test_what_was_seen_is_a_set() -> None:
     """Each text is new once; any text will do."""
-    with Seen() as seen:
+    with SeenKeys() as seen:
         assert [seen.add(text) for text in ("a", "b", "a", "", "é\U0001f9d1", "")] == [
             True,
             True,
@@ -280,7 +279,7 @@ def test_what_was_seen_is_a_set() -> None:
 
 def test_what_was_seen_is_known_by_its_last_turn() -> None:
     """A text that comes by again counts for the later turn only."""
-    with Seen() as seen:
+    with SeenKeys() as seen:
         for turn, texts in enumerate(("abc", "bcd", "d")):
             for text in texts:
                 seen.add(text, turn)
@@ -290,7 +289,7 @@ def test_what_was_seen_is_known_by_its_last_turn() -> None:
 
 def test_two_of_them_do_not_know_each_other() -> None:
     """Two sources may have the same ids."""
-    with Seen() as one, Seen() as two:
+    with SeenKeys() as one, SeenKeys() as two:
         one.add("a")
         assert "a" not in two
 
@@ -299,7 +298,7 @@ def test_much_that_was_seen_takes_no_memory() -> None:
     """A hundred thousand ids as long as Graph's lie on disk."""
     tracemalloc.start()
     try:
-        with Seen() as seen:
+        with SeenKeys() as seen:
             assert all(seen.add(f"{number:0150}") for number in range(100_000))
             assert not seen.add(f"{99_999:0150}")
         peak = tracemalloc.get_traced_memory()[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from futurscam_lib import clock
@@ -105,7 +106,7 @@ def test_a_watermark_that_cannot_be_believed_stops_the_run(workshop: Workshop, d
         ({"until": T0 + HOUR}, False),
         ({"since": T0 - HOUR, "until": T0 + HOUR}, False),
         ({"sources": ("folder",)}, False),
-        ({"sources": ("mailbox", "folder")}, True),
+        ({"sources": ("imap_mail", "folder")}, True),
         ({"dry_run": True}, False),
         ({"overlap": timedelta(minutes=1)}, False),
         ({"overlap": timedelta(minutes=10)}, True),
@@ -114,7 +115,8 @@ def test_a_watermark_that_cannot_be_believed_stops_the_run(workshop: Workshop, d
 )
 def test_which_successful_run_moves_the_watermark(workshop: Workshop, asked: dict[str, Any], *, moves: bool) -> None:
     """One that left no gap: open end, from the watermark or before it, all sources, for real; the others leave it."""
-    configured = workshop.settings.model_copy(update={"sources": ("folder", "mailbox")})
+    mailbox = {"imap_host": "x", "imap_user": "x", "imap_password": SecretStr("x")}
+    configured = workshop.settings.model_copy(update={"sources": ("folder", "imap_mail"), **mailbox})
     before = workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, SHOW_START, GLUE)
 
@@ -129,7 +131,7 @@ def test_which_successful_run_moves_the_watermark(workshop: Workshop, asked: dic
         assert result.watermark["after"] == result.watermark["before"] == clock.to_text(T0)
     parameters = workshop.entries("start")[0].facts["parameters"]
     assert parameters["watermark"] == clock.to_text(asked.get("since", T0))
-    assert parameters["sources"] == ",".join(asked.get("sources", ("folder", "mailbox")))
+    assert parameters["sources"] == ",".join(asked.get("sources", ("folder", "imap_mail")))
 
 
 def test_a_watermark_that_cannot_be_written(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
