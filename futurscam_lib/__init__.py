@@ -15,16 +15,14 @@ if TYPE_CHECKING:
     from futurscam_lib.pipeline.opening import open_run
     from futurscam_lib.pipeline.run import Run
     from futurscam_lib.report.scraps import glue
-    from futurscam_lib.review.review import review
 
-__all__ = ["Run", "analyses", "glue", "languages", "open_run", "review", "rfps", "skills"]
+__all__ = ["Run", "analyses", "glue", "languages", "open_run", "rfps", "skills"]
 
 _HOMES = {
     "Run": "futurscam_lib.pipeline.run",
     "glue": "futurscam_lib.report.scraps",
     "languages": "futurscam_lib.analysis.frames",
     "open_run": "futurscam_lib.pipeline.opening",
-    "review": "futurscam_lib.review.review",
     "rfps": "futurscam_lib.analysis.frames",
     "skills": "futurscam_lib.analysis.frames",
 }

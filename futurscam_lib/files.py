@@ -1,4 +1,4 @@
-"""Writing files so that a reader, a kill or a power cut never meets half of one."""
+"""Write files so that a reader, a kill or a power cut never sees half of one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDERS_CAN_SYNC = os.name == "posix"
+
+retry_while_in_use = stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
+"""Decorator that tries again for 2.5 s: on Windows a virus scanner, OneDrive or an editor may have a file open."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -39,20 +42,20 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove what kills left of earlier `write_atomically(path)`; call it where nobody else can be writing."""
+    """Remove the temporary files that killed `write_atomically(path)` calls left; only where nobody else writes."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         left.unlink(missing_ok=True)
 
 
-@stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
+@retry_while_in_use
 def replace(old: Path, new: Path) -> None:
-    """`os.replace`, tried again for 2.5 s: on Windows a virus scanner, OneDrive or an editor may have `new` open."""
+    """Rename, and overwrite `new`."""
     os.replace(old, new)  # noqa: PTH105 - the operation's name is the point
 
 
-@stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
+@retry_while_in_use
 def read_bytes(path: Path) -> bytes:
-    """All of a file, tried again for 2.5 s: on Windows another program may be replacing or scanning it."""
+    """Read a whole file."""
     return path.read_bytes()
 
 
@@ -63,7 +66,7 @@ def move_if_absent(old: Path, new: Path) -> None:
         FileExistsError: `new` exists; both are as they were.
     """
     if os.name == "nt":
-        old.rename(new)  # Windows refuses by itself where `new` exists.
+        old.rename(new)  # Windows itself refuses where `new` exists.
     else:
         try:
             os.link(old, new)  # atomic, and fails where `new` exists; rename would overwrite

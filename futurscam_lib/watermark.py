@@ -7,11 +7,9 @@ import errno
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import stamina
-
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct
-from futurscam_lib.files import write_atomically
+from futurscam_lib.files import retry_while_in_use, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,11 +105,10 @@ class Watermark:
         )
 
 
-# On Windows a virus scanner, OneDrive or an editor may have the file to itself for a moment.
-@stamina.retry(on=PermissionError, attempts=12, timeout=2.5, wait_initial=0.02, wait_max=0.5)
+@retry_while_in_use
 def _first_bytes(path: Path) -> bytes:
     if not path.is_file() and path.exists():
-        raise OSError(errno.EINVAL, "it is no file")  # Who reads a pipe waits for ever.
+        raise OSError(errno.EINVAL, "it is no file")  # Reading a pipe would wait for ever.
     with path.open("rb") as file:
         return file.read(_MOST_BYTES + 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Rewrite tests/golden. Where documents changed, TRANSFORM_VERSION must have been raised before; "
         "`--golden-update=same-version` does without, for a version that no database has seen.",
     )
+
+
+def pytest_configure() -> None:
+    """Take Ctrl+C as usual where the suite was started with it ignored, as `nohup pytest &` in a script does.
+
+    Programs inherit an ignored signal, and tests that interrupt theirs would wait in vain. Runs in each worker too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

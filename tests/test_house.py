@@ -137,7 +137,7 @@ def test_the_house_is_read_whole() -> None:
     assert {part(module) for module in graph} == {*FLOORS, *BASE}
     assert graph["pipeline.opening"] >= {"extract", "pipeline.run", "watermark"}
     assert graph["pipeline.run"] >= {"transform", "load.mongo", "clock", "records", "extract.source"}
-    assert graph["runner.engine"] >= {"runner.notebook_file", "runner.supervision", "errors", "settings.redaction"}
+    assert graph["runner.engine"] >= {"runner.notebook_file", "runner.papermill_engine", "errors", "settings.redaction"}
     assert reached("cli.app", graph) >= {"runner.runner", "audit.ledger", "clock"}
 
 

@@ -39,7 +39,7 @@ _NAMES: Final = {
     "skill": "skills.name",
 }
 _KNOWN: Final = {
-    "source": KNOWN_SOURCES,
+    "source": tuple(KNOWN_SOURCES),
     "seniority": tuple(dict.fromkeys(vocabulary.SENIORITY.values())),
     "remote": tuple(vocabulary.REMOTE_OPTION.values()),
 }

@@ -6,19 +6,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.audit.folder import REVIEW
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.hours import page_of
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.runs_folder import REVIEW
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report.tables import Shown, Table
+from futurscam_lib.report.text import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from futurscam_lib.audit.entry import JsonValue
+    from futurscam_lib.audit.entries import JsonValue
     from futurscam_lib.audit.history import RunRecord
     from futurscam_lib.settings import Settings
 
@@ -66,7 +67,7 @@ class Pruned(Shown):
         did = "Would be removed" if self.dry_run else "Removed; the ledger keeps what they were"
         what = f"{len(names):,} notebooks" if len(names) > 1 else "1 notebook"
         between = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
-        yield f"{did}: {what} ({self.size / 1e6:,.1f} MB), {between}."
+        yield f"{did}: {what} ({size(self.size)}), {between}."
         if self.linked:
             go = "would go" if self.dry_run else "are gone"
             yield f"Their pages {go}, too; `futurscam review` then makes a page without links to them."

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import settings as configured
 from futurscam_lib.diagnostics.finding import Finding
-from futurscam_lib.settings import TABLE, Settings
-from futurscam_lib.settings.sources import SourceSettings
+from futurscam_lib.settings import TABLE, Settings, read_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,25 +42,13 @@ def read(environ: Mapping[str, str]) -> Configuration:
     findings = tuple(_findings(found.rows)) or (Finding(_NAME, "ok", "all are right"),)
     if found.settings is None:
         return Configuration(findings, None, (), database=False)
-    if found.wrong:
-        # As long as anything is wrong, the settings themselves do not say what else is lacking.
-        findings += tuple(_lacking(found.settings, found.wrong))
     askable = tuple(name for name in found.settings.sources if _can_be_asked(name, found.settings, found.wrong))
     return Configuration(findings, found.settings, askable, database=not found.wrong & _OF_DATABASE)
 
 
 def _can_be_asked(source: str, settings: Settings, wrong: AbstractSet[str]) -> bool:
-    """Whether all is right that a source may read; which ones of the network sources' variables it does, none says."""
-    own = {"inbox"} if source == "folder" else SourceSettings.model_fields.keys()
-    return not wrong & {"sources", *own} and not settings.lacking(source)
-
-
-def _lacking(settings: Settings, wrong: AbstractSet[str]) -> Iterator[Finding]:
-    for source in settings.sources:
-        for field in settings.lacking(source):
-            if field not in wrong:
-                what = f"{TABLE[field].name} is not set; the source {source} needs it (docs/SOURCES.md)."
-                yield Finding(_NAME, "problem", what, _CORRECT)
+    """Whether all is right that a source reads, and nothing is lacking."""
+    return not wrong & {"sources", *read_by(source)} and not settings.lacking(source)
 
 
 def _findings(rows: Iterable[configured.SettingRow]) -> Iterator[Finding]:

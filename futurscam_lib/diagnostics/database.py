@@ -14,6 +14,7 @@ from futurscam_lib.errors import FuturscamError, RetryLater
 from futurscam_lib.load import lifecycle, local_server, mongo
 from futurscam_lib.load.collections import HAS_JOB, Collections, keeps_jobs_single
 from futurscam_lib.load.quarantine import OPEN
+from futurscam_lib.report.text import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,10 +69,10 @@ def local(settings: Settings) -> Finding:
     """
     binary = local_server.mongod_binary()
     folder = settings.local_server_folder / _DATA
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    used = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     running = local_server.find(settings)
     state = "runs" if running else "is stopped, a run starts it"
-    return Finding("local server", "ok", f"{state}; {size / 10**6:,.0f} MB of data; {binary}")
+    return Finding("local server", "ok", f"{state}; {size(used)} of data; {binary}")
 
 
 def server(database: Database[dict[str, Any]]) -> Finding:

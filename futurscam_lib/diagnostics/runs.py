@@ -12,6 +12,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.diagnostics.finding import Finding, State, attempt
 from futurscam_lib.errors import ExitCode, OperatorMustAct, exit_code_of
+from futurscam_lib.report.text import duration
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.watermark import Watermark
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.settings import Settings
 
 LATE, FAR_TOO_LATE = timedelta(hours=2), timedelta(hours=24)
@@ -31,7 +32,7 @@ _CRASHED: Final = "it was killed, or the machine went down"
 class _Run(NamedTuple):
     """How a run ended."""
 
-    entry: Entry
+    entry: LedgerEntry
     status: str
     why: str
 
@@ -67,11 +68,11 @@ def watermark(settings: Settings, *, now: datetime) -> Finding:
     if age > LATE:
         # One that was set back on purpose is old without anything being wrong.
         age = now - max(instant, _set_at(settings) or instant)
-    said = f"{clock.to_people(instant)}, {_span(age)} ago"
+    said = f"{clock.to_people(instant)}, {duration(age)} ago"
     if age <= LATE:
         return Finding("watermark", "ok", said)
     state: State = "problem" if age > FAR_TOO_LATE else "warning"
-    what = f"Nothing was loaded completely for {_span(age)}: the watermark is {clock.to_people(instant)}."
+    what = f"Nothing was loaded completely for {duration(age)}: the watermark is {clock.to_people(instant)}."
     return Finding("watermark", state, what, "Have one run now, which reads all since then: futurscam run")
 
 
@@ -170,14 +171,6 @@ def _results(ledger: Ledger) -> Iterator[_Run]:
 
 def _ended(status: str) -> str:
     return {"crashed": "crashed", "timed out": "was timed out"}.get(status, "failed")
-
-
-def _span(length: timedelta) -> str:
-    minutes = int(length.total_seconds() // 60)
-    for unit, size in (("day", 1440), ("hour", 60)):
-        if minutes >= 2 * size:
-            return _count(minutes // size, unit)
-    return _count(minutes, "minute")
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -13,6 +13,7 @@ from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.extract import memory_of, source_notes
 from futurscam_lib.report.tables import Table
+from futurscam_lib.report.text import duration
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.runner.loop.state import LoopFiles, LoopState
 from futurscam_lib.settings.sources import KNOWN_SOURCES
@@ -77,7 +78,7 @@ class Status:
 
     def tables(self) -> Iterator[Table]:
         """For a terminal."""
-        age = "" if self.watermark_age_seconds is None else f" ({_span(self.watermark_age_seconds)} ago)"
+        age = "" if self.watermark_age_seconds is None else f" ({duration(self.watermark_age_seconds)} ago)"
         yield Table(
             ("", "now"),
             [
@@ -220,12 +221,3 @@ def count_outdated(collections: Collections) -> int | None:
         return collections.rfps.count_documents({"$or": older}, maxTimeMS=_COUNTING_MS)
     except ExecutionTimeout:
         return None
-
-
-def _span(seconds: float) -> str:
-    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
-    if days >= 2:  # noqa: PLR2004
-        return f"{days:.1f} days"
-    if hours >= 2:  # noqa: PLR2004
-        return f"{hours:.1f} hours"
-    return f"{minutes:.1f} minutes"

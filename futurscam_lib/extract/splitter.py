@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 1 << 20
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
+_JSON_BLANKS: Final = b" \t\r\n"
+"""What JSON calls whitespace; a line of other control characters is a broken item."""
 # Only looks for where a value ends. More generous than JSON where the end is plain all the same, so that a control
 # character in a text, or a number of too many digits, costs one element and not the rest of the list.
 _DECODER: Final = json.JSONDecoder(parse_int=float, strict=False)
@@ -45,7 +47,7 @@ def lines(file: BinaryIO) -> Iterator[Item]:
         if size > MAX_RECORD_BYTES:
             flaw = Flaw("too-large", f"The line has {size:,} bytes; more than {MAX_RECORD_BYTES:,} are not read.")
             yield Item(number, number, 1, b"", flaw, size)
-        elif payload.strip():
+        elif payload.strip(_JSON_BLANKS):
             yield Item(number, number, 1, payload)
 
 

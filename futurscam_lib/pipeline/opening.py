@@ -74,7 +74,9 @@ def open_run(
     window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
     asked = (name.strip() for name in (sources or "").split(","))
     which = _replay(replay)
-    names = tuple(dict.fromkeys(name for name in asked if name)) or (KNOWN_SOURCES if which else configured.sources)
+    names = tuple(dict.fromkeys(name for name in asked if name)) or (
+        tuple(KNOWN_SOURCES) if which else configured.sources
+    )
     if which:
         configured.require_known(names)
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
-from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping, notes_of
+from futurscam_lib.extract.source import CONCURRENT, NotesLoaded, Remembering, Sweeping, notes_of
 from futurscam_lib.extract.source_notes import WARNING
 from futurscam_lib.load import lifecycle, mongo, quarantine, replay
 from futurscam_lib.load.collections import Collections
@@ -231,8 +231,8 @@ class Run(Shown):
                     kept.close_replaced(source.name, source.read_whole)
                 self._durability.confirm(self._collections)
                 self._landing.finish(list(self._counts))
-                for source in remembering:
-                    source.loaded()
+                for reader in [source for source in self._sources if isinstance(source, NotesLoaded)]:
+                    reader.loaded()
         self._rfps.close()
         self._rejects.close()
         self._loaded = report

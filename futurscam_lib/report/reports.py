@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from futurscam_lib import clock, records
 from futurscam_lib.extract import source_notes
 from futurscam_lib.report.tables import Shown, Table
+from futurscam_lib.report.text import instant, size
 from futurscam_lib.rfp import DAYS, customer
 from futurscam_lib.run_ids import BY_HAND
 
@@ -79,7 +80,7 @@ class Extracted(Shown):
                 one.found,
                 one.known,
                 one.picked_up,
-                f"{one.size / 1000:,.0f} kB",
+                size(one.size),
                 one.failure.message if one.failure else "",
             )
             for name, one in self.sources.items()
@@ -317,7 +318,7 @@ def with_days(path: str, before: Any, after: Any) -> tuple[Any, Any]:
     """
     days = _day_shown(path, before), _day_shown(path, after)
     if path in DAYS and days[0] == days[1]:
-        kept = tuple(f"{clock.to_people(one)[:16]} UTC" for one in (before, after))
+        kept = tuple(instant(one, to="minutes") for one in (before, after))
         return f"{days[0]}, kept as {kept[0]}", f"{days[1]}, kept as {kept[1]}"
     return days
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from futurscam_lib.report.text import duration
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,7 +20,6 @@ MAX_ROWS: Final = 50
 MAX_TEXT: Final = 160
 MAX_NOTE: Final = 1000
 _LONG: Final = 40
-_MINUTE: Final = 60
 
 _STYLE: Final = (
     "text-align:left;white-space:normal;overflow-wrap:break-word;max-width:28em;"
@@ -228,7 +229,7 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     if isinstance(value, date):
         return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, timedelta):
-        return as_duration(value.total_seconds())
+        return duration(value)
     if isinstance(value, float):
         return f"{value:,.2f}".rstrip("0").rstrip(".")
     if isinstance(value, list):
@@ -241,20 +242,6 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     # Control characters steer a terminal, and file names may hold them.
     text = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(str(value).split()))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def as_duration(seconds: float) -> str:
-    """So many seconds as people say it: `4.2 s`, `12 min 5 s`, `2 h 5 min`, `3 d 4 h`."""
-    if seconds < 0:
-        return f"-{as_duration(-seconds)}"
-    if seconds < _MINUTE:
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
 def _cell(tag: str, value: Any, *, longest: int = MAX_TEXT) -> str:

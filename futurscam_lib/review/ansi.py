@@ -6,14 +6,14 @@ nbconvert's own filter fails at sequences that are cut short, and its time grows
 from __future__ import annotations
 
 import html
-import re
 from typing import TYPE_CHECKING, Final
+
+from futurscam_lib.report.terminal import ESCAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COLOURS: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
-_SEQUENCE: Final = re.compile(r"\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _OWN: Final = {str(n): colour for n, colour in enumerate((*COLOURS, *(f"{colour}-intense" for colour in COLOURS)))}
 _CODES: Final = {
     "1": ("weight", "ansi-bold"),
@@ -40,7 +40,7 @@ def coloured(text: str) -> str:
     """
     classes: dict[str, str] = {}
     parts, at = [], 0
-    for found in _SEQUENCE.finditer(text):
+    for found in ESCAPES.finditer(text):
         parts.append(_around(text[at : found.start()], classes))
         at = found.end()
         if found[2] == "m":

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.files import write_atomically
 from futurscam_lib.report import scraps
+from futurscam_lib.report.text import instant
 from futurscam_lib.review import run_page
 from futurscam_lib.review.layout import page, part
 from futurscam_lib.review.rendering import rendered
@@ -117,14 +117,14 @@ def _is_technical(cell: Mapping[str, Any]) -> bool:
 
 
 def _header(told: Mapping[str, Any], *, now: datetime) -> str:
-    since, until = (clock.to_people(clock.parse(told[name]))[:16] for name in ("since", "until"))
+    since, until = (instant(told[name], to="minutes").removesuffix(" UTC") for name in ("since", "until"))
     counts = "".join(
         f"<div{_status(name, number)}><dt>{escape(name)}</dt><dd>{number:,}</dd></div>"
         for name, number in told["counts"].items()
     )
     return (
         f"<h1>Review of the runs</h1>\n<p>{since} until {until} UTC, {told['days']:g} days. "
-        f'<span class="quiet">Made {clock.to_people(now)[:16]} UTC.</span></p>\n<dl class="counts">{counts}</dl>'
+        f'<span class="quiet">Made {instant(now, to="minutes")}.</span></p>\n<dl class="counts">{counts}</dl>'
     )
 
 

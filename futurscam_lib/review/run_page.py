@@ -9,7 +9,6 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from futurscam_lib import clock
 from futurscam_lib.audit import executed
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.hours import page_of
@@ -17,7 +16,7 @@ from futurscam_lib.audit.period import kind_of
 from futurscam_lib.errors import UsageError
 from futurscam_lib.files import read_bytes, write_atomically
 from futurscam_lib.records import COUNTED
-from futurscam_lib.report.tables import as_duration
+from futurscam_lib.report.text import duration, instant
 from futurscam_lib.review.layout import page, part
 from futurscam_lib.review.rendering import rendered
 
@@ -135,8 +134,8 @@ def _status(word: str) -> str:
 def _facts(run: RunRecord, found: Executed) -> Iterator[tuple[str, str, str]]:
     yield "Status", f"{run.status}, dry run" if run.dry_run else run.status, kind_of(run)
     yield "Record", found.state, {True: "ok", False: "failed", None: "missing"}[found.genuine]
-    took = f", took {as_duration(run.seconds)}" if run.seconds is not None else ""
-    yield "Started", f"{clock.to_people(run.started)[:19]} UTC{took}", ""
+    took = f", took {duration(run.seconds)}" if run.seconds is not None else ""
+    yield "Started", f"{instant(run.started)}{took}", ""
     if run.replay:
         yield "Replay", run.replay, ""
     elif run.window:

@@ -15,8 +15,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from futurscam_lib.errors import UsageError
-from futurscam_lib.runner.imports import load
-from futurscam_lib.runner.notebook_file import finish, part_path, place_status, plain, reopen
+from futurscam_lib.report.terminal import without_escapes
+from futurscam_lib.runner.fast_import import fast_import
+from futurscam_lib.runner.notebook_file import finish, part_path, place_status, reopen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-    from futurscam_lib.runner.states import Job
+    from futurscam_lib.runner.cell_states import ExecutionJob
     from futurscam_lib.settings.redaction import Redactor
 
 __all__ = ["GRACE", "HEARTBEAT", "Execution", "execute", "finish", "part_path", "reopen", "unknown_parameters"]
@@ -115,8 +116,8 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     place_status(source, "This run has not ended, or was killed before it could say how it ended.")
     with _discreet_logs(redact, progress=progress):
-        supervision = load("futurscam_lib.runner.supervision")
-        job: Job = supervision.Job(
+        supervision = fast_import("futurscam_lib.runner.papermill_engine")
+        job: ExecutionJob = supervision.ExecutionJob(
             part=part,
             names=(notebook.name, output.name),
             redact=redact,
@@ -128,7 +129,7 @@ def execute(
             env=dict(kernel_env),
         )
         try:
-            load("papermill").execute_notebook(
+            fast_import("papermill").execute_notebook(
                 source,
                 None,  # papermill gets no path: saving is the engine's, and no path goes through str.format.
                 parameters=dict(parameters),
@@ -142,7 +143,7 @@ def execute(
             if saved and job.notebook.cells:
                 saved(job.notebook)
     verdict = job.verdict
-    error = redact(plain(verdict.error))[:_ERROR_LENGTH]
+    error = redact(without_escapes(verdict.error))[:_ERROR_LENGTH]
     return Execution(verdict.status, redact(verdict.error_name), error, job.failed_cell, job.notebook)
 
 
@@ -158,7 +159,7 @@ def unknown_parameters(notebook: Path, names: Iterable[str]) -> list[str]:
 
 def _read(notebook: Path) -> NotebookNode:
     try:
-        read: NotebookNode = load("nbformat").reads(notebook.read_text("utf-8"), as_version=4)
+        read: NotebookNode = fast_import("nbformat").reads(notebook.read_text("utf-8"), as_version=4)
     except (OSError, ValueError) as error:
         msg = f"{notebook} cannot be read as a notebook ({type(error).__name__}: {error}); nothing was started."
         raise UsageError(msg) from error

@@ -62,7 +62,7 @@ class Kernel:
         self._process: Popen[bytes] | None = None
 
     async def start(self, *, cwd: Path, env: Mapping[str, str]) -> None:
-        """Start the process; its own standard streams go into a temporary file, for `obituary`."""
+        """Start the process; its own standard streams go into a temporary file, for `exit_report`."""
         variables = {**os.environ, **env, "PYTHONUTF8": "1"}
         await self.manager.start_kernel(cwd=str(cwd), env=variables, stdout=self._log, stderr=self._log)
         self._process = self.manager.provisioner.process
@@ -73,7 +73,7 @@ class Kernel:
             if self.manager.has_kernel:
                 await self.manager.interrupt_kernel()
 
-    def obituary(self) -> str:
+    def exit_report(self) -> str:
         """How the process ended and what it said last, for an error message; not redacted."""
         code = None if self._process is None else self._process.poll()
         if code is None:

@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.files import move_if_absent, replace, sweep, write_atomically
-from futurscam_lib.runner.imports import load
+from futurscam_lib.report.terminal import without_escapes
+from futurscam_lib.runner.fast_import import fast_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 STATUS_TAG: Final = "futurscam-status"
 """Tag of the first cell, which says how the run ended."""
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BINARY = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf")
 
@@ -35,25 +35,20 @@ def part_path(final: Path) -> Path:
 _STYLE = ' style="white-space:pre-wrap;padding:.6em 1em;border-left:.4em solid #3b6ea5"'
 
 
-def plain(text: str) -> str:
-    """The text without terminal colours and other escape sequences."""
-    return _ANSI.sub("", text)
-
-
 def to_bytes(notebook: NotebookNode) -> bytes:
     """The notebook as it is written."""
     # Not nbformat.writes, which validates each time; `finish` validates once.
-    text: str = load("nbformat.v4").writes(notebook)
+    text: str = fast_import("nbformat.v4").writes(notebook)
     return f"{text}\n".encode("utf-8", "replace")
 
 
 def status_cell(headline: str) -> NotebookNode:
     """The first cell of a notebook: how its run ended, as text that neither Markdown nor HTML nor MathJax reads."""
-    lines = (_CONTROL.sub(" ", line).strip() for line in plain(headline).splitlines())
+    lines = (_CONTROL.sub(" ", line).strip() for line in without_escapes(headline).splitlines())
     text = "\n".join(filter(None, lines))
     # Markdown leaves the inside of <pre> alone, MathJax too; entities keep it so in viewers that are less careful.
     escaped = "".join(char if char.isalnum() or char in " \n.,;()=+-/" else f"&#{ord(char)};" for char in text)
-    cell: NotebookNode = load("nbformat.v4").new_markdown_cell(f"<pre{_STYLE}>{escaped}</pre>", id=STATUS_TAG)
+    cell: NotebookNode = fast_import("nbformat.v4").new_markdown_cell(f"<pre{_STYLE}>{escaped}</pre>", id=STATUS_TAG)
     cell.metadata["tags"] = [STATUS_TAG]
     return cell
 
@@ -67,7 +62,7 @@ def place_status(notebook: NotebookNode, headline: str) -> None:
 def error_output(name: str, message: str) -> NotebookNode:
     """A cell's output for what its kernel could not tell by itself."""
     frames = [f"{name}: {message}"]
-    output: NotebookNode = load("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=frames)
+    output: NotebookNode = fast_import("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=frames)
     return output
 
 
@@ -123,7 +118,7 @@ def reopen(part: Path, final: Path) -> None:
 
 
 def _notebook(data: bytes, part: Path) -> NotebookNode:
-    nbformat = load("nbformat")
+    nbformat = fast_import("nbformat")
     try:
         notebook: NotebookNode = nbformat.reads(data.decode(), as_version=4)
         nbformat.validate(notebook)
@@ -155,7 +150,7 @@ def publishable(notebook: NotebookNode, redact: Callable[[str], str]) -> Noteboo
     publish = _Publisher(redact)
     copy = {**notebook, "cells": [publish.cell(cell) for cell in notebook.cells]}
     copy["metadata"] = publish.metadata(notebook.metadata)
-    published: NotebookNode = load("nbformat").from_dict(copy)
+    published: NotebookNode = fast_import("nbformat").from_dict(copy)
     return published
 
 
@@ -170,7 +165,7 @@ class _Publisher:
         whole = whole.encode("utf-8", "replace").decode()
         if "\x1b" in whole:
             # Colours inside a secret would hide it; where there is one, the text does without them.
-            bare = plain(whole)
+            bare = without_escapes(whole)
             redacted = self._redact(bare)
             return redacted if redacted != bare else self._redact(whole)
         return self._redact(whole)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib.errors import UsageError
+from futurscam_lib.report.text import duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,6 +31,14 @@ class Pattern:
         """Whether no hour is left out."""
         return len(self.hours) * _HOUR == DAY
 
+    def hours_text(self, form: str = "") -> str:
+        """The hours as calendars write them: `0,12`, or `*` for all."""
+        return "*" if self.every_hour else ",".join(format(hour, form) for hour in self.hours)
+
+    def minutes_text(self, form: str = "") -> str:
+        """The minutes of each hour: `0,30`."""
+        return ",".join(format(minute, form) for minute in self.minutes)
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -47,6 +56,11 @@ class Timing:
     def divides_the_day(self) -> bool:
         """Whether the starts are at the same times each day, so that a calendar can hold them."""
         return DAY % self.every == 0
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether there is one start a day."""
+        return self.every == DAY
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -76,12 +90,12 @@ class Timing:
     def __str__(self) -> str:
         """As a person says it."""
         if not self.divides_the_day:
-            return f"every {_span(self.every)}, counted from the start of the schedule"
-        if self.every == DAY:
+            return f"every {duration(60 * self.every)}, counted from the start of the schedule"
+        if self.is_daily:
             return f"every day at {_time(self.at)}, local time"
         if self.every == _HOUR:
             return f"every hour, at minute {self.at % _HOUR:02}"
-        return f"every {_span(self.every)}, the first of a day at {_time(self.starts[0])}, local time"
+        return f"every {duration(60 * self.every)}, the first of a day at {_time(self.starts[0])}, local time"
 
 
 def parse(every: str, at: str | None = None) -> Timing:
@@ -118,11 +132,6 @@ def _minute_of_day(text: str) -> int:
     if found is None:
         raise UsageError(f"--at is {text!r}; allowed: a time of day like 06:30. Nothing has changed.")
     return int(found[1]) * _HOUR + int(found[2])
-
-
-def _span(minutes: int) -> str:
-    hours, rest = divmod(minutes, _HOUR)
-    return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
 
 
 def _time(minutes: int) -> str:

@@ -1,31 +1,27 @@
-"""What a setting may hold: how its text becomes a value, and what to say where it cannot."""
-
-from __future__ import annotations
+"""What a setting may hold: how its text becomes a value, and what is allowed."""
 
 import re
-from collections.abc import Callable  # noqa: TC003 - dataclass fields are read at run time by tools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, GetCoreSchemaHandler, SecretStr
+from pydantic_core import CoreSchema, core_schema
 
-from futurscam_lib.settings.mongo_uri import problem_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
+from futurscam_lib.settings import mongo_uri
 
 MAX_LINE: Final = 1000
 _LABEL: Final = r"[\w-]{1,63}"
 _ADDRESS: Final = rf"https?://({_LABEL}(\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?(/[^\s?#\\]*)?"
+_YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How the text of a variable becomes a value.
+    """How the text of a variable becomes a value; annotates the field of a setting.
 
     Attributes:
         parse: Takes the text; raises `ValueError` where it is not allowed, with a text that is safe to show or none.
@@ -35,36 +31,38 @@ class Kind:
     parse: Callable[[str], Any]
     allowed: str
 
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Have pydantic parse texts; a default of None stays."""
+        return core_schema.no_info_before_validator_function(
+            lambda value: self.parse(value) if isinstance(value, str) else value, handler(source)
+        )
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One line of the table of settings.
 
-    Attributes:
-        name: The variable.
-        default: Its text where nobody sets it; empty: it is `None` then.
-        kind: What it may hold.
-        help: What it is for, one sentence.
-        secret: Whether it is masked wherever it is shown, and looked up in the keyring.
+def setting(variable: str, default: str, purpose: str) -> Any:
+    """A field of the settings.
+
+    Args:
+        variable: Name of the variable that sets it.
+        default: Its text where nobody sets it; empty: the field is None then.
+        purpose: What it is for, in one sentence.
     """
+    return Field(default or None, validation_alias=variable, description=purpose)
 
-    name: str
-    default: str
-    kind: Kind
-    help: str
-    secret: bool = False
+
+def _ensure(allowed: object) -> None:
+    if not allowed:
+        raise ValueError
 
 
 def database_name(text: str) -> str:
     """A name that MongoDB takes on every system."""
-    own_of_mongodb = text.lower() in {"admin", "local", "config"}
-    if own_of_mongodb or not text.isprintable() or set(text) & set('/\\."$*<>:|? ') or len(text.encode()) > 63:  # noqa: PLR2004 - MongoDB's limit
-        raise ValueError
+    _ensure(text.isprintable() and len(text.encode()) <= 63)  # noqa: PLR2004 - MongoDB's limit
+    _ensure(text.lower() not in {"admin", "local", "config"} and not set(text) & set('/\\."$*<>:|? '))
     return text
 
 
 def folder(text: str) -> Path:
-    """A folder, `~` expanded; it need not be there."""
+    """A folder, `~` expanded; it need not exist."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -72,7 +70,7 @@ def folder(text: str) -> Path:
 
 
 def home(text: str) -> Path:
-    """An absolute folder, or where one can be made."""
+    """An absolute folder that exists or can be made."""
     home = folder(text).absolute()
     try:
         nearest = next((folder for folder in (home, *home.parents) if folder.exists()), None)
@@ -88,8 +86,7 @@ def some_of(known: Collection[str]) -> Kind:
 
     def parse(text: str) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
-        if not names or not set(names) <= set(known):
-            raise ValueError
+        _ensure(names and set(names) <= set(known))
         return names
 
     return Kind(parse, f"one or more of {', '.join(known)}, separated by commas")
@@ -97,19 +94,16 @@ def some_of(known: Collection[str]) -> Kind:
 
 def switch(text: str) -> bool:
     """Yes or no, as people write it."""
-    word = text.lower()
-    if word not in {"true", "yes", "on", "1", "false", "no", "off", "0"}:
-        raise ValueError
-    return word in {"true", "yes", "on", "1"}
+    _ensure(text.lower() in _YES | _NO)
+    return text.lower() in _YES
 
 
-def one_of(known: Collection[str]) -> Kind:
+def one_of(*known: str) -> Kind:
     """One of some words, in any case."""
     words = {word.lower(): word for word in known}
 
     def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError
+        _ensure(text.lower() in words)
         return words[text.lower()]
 
     return Kind(parse, f"one of {', '.join(known)}")
@@ -117,109 +111,101 @@ def one_of(known: Collection[str]) -> Kind:
 
 def line(text: str) -> str:
     """One line of text, as it is."""
-    if not text.isprintable() or len(text) > MAX_LINE:
-        raise ValueError
+    _ensure(text.isprintable() and len(text) <= MAX_LINE)
     return text
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """Some texts, separated by commas."""
-    found = tuple(dict.fromkeys(part for piece in line(text).split(",") if (part := piece.strip())))
-    if not found:
-        raise ValueError
-    return found
+    """Texts separated by commas."""
+    texts = tuple(dict.fromkeys(part for piece in line(text).split(",") if (part := piece.strip())))
+    _ensure(texts)
+    return texts
 
 
 def secret(text: str) -> SecretStr:
-    """The same, masked."""
+    """One line of text, masked."""
     # A token of Microsoft's has some 2,000 characters.
-    if not text.isprintable() or len(text) > 10 * MAX_LINE:
-        raise ValueError
+    _ensure(text.isprintable() and len(text) <= 10 * MAX_LINE)
     return SecretStr(text)
 
 
 def key(text: str) -> SecretStr:
-    """The same, long enough not to be guessed."""
-    if not 16 <= len(line(text)) <= MAX_LINE:  # noqa: PLR2004
-        raise ValueError
+    """One line of text, masked, long enough not to be guessed."""
+    _ensure(len(line(text)) >= 16)  # noqa: PLR2004 - as `allowed` says
     return SecretStr(text)
 
 
 def tenant(text: str) -> str:
-    """What stands between two slashes of an address."""
-    if not re.fullmatch(r"[A-Za-z0-9.-]{1,255}", text):
-        raise ValueError
+    """A text that can stand between two slashes of an address."""
+    _ensure(re.fullmatch(r"[A-Za-z0-9.-]{1,255}", text))
     return text
 
 
 def url(text: str) -> str:
-    """An address to ask, without a slash at its end; in the clear only on this machine."""
-    if not text.isprintable() or not re.fullmatch(_ADDRESS, text, re.ASCII | re.IGNORECASE):
-        raise ValueError
-    found = urlsplit(text)
-    here = found.scheme == "http" and found.hostname in {"localhost", "127.0.0.1", "::1"}
-    if not (found.scheme == "https" or here) or found.port == 0:
-        raise ValueError
+    """An address without a slash at its end; unencrypted only on this machine."""
+    _ensure(text.isprintable() and re.fullmatch(_ADDRESS, text, re.ASCII | re.IGNORECASE))
+    parts = urlsplit(text)
+    local = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    _ensure((parts.scheme == "https" or local) and parts.port != 0)
     return text.rstrip("/")
 
 
-def secret_url(text: str) -> SecretStr:
-    """An address whose path is a secret."""
-    return SecretStr(url(text))
+def uri_of_mongodb(text: str) -> SecretStr:
+    """A URI that pymongo can read; the error quotes no piece of it."""
+    _ensure(text.startswith(("mongodb://", "mongodb+srv://")))
+    if problem := mongo_uri.problem_of(text):
+        raise ValueError(problem)
+    return SecretStr(text)
 
 
 def whole(low: int, high: int) -> Kind:
     """A whole number."""
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError
+        _ensure(re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high)
         return int(text)
 
     return Kind(parse, f"a whole number from {low} to {high}")
 
 
 def numbers(text: str) -> frozenset[int]:
-    """Some whole numbers."""
-    if not re.fullmatch(r"[0-9]{1,9}( *, *[0-9]{1,9})*", text):
-        raise ValueError
+    """Whole numbers separated by commas."""
+    _ensure(re.fullmatch(r"[0-9]{1,9}( *, *[0-9]{1,9})*", text))
     return frozenset(int(number) for number in text.split(","))
 
 
 def names_by_number(text: str) -> dict[int, str]:
     """Names by whole number."""
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if not all(re.fullmatch(r" *[0-9]{1,9} *", number) and line(name).strip() for number, _, name in pairs):
-        raise ValueError
+    _ensure(all(re.fullmatch(r" *[0-9]{1,9} *", number) and line(name).strip() for number, _, name in pairs))
     return {int(number): name.strip() for number, _, name in pairs}
 
 
-def span(unit: str, low: float, high: float) -> Kind:
-    """A length of time, given as a number of `unit`."""
+def span(unit: str, low: float, high: float, *, above: bool = False) -> Kind:
+    """A length of time, given as a number of `unit`.
+
+    Args:
+        unit: `minutes` or another argument of `timedelta`.
+        low: The least number.
+        high: The largest number.
+        above: Whether `low` itself is not allowed.
+    """
 
     def parse(text: str) -> timedelta:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not low <= float(text) <= high:
-            raise ValueError
+        _ensure(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) and low <= float(text) <= high)
+        _ensure(timedelta(**{unit: float(text)}) or not above)
         return timedelta(**{unit: float(text)})
 
-    return Kind(parse, f"a number of {unit} from {low:g} to {high:g}")
+    limits = f"above {low:g}, at most {high:g}" if above else f"from {low:g} to {high:g}"
+    return Kind(parse, f"a number of {unit} {limits}")
 
 
-def positive(kind: Kind, allowed: str) -> Kind:
-    """The same, without nothing."""
-
-    def parse(text: str) -> Any:
-        if not (value := kind.parse(text)):
-            raise ValueError
-        return value
-
-    return Kind(parse, allowed)
-
-
-def mongo_uri(text: str) -> SecretStr:
-    """A URI that pymongo can read; the error quotes no piece of it."""
-    if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError
-    if problem := problem_of(text):
-        raise ValueError(problem)
-    return SecretStr(text)
+_LINE: Final = Kind(line, "one line of text")
+_LINES: Final = Kind(lines, "one or more texts separated by commas")
+Line = Annotated[str, _LINE]
+OptionalLine = Annotated[str | None, _LINE]
+Lines = Annotated[tuple[str, ...], _LINES]
+OptionalLines = Annotated[tuple[str, ...] | None, _LINES]
+Secret = Annotated[SecretStr | None, Kind(secret, "one line of text")]
+Switch = Annotated[bool, Kind(switch, "true or false")]
+Address = Annotated[str, Kind(url, "https://host[:port][/path], or http:// to this machine (localhost, 127.0.0.1)")]

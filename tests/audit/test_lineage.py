@@ -687,7 +687,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
     }
     assert standing["good"].lines == (1, 2)
     assert standing["good"].started_by == "root on vm"
-    assert "the hash does not fit" in standing["damaged"].problem
+    assert "its hash does not match" in standing["damaged"].problem
     assert (standing["by hand"].by_hand, standing["unknown"].known) == (True, False)
     shown = text(story)
     for words in ("NOT what it was", "is MISSING", "because of its age", "by hand: no ledger", "does NOT know it"):

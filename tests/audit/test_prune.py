@@ -183,7 +183,7 @@ def test_nothing_goes_where_the_ledger_was_changed(old: MadeRuns) -> None:
 def test_what_was_removed_is_told_in_a_sentence(old: MadeRuns) -> None:
     """No empty table stands before it, and links to the pages that went are told of, where there may be any."""
     again = "`futurscam review`"
-    assert repr(done(old, dry_run=True)).startswith("Would be removed: 3 notebooks (0.0 MB), 2026-")
+    assert repr(done(old, dry_run=True)).startswith("Would be removed: 3 notebooks (")
     assert again not in repr(done(old, dry_run=True))
 
     (old.settings.runs / "review.html").write_text("")

@@ -129,7 +129,7 @@ def test_the_local_server_is_looked_at_and_not_started(home: Settings, monkeypat
     (found,) = checks.look(settings_module.load())
 
     assert found.state == "ok"
-    assert "is stopped, a run starts it; 7 MB" in found.what
+    assert "is stopped, a run starts it; 7.0 MB" in found.what
     assert files(home.home) == before
 
 

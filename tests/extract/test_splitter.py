@@ -342,3 +342,8 @@ def test_forty_megabytes_stream(
     assert given <= 2 * splitter.PIECE_BYTES
     assert count == 2001
     assert peak < 8 << 20
+
+
+def test_a_line_of_control_characters_is_an_item() -> None:
+    """JSON's whitespace is blank; a vertical tab is a broken item, which becomes a reject."""
+    assert [item.payload for item in lines(b" \t\r\n\x0b\n\x0c1\n")] == [b"\x0b", b"\x0c1"]

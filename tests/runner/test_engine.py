@@ -21,9 +21,8 @@ import pytest
 from nbconvert import HTMLExporter
 
 from futurscam_lib.errors import OperatorMustAct, UsageError
-from futurscam_lib.runner import states
 from futurscam_lib.runner.engine import Execution, execute, finish, part_path, unknown_parameters
-from futurscam_lib.runner.notebook_file import publishable
+from futurscam_lib.runner.notebook_file import publishable, to_bytes
 from futurscam_lib.settings.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ def test_a_used_up_budget(lab: Lab, cell: str) -> None:
 
     assert time.monotonic() - begin < 4 + 1 + 10
     assert (execution.status, execution.error_name) == ("timed out", "TimeoutError")
-    assert "The time budget of 4 seconds was used up" in execution.error
+    assert "The time budget of 4 s was used up" in execution.error
     notebook = lab.finish(execution.status)
     assert list(cell_states(notebook).values()) == ["completed", "failed", "pending"]
     assert execution.failed_cell is not None
@@ -515,7 +514,7 @@ def test_a_full_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(28, "No space left on device")
         path.write_bytes(data)
 
-    monkeypatch.setattr(states, "write_atomically", write)
+    monkeypatch.setattr(cell_states, "write_atomically", write)
     before = psutil.Process().children()  # the worker's mongod may be one of them
 
     with pytest.raises(OperatorMustAct, match="No space left on device"):
@@ -549,7 +548,7 @@ def test_what_a_kernel_sends_becomes_a_valid_notebook() -> None:
     published = publishable(notebook, Redactor(["code", "stdout", "text/html"]))
 
     nbformat.validate(published)
-    states.to_bytes(published).decode()
+    to_bytes(published).decode()
     assert published.cells[1].outputs[0].text == "a?b"
 
 
@@ -611,7 +610,7 @@ def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkey
             raise OSError(28, "No space left on device")
         path.write_bytes(data)
 
-    monkeypatch.setattr(states, "write_atomically", write)
+    monkeypatch.setattr(cell_states, "write_atomically", write)
     left = 0
     with pytest.raises(OperatorMustAct):
         lab.run("1", saved=told.append)
@@ -620,7 +619,7 @@ def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkey
     left = 3
     with pytest.raises(OperatorMustAct):
         lab.run("1", saved=told.append)
-    assert [states.to_bytes(notebook) for notebook in told] == [lab.part.read_bytes()]
+    assert [to_bytes(notebook) for notebook in told] == [lab.part.read_bytes()]
 
 
 def test_finish_replaces_the_status_cell(lab: Lab) -> None:

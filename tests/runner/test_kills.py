@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pymongo import MongoClient
 
-    from futurscam_lib.runner.runner import Result
+    from futurscam_lib.runner.result import Result
     from tests.runner.conftest import Workshop
 
 # Who is killed from inside the kernel. With the runner alone gone, the kernel goes on for a second, as an orphan does.
@@ -60,6 +60,7 @@ import os, signal
 from futurscam_lib import files, settings, watermark
 from futurscam_lib.audit import ledger
 from futurscam_lib.runner import notebook_file, runner
+from futurscam_lib.runner.request import Request
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def at_entry(event, *, before):
@@ -86,17 +87,17 @@ def at_replace(name, *, before):
         if new.name == name: die()
     files.replace = killed
 def in_the_middle_of_save(n):
-    from futurscam_lib.runner import states
-    write, left = states.write_atomically, [n]
+    from futurscam_lib.runner import cell_states
+    write, left = cell_states.write_atomically, [n]
     def killed(path, data):
         left[0] -= 1
         if left[0] == 0:
             path.with_name(f".{path.name}.00000000.tmp").write_bytes(data[: len(data) // 2])
             die()
         write(path, data)
-    states.write_atomically = killed
+    cell_states.write_atomically = killed
 """
-END = "runner.run(settings.load(), runner.Request())"
+END = "runner.run(settings.load(), Request())"
 SYNCS = sorted(random.Random(2026).sample(range(6, 42), 4))
 
 

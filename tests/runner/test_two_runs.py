@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from futurscam_lib.errors import AlreadyRunning
-from tests.runner.conftest import GLUE, SUMMARY, soon
+from tests.runner.conftest import GLUE, SUMMARY, WAITS, soon
 
 if TYPE_CHECKING:
     from tests.runner.conftest import Workshop
 
 T0 = datetime(2026, 11, 20, 12, 5, 1, 223_456, tzinfo=UTC)
-WAITS = """
-import os, time
-open("waits", "w").close()
-while not os.path.exists("go"):
-    time.sleep(0.02)
-"""
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
 def test_without_a_home_it_is_the_project() -> None:
     """The default home is the folder that holds the package."""
     assert settings.load({"FUTURSCAM_KEYRING": "false"}).home == settings.PROJECT
-    assert (settings.PROJECT / "futurscam_lib" / "settings" / "__init__.py").is_file()
+    assert (settings.PROJECT / "futurscam_lib" / "settings").is_dir()
 
 
 def test_all_that_is_kept_lives_under_the_home(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
 from futurscam_lib.audit.lineage.steps import MEANINGS
 from futurscam_lib.report.reports import with_days
 from futurscam_lib.report.tables import as_text
+from futurscam_lib.report.text import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -154,4 +154,4 @@ def _length(value: Any) -> str:
 
 
 def _when(at: datetime | None) -> str:
-    return f"{clock.to_people(at)[:19]} UTC " if at else ""
+    return f"{instant(at)} " if at else ""

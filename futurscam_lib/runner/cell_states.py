@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ExecutionEnd:
     """How a run ended.
 
     Attributes:
@@ -44,7 +44,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Job:
+class ExecutionJob:
     """What one execution needs, and, when it is over, what became of it.
 
     Attributes:
@@ -71,15 +71,15 @@ class Job:
     heartbeat: timedelta
     cwd: Path
     env: Mapping[str, str]
-    verdict: Verdict = field(default_factory=lambda: Verdict("failed"))
+    verdict: ExecutionEnd = field(default_factory=lambda: ExecutionEnd("failed"))
     notebook: NotebookNode = field(default_factory=nbformat.v4.new_notebook)
     failed_cell: int | None = None
 
 
-class States(NotebookExecutionManager):
-    """papermill's book-keeping of cells, saved through `Job`, without the states that papermill makes up."""
+class CellStates(NotebookExecutionManager):
+    """papermill's book-keeping of cells, saved through `ExecutionJob`, without the states that papermill makes up."""
 
-    def __init__(self, nb: NotebookNode, job: Job, *, progress_bar: bool) -> None:
+    def __init__(self, nb: NotebookNode, job: ExecutionJob, *, progress_bar: bool) -> None:
         """Keep the states of `nb`; nothing is saved yet."""
         # Nothing is saved on kernel messages: the heartbeat does that, also where there are no messages.
         super().__init__(nb, progress_bar=progress_bar, autosave_cell_every=0)
@@ -111,7 +111,7 @@ class States(NotebookExecutionManager):
         if self.pbar:
             self.pbar.update(1)
 
-    def conclude(self, verdict: Verdict) -> None:
+    def conclude(self, verdict: ExecutionEnd) -> None:
         """Write the verdict into the notebook and save it for the last time."""
         if verdict.status != "ok":
             self.nb.metadata.papermill["exception"] = True

@@ -20,12 +20,11 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from futurscam_lib.errors import FuturscamError, OperatorMustAct
+from futurscam_lib.report.text import duration
+from futurscam_lib.runner.cell_states import CellStates, ExecutionEnd, ExecutionJob
 from futurscam_lib.runner.kernel import Kernel
-from futurscam_lib.runner.states import Job, States, Verdict
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from nbformat import NotebookNode
 
 ENGINE: Final = "futurscam"
@@ -38,18 +37,18 @@ _PRINT_LIMIT = 5_000_000
 
 
 class FuturscamEngine(NBClientEngine):
-    """Executes a notebook for a `Job`."""
+    """Executes a notebook for a `ExecutionJob`."""
 
     @classmethod
     def execute_notebook(  # type: ignore[override] # papermill names each argument that it gives
-        cls, nb: NotebookNode, kernel_name: str, *, job: Job, progress_bar: bool = False, **_: Any
+        cls, nb: NotebookNode, kernel_name: str, *, job: ExecutionJob, progress_bar: bool = False, **_: Any
     ) -> NotebookNode:
         """Execute it; the outcome stands in `job`.
 
         papermill gets an empty notebook back: it would take each error output for a failure, also that of a cell
         which is allowed to raise, and none for a success, and would add its own banner.
         """
-        states = States(nb, job, progress_bar=progress_bar)
+        states = CellStates(nb, job, progress_bar=progress_bar)
         try:
             states.notebook_start()
             job.verdict = _Client(states, job, kernel_name=kernel_name).run()
@@ -66,7 +65,7 @@ papermill_engines.register(ENGINE, FuturscamEngine)
 class _Client(PapermillNotebookClient):
     """Runs the cells under the eyes of a supervisor, in one event loop, so that nothing needs a lock."""
 
-    def __init__(self, states: States, job: Job, *, kernel_name: str) -> None:
+    def __init__(self, states: CellStates, job: ExecutionJob, *, kernel_name: str) -> None:
         self.kernel = Kernel()
         super().__init__(
             states,
@@ -82,18 +81,18 @@ class _Client(PapermillNotebookClient):
         self.stopping = False
         self._room = _PRINT_LIMIT
 
-    def run(self) -> Verdict:
+    def run(self) -> ExecutionEnd:
         """Run the cells and tell how that ended; no kernel is left, whatever is raised."""
         try:
             # Not the default loop, which on Windows cannot watch zmq's sockets.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 return runner.run(self._supervise())
         except KeyboardInterrupt:
-            return Verdict("failed", "KeyboardInterrupt", "The run was interrupted from outside.", self.current)
+            return ExecutionEnd("failed", "KeyboardInterrupt", "The run was interrupted from outside.", self.current)
         finally:
             self.kernel.kill()
 
-    async def _supervise(self) -> Verdict:
+    async def _supervise(self) -> ExecutionEnd:
         work = asyncio.create_task(self._work())
         heartbeat = asyncio.create_task(self._beat())
         try:
@@ -108,18 +107,18 @@ class _Client(PapermillNotebookClient):
             work.cancel()
             await asyncio.gather(work, heartbeat, return_exceptions=True)
 
-    async def _work(self) -> Verdict:
+    async def _work(self) -> ExecutionEnd:
         try:
             await self._run_cells()
         except CellExecutionError as error:
-            return Verdict("failed", error.ename, error.evalue, self.current, told=True)
+            return ExecutionEnd("failed", error.ename, error.evalue, self.current, told=True)
         except FuturscamError:
             raise
         except DeadKernelError:
-            return Verdict("failed", "DeadKernelError", self.kernel.obituary(), self.current)
+            return ExecutionEnd("failed", "DeadKernelError", self.kernel.exit_report(), self.current)
         except Exception as error:  # noqa: BLE001 - whatever it was, the run failed and its notebook must say so
-            return Verdict("failed", type(error).__name__, str(error), self.current)
-        return Verdict("ok")
+            return ExecutionEnd("failed", type(error).__name__, str(error), self.current)
+        return ExecutionEnd("ok")
 
     async def _run_cells(self) -> None:
         await self.kernel.start(cwd=self.job.cwd, env=self.job.env)
@@ -170,20 +169,13 @@ class _Client(PapermillNotebookClient):
                 self.nb_man.save()
             pause = max(self.job.heartbeat.total_seconds(), _HEARTBEAT_SHARE * (time.monotonic() - begin))
 
-    async def _time_is_up(self, work: asyncio.Task[Verdict]) -> Verdict:
+    async def _time_is_up(self, work: asyncio.Task[ExecutionEnd]) -> ExecutionEnd:
         at, self.stopping = self.current, True
         await self.kernel.interrupt()
         await asyncio.wait({work}, timeout=self.job.grace.total_seconds())
         if work.done():
             how = "what ran was interrupted"
         else:
-            how = f"the cell ignored the interrupt for {in_words(self.job.grace)} and its kernel was killed"
-        message = f"The time budget of {in_words(self.job.budget)} was used up; {how}."
-        return Verdict("timed out", "TimeoutError", message, at)
-
-
-def in_words(length: timedelta) -> str:
-    """`55 minutes`, `90 seconds`, `0.5 seconds`."""
-    seconds = length.total_seconds()
-    number, unit = (seconds / 60, "minute") if seconds and seconds % 60 == 0 else (seconds, "second")
-    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+            how = f"the cell ignored the interrupt for {duration(self.job.grace)} and its kernel was killed"
+        message = f"The time budget of {duration(self.job.budget)} was used up; {how}."
+        return ExecutionEnd("timed out", "TimeoutError", message, at)

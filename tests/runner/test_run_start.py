@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from futurscam_lib import run_ids
-from futurscam_lib.runner import facts
+from futurscam_lib.runner import run_start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,18 +26,18 @@ def git(folder: Path, *arguments: str) -> str:
 
 def test_the_commit_that_is_checked_out(tmp_path: Path) -> None:
     """Forty digits whatever tags there are, `-dirty` where a file differs, None without git or before a commit."""
-    assert facts.git_commit(tmp_path) is None
+    assert run_start.git_commit(tmp_path) is None
     git(tmp_path, "init")
-    assert facts.git_commit(tmp_path) is None
+    assert run_start.git_commit(tmp_path) is None
     (tmp_path / "file").write_text("1")
     git(tmp_path, "add", "file")
     git(tmp_path, "commit", "-m", "first")
     git(tmp_path, "tag", "-a", "v1", "-m", "v1")
     commit = git(tmp_path, "rev-parse", "HEAD")
 
-    assert facts.git_commit(tmp_path) == commit
+    assert run_start.git_commit(tmp_path) == commit
     (tmp_path / "file").write_text("2")
-    assert facts.git_commit(tmp_path) == f"{commit}-dirty"
+    assert run_start.git_commit(tmp_path) == f"{commit}-dirty"
 
 
 def test_without_the_git_program_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,14 +45,14 @@ def test_without_the_git_program_there_is_no_commit(tmp_path: Path, monkeypatch:
     (tmp_path / ".git").mkdir()
     monkeypatch.setenv("PATH", "")
 
-    assert facts.git_commit(tmp_path) is None
+    assert run_start.git_commit(tmp_path) is None
 
 
 def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there has its version."""
-    monkeypatch.setattr(facts, "_PACKAGES", ("pymongo", "no-such-package"))
+    monkeypatch.setattr(run_start, "_PACKAGES", ("pymongo", "no-such-package"))
 
-    told = facts.of_start({"dry_run": True}, watermark=T0, started_by="somebody")
+    told = run_start.RunStart({"dry_run": True}, watermark=T0).facts()
 
     assert list(told["packages"]) == ["pymongo"]
     assert told["watermark"] == {"before": "2026-11-23T13:25:01.223456+00:00"}

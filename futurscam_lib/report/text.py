@@ -1,0 +1,51 @@
+"""Durations, sizes and instants as people read them: the same everywhere in the program."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from futurscam_lib import clock
+
+_MINUTE: Final = 60
+_THOUSAND: Final = 1000
+_CHARACTERS: Final = {"minutes": 16, "seconds": 19, "microseconds": 26}
+
+
+def duration(length: float | timedelta) -> str:
+    """A length of time in its two largest units: `4.2 s`, `12 min 5 s`, `2 h`, `3 d 4 h`; a number is seconds."""
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s"))
+    first = next(place for place, (number, _) in enumerate(units) if number)
+    return " ".join(f"{number:,} {unit}" for number, unit in units[first : first + 2] if number)
+
+
+def size(number: int) -> str:
+    """A number of bytes: `512 bytes`, `12.3 kB`, `4.0 MB`; a kB is 1,000 bytes."""
+    if number < _THOUSAND:
+        return f"{number} bytes"
+    if number < _THOUSAND**2:
+        return f"{number / _THOUSAND:,.1f} kB"
+    return f"{number / _THOUSAND**2:,.1f} MB"
+
+
+def instant(moment: datetime | str, *, to: Literal["minutes", "seconds", "microseconds"] = "seconds") -> str:
+    """An instant in UTC: `2026-11-23 13:25:01 UTC`.
+
+    Args:
+        moment: Aware, or ISO 8601 text; any other text is returned as it is.
+        to: What it is cut to.
+    """
+    if isinstance(moment, str):
+        try:
+            return instant(clock.parse(moment), to=to)
+        except ValueError:
+            return moment
+    return f"{clock.to_text(moment)[: _CHARACTERS[to]].replace('T', ' ')} UTC"
