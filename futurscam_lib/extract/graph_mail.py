@@ -181,6 +181,11 @@ class GraphMailSource(Mailbox):
             raise Refused(f"{error}\n{remedy}", status=error.status, code=error.code) from None
 
 
+def open_source(settings: SourceSettings, **_: object) -> GraphMailSource:
+    """The mailbox of the settings."""
+    return GraphMailSource(settings)
+
+
 class _Bearer:
     """Signs requests with the app's token."""
 

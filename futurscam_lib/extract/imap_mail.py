@@ -122,6 +122,14 @@ class ImapMailSource(Mailbox):
         return opened
 
 
+def open_source(settings: SourceSettings, **_: object) -> ImapMailSource:
+    """The mailbox of the settings; a token that they do not hold is requested from Microsoft."""
+    from futurscam_lib.extract.microsoft import AppToken
+
+    given = settings.imap_access_token is not None
+    return ImapMailSource(settings, token=None if given else AppToken(settings, scope=settings.imap_scope))
+
+
 def _list(folder: ImapFolder, window: Window, tally: Tally) -> Iterator[list[_Listed]]:
     """The mails of the window that the rule for subjects selects, some at a time."""
     seconds = Window(window.since.replace(microsecond=0), window.until)

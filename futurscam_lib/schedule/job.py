@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from futurscam_lib.schedule.timing import Timing
 
 _TEMPLATES: Final = jinja2.Environment(
-    loader=jinja2.PackageLoader("futurscam_lib.schedule"),
+    loader=jinja2.PackageLoader(str(__package__)),
     autoescape=jinja2.select_autoescape(["xml.j2", "plist.j2"]),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,

@@ -21,8 +21,9 @@ from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report import reports
+from futurscam_lib.review import review
 from futurscam_lib.review.findings import summary_in
-from futurscam_lib.review.review import Review, review
+from futurscam_lib.review.overview import Review
 from tests.made_runs import counts, executed
 
 if TYPE_CHECKING:
