@@ -208,7 +208,7 @@ def test_a_server_that_is_not_there(make: Callable[..., Http], server: Api) -> N
 def test_a_server_that_says_nothing(server: Api, make: Callable[..., Http]) -> None:
     """The time limit of the settings ends each try."""
     go = threading.Event()
-    server.before = lambda _: go.wait(60) and None
+    server.before = lambda _: go.wait(60) and None  # type: ignore[assignment]
 
     try:
         with pytest.raises(RetryLater, match=r"after 2 tries: .*ReadTimeout"):
@@ -526,7 +526,7 @@ def test_an_address_that_is_none_is_refused(server: Api, make: Callable[..., Htt
 def test_no_more_than_four_are_asked_at_the_same_time(server: Api, make: Callable[..., Http]) -> None:
     """Twenty threads share four connections, all of which are used."""
     together = threading.Barrier(CONCURRENT)
-    server.before = lambda _: together.wait(30) and None
+    server.before = lambda _: together.wait(30) and None  # type: ignore[assignment]
     http = make()
 
     with ThreadPoolExecutor(20) as pool:

@@ -81,7 +81,7 @@ class Endless(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         """Begin again."""
         assert (offset, whence) == (0, 0)
-        self._parts, self._rest, self.given = self._make(), b"", 0
+        self._parts, self._rest, self.given = self._make(), b"", 0  # type: ignore[assignment]
         return 0
 
     def readinto(self, buffer: Any) -> int:

@@ -102,8 +102,8 @@ ODD = st.sampled_from(
         *("0001-01-01T00:00:00", "9999-12-31T23:59:59.9999999-12:00", "0000-00-00", "2026-02-30", "2026-01-01T99:99"),
         *(math.nan, math.inf, -math.inf, 1e308, -0.0, 5e-324, 10**30, -(10**30), 10**400, 2**63, 2**64 - 1, 0, 1, -1),
         *([], {}, [[]], [{}], [None], ["Java"], {"name": "Java"}, [["Java"]], ["x"] * 2_000, [{"name": 7}] * 600),
-        functools.reduce(lambda inner, _: [inner], range(300), "deep"),
-        functools.reduce(lambda inner, _: {"name": inner}, range(300), "deep"),
+        functools.reduce(lambda inner, _: [inner], range(300), "deep"),  # type: ignore[return-value]
+        functools.reduce(lambda inner, _: {"name": inner}, range(300), "deep"),  # type: ignore[return-value]
     ]
 )
 VALUES = ODD | st.recursive(

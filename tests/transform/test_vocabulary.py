@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLES = {name: table for name, table in vars(vocabulary).items() if name.isupper() and isinstance(table, dict)}
-TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.countries, vocabulary.currencies)}
+TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.countries, vocabulary.currencies)}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
