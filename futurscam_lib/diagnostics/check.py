@@ -78,7 +78,7 @@ def find_out(configured: Settings, names: Sequence[str], *, now: datetime) -> li
     since, watermark = _watermark(configured, now)
     overlap = configured.overlap.total_seconds() / 60
     window = make_window(since, overlap_minutes=overlap, until=None)
-    sources = open_sources(configured, names, has_history=partial(has_read, configured, "folder"))
+    sources = open_sources(configured, names, has_read=partial(has_read, configured))
     tries: list[Callable[[], Checked]] = [
         partial(_probed, source.name, partial(source.probe, window)) for source in sources
     ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.settings import Settings
 
 LATE, FAR_TOO_LATE = timedelta(hours=2), timedelta(hours=24)
@@ -32,7 +32,7 @@ _CRASHED: Final = "it was killed, or the machine went down"
 class _Run(NamedTuple):
     """How a run ended."""
 
-    entry: Entry
+    entry: LedgerEntry
     status: str
     why: str
 

@@ -13,7 +13,7 @@ from futurscam_lib.settings import IS_CLONE, PROJECT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from futurscam_lib.schedule.target import Standing, Target
+    from futurscam_lib.schedule.job import Scheduler, ScheduleStatus
     from futurscam_lib.settings import Settings
 
 _NAME: Final = "schedule"
@@ -42,7 +42,7 @@ def looping(settings: Settings) -> list[Finding]:
     return [Finding("loop", "ok", str(state))] if state else []
 
 
-def scheduled(settings: Settings, target: Target | None = None) -> list[Finding]:
+def scheduled(settings: Settings, target: Scheduler | None = None) -> list[Finding]:
     """What the system's scheduler says.
 
     Args:
@@ -52,7 +52,7 @@ def scheduled(settings: Settings, target: Target | None = None) -> list[Finding]
     from futurscam_lib import schedule
 
     try:
-        standing = (target or schedule.here()).show()
+        standing = (target or schedule.here()).status()
     except OperatorMustAct as error:
         # It may be a container, or cron, of which nobody can ask.
         what, _, remedy = str(error).partition("\n")
@@ -60,7 +60,7 @@ def scheduled(settings: Settings, target: Target | None = None) -> list[Finding]
     return judged(standing, settings, unseen=schedule.unseen() if standing.installed else ())
 
 
-def judged(standing: Standing, settings: Settings, *, unseen: Sequence[str]) -> list[Finding]:
+def judged(standing: ScheduleStatus, settings: Settings, *, unseen: Sequence[str]) -> list[Finding]:
     """Whether a schedule is there, starts the runs of this home, and its last start came to something.
 
     Args:
@@ -80,7 +80,7 @@ def judged(standing: Standing, settings: Settings, *, unseen: Sequence[str]) -> 
     return found
 
 
-def _result(standing: Standing) -> Finding:
+def _result(standing: ScheduleStatus) -> Finding:
     result, following = standing.last_result, standing.next_run
     said = f"{standing.scheduler}: {standing.state}"
     if result is None or result in _HARMLESS:

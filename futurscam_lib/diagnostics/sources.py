@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.diagnostics import check, clocks
 from futurscam_lib.diagnostics.finding import Finding, attempt
 from futurscam_lib.errors import ExitCode, FuturscamError
 from futurscam_lib.prefetch import prefetch
+from futurscam_lib.settings.sources import KNOWN_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 
-class _Place(NamedTuple):
-    """Where a source's clock can be asked for at no cost."""
-
-    name: str
-    field: str
-    path: str
-
-
-# Unsigned, so that both refuse at once; the refusal bears the date as well.
-_CLOCKS: Final = {
-    "graph_mail": _Place("Microsoft Graph", "graph_url", "v1.0/users"),
-    "boond": _Place("BoondManager", "boond_url", "opportunities"),
-}
 _AT_MOST: Final = timedelta(seconds=10)
 _BYTES: Final = 1 << 16
 _AT_ONCE: Final = 4
@@ -50,15 +38,13 @@ def look(settings: Settings, names: Sequence[str], *, now: datetime) -> Iterator
 
 def reached(settings: Settings, name: str, *, now: datetime) -> Finding:
     """Whether a source can be read; what it says is in `futurscam check`, too."""
-    if name == "folder" and not settings.inbox.exists() and settings.inbox == settings.home / "inbox":
-        # Trying it would make the folder.
-        return Finding(name, "ok", f"{settings.inbox} does not exist yet; a run makes it")
     (found,) = (one for one in check.find_out(settings, [name], now=now) if one.name == name)
     if not found.problem and found.warnings:
         remedy = f"Correct the setting that it names, then try it alone: futurscam check --source {name}"
         return Finding(name, "warning", " ".join(found.warnings), remedy)
     if not found.problem:
-        return Finding(name, "ok", f"may be read; {found.waiting or 0:,} wait for the next run")
+        waiting = found.remark if found.waiting is None else f"may be read; {found.waiting:,} wait for the next run"
+        return Finding(name, "ok", waiting or "may be read")
     what, _, remedy = found.problem.partition("\n")
     no_answer = found.exit_code == ExitCode.RETRY_LATER
     if no_answer or not remedy:
@@ -71,7 +57,7 @@ def clock_of(settings: Settings, name: str) -> list[Finding]:
     """Whether a source's clock agrees with this machine's; none where it has none, or did not answer."""
     from futurscam_lib.extract.http import Http, TooLarge
 
-    place = _CLOCKS.get(name)
+    place = KNOWN_SOURCES[name].clock
     if place is None:
         return []
     patience = min(settings.http_timeout, _AT_MOST)

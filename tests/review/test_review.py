@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
+from futurscam_lib.audit.entries import numbers
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.audit.shape import numbers
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report import reports
 from futurscam_lib.review import review
