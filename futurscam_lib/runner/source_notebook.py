@@ -51,7 +51,7 @@ def has_uncommitted_code(folder: Path) -> bool | None:
     """Whether code in `folder` differs from what is committed there, new files included; None without git."""
     if not (folder / ".git").exists():
         return None
-    command = ["git", "-C", str(folder), "status", "--porcelain", "--", *_CODE]
+    command = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain", "--", *_CODE]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_GIT_SECONDS, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
