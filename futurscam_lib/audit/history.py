@@ -30,6 +30,9 @@ UNFINISHED: Final = "unfinished"
 STATUSES: Final = ("ok", "failed", "timed out", "crashed", UNFINISHED)
 """The statuses of a run; `unfinished`: it is active, or it was killed and no later run has marked it yet."""
 
+OTHER_NOTEBOOK: Final = "other notebook"
+UNCOMMITTED: Final = "uncommitted code"
+
 LAST: Final = "last"
 _FEW: Final = 5
 
@@ -61,6 +64,9 @@ class RunRecord:
         replay: Which landed payloads it transformed again, as text of `records.Replay`; empty if it read sources.
         confirmed: Whether it was allowed to close and reopen any number of missions (`--yes`).
         started_by, git_commit, python, platform, packages: Who and what ran it.
+        source_sha256: Of the notebook file that was executed; empty in ledgers of earlier versions.
+        shipped: Whether its cells were those of the shipped notebook; None: not recorded.
+        uncommitted: Whether the package differed from its commit; None: not recorded, or no git.
         start_line, end_line: Lines of the ledger, from 1; 0 if there is none.
     """
 
@@ -94,8 +100,19 @@ class RunRecord:
     python: str = ""
     platform: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
+    source_sha256: str = ""
+    shipped: bool | None = None
+    uncommitted: bool | None = None
     start_line: int = 0
     end_line: int = 0
+
+    @property
+    def code_marks(self) -> tuple[str, ...]:
+        """How its code was other than the shipped and committed one."""
+        return (
+            *((OTHER_NOTEBOOK,) if self.shipped is False else ()),
+            *((UNCOMMITTED,) if self.uncommitted else ()),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -229,6 +246,7 @@ def _paired(newest_first: Iterable[LedgerEntry]) -> Iterator[RunRecord]:
 def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> RunRecord:
     asked, told = start.facts, end.facts if end else {}
     parameters: dict[str, Any] = asked.get("parameters") or {}
+    code: dict[str, Any] = asked.get("code") or {}
     status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
     notebook = str(told.get("notebook") or asked.get("notebook") or "")
     return RunRecord(
@@ -263,9 +281,16 @@ def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> Ru
         python=asked.get("python") or "",
         platform=asked.get("platform") or "",
         packages=asked.get("packages") or {},
+        source_sha256=str(code.get("notebook_sha256") or ""),
+        shipped=_flag(code.get("shipped")),
+        uncommitted=_flag(code.get("uncommitted")),
         start_line=start.seq,
         end_line=end.seq if end else 0,
     )
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 _IN_A_ROW: Final = (
