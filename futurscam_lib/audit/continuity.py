@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from futurscam_lib.audit.entry import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
 
 
 _ANY: Final = ""
@@ -104,7 +104,7 @@ class Continuity:
         self._whole: frozenset[str] = frozenset()
         self._reset: tuple[int, datetime | None] = (0, None)
 
-    def see(self, entry: Entry) -> None:
+    def see(self, entry: LedgerEntry) -> None:
         """Look at one entry."""
         told = entry.facts.get("watermark")
         if is_dry(entry):
@@ -140,21 +140,21 @@ class Continuity:
                 ),
             )
 
-    def _first_run(self, entry: Entry, at: datetime | None) -> None:
+    def _first_run(self, entry: LedgerEntry, at: datetime | None) -> None:
         # Where the file is missing a run may well begin earlier than it was left.
         if at is not None and self.standing is not None and at > self.standing:
             self.jumps.append(self._jump(entry.seq, self.standing, at, self._whole))
         self._stand(at)
         self._reset = (0, None)
 
-    def _set(self, entry: Entry, before: datetime | None, after: datetime | None) -> None:
+    def _set(self, entry: LedgerEntry, before: datetime | None, after: datetime | None) -> None:
         self._begin(entry, before, frozenset())
         if after is not None and self.standing is not None and after > self.standing:
             self.forward.append(self._jump(entry.seq, self.standing, after, self._whole))
         self._reset = (entry.seq, before)
         self._stand(after)
 
-    def _begin(self, entry: Entry, before: datetime | None, asked: frozenset[str]) -> None:
+    def _begin(self, entry: LedgerEntry, before: datetime | None, asked: frozenset[str]) -> None:
         self._compare(entry.seq, before, asked)
         self._stand(before)
         self._reset = (0, None)
@@ -174,7 +174,7 @@ class Continuity:
         missed = self._configured | {_ANY}
         return Jump(line, before, after, tuple(Unread(name, before, after, name in missed) for name in names))
 
-    def _end(self, entry: Entry, before: datetime | None, after: datetime | None) -> None:
+    def _end(self, entry: LedgerEntry, before: datetime | None, after: datetime | None) -> None:
         sources = self._asked.pop(entry.run_id, None)
         if sources is None:
             return  # A dry run that was given up: its end alone does not tell.
@@ -183,7 +183,7 @@ class Continuity:
         self._fill(entry, sources)
         self._stand(after)
 
-    def _fill(self, entry: Entry, sources: frozenset[str]) -> None:
+    def _fill(self, entry: LedgerEntry, sources: frozenset[str]) -> None:
         """What a later run read of the time that was passed over is made up for."""
         window = entry.facts.get("window")
         if entry.facts.get("status") != "ok" or not isinstance(window, dict):
@@ -205,13 +205,13 @@ def instant(text: Any) -> datetime | None:
     return None
 
 
-def is_dry(entry: Entry) -> bool:
+def is_dry(entry: LedgerEntry) -> bool:
     """Whether it is the start or the end of a run that wrote nothing."""
     parameters = entry.facts.get("parameters")
     return bool(entry.facts.get("dry_run") or (isinstance(parameters, dict) and parameters.get("dry_run")))
 
 
-def _sources(entry: Entry) -> frozenset[str]:
+def _sources(entry: LedgerEntry) -> frozenset[str]:
     parameters = entry.facts.get("parameters")
     asked = parameters.get("sources") if isinstance(parameters, dict) else ""
     return frozenset(name.strip() for name in str(asked or "").split(",") if name.strip())

@@ -7,12 +7,12 @@ from datetime import datetime  # noqa: TC003 - dataclass fields are read at run 
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import head as heads
-from futurscam_lib.audit import notebooks, shape
 from futurscam_lib.audit.continuity import is_dry
+from futurscam_lib.audit.entries import malformed, number, numbers, table
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
-from futurscam_lib.audit.seal import Seal
+from futurscam_lib.audit.runs_folder import NotebookCheck, check_notebook, is_not_a_file, notebook_path
+from futurscam_lib.audit.seal import RESTORE, Doubt, Seal, check_end, check_seal, read_head
 from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 from futurscam_lib.extract import source_notes
 from futurscam_lib.records import COUNTED
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.audit.ledger import LedgerEntry
     from futurscam_lib.settings import Settings
 
 UNFINISHED: Final = "unfinished"
@@ -119,9 +119,7 @@ class History:
     @classmethod
     def of(cls, settings: Settings) -> History:
         """Those of the configured home."""
-        key = settings.ledger_key
-        seal = Seal(key.get_secret_value()) if key else None
-        return cls(Ledger(settings.ledger_file), settings.runs, seal=seal)
+        return cls(Ledger(settings.ledger_file), settings.runs, seal=Seal.of(settings))
 
     def newest(self) -> Iterator[RunRecord]:
         """Give all runs, newest first; reads no more of the ledger than is asked for.
@@ -135,7 +133,7 @@ class History:
 
     def readable(self) -> Iterator[RunRecord]:
         """Give the runs of a ledger that was changed, as far as its lines can be read; newest first."""
-        lines = [entry for _, entry in read_lines(self._ledger.path, lambda _: None) if not shape.problem_of(entry)]
+        lines = [entry for _, entry in read_lines(self._ledger.path, lambda _: None) if not malformed(entry)]
         return _paired(reversed(lines))
 
     def find(self, name: str) -> RunRecord:
@@ -171,21 +169,21 @@ class History:
             OperatorMustAct: It does not.
         """
         ledger = self._ledger.path
-        if notebooks.is_no_file(ledger):
-            raise self._changed("it is no file", heads.RESTORE)
+        if is_not_a_file(ledger):
+            raise self._changed("it is not a file", RESTORE)
         try:
             # Before the lines: a run that ends meanwhile writes its line first.
-            head = heads.read(ledger)
+            head = read_head(ledger)
             last = next(self._ledger.backwards(), None)
-            heads.check_end(head, last)
+            check_end(head, last)
             if self._seal is not None:
-                heads.check_seal(head, last, self._seal)
-        except heads.Doubt as doubt:
+                check_seal(head, last, self._seal)
+        except Doubt as doubt:
             raise self._changed(str(doubt), doubt.remedy) from doubt
 
-    def _sound(self, entry: Entry) -> Entry:
-        if problem := shape.problem_of(entry):
-            raise self._changed(f"line {entry.seq}: {problem}", heads.RESTORE)
+    def _sound(self, entry: LedgerEntry) -> LedgerEntry:
+        if problem := malformed(entry):
+            raise self._changed(f"line {entry.seq}: {problem}", RESTORE)
         return entry
 
     def _changed(self, what: str, remedy: str) -> OperatorMustAct:
@@ -195,13 +193,13 @@ class History:
         """Where its executed notebook is, or would be.
 
         Raises:
-            UsageError: See `notebooks.place`.
+            UsageError: See `notebook_path`.
         """
-        return notebooks.place(self.runs, run.notebook)
+        return notebook_path(self.runs, run.notebook)
 
-    def look(self, run: RunRecord) -> notebooks.Seen:
+    def look(self, run: RunRecord) -> NotebookCheck:
         """Whether its executed notebook is what it left."""
-        return notebooks.look(self.runs, run.notebook, run.notebook_sha256, pruned=run.pruned)
+        return check_notebook(self.runs, run.notebook, run.notebook_sha256, pruned=run.pruned)
 
     def frame(self, *, since: datetime | None = None) -> pd.DataFrame:
         """The runs that started at `since` or later as a DataFrame: one row a run, the oldest first."""
@@ -216,8 +214,8 @@ class History:
         return frame.astype({"started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]"})
 
 
-def _paired(newest_first: Iterable[Entry]) -> Iterator[RunRecord]:
-    ends: dict[str, Entry] = {}
+def _paired(newest_first: Iterable[LedgerEntry]) -> Iterator[RunRecord]:
+    ends: dict[str, LedgerEntry] = {}
     pruned: set[str] = set()
     for entry in newest_first:
         if entry.event in {"end", "crashed"}:
@@ -228,7 +226,7 @@ def _paired(newest_first: Iterable[Entry]) -> Iterator[RunRecord]:
             yield _record(entry, ends.pop(entry.run_id, None), pruned)
 
 
-def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
+def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> RunRecord:
     asked, told = start.facts, end.facts if end else {}
     parameters: dict[str, Any] = asked.get("parameters") or {}
     status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
@@ -241,18 +239,18 @@ def _record(start: Entry, end: Entry | None, pruned: set[str]) -> RunRecord:
         seconds=told.get("seconds"),
         dry_run=bool(parameters.get("dry_run")),
         parameters=parameters,
-        window=shape.table(told.get("window"))
+        window=table(told.get("window"))
         or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
         watermark=told.get("watermark") or asked.get("watermark") or {},
         counts=told.get("counts") or {},
         sources=told.get("sources") or {},
-        closed=shape.number(told.get("closed")),
-        reopened=shape.number(told.get("reopened")),
+        closed=number(told.get("closed")),
+        reopened=number(told.get("reopened")),
         error=told.get("error") or "",
         error_name=told.get("error_name") or "",
         failures=told.get("failures") or {},
-        reject_reasons=shape.numbers(told.get("reject_reasons")),
-        oddities=shape.numbers(told.get("oddities")),
+        reject_reasons=numbers(told.get("reject_reasons")),
+        oddities=numbers(told.get("oddities")),
         notes=source_notes.bounded(told.get("notes")),
         notebook=notebook,
         notebook_sha256=told.get("notebook_sha256") or "",
@@ -291,3 +289,42 @@ def has_read(configured: Settings, source: str) -> bool:
         )
     except FuturscamError:  # A source that is read once too often loses nothing.
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What runs must have in common; all of them when nothing is given.
+
+    Attributes:
+        statuses: One of these; empty: any.
+        since: They started then or later; aware.
+        until: They started before; aware.
+        source: They were to read this source; empty: whichever.
+    """
+
+    statuses: Sequence[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    source: str = ""
+
+    def of(self, newest: Iterable[RunRecord]) -> Iterator[RunRecord]:
+        """Those of some runs, newest first; asks for none that are too old."""
+        for run in newest:
+            if self.since is not None and run.started < self.since:
+                return
+            if self._fits(run):
+                yield run
+
+    def _fits(self, run: RunRecord) -> bool:
+        return (
+            (not self.statuses or run.status in self.statuses)
+            and (self.until is None or run.started < self.until)
+            and (not self.source or self.source in sources_of(run))
+        )
+
+
+def sources_of(run: RunRecord) -> tuple[str, ...]:
+    """The sources that a run was to read; one that crashed tells them, too."""
+    asked = run.parameters.get("sources")
+    named = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else []
+    return tuple(filter(None, named)) or tuple(run.sources)

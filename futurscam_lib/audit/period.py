@@ -9,7 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import shape
+from futurscam_lib.audit.entries import malformed
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.audit.history import RunRecord
-    from futurscam_lib.audit.ledger import Entry
     from futurscam_lib.settings import Settings
 
 LONGEST: Final = 3660.0
@@ -48,7 +48,7 @@ class Period:
     until: datetime
     runs: tuple[RunRecord, ...] = ()
     earlier: tuple[RunRecord, ...] = ()
-    others: tuple[Entry, ...] = ()
+    others: tuple[LedgerEntry, ...] = ()
     faults: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         faults.append(str(error))
         # What can be read is shown all the same: now a reviewer needs it most.
         runs, earlier = _split(history.readable(), since, now)
-        lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None) if not shape.problem_of(entry)]
+        lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None) if not malformed(entry)]
         others = _others(reversed(lines), _reach(earlier, since), now)
     return Period(since, now, runs, earlier, others, tuple(faults), tuple(settings.sources))
 
@@ -119,7 +119,7 @@ def _reach(earlier: Sequence[RunRecord], since: datetime) -> datetime:
     return earlier[0].started if earlier else since
 
 
-def _others(newest_first: Iterable[Entry], since: datetime, now: datetime) -> tuple[Entry, ...]:
+def _others(newest_first: Iterable[LedgerEntry], since: datetime, now: datetime) -> tuple[LedgerEntry, ...]:
     found = takewhile(lambda entry: clock.parse(entry.at) >= since, newest_first)
     return tuple(entry for entry in found if entry.event not in _IN_RUNS and clock.parse(entry.at) < now)
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.audit.folder import REVIEW
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.audit.hours import page_of
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.runs_folder import REVIEW
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report.tables import Shown, Table
 from futurscam_lib.report.text import size
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from futurscam_lib.audit.entry import JsonValue
+    from futurscam_lib.audit.entries import JsonValue
     from futurscam_lib.audit.history import RunRecord
     from futurscam_lib.settings import Settings
 

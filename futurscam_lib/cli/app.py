@@ -94,7 +94,7 @@ def _everywhere(
         os.environ[settings.HOME] = str(named)
     work_in(named)
     context.obj = quiet
-    logs.configure(verbose=verbose, quiet=quiet, clean=redacted)
+    logs.configure(verbose=verbose, quiet=quiet, redact=redacted)
 
 
 def _absolute(home: Path) -> Path:
@@ -131,9 +131,9 @@ def run(
 
     Who is to be told (FUTURSCAM_ALERT_URLS, FUTURSCAM_HEALTHCHECK_URL) is told how it ended, but of a dry run.
     """
-    from futurscam_lib.runner import runner
+    from futurscam_lib.runner.request import Request
 
-    request = runner.Request(
+    request = Request(
         since=since,
         until=until,
         sources=source_names(source),
@@ -165,8 +165,8 @@ def demo(
 
     named: Path | None = home or context.find_root().params["home"]
     folder, quiet = _absolute(named) if named else packaged.HOME, bool(context.obj)
-    with logs.kept(folder / "logs", started=clock.now(), clean=redacted) as log:
-        result = packaged.run(folder, progress=logs.watched() and not as_json and not quiet)
+    with logs.log_file(folder / "logs", started=clock.now(), redact=redacted) as log:
+        result = packaged.run(folder, progress=logs.on_terminal() and not as_json and not quiet)
     if as_json:
         print_json({**result.as_dict(), "log": str(log) if log else None})
     else:
@@ -248,7 +248,7 @@ for _part in (runs, replay, review, rejects, database, config, loop, schedule, d
 
 def main() -> NoReturn:
     """Run the command and end with its exit code."""
-    logs.say_what_can_be_said()
+    logs.replace_unprintable()
     try:
         app()
     except FuturscamError as error:

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit.choice import sources_of
+from futurscam_lib.audit.history import sources_of
 from futurscam_lib.records import COUNTED
 from futurscam_lib.report.spreadsheet import guarded_in_csv
 from futurscam_lib.report.tables import MAX_TEXT, Table, as_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit.choice import sources_of
+from futurscam_lib.audit.history import sources_of
 from futurscam_lib.extract import source_notes
 from futurscam_lib.records import COUNTED, moved
 from futurscam_lib.report.tables import Table, as_text

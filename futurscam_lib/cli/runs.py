@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from futurscam_lib.audit.executed import Executed
     from futurscam_lib.audit.history import History, RunRecord
-    from futurscam_lib.runner.runner import Result
+    from futurscam_lib.runner.result import Result
 
 runs = typer.Typer(help="Past runs: list, show, compare, open, run again; prove that none was changed.", **GROUP)
 
@@ -67,7 +67,7 @@ def listed(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, safe to open in a spreadsheet.")] = False,
 ) -> None:
     """List the runs, newest first."""
-    from futurscam_lib.audit.choice import Choice
+    from futurscam_lib.audit.history import Choice
     from futurscam_lib.cli import run_list
 
     if as_json and as_csv:

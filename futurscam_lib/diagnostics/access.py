@@ -112,7 +112,7 @@ def _watermark(settings: Settings, now: datetime) -> tuple[datetime, list[Access
 
 def _source_tries(settings: Settings, names: Sequence[str], *, since: datetime) -> list[Callable[[], Access]]:
     window = make_window(since, overlap_minutes=settings.overlap.total_seconds() / 60, until=None)
-    sources = open_sources(settings, names, has_history=partial(has_read, settings, "folder"))
+    sources = open_sources(settings, names, has_read=partial(has_read, settings))
     return [partial(_probe, source.name, partial(source.probe, window)) for source in sources]
 
 

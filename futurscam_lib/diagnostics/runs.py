@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from futurscam_lib.audit.ledger import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.settings import Settings
 
 LATE, FAR_TOO_LATE = timedelta(hours=2), timedelta(hours=24)
@@ -34,7 +34,7 @@ _CRASHED: Final = "it was killed, or the machine stopped"
 class _End:
     """How a run ended."""
 
-    entry: Entry
+    entry: LedgerEntry
     status: str
     why: str
 

@@ -12,7 +12,7 @@ from futurscam_lib.settings import IS_CLONE, PROJECT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from futurscam_lib.schedule.target import Standing, Target
+    from futurscam_lib.schedule.job import Scheduler, ScheduleStatus
     from futurscam_lib.settings import Settings
 
 _NAME: Final = "schedule"
@@ -33,7 +33,7 @@ def starter(settings: Settings) -> list[CheckResult]:
     return [CheckResult("loop", "ok", str(loop))] if loop else scheduled(settings)
 
 
-def scheduled(settings: Settings, target: Target | None = None) -> list[CheckResult]:
+def scheduled(settings: Settings, target: Scheduler | None = None) -> list[CheckResult]:
     """The state of the system's scheduler.
 
     Args:
@@ -43,7 +43,7 @@ def scheduled(settings: Settings, target: Target | None = None) -> list[CheckRes
     from futurscam_lib import schedule
 
     try:
-        standing = (target or schedule.here()).show()
+        standing = (target or schedule.here()).status()
     except OperatorMustAct as error:
         # It may be a container, or cron, which cannot be asked.
         what, _, remedy = str(error).partition("\n")
@@ -53,7 +53,7 @@ def scheduled(settings: Settings, target: Target | None = None) -> list[CheckRes
     return judge(standing, settings, unseen=schedule.unseen() if standing.installed else ())
 
 
-def judge(standing: Standing, settings: Settings, *, unseen: Sequence[str]) -> list[CheckResult]:
+def judge(standing: ScheduleStatus, settings: Settings, *, unseen: Sequence[str]) -> list[CheckResult]:
     """Whether there is a schedule, for this home, whose last start worked.
 
     Args:
@@ -75,7 +75,7 @@ def judge(standing: Standing, settings: Settings, *, unseen: Sequence[str]) -> l
     return found
 
 
-def _result(standing: Standing) -> CheckResult:
+def _result(standing: ScheduleStatus) -> CheckResult:
     result, following = standing.last_result, standing.next_run
     shown = f"{standing.scheduler}: {standing.state}"
     if result is None or result in _HARMLESS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from futurscam_lib.diagnostics.checks import Check, CheckResult, run
 from futurscam_lib.diagnostics.machine import clock_difference, clock_result
 from futurscam_lib.errors import ExitCode, FuturscamError
 from futurscam_lib.prefetch import prefetch
+from futurscam_lib.settings.sources import KNOWN_SOURCES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,20 +23,6 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """Where a source shows its clock at no cost."""
-
-    name: str
-    field: str
-    path: str
-
-
-# Without credentials, so that both refuse at once; the refusal has the date, too.
-_CLOCKS: Final = {
-    "graph_mail": _Clock("Microsoft Graph", "graph_url", "v1.0/users"),
-    "boond": _Clock("BoondManager", "boond_url", "opportunities"),
-}
 _AT_MOST: Final = timedelta(seconds=10)
 _BYTES: Final = 1 << 16
 _AT_ONCE: Final = 4
@@ -61,15 +48,13 @@ def reached(settings: Settings, name: str, *, now: datetime) -> CheckResult:
         name: The source.
         now: The current instant.
     """
-    if name == "folder" and not settings.inbox.exists() and settings.inbox == settings.home / "inbox":
-        # To try it would make the folder.
-        return CheckResult(name, "ok", f"{settings.inbox} does not exist yet; a run makes it")
     found = access.probe_source(settings, name, now=now)
     if not found.problem and found.warnings:
         remedy = f"Correct the setting that it names, then check it alone: futurscam check --source {name}"
         return CheckResult(name, "warning", " ".join(found.warnings), remedy)
     if not found.problem:
-        return CheckResult(name, "ok", f"may be read; {found.waiting or 0:,} wait for the next run")
+        waiting = found.remark if found.waiting is None else f"may be read; {found.waiting:,} wait for the next run"
+        return CheckResult(name, "ok", waiting or "may be read")
     what, _, remedy = found.problem.partition("\n")
     no_answer = found.exit_code == ExitCode.RETRY_LATER
     if no_answer or not remedy:
@@ -82,7 +67,7 @@ def clock_of(settings: Settings, name: str) -> list[CheckResult]:
     """Whether a source's clock agrees with this machine's; nothing if it has none, or did not answer."""
     from futurscam_lib.extract.http import Http, TooLarge
 
-    place = _CLOCKS.get(name)
+    place = KNOWN_SOURCES[name].clock
     if place is None:
         return []
     patience = min(settings.http_timeout, _AT_MOST)

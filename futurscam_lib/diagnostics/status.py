@@ -11,7 +11,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit.history import UNFINISHED, History, has_read
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import FuturscamError
-from futurscam_lib.extract import memory_of, source_notes
+from futurscam_lib.extract import source_notes, unread
 from futurscam_lib.report.tables import Table
 from futurscam_lib.report.text import duration
 from futurscam_lib.runner.lock import RunLock
@@ -147,8 +147,10 @@ def read(configured: Settings, *, now: datetime) -> Status:
         if watermark:
             status.watermark = clock.to_text(watermark)
             status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
-    if "folder" in configured.sources:
-        _look_at_folder(configured, status, watermark or now - configured.first_run)
+    since = max(watermark or now - configured.first_run, clock.EPOCH) - configured.overlap
+    for found in unread(configured, configured.sources, has_read=partial(has_read, configured), since=since):
+        status.unread_files += found.count
+        status.remarks.append(str(found))
     holder = RunLock(configured.lock_file).holder()
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()
@@ -160,14 +162,6 @@ def read(configured: Settings, *, now: datetime) -> Status:
         status.problems.append(str(error))
     _ask_mongodb(configured, status)
     return status
-
-
-def _look_at_folder(configured: Settings, status: Status, watermark: datetime) -> None:
-    since = max(watermark, clock.EPOCH) - configured.overlap
-    unread = memory_of(configured, has_history=partial(has_read, configured, "folder")).unread(since=since)
-    if unread:
-        status.unread_files = unread.count
-        status.remarks.append(str(unread))
 
 
 def _run_as_dict(run: RunRecord) -> dict[str, Any]:

@@ -291,6 +291,11 @@ class BoondSource:
             self.warnings.append(warning)
 
 
+def open_source(settings: SourceSettings, **_: object) -> BoondSource:
+    """The BoondManager of the settings."""
+    return BoondSource(settings)
+
+
 @dataclass(slots=True)
 class _Order:
     """Whether a list comes in the order that was asked for: what changed last comes first.

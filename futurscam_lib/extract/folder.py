@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract import items
+from futurscam_lib.extract import folder_memory, items
 from futurscam_lib.extract.folder_memory import DueFile, FileState, FolderMemory
 from futurscam_lib.extract.items import JsonFile
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from futurscam_lib.extract.folder_memory import Unread
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.records import RawRecord, Window
+    from futurscam_lib.settings import Settings
 
 # The default holds less than one post.
 _BUFFER_BYTES: Final = 1 << 16
@@ -36,15 +38,22 @@ class FolderSource:
     name = "folder"
 
     def __init__(
-        self, folder: Path, memory: FolderMemory | None = None, *, now: Callable[[], datetime] = clock.now
+        self,
+        folder: Path,
+        memory: FolderMemory | None = None,
+        *,
+        now: Callable[[], datetime] = clock.now,
+        is_ours: bool = False,
     ) -> None:
         """Read from a folder.
 
         Args:
-            folder: The inbox; `read` expects it to exist.
+            folder: The inbox.
             memory: What it showed before; None: nothing is remembered, and a file's instant is its modification time.
             now: The present instant, aware.
+            is_ours: Whether `read` makes the folder; else a missing folder is an error.
         """
+        self._is_ours = is_ours
         self._folder, self._memory, self._now = folder, memory or FolderMemory(None, folder), now
         self.notes: list[str] = []
         self._failed: list[str] = []
@@ -58,6 +67,8 @@ class FolderSource:
             RetryLater: Some files could not be read; all others were yielded before.
         """
         self.notes, self._failed, self._read = [], [], None
+        if self._is_ours:
+            self._folder.mkdir(exist_ok=True)
         now, walk = self._now(), _Walk(self._folder)
         with self._memory.look(walk.states, window, now=now, unlisted=walk.unlisted) as look:
             self.notes += [note for note in (walk.note, look.note) if note]
@@ -102,6 +113,10 @@ class FolderSource:
             OperatorMustAct, RetryLater: As `read`.
         """
         found.signed_in = None
+        if self._is_ours and not self._folder.exists():
+            found.reached = found.may_read = True
+            found.remark = f"{self._folder} does not exist yet; a run makes it."
+            return
         walk = _Walk(self._folder)
         walk.check()
         found.reached = True
@@ -118,6 +133,33 @@ class FolderSource:
         with path.open("rb", buffering=_BUFFER_BYTES) as content:
             found = JsonFile(self.name, items.as_text(file.path), file.instant, file.size)
             yield from found.records(content, lines=path.suffix.lower() == items.LINES)
+
+
+def open_source(settings: Settings, *, has_history: Callable[[], bool], dry_run: bool) -> FolderSource:
+    """The inbox of a home; the default one is made by a run, one that is set must exist.
+
+    Args:
+        settings: The settings.
+        has_history: Whether a run of this home has read the folder; called if the home has no memory of it.
+        dry_run: Keep nothing of what the folder shows.
+    """
+    memory = _memory(settings, has_history, writes=not dry_run)
+    return FolderSource(settings.inbox, memory, is_ours=settings.inbox == settings.home / "inbox")
+
+
+def unread(settings: Settings, *, has_history: Callable[[], bool], since: datetime) -> Unread | None:
+    """Files that are older than what the next run reads, and that no run has read, as the home remembers them.
+
+    Args:
+        settings: The settings.
+        has_history: As for `open_source`.
+        since: From when on the next run reads.
+    """
+    return _memory(settings, has_history, writes=False).unread(since=since)
+
+
+def _memory(settings: Settings, has_history: Callable[[], bool], *, writes: bool) -> FolderMemory:
+    return FolderMemory(settings.home / folder_memory.FILE, settings.inbox, has_history=has_history, writes=writes)
 
 
 class _Walk:

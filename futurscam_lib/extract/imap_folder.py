@@ -7,6 +7,7 @@ import re
 import ssl
 from array import array
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import stamina
@@ -14,17 +15,16 @@ from imap_tools import MailBox
 from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
 
 from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater, UsageError
-from futurscam_lib.extract import bodystructure, tls
+from futurscam_lib.extract import tls
 from futurscam_lib.extract.attachments import readable
 from futurscam_lib.extract.items import some
 from futurscam_lib.settings.redaction import Redactor
 from futurscam_lib.settings.sources import PASSWORD, XOAUTH2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
-    from futurscam_lib.extract.bodystructure import Items
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.settings.sources import SourceSettings
 
@@ -44,6 +44,24 @@ _SHOWN_CHARACTERS: Final = 300
 
 class Denied(Exception):
     """The server says no to a question about mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a FETCH returned about one mail.
+
+    Attributes:
+        line: The names and values, without the content: `1 (UID 7 RFC822.SIZE 44 BODY[] {44})`.
+        content: The literal, such as a header or a whole mail.
+    """
+
+    line: bytes
+    content: bytes | None
+
+    def text(self, name: str) -> str:
+        """The value of an item; empty where the server left it out."""
+        found = re.search(rb"[ (]" + re.escape(name.encode()) + rb' (?:"([^"]*)"|(\d+))', self.line, re.IGNORECASE)
+        return (found[1] or found[2] or b"").decode("ascii", "replace") if found else ""
 
 
 class _NotYet(Exception):
@@ -97,36 +115,25 @@ class ImapFolder:
         # An answer may come in several lines.
         return array("Q", (int(uid[0]) for line in found if line for uid in re.finditer(rb"\d+", line)))
 
-    def fetch(self, uids: Sequence[int], items: str) -> dict[int, Items]:
-        """Items of mails by UID; a mail that is gone is missing.
+    def fetch(self, uids: Sequence[int], items: str) -> dict[int, Answer]:
+        """Items of mails by UID, of which one may be a content; a mail that was deleted is missing.
 
         Raises:
             Denied: The server refuses some of it.
             RetryLater: It does not answer.
             OperatorMustAct: It has to be reconnected, and refuses.
         """
-        found: dict[int, Items] = {}
+        found: dict[int, Answer] = {}
         if not uids:
             return found
         numbers = ",".join(map(str, uids))
         wanted = set(uids)
-        # What other mail programs change is told in between; it carries nothing of what was asked for.
-        for answer in bodystructure.answers(self._ask(lambda client: client.uid("FETCH", numbers, f"(UID {items})"))):
-            uid = int(answer.get("UID") or 0)
-            if uid in wanted:
-                found.setdefault(uid, {}).update(answer)
+        for answer in _answers(self._ask(lambda client: client.uid("FETCH", numbers, f"(UID {items})"))):
+            uid = int(answer.text("UID") or 0)
+            # Servers also report what other mail programs change meanwhile; that has no content.
+            if uid in wanted and (uid not in found or answer.content is not None):
+                found[uid] = answer
         return found
-
-    def sections(self, uid: int, wanted: Mapping[str, int]) -> dict[str, bytes]:
-        """Sections of a mail, each up to so many bytes; one that the server leaves out is missing.
-
-        Raises:
-            Denied, RetryLater, OperatorMustAct: As `fetch`.
-        """
-        items = " ".join(f"BODY.PEEK[{section}]<0.{most}>" for section, most in wanted.items())
-        answer = self.fetch([uid], items).get(uid, {})
-        found = {section: answer.get(f"BODY[{section}]") for section in wanted}
-        return {section: content for section, content in found.items() if isinstance(content, bytes)}
 
     def holds(self, uid: int) -> bool:
         """Whether a mail is still there."""
@@ -285,6 +292,17 @@ class ImapFolder:
         remedy = f"Correct FUTURSCAM_IMAP_FOLDER; there are: {some(there, 10)}." if there else self._remedy
         what = f"The folder {self._settings.imap_folder!r} of {self._settings.imap_user} at {self._place}"
         return OperatorMustAct(f"{what} cannot be opened: {said}\n{remedy}")
+
+
+def _answers(data: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[Answer]:
+    """What imaplib returns, mail by mail: a line, in pieces where literals stood in it."""
+    line, content = b"", None
+    for piece in data:
+        if isinstance(piece, tuple):
+            line, content = line + piece[0], piece[1]
+        elif piece:
+            yield Answer(line + piece, content)
+            line, content = b"", None
 
 
 def _folders(box: MailBox) -> list[str]:

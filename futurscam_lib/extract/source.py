@@ -126,11 +126,16 @@ class Sweeping(Protocol):
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A source that remembers what it showed, and whose items have a place that may be filled anew."""
+    """A source that remembers which files or mails it read whole, so that their old rejects can be closed."""
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """For items whose file the last `read` gave to its end: the instant of that file."""
+        """For items whose file or mail the last `read` gave to its end: an instant of that file or mail."""
         ...
+
+
+@runtime_checkable
+class NotesLoaded(Protocol):
+    """A source that must know when all of the last `read` has been loaded."""
 
     def loaded(self) -> None:
         """Take note that all of the last `read` has been loaded."""

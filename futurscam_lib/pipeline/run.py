@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import FuturscamError, Rejected, UsageError
-from futurscam_lib.extract.source import CONCURRENT, Remembering, Sweeping, notes_of
+from futurscam_lib.extract.source import CONCURRENT, NotesLoaded, Remembering, Sweeping, notes_of
 from futurscam_lib.extract.source_notes import WARNING
 from futurscam_lib.load import lifecycle, mongo, quarantine, replay
 from futurscam_lib.load.collections import Collections
@@ -38,7 +38,7 @@ from futurscam_lib.report.reports import (
 from futurscam_lib.report.tables import Shown, Table
 from futurscam_lib.report.tally import Tally
 from futurscam_lib.run_ids import BY_HAND, started_by
-from futurscam_lib.transform import boond, depends_on_settings, transform, version_for
+from futurscam_lib.transform import depends_on_settings, transform, version_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +81,6 @@ class Run(Shown):
         self.run_id, self.window, self.watermark, self.dry_run = run_id, window, watermark, dry_run
         self._settings, self._sources, self._now = configured, sources, now
         self._replay, self._confirmed = replay, confirmed
-        self._instance = boond.Instance.of(configured)
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
         with mongo.mongo_errors():
@@ -231,8 +230,8 @@ class Run(Shown):
                     kept.close_replaced(source.name, source.read_whole)
                 self._durability.confirm(self._collections)
                 self._landing.finish(list(self._counts))
-                for source in remembering:
-                    source.loaded()
+                for reader in [source for source in self._sources if isinstance(source, NotesLoaded)]:
+                    reader.loaded()
         self._rfps.close()
         self._rejects.close()
         self._loaded = report
@@ -250,7 +249,7 @@ class Run(Shown):
         about: dict[str, Any] = {
             "now": self._now,
             "dry_run": self.dry_run,
-            "open_until_closed": self._open_until_closed(),
+            "open_until_closed": self._settings.open_until_closed,
         }
         facts = {**about, "run_id": self.run_id, "foreseen": self._foreseen}
         report = self._ended = Ended(self.dry_run)
@@ -384,10 +383,6 @@ class Run(Shown):
             if name not in self._settings.sources:
                 del self._counts[name], report.sources[name]
 
-    def _open_until_closed(self) -> tuple[str, ...]:
-        """Sources in which an open mission is open, whatever its deadline."""
-        return () if self._settings.boond_close_after_answer_date else ("boond",)
-
     def _sweep(self, source: Sweeping, ends: lifecycle.SourceEnds, name: str) -> None:
         """Ask one source which of its missions have ended; not one that has failed already."""
         report = self._extracted.sources[name] if self._extracted else SourceReport()
@@ -441,7 +436,7 @@ class Run(Shown):
         self._raw.append(record.to_document())
 
     def _transform_one(self, raw: RawRecord, report: Transformed) -> None:
-        made = transform(raw, seen_at=self._now, instance=self._instance)
+        made = transform(raw, seen_at=self._now, settings=self._settings)
         if not isinstance(made, Reject):
             try:
                 entry = Entry.of(made, raw, run_id=self.run_id, seen_at=self._now)

@@ -1,14 +1,16 @@
-"""What the ledger says about the software and the machine of a run."""
+"""What the ledger says about the start of a run: what it was asked for, on which machine, by which software."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
+from futurscam_lib.run_ids import started_by
 from futurscam_lib.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -30,22 +32,43 @@ _PACKAGES: Final = (
 )
 
 
-def of_start(parameters: Mapping[str, Any], *, watermark: datetime, started_by: str) -> dict[str, Any]:
-    """Facts of a run's start entry."""
-    return {
-        "parameters": dict(parameters),
-        "watermark": {"before": clock.to_text(watermark)},
-        "started_by": started_by,
-        "pid": os.getpid(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "git_commit": git_commit(PROJECT),
-    }
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """The start of a run.
+
+    Attributes:
+        parameters: What the notebook is given.
+        watermark: The watermark before the run.
+        rerun_of: The run whose window it reads again; empty: none.
+        confirmed: Whether it may close and reopen any number of missions.
+    """
+
+    parameters: Mapping[str, Any]
+    watermark: datetime
+    rerun_of: str = ""
+    confirmed: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts of the ledger's start entry."""
+        facts = {
+            "parameters": dict(self.parameters),
+            "watermark": {"before": clock.to_text(self.watermark)},
+            "started_by": started_by(),
+            "pid": os.getpid(),
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+            "git_commit": git_commit(PROJECT),
+        }
+        if self.rerun_of:
+            facts["rerun_of"] = self.rerun_of
+        if self.confirmed:
+            facts["confirmed"] = True
+        return facts
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit that is checked out in `folder`, with `-dirty` where files differ from it; None without git."""
+    """Return the commit that is checked out in `folder`, with `-dirty` where files differ from it; None without git."""
     if not (folder / ".git").exists():
         return None
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - dataclass fields are read at run time by tools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from futurscam_lib import clock, rfp
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from futurscam_lib.settings import Settings
+    from futurscam_lib.settings.sources import SourceSettings
 
 TRANSFORM_VERSION: Final = 2
 """Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
@@ -46,14 +46,11 @@ class Instance:
     open_states: frozenset[int] = frozenset({0})
     origins: Mapping[int, str] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, configured: Settings) -> Self:
-        """The configured one."""
-        return cls(
-            url=configured.boond_url.removesuffix("/api"),
-            open_states=configured.boond_open_states,
-            origins=configured.boond_origins or {},
-        )
+
+def options(settings: SourceSettings) -> dict[str, Instance]:
+    """The arguments of `normalise` that the settings give."""
+    url, origins = settings.boond_url.removesuffix("/api"), settings.boond_origins or {}
+    return {"instance": Instance(url, settings.boond_open_states, origins)}
 
 
 DEFAULT_INSTANCE: Final = Instance()
@@ -87,8 +84,8 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         "role": None,
         "job_desc": _description(attributes),
         "job_url": f"{instance.url.rstrip('/')}/opportunities/{quote(source_id, safe='')}",
-        "seniority": vocabulary.NOT_SPECIFIED,
-        "remoteOption": vocabulary.NO_REMOTE_OPTION,
+        "seniority": rfp.NOT_SPECIFIED,
+        "remoteOption": rfp.NO_REMOTE_OPTION,
         "isActive": _is_active(attributes, speller, instance),
         "RFP_type": None,
         "company": _company(opportunity),
@@ -212,7 +209,7 @@ def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:
         if _is_number(name):
             speller.unknown.append(("attributes.tools", vocabulary.counted(name)))
         elif name:
-            skills.append({"name": name, "seniority": vocabulary.NOT_SPECIFIED, "lastUsed": None})
+            skills.append({"name": name, "seniority": rfp.NOT_SPECIFIED, "lastUsed": None})
     return skills
 
 

@@ -113,12 +113,12 @@ def _seniority(roles: list[Fields], speller: Speller) -> str:
         )
         if word:
             return word
-    return vocabulary.NOT_SPECIFIED
+    return rfp.NOT_SPECIFIED
 
 
 def _remote_option(location: Fields, speller: Speller) -> str:
     word = speller(vocabulary.REMOTE_OPTION, location.text("remoteOption"), path="locationInfo.remoteOption")
-    return word or vocabulary.NO_REMOTE_OPTION
+    return word or rfp.NO_REMOTE_OPTION
 
 
 def _company(company: Fields, location: Fields, speller: Speller) -> rfp.Company:
@@ -180,7 +180,7 @@ def _skills(post: Fields, speller: Speller) -> list[rfp.Skill]:
         )
         name = without_bullet(skill.text("name") or "")
         if name:
-            skills.append({"name": name, "seniority": word or vocabulary.NOT_SPECIFIED, "lastUsed": last_used})
+            skills.append({"name": name, "seniority": word or rfp.NOT_SPECIFIED, "lastUsed": last_used})
     return skills
 
 
@@ -196,7 +196,7 @@ def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
         for name in group.texts("languages"):
             language = speller(vocabulary.languages(), name, path="languageInfo.languageGroups.languages")
             if language:
-                languages.append({"language": language, "level": level or vocabulary.NOT_SPECIFIED})
+                languages.append({"language": language, "level": level or rfp.NOT_SPECIFIED})
     if len(languages) > MOST_ELEMENTS:
         # Lists in a list: each of them may be that long.
         post.note("languageInfo.languageGroups", f"cut to {MOST_ELEMENTS} languages")

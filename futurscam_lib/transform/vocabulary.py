@@ -10,13 +10,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from futurscam_lib.rfp import NO_REMOTE_OPTION, NOT_SPECIFIED
 from futurscam_lib.transform.text import fold, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-NOT_SPECIFIED: Final = "NS"
-NO_REMOTE_OPTION: Final = "NotSpecified"
 MAX_READABLE: Final = 100
 MAX_COUNTED: Final = 40
 UNKNOWN_WORD: Final = "unknown word"

@@ -18,8 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pymongo.errors import InvalidOperation
 
-from futurscam_lib import languages, rfps, skills
-from futurscam_lib.analysis import frames
+from futurscam_lib.analysis import frames, languages, rfps, skills
 from futurscam_lib.analysis.columns import COLUMNS, STANDARD
 from futurscam_lib.analysis.filters import MAX_WORD, MAX_WORDS
 from futurscam_lib.errors import RetryLater, UsageError
@@ -540,7 +539,7 @@ def test_no_connection_stays_open(database: Mongo, monkeypatch: pytest.MonkeyPat
 
 def test_a_notebook_shows_no_warning_of_the_driver() -> None:
     """Importing what reads the columns says nothing on stderr."""
-    program = "from futurscam_lib import rfps; rfps()"
+    program = "from futurscam_lib.analysis import rfps; rfps()"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from futurscam_lib import clock
 from futurscam_lib.audit.continuity import Continuity, Jump, Unread
-from futurscam_lib.audit.entry import Entry
+from futurscam_lib.audit.entries import LedgerEntry
 
 T0 = clock.parse("2026-11-02T08:00:00Z")
 BOTH = "folder,boond"
@@ -33,7 +33,7 @@ class Told(Continuity):
 
     def add(self, event: str, run_id: str = "", **facts: Any) -> None:
         """One line."""
-        self.see(Entry(next(self._lines), event, run_id, "", facts, "", ""))
+        self.see(LedgerEntry(next(self._lines), event, run_id, "", facts, "", ""))
 
     def run(self, before: float, after: float, *, sources: str = BOTH, name: str = "x", **facts: Any) -> None:
         """A run's two lines; it reads from `before` on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from futurscam_lib import transform
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lineage import text as lineage_text
 from futurscam_lib.audit.lineage import why as lineage
@@ -23,7 +21,7 @@ from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.lifecycle import SourceEnds
 from futurscam_lib.records import Flaw, RawRecord
 from futurscam_lib.rfp import Rfp
-from futurscam_lib.transform import version_for
+from futurscam_lib.transform import pro_unity, version_for
 from tests.load.machine import INSTANTS, JOBS, T0, Fault, Promises, Shelf, World, examples, finish, post, record
 
 if TYPE_CHECKING:
@@ -687,7 +685,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
     }
     assert standing["good"].lines == (1, 2)
     assert standing["good"].started_by == "root on vm"
-    assert "the hash does not fit" in standing["damaged"].problem
+    assert "its hash does not match" in standing["damaged"].problem
     assert (standing["by hand"].by_hand, standing["unknown"].known) == (True, False)
     shown = text(story)
     for words in ("NOT what it was", "is MISSING", "because of its age", "by hand: no ledger", "does NOT know it"):
@@ -740,11 +738,11 @@ def raise_the_mapping(
     monkeypatch: pytest.MonkeyPatch, mend: Callable[[Any], Any], read: Callable[[Any], Any] = dict
 ) -> None:
     """Have the next version of the mapping read, or make, something else of each payload."""
-    old = transform._FORMATS["folder"]
-    version = old.version + 1
+    old, version = pro_unity.normalise, pro_unity.TRANSFORM_VERSION + 1
 
     def normalise(payload: Any, *, seen_at: datetime) -> Rfp:
-        made = old.normalise(read(payload), seen_at=seen_at)
+        made = old(read(payload), seen_at=seen_at)
         return Rfp.of(mend(made.content), source_id=made.source_id, instant=made.key.instant, transform_version=version)
 
-    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=version, normalise=normalise))
+    monkeypatch.setattr(pro_unity, "TRANSFORM_VERSION", version)
+    monkeypatch.setattr(pro_unity, "normalise", normalise)

@@ -12,7 +12,7 @@ import pytest
 from futurscam_lib.diagnostics import schedules
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.runner.loop.state import LoopFiles, LoopState
-from futurscam_lib.schedule.target import Job, Plan, Standing
+from futurscam_lib.schedule.job import Job, Plan, ScheduleStatus
 from futurscam_lib.settings import PROJECT
 from tests.diagnostics.conftest import results_of
 
@@ -25,12 +25,12 @@ T0 = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 class Scheduler:
     """A scheduler with a given state; None: it cannot be asked."""
 
-    def __init__(self, standing: Standing | None) -> None:
-        """Keep the state."""
+    def __init__(self, standing: ScheduleStatus | None) -> None:
+        """Take what it says."""
         self._standing = standing
 
-    def show(self) -> Standing:
-        """Return the state."""
+    def status(self) -> ScheduleStatus:
+        """Tell how it stands."""
         if self._standing is None:
             raise OperatorMustAct("systemctl failed (exit 1)\nLog in once.")
         return self._standing
@@ -48,10 +48,10 @@ class Scheduler:
         raise NotImplementedError
 
 
-def standing(home: Settings, **more: object) -> Standing:
+def standing(home: Settings, **more: object) -> ScheduleStatus:
     """A schedule of this home."""
     told = {"state": "active", "command": f'python -m futurscam_lib --home "{home.home}" run', **more}
-    return Standing("systemd", installed=True, **told)  # type: ignore[arg-type]
+    return ScheduleStatus("systemd", installed=True, **told)  # type: ignore[arg-type]
 
 
 def test_a_schedule_that_works(home: Settings) -> None:
@@ -64,7 +64,7 @@ def test_a_schedule_that_works(home: Settings) -> None:
 
 def test_no_schedule(home: Settings) -> None:
     """Nothing starts the runs, or the scheduler cannot be asked: a warning, because it may be cron."""
-    (found,) = schedules.scheduled(home, Scheduler(Standing("systemd", installed=False)))
+    (found,) = schedules.scheduled(home, Scheduler(ScheduleStatus("systemd", installed=False)))
     assert found.state == "warning"
     assert "futurscam schedule install" in found.remedy
 
@@ -88,7 +88,7 @@ def test_a_schedule_whose_last_start_failed(home: Settings, result: int, number:
 
 def test_a_schedule_of_another_home_or_without_a_setting(home: Settings) -> None:
     """A schedule for another home, and settings that only the console has."""
-    other = Standing("systemd", installed=True, command="python -m futurscam_lib run")
+    other = ScheduleStatus("systemd", installed=True, command="python -m futurscam_lib run")
     found = schedules.judge(other, home, unseen=["MONGO_URI"])
 
     assert [one.state for one in found] == ["ok", "warning", "warning"]
@@ -103,10 +103,10 @@ def test_a_loop_counts_as_a_schedule(home: Settings) -> None:
     loop, process = LoopFiles(home.home), psutil.Process()
     state = LoopState(pid=os.getpid(), created=process.create_time(), started="x", interval_minutes=60, run=3)
     with loop.held():
-        loop.tell(state)
+        loop.write(state)
         (found,) = results_of(schedules.CHECKS, home)
     assert (found.name, found.state) == ("loop", "ok")
     assert f"pid {os.getpid()}, every 60 min" in found.what
 
-    loop.tell(state)
+    loop.write(state)
     assert {one.name for one in results_of(schedules.CHECKS, home)} == {"schedule"}

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from futurscam_lib.extract.attachments import Mail, Opened, part_name, readable
 from futurscam_lib.extract.containers import Form
-from futurscam_lib.extract.mail_tally import Tally
-from futurscam_lib.extract.subjects import SubjectRule
+from futurscam_lib.extract.mailbox import SubjectRule, Tally
 from futurscam_lib.records import MAX_RECORD_BYTES, RawRecord
 
 RULE: Final = SubjectRule(["[JOB EXPORT]"], ["[EXT]"])

@@ -421,7 +421,7 @@ def test_reading_keeps_nobody_from_writing_the_memory(at_home: Home) -> None:
 def test_a_check_shows_what_lies_before_the_first_window(home: Settings) -> None:
     """With the command; it writes nothing and makes no memory."""
     put(home.home / "inbox" / "old.json", at=OLD)
-    (source,) = open_sources(home, ["folder"], has_history=lambda: False)
+    (source,) = open_sources(home, ["folder"], has_read=lambda _: False)
     found = Probe()
     source.probe(Window(NOON), found)
 

@@ -19,6 +19,7 @@ import pytest
 import futurscam_lib
 from futurscam_lib import clock, settings
 from futurscam_lib.runner import runner
+from futurscam_lib.runner.request import Request
 from tests.browser import chromium
 from tests.lab.lab_server import SECONDS, Kernel, Lab, environment
 
@@ -61,7 +62,7 @@ def configured(environ: dict[str, str]) -> Settings:
 @pytest.fixture(scope="module")
 def executed(environ: dict[str, str], configured: Settings) -> Path:
     """The executed notebook of a run that loaded the demo's inbox."""
-    result = runner.run(configured, runner.Request(since=clock.EPOCH), kernel_env=environ)
+    result = runner.run(configured, Request(since=clock.EPOCH), kernel_env=environ)
     assert result.notebook
     return Path(result.notebook)
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from futurscam_lib import clock
 from futurscam_lib.analysis import frames
 from futurscam_lib.audit.period import Period
-from futurscam_lib.audit.witness import runs_named
+from futurscam_lib.audit.verify import runs_in_mongodb
 from futurscam_lib.cli.app import app
 from futurscam_lib.diagnostics import status
 from futurscam_lib.diagnostics.database import CHECKS, unique
@@ -138,7 +138,7 @@ def test_what_shows_it(home: Settings, database: Database[dict[str, Any]], tmp_p
     ]
     period = Period(since=clock.EPOCH, until=T0)
     assert reviewing.ask(home, period).problem == ""
-    assert list(runs_named(home)) is not None
+    assert list(runs_in_mongodb(home)) is not None
     assert len(frames.rfps()) == database.RFP.count_documents({})
     file = tmp_path / "rfps.csv"
     for command in (["export", str(file)], ["status"], ["check"], ["why", "odd-3"], ["why", "etl-4"], ["why", "bytes"]):

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
+from futurscam_lib.audit.entries import numbers
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.audit.shape import numbers
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report import reports
+from futurscam_lib.review import review
 from futurscam_lib.review.findings import summary_in
-from futurscam_lib.review.review import Review, review
+from futurscam_lib.review.overview import Review
 from tests.made_runs import counts, executed
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
     """What is there has its version."""
     monkeypatch.setattr(run_start, "_PACKAGES", ("pymongo", "no-such-package"))
 
-    told = run_start.of_start({"dry_run": True}, watermark=T0, started_by="somebody")
+    told = run_start.RunStart({"dry_run": True}, watermark=T0).facts()
 
     assert list(told["packages"]) == ["pymongo"]
     assert told["watermark"] == {"before": "2026-11-23T13:25:01.223456+00:00"}

@@ -14,7 +14,7 @@ import pytest
 
 from futurscam_lib import schedule, settings
 from futurscam_lib.errors import UsageError
-from futurscam_lib.schedule.target import Job
+from futurscam_lib.schedule.job import Job
 from futurscam_lib.schedule.timing import Timing
 
 if TYPE_CHECKING:

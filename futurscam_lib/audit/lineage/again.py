@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import executed, notebooks
+from futurscam_lib.audit import executed
+from futurscam_lib.audit.runs_folder import check_notebook
 from futurscam_lib.load.entry import Change
 from futurscam_lib.rfp import VersionKey
 
@@ -79,7 +80,7 @@ def _listed(run: Standing | None, folder: Path, job_id: str) -> list[Mapping[str
     """The changed fields of the mission in the notebook of a run; none where it is not the notebook that it left."""
     if run is None or run.notebook_state != _NOTEBOOK_NEEDED:
         return []
-    seen = notebooks.look(folder, run.notebook, "", pruned=False)
+    seen = check_notebook(folder, run.notebook, "", pruned=False)
     match executed.scraps_in(seen.data or b"").get("changes"):
         case {"listed": [*listed]}:
             return list(_changes_of(listed, job_id))

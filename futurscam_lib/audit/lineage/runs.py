@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import notebooks, shape
-from futurscam_lib.audit.entry import Misfit, read_entry
+from futurscam_lib.audit.entries import Misfit, malformed, read_entry
 from futurscam_lib.audit.lineage.story import Standing
+from futurscam_lib.audit.runs_folder import check_notebook
 from futurscam_lib.run_ids import BY_HAND
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
-    from futurscam_lib.audit.entry import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.settings import Settings
 
 _RUN_ID: Final = b'"run_id":"'
@@ -33,7 +33,7 @@ class Line:
 
     number: int
     run_id: str
-    entry: Entry | None
+    entry: LedgerEntry | None
     problem: str = ""
 
 
@@ -74,7 +74,7 @@ def _line(number: int, run_id: str, raw: bytes) -> Line:
         entry = read_entry(raw)
     except Misfit as misfit:
         return Line(number, run_id, None, f"line {number} of the ledger: {misfit}")
-    if problem := shape.problem_of(entry):
+    if problem := malformed(entry):
         return Line(number, run_id, None, f"line {number} of the ledger: {problem}")
     if entry.seq != number:
         return Line(number, run_id, entry, f"line {number} of the ledger: its number is {entry.seq}")
@@ -99,6 +99,6 @@ def _standing(run_id: str, lines: list[Line], runs: Path, pruned: Collection[str
         return told
     facts, event = ends[-1].facts, ends[-1].event
     notebook = str(facts.get("notebook") or told.notebook)
-    state = notebooks.look(runs, notebook, str(facts.get("notebook_sha256") or ""), pruned=notebook in pruned).state
+    state = check_notebook(runs, notebook, str(facts.get("notebook_sha256") or ""), pruned=notebook in pruned).state
     status = event if event == "crashed" else str(facts.get("status") or "")
     return replace(told, status=status, notebook=notebook, notebook_state=state)

@@ -108,7 +108,7 @@ class Standing:
         started_by: Who and where.
         lines: Of the ledger that tell it.
         notebook: The executed notebook, relative to the folder of the runs; empty: none is known.
-        notebook_state: See `notebooks.State`; empty where the run has no end.
+        notebook_state: See `runs_folder.NotebookState`; empty where the run has no end.
         problem: What is wrong with its lines in the ledger; empty: nothing that they show by themselves.
     """
 

@@ -13,7 +13,7 @@ from futurscam_lib.errors import Rejected
 from futurscam_lib.load.entry import Entry
 from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import VersionKey
-from futurscam_lib.transform import boond, transform
+from futurscam_lib.transform import transform
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.lineage.find import Found
     from futurscam_lib.load.collections import Collections
     from futurscam_lib.rfp import Rfp
+    from futurscam_lib.settings.sources import SourceSettings
 
 UNSETTLED: Final = "unsettled"
 _WRITTEN: Final = {"inserted", "updated", UNSETTLED}
@@ -73,17 +74,17 @@ class Version:
         return str(self.made["_etl"]["content_hash"]) if self.made else ""
 
 
-def versions(collections: Collections, found: Found, *, instance: boond.Instance, now: datetime) -> list[Version]:
+def versions(collections: Collections, found: Found, *, settings: SourceSettings, now: datetime) -> list[Version]:
     """Each payload that was dealt with for the mission, once.
 
     Args:
         collections: Where they are.
         found: What is known of the mission.
-        instance: What the numbers of the BoondManager instance mean.
+        settings: Those of the sources, which a mapping may depend on.
         now: The present instant, aware; nothing that was loaded may be called in the future by it.
     """
     outcomes = {outcome["_id"]: outcome for outcome in [*_of_document(found), *found.outcomes]}
-    made = {one.landed.raw_id: one for one in _transformed(collections, outcomes, instance=instance, now=now)}
+    made = {one.landed.raw_id: one for one in _transformed(collections, outcomes, settings=settings, now=now)}
     return [made.get(raw_id) or _version(Landed(raw_id), outcome) for raw_id, outcome in outcomes.items()]
 
 
@@ -150,7 +151,7 @@ def _of_document(found: Found) -> Iterator[dict[str, Any]]:
 
 
 def _transformed(
-    collections: Collections, outcomes: dict[str, dict[str, Any]], *, instance: boond.Instance, now: datetime
+    collections: Collections, outcomes: dict[str, dict[str, Any]], *, settings: SourceSettings, now: datetime
 ) -> Iterator[Version]:
     for landed in collections.raw.find({"_id": {"$in": list(outcomes)}}):
         raw = RawRecord.from_document(landed)
@@ -167,7 +168,7 @@ def _transformed(
         )
         one = _version(about, outcomes[raw.raw_id])
         seen_at = landed["landed_at"] if one.result == "rejected" else now
-        made = transform(raw, seen_at=seen_at, instance=instance)
+        made = transform(raw, seen_at=seen_at, settings=settings)
         if isinstance(made, Reject):
             yield replace(one, reason=made.reason)
         else:

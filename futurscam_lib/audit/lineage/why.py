@@ -20,7 +20,6 @@ from futurscam_lib.audit.lineage.versions import mark, versions
 from futurscam_lib.errors import FuturscamError, UsageError
 from futurscam_lib.load import mongo
 from futurscam_lib.load.collections import Collections
-from futurscam_lib.transform import boond
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def tell(configured: Settings, collections: Collections, asked: str, *, now: dat
     found = find(collections, asked)
     if not found:
         raise _never_seen(configured, asked, found, now=now)
-    payloads = versions(collections, found, instance=boond.Instance.of(configured), now=now)
+    payloads = versions(collections, found, settings=configured, now=now)
     return _story(configured, asked, found, payloads)
 
 

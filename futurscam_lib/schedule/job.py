@@ -1,9 +1,11 @@
-"""What is scheduled, what installing it would do, and how it stands: the same for every system."""
+"""What is scheduled, what installing it would do, and its status: the same for every system."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import jinja2
 
 from futurscam_lib import clock
 from futurscam_lib.errors import UsageError
@@ -14,20 +16,27 @@ if TYPE_CHECKING:
 
     from futurscam_lib.schedule.timing import Timing
 
-DESCRIPTION: Final = "Extraction et transformation automatique des RFPs"
+_TEMPLATES: Final = jinja2.Environment(
+    loader=jinja2.PackageLoader(str(__package__)),
+    autoescape=jinja2.select_autoescape(["xml.j2", "plist.j2"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be run, and when. Paths are texts, for they may be those of another system.
+    """What runs, and when. Paths are texts, because they may be paths of another system.
 
     Attributes:
         python: The interpreter of this environment.
         project: The folder to run in.
-        home: The home, where it is not the project; schedulers hand on no environment, so the command names it.
+        home: The home, if it is not the project; schedulers pass on no environment, so the command names it.
         timing: When it starts.
         limit: How long the system lets it run: longer than the run's own budget, so that a run that takes too long is
-            ended by its own supervisor, who still writes the ledger.
+            ended by its own supervisor, which still writes the ledger.
         password: Whether Windows keeps the user's password, to run while nobody is logged on.
     """
 
@@ -44,10 +53,19 @@ class Job:
             if not path.isprintable():
                 raise UsageError(f"The path {path!r} has a line break or another control character; rename it.")
 
+    @property
+    def description(self) -> str:
+        """For the people who see it in the scheduler."""
+        return "Extraction et transformation automatique des RFPs"
+
     def command(self, *options: str) -> tuple[str, ...]:
         """The program and its arguments."""
         home = ("--home", self.home) if self.home else ()
         return (self.python, "-X", "utf8", "-m", "futurscam_lib", *home, *options, "run")
+
+    def render(self, template: str, **values: object) -> str:
+        """The job as a template of `templates/` writes it; XML is escaped, other values come quoted as needed."""
+        return _TEMPLATES.get_template(template).render(job=self, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +92,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Standing(Shown):
-    """How the schedule stands on this machine.
+class ScheduleStatus(Shown):
+    """The status of the schedule on this machine.
 
     Attributes:
-        scheduler: Who keeps it.
-        installed: Whether it is there.
+        scheduler: What it is called.
+        installed: Whether the job is scheduled.
         state: In a word of the scheduler's.
         command: What it runs.
-        last_run: When it ran last; None where it has not, or nobody knows.
-        last_result: What that run ended with; None where unknown.
-        meaning: What that result says.
-        next_run: When it runs next; None where nobody knows.
-        missed: How many starts were missed; None where nobody counts.
+        last_run: When it ran last; None if it has not, or it is unknown.
+        last_result: The exit code or result of that run; None if unknown.
+        meaning: What that result means.
+        next_run: When it runs next; None if unknown.
+        missed: How many starts were missed; None if the scheduler does not count them.
         notes: What else is worth knowing, a sentence each.
     """
 
@@ -118,29 +136,29 @@ class Standing(Shown):
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        told = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        instants = {name: at and clock.to_text(at) for name, at in told.items() if name in {"last_run", "next_run"}}
-        return {**told, **instants, "notes": list(self.notes)}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        instants = {name: at and clock.to_text(at) for name, at in values.items() if name in {"last_run", "next_run"}}
+        return {**values, **instants, "notes": list(self.notes)}
 
 
 class Planner(Protocol):
-    """Who can say what installing would do."""
+    """Can describe what installing would do."""
 
     def plan(self, job: Job, *, now: datetime) -> Plan:
-        """Tell what installing would do; writes and calls nothing. `now` is aware, in the machine's zone."""
+        """What installing would do; writes and calls nothing. `now` is aware, in the machine's zone."""
 
 
-class Target(Planner, Protocol):
-    """A scheduler of this machine. Each of these raises OperatorMustAct where the scheduler can't be used."""
+class Scheduler(Planner, Protocol):
+    """A scheduler of this machine. Each of these raises OperatorMustAct if the scheduler can't be used."""
 
     def install(self, job: Job, *, now: datetime) -> tuple[str, ...]:
-        """Schedule the job, in place of what was scheduled; gives what to know about it, a sentence each."""
+        """Schedule the job, in place of what was scheduled; returns what to know about it, a sentence each."""
 
-    def show(self) -> Standing:
-        """Tell how it stands."""
+    def status(self) -> ScheduleStatus:
+        """The current status."""
 
     def remove(self) -> str:
-        """Take it away, and say so; what runs at this moment goes on where the system lets it."""
+        """Unschedule it, and return a sentence about it; a run in progress goes on where the system lets it."""
 
 
 def _number(result: int) -> str:

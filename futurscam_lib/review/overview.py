@@ -35,17 +35,8 @@ _RUNS: Final = "../runs/"
 _NOT_ASKED: Final = "How fast missions came and what was loaded by hand is not known; all else is from the ledger."
 
 
-def review(days: float = 7.0, *, until: str = "", pages: bool = False) -> Review:
-    """Look at the runs of the configured home.
-
-    Args:
-        days: How many; above 0, at most 3660.
-        until: Where they end, ISO 8601; empty: now.
-        pages: See `Review`.
-
-    Raises:
-        UsageError: A setting or an argument is wrong.
-    """
+def of_home(days: float, *, until: str, pages: bool) -> Review:
+    """The review of the configured home; see `futurscam_lib.review.review`."""
     try:
         now = clock.parse(str(until)) if until else clock.now()
     except ValueError as error:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from futurscam_lib.audit import folder
+from futurscam_lib.audit import runs_folder
 from futurscam_lib.audit.prune import prune
+from futurscam_lib.audit.runs_folder import check_notebook, notebook_path
+from futurscam_lib.errors import UsageError
 from tests.audit.made_log import NOW, RUNS, T0, look, serious
 from tests.made_runs import executed
 
@@ -34,7 +36,7 @@ def test_a_notebook_deleted(log: MadeRuns) -> None:
 
     ((place, what),) = serious(log)
     assert place == f"runs/2026-11/{log.made[2]}.ipynb"
-    assert what == "It is missing; line 6 of the ledger says what the run had left."
+    assert what == "It is missing; line 6 of the ledger has the hash of what the run left."
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_a_foreign_file_added(log: MadeRuns, name: str) -> None:
     (log.settings.runs / name).parent.mkdir(exist_ok=True)
     (log.settings.runs / name).write_bytes(executed("ok", {}))
 
-    assert serious(log) == [(f"runs/{name}", "No run left this; it was put there.")]
+    assert serious(log) == [(f"runs/{name}", "No run left this file; somebody else put it here.")]
 
 
 def test_what_belongs_there_is_not_foreign(log: MadeRuns) -> None:
@@ -76,18 +78,18 @@ def test_a_run_that_could_keep_no_notebook(log: MadeRuns, status: str) -> None:
 
     (finding,) = look(log).findings
     assert not finding.serious
-    assert "could keep no notebook" in finding.what
+    assert "could not keep its notebook" in finding.what
 
 
 def test_notebooks_that_are_pruned_meanwhile(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are gone, and the ledger has told so since it was read."""
-    real = folder.look
+    real = runs_folder.check_folder
 
     def meanwhile(*asked: Any, **more: Any) -> Any:
         prune(log.settings, keep=timedelta(days=1), keep_failed=timedelta(days=1), now=NOW, started_by="x")
         return real(*asked, **more)
 
-    monkeypatch.setattr("futurscam_lib.audit.verify.folder.look", meanwhile)
+    monkeypatch.setattr("futurscam_lib.audit.verify.check_folder", meanwhile)
 
     assert look(log).findings == []
     assert not log.path(log.made[0]).exists()
@@ -116,7 +118,7 @@ def test_a_pipe_in_place_of_a_notebook(log: MadeRuns) -> None:
     log.path(log.made[0]).unlink()
     os.mkfifo(log.path(log.made[0]))
 
-    assert "it is no file" in serious(log)[0][1]
+    assert "it is not a file" in serious(log)[0][1]
 
 
 def test_a_part_beside_a_notebook_that_is_complete(log: MadeRuns) -> None:
@@ -134,7 +136,10 @@ def test_a_notebook_put_where_the_run_kept_none(log: MadeRuns) -> None:
 
     line = 2 * RUNS + 2
     assert serious(log) == [
-        (f"runs/2026-11/{name}.ipynb", f"The run kept no notebook (line {line} of the ledger); it was put there.")
+        (
+            f"runs/2026-11/{name}.ipynb",
+            f"The run kept no notebook (line {line} of the ledger), so somebody else put this here.",
+        )
     ]
 
 
@@ -154,7 +159,7 @@ def test_a_link_in_place_of_a_notebook(log: MadeRuns, tmp_path: Path) -> None:
     except OSError:
         pytest.skip("Windows lets not everybody make links.")
 
-    assert serious(log) == [(f"runs/2026-11/{path.name}", "It is a link, which no run leaves.")]
+    assert serious(log) == [(f"runs/2026-11/{path.name}", "It is a link; runs leave no links.")]
 
 
 @pytest.mark.parametrize("pruned", [True, False])
@@ -162,7 +167,7 @@ def test_a_notebook_that_goes_while_it_is_looked_at(
     log: MadeRuns, monkeypatch: pytest.MonkeyPatch, *, pruned: bool
 ) -> None:
     """The folder named it, and it could not be opened any more: as missing as one that the folder did not name."""
-    real = folder._files
+    real = runs_folder._files
 
     def named(runs: Path) -> Any:
         found = list(real(runs))
@@ -172,7 +177,7 @@ def test_a_notebook_that_goes_while_it_is_looked_at(
             log.path(log.made[0]).unlink()
         return found
 
-    monkeypatch.setattr(folder, "_files", named)
+    monkeypatch.setattr(runs_folder, "_files", named)
 
     assert [what.partition(";")[0] for _, what in serious(log)] == ([] if pruned else ["It is missing"])
 
@@ -184,4 +189,33 @@ def test_folders_in_folders_without_end(log: MadeRuns) -> None:
         deep /= "d"
     deep.mkdir(parents=True)
 
-    assert serious(log) == [("runs/d/d/d/d/d/d/d/d/d", "No run left this; it was put there.")]
+    assert serious(log) == [("runs/d/d/d/d/d/d/d/d/d", "No run left this file; somebody else put it here.")]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x.ipynb", "/x.ipynb", "x/../../y", "a\0b"])
+def test_a_place_where_no_run_writes(tmp_path: Path, name: str) -> None:
+    """It is refused, whatever the ledger names, and told where a notebook is looked at."""
+    with pytest.raises(UsageError, match="is not inside"):
+        notebook_path(tmp_path, name)
+    assert check_notebook(tmp_path, name, "", pruned=False).state == ("elsewhere" if name else "none")
+
+
+def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
+    """It is told, not raised."""
+    try:
+        (tmp_path / "x.ipynb").symlink_to(tmp_path / "x.ipynb")
+    except OSError:
+        pytest.skip("Windows lets not everybody make links.")
+
+    assert check_notebook(tmp_path, "x.ipynb", "", pruned=False).state in {"elsewhere", "unreadable"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a file system with pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """It can't be read; neither can a folder."""
+    os.mkfifo(tmp_path / "x.ipynb")
+    (tmp_path / "y.ipynb").mkdir()
+
+    for name in ("x.ipynb", "y.ipynb"):
+        seen = check_notebook(tmp_path, name, "", pruned=False)
+        assert (seen.state, seen.problem) == ("unreadable", "it is not a file")
