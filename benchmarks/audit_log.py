@@ -17,8 +17,9 @@ import bench
 import psutil
 
 from futurscam_lib import clock, settings
-from futurscam_lib.audit import entry, head
+from futurscam_lib.audit import entries
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.seal import write_head
 from futurscam_lib.cli import demo
 from futurscam_lib.watermark import Watermark
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from futurscam_lib.audit.entry import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
     from futurscam_lib.settings import Settings
 
 FAILED_EVERY = 97
@@ -120,13 +121,13 @@ def _fill(configured: Settings, count: int) -> int:
     for number in range(count):
         made = _Made(number, begin + timedelta(hours=number), template, start, end)
         for one in made.entries(last, standing):
-            lines.append(entry.line_of(one) + b"\n")
+            lines.append(entries.line_of(one) + b"\n")
             last = one
         standing = made.standing(standing)
         made.write(configured.runs)
     with configured.ledger_file.open("ab") as file:
         file.writelines(lines)
-    head.write(configured.ledger_file, last.seq, last.hash, seal=None)
+    write_head(configured.ledger_file, last.seq, last.hash, seal=None)
     Watermark(configured.watermark_file).reset(standing)
     return len(template) * count
 
@@ -134,7 +135,7 @@ def _fill(configured: Settings, count: int) -> int:
 class _Made:
     """One run that never ran."""
 
-    def __init__(self, number: int, at: datetime, template: bytes, start: Entry, end: Entry) -> None:
+    def __init__(self, number: int, at: datetime, template: bytes, start: LedgerEntry, end: LedgerEntry) -> None:
         self._at, self._start, self._end = at, start, end
         self._failed = number % FAILED_EVERY == FAILED_EVERY - 1
         digest = hashlib.sha256(str(number).encode()).hexdigest()
@@ -146,11 +147,11 @@ class _Made:
         """The watermark after it."""
         return before if self._failed else max(before, self._at + timedelta(milliseconds=1))
 
-    def entries(self, last: Entry, before: datetime) -> Iterator[Entry]:
+    def entries(self, last: LedgerEntry, before: datetime) -> Iterator[LedgerEntry]:
         """Its two lines."""
         asked = {**self._start.facts, "notebook": self._path, "watermark": {"before": clock.to_text(before)}}
         asked["parameters"] = {**asked["parameters"], "run_id": self._id}
-        first = entry.chained(last, event="start", run_id=self._id, at=self._at, facts=asked)
+        first = entries.chained(last, event="start", run_id=self._id, at=self._at, facts=asked)
         yield first
         digest = hashlib.sha256(self._data).hexdigest()
         told = {**self._end.facts, "notebook": self._path, "notebook_sha256": digest}
@@ -162,7 +163,7 @@ class _Made:
                 "error_name": "RetryLater",
                 "exit_code": 3,
             }
-        yield entry.chained(first, event="end", run_id=self._id, at=self._at + timedelta(seconds=4), facts=told)
+        yield entries.chained(first, event="end", run_id=self._id, at=self._at + timedelta(seconds=4), facts=told)
 
     def write(self, runs: Path) -> None:
         """Its notebook."""

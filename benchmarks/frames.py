@@ -29,14 +29,14 @@ _KINDS = 1000
 
 def arrow(_: Collection[dict[str, Any]]) -> pd.DataFrame:
     """All standard columns."""
-    from futurscam_lib import rfps
+    from futurscam_lib.analysis import rfps
 
     return rfps()
 
 
 def arrow_few(_: Collection[dict[str, Any]]) -> pd.DataFrame:
     """Five columns."""
-    from futurscam_lib import rfps
+    from futurscam_lib.analysis import rfps
 
     return rfps(columns=FEW)
 
@@ -105,7 +105,8 @@ def main() -> None:
 
 
 def _go(way: str) -> dict[str, float]:
-    from futurscam_lib import rfps, settings
+    from futurscam_lib import settings
+    from futurscam_lib.analysis import rfps
     from futurscam_lib.load import mongo
 
     configured = settings.load()

@@ -127,16 +127,16 @@ def plain_walk() -> dict[str, Any]:
 
 def look_at_folder() -> dict[str, Any]:
     """Read what is new in the inbox, as a run does; none of it is loaded."""
-    from futurscam_lib.extract import memory_of, open_sources
+    from futurscam_lib.extract import open_sources, unread
     from futurscam_lib.records import Window
 
     configured, since = settings.load(), clock.now()
     begin = time.perf_counter()
-    (source,) = open_sources(configured, ["folder"], has_history=lambda: False, dry_run=False)
+    (source,) = open_sources(configured, ["folder"], has_read=lambda _: False, dry_run=False)
     read = sum(1 for _ in source.read(Window(since)))
     seconds = time.perf_counter() - begin
-    unread = memory_of(configured, has_history=lambda: False).unread(since=since)
-    return {"seconds": seconds, "counts": {"walked": unread.count if unread else 0, "read": read}}
+    waiting = unread(configured, ["folder"], has_read=lambda _: False, since=since)
+    return {"seconds": seconds, "counts": {"walked": sum(found.count for found in waiting), "read": read}}
 
 
 def _ready(inbox: Path) -> Iterator[list[tuple[dict[str, Any], dict[str, Any]]]]:

@@ -1,6 +1,6 @@
 """FuturScam ETL: RFPs into MongoDB, every hour, none lost and none doubled.
 
-These are the names that a notebook uses. They are imported when they are asked for: the command line needs none of
+These are the names that a notebook uses. Each is imported when a notebook asks for it: the command line needs none of
 them, and should not wait for the database driver.
 """
 
@@ -10,29 +10,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from futurscam_lib.analysis import analyses
-    from futurscam_lib.analysis.frames import languages, rfps, skills
+    from futurscam_lib import analysis
     from futurscam_lib.pipeline.opening import open_run
     from futurscam_lib.pipeline.run import Run
     from futurscam_lib.report.scraps import glue
 
-__all__ = ["Run", "analyses", "glue", "languages", "open_run", "rfps", "skills"]
+__all__ = ["Run", "analysis", "glue", "open_run"]
 
-_HOMES = {
+_MODULES = {
     "Run": "futurscam_lib.pipeline.run",
     "glue": "futurscam_lib.report.scraps",
-    "languages": "futurscam_lib.analysis.frames",
     "open_run": "futurscam_lib.pipeline.opening",
-    "rfps": "futurscam_lib.analysis.frames",
-    "skills": "futurscam_lib.analysis.frames",
 }
-_MODULES = {"analyses": "futurscam_lib.analysis.analyses"}
+_FORMER = dict.fromkeys(("analyses", "languages", "rfps", "skills"), "futurscam_lib.analysis")
+"""What notebooks of earlier versions import from here. They import `review`, too: that package can be called."""
+_PACKAGES = {"analysis", "review"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(_MODULES[name])
-    if name not in _HOMES:
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
+    module = _MODULES.get(name) or _FORMER.get(name)
+    if module is None:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(module), name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, NotRequired, get_args, get_origin
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
@@ -26,42 +26,57 @@ MAX_JOB_ID: Final = 200
 DAYS: Final = ("conditions.fromAt", "conditions.toAt")
 """The fields that are calendar days; `clock.calendar_day` reads them."""
 
+NOT_SPECIFIED: Final = "NS"
+"""The seniority or level that a source does not give."""
+NO_REMOTE_OPTION: Final = "NotSpecified"
+
 _CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+# A field that a mapping does not give has a default, so that a field added for one source rejects nothing of another.
+_NULL: Any = Field(default=None)
+_LIST: Any = Field(default_factory=list)
+_FILLED: Any = Field(default_factory=dict, validate_default=True)
+Text = Annotated[str, Field(default="")]
+OptionalText = Annotated[str | None, _NULL]
+OptionalNumber = Annotated[float | None, _NULL]
+OptionalDate = Annotated[datetime | None, _NULL]
+OptionalFlag = Annotated[bool | None, _NULL]
 
 
 @with_config(_CONFIG)
 class Company(TypedDict):
     """The customer, and where the work is; `showDepartment`: the platform shows the department in its place."""
 
-    name: str | None
-    department: str | None
-    showDepartment: bool
-    street: str | None
-    zipcode: str | None
-    city: str | None
-    region: str | None
-    country: str | None
+    name: NotRequired[OptionalText]
+    department: NotRequired[OptionalText]
+    showDepartment: NotRequired[Annotated[bool, Field(default=False)]]
+    street: NotRequired[OptionalText]
+    zipcode: NotRequired[OptionalText]
+    city: NotRequired[OptionalText]
+    region: NotRequired[OptionalText]
+    country: NotRequired[OptionalText]
 
 
 @with_config(_CONFIG)
 class DailyRate(TypedDict):
     """Per day, excl. VAT; `currency` is ISO 4217."""
 
-    currency: str | None
-    min: float | None
-    max: float | None
+    currency: NotRequired[OptionalText]
+    min: NotRequired[OptionalNumber]
+    max: NotRequired[OptionalNumber]
 
 
 @with_config(_CONFIG)
 class Conditions(TypedDict):
     """Money and time; `fixedMargin` in percent; `fromAt` and `toAt` are calendar days, as midnight UTC."""
 
-    dailyRate: DailyRate
-    fixedMargin: float | None
-    fromAt: datetime | None
-    toAt: datetime | None
-    startImmediately: bool | None
-    occupation: str | None
+    dailyRate: NotRequired[Annotated[DailyRate, _FILLED]]
+    fixedMargin: NotRequired[OptionalNumber]
+    fromAt: NotRequired[OptionalDate]
+    toAt: NotRequired[OptionalDate]
+    startImmediately: NotRequired[OptionalFlag]
+    occupation: NotRequired[OptionalText]
 
 
 @with_config(_CONFIG)
@@ -69,8 +84,8 @@ class Skill(TypedDict):
     """One skill asked for, and how long ago it may have been used last."""
 
     name: str
-    seniority: str
-    lastUsed: str | None
+    seniority: NotRequired[Annotated[str, Field(default=NOT_SPECIFIED)]]
+    lastUsed: NotRequired[OptionalText]
 
 
 @with_config(_CONFIG)
@@ -78,16 +93,16 @@ class Language(TypedDict):
     """One language asked for, by its English name."""
 
     language: str
-    level: str
+    level: NotRequired[Annotated[str, Field(default=NOT_SPECIFIED)]]
 
 
 @with_config(_CONFIG)
 class Contact(TypedDict):
     """Somebody whom the source names."""
 
-    name: str | None
-    mail: str | None
-    role: str | None
+    name: NotRequired[OptionalText]
+    mail: NotRequired[OptionalText]
+    role: NotRequired[OptionalText]
 
 
 @with_config(_CONFIG)
@@ -95,24 +110,24 @@ class RfpContent(TypedDict):
     """Every field of the document but `_etl`; `role` is the platform's role, `questions` screen candidates."""
 
     job_id: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID)]
-    reference: str
+    reference: NotRequired[Text]
     roleTitle: str
-    role: str | None
-    job_desc: str
-    job_url: str
-    seniority: str
-    remoteOption: str
-    isActive: bool
-    RFP_type: str | None
-    company: Company
-    conditions: Conditions
-    skills: list[Skill]
-    languages: list[Language]
-    questions: list[str]
-    publishedAt: datetime | None
-    deadlineAt: datetime | None
-    serviceProvider: str | None
-    metadata: list[Contact]
+    role: NotRequired[OptionalText]
+    job_desc: NotRequired[Text]
+    job_url: NotRequired[Text]
+    seniority: NotRequired[Annotated[str, Field(default=NOT_SPECIFIED)]]
+    remoteOption: NotRequired[Annotated[str, Field(default=NO_REMOTE_OPTION)]]
+    isActive: NotRequired[Annotated[bool, Field(default=True)]]
+    RFP_type: NotRequired[OptionalText]
+    company: NotRequired[Annotated[Company, _FILLED]]
+    conditions: NotRequired[Annotated[Conditions, _FILLED]]
+    skills: NotRequired[Annotated[list[Skill], _LIST]]
+    languages: NotRequired[Annotated[list[Language], _LIST]]
+    questions: NotRequired[Annotated[list[str], _LIST]]
+    publishedAt: NotRequired[OptionalDate]
+    deadlineAt: NotRequired[OptionalDate]
+    serviceProvider: NotRequired[OptionalText]
+    metadata: NotRequired[Annotated[list[Contact], _LIST]]
 
 
 _CHECK: Final = TypeAdapter(RfpContent)
@@ -165,21 +180,27 @@ class Rfp:
     ) -> Rfp:
         """Check the content and derive its hash.
 
+        Args:
+            content: What the mapping gives; fields that it leaves out get their defaults, which the hash ignores.
+            source_id: The item's id at its source.
+            instant: The source's own last change, as sortable text.
+            transform_version: The version of the mapping.
+            oddities: Unknown values.
+
         Raises:
             Rejected: A field has a value that the document cannot hold; `.path` names it.
         """
-        check(content)
-        return cls(content, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+        return cls(checked(content), source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
 
 
-def check(content: RfpContent) -> None:
-    """Check that the document can hold each value.
+def checked(content: Any) -> RfpContent:
+    """The content with a default for each field that is left out.
 
     Raises:
-        Rejected: It cannot; `.path` names the field.
+        Rejected: The document cannot hold a value; `.path` names the field.
     """
     try:
-        _CHECK.validate_python(content)
+        return _CHECK.validate_python(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])

@@ -14,8 +14,9 @@ echo Get uv from https://docs.astral.sh/uv/ or Python from https://www.python.or
 exit /b 2
 
 :uv
-set "UV_PROJECT_ENVIRONMENT=.venv"
-call uv sync --no-group dev --inexact 1>&2
+call uv venv --quiet --allow-existing .venv 1>&2
+if not %ERRORLEVEL%==0 goto failed
+call uv pip install --quiet --python .venv -c constraints.txt -e ".[alerts,export,local-server]" 1>&2
 if not %ERRORLEVEL%==0 goto failed
 exit /b 0
 
@@ -29,9 +30,7 @@ exit /b 0
 :pip
 call %python% -m venv .venv 1>&2
 if not %ERRORLEVEL%==0 goto failed
-.venv\Scripts\python.exe -m pip install --quiet --upgrade pip 1>&2
-if not %ERRORLEVEL%==0 goto failed
-.venv\Scripts\python.exe -m pip install --quiet -e . --group local-server 1>&2
+.venv\Scripts\python.exe -m pip install --quiet -c constraints.txt -e ".[alerts,export,local-server]" 1>&2
 if not %ERRORLEVEL%==0 goto failed
 exit /b 0
 

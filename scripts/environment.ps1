@@ -2,6 +2,7 @@
 $ErrorActionPreference = 'Continue'  # What a program writes to stderr is no error.
 $PSNativeCommandUseErrorActionPreference = $false
 $Python = '.\.venv\Scripts\python.exe'
+$What = '.[alerts,export,local-server]'  # All that an operator needs; the versions are those that were tested.
 $Usable = 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and sys.maxsize > 2**32))'
 
 function Write-Line([string] $Text) {
@@ -58,14 +59,9 @@ if (Test-Path -LiteralPath '.\.venv\bin') {
 Write-Line 'Setting up .venv, once. This needs the network and takes some minutes.'
 if (Test-Program 'uv' @('--version')) {
     New-Folder
-    $Before = $env:UV_PROJECT_ENVIRONMENT
-    try {
-        $env:UV_PROJECT_ENVIRONMENT = '.venv'
-        & uv sync --no-group dev --inexact
-    }
-    finally {
-        $env:UV_PROJECT_ENVIRONMENT = $Before
-    }
+    & uv venv --quiet --allow-existing .venv
+    Exit-Unless-Done
+    & uv pip install --quiet --python .venv -c constraints.txt -e $What
     Exit-Unless-Done
     Exit-When-Done
 }
@@ -77,9 +73,7 @@ foreach ($Candidate in @('py -3.13', 'py -3.12', 'py -3.11', 'python', 'python3'
         New-Folder
         & $Program @Options -m venv .venv
         Exit-Unless-Done
-        & $Python -m pip install --quiet --upgrade pip
-        Exit-Unless-Done
-        & $Python -m pip install --quiet -e . --group local-server
+        & $Python -m pip install --quiet -c constraints.txt -e $What
         Exit-Unless-Done
         Exit-When-Done
     }

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Sets up .venv in the present folder, unless it is there. Ends with 0, or with 2 and the reason on stderr.
+what='.[alerts,export,local-server]'  # All that an operator needs; the versions are those that were tested.
 usable='import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and sys.maxsize > 2**32))'
 
 say() {
@@ -17,14 +18,14 @@ if [ -x .venv/bin/python ] && [ -x .venv/bin/futurscam ]; then
 fi
 say 'Setting up .venv, once. This needs the network and takes some minutes.'
 if uv --version >/dev/null 2>&1; then
-    UV_PROJECT_ENVIRONMENT=.venv uv sync --no-group dev --inexact >&2 || failed
+    uv venv --quiet --allow-existing .venv >&2 || failed
+    uv pip install --quiet --python .venv -c constraints.txt -e "$what" >&2 || failed
     exit 0
 fi
 for python in python3.13 python3.12 python3.11 python3 python; do
     if "$python" -c "$usable" >/dev/null 2>&1; then
         "$python" -m venv .venv >&2 || failed
-        .venv/bin/python -m pip install --quiet --upgrade pip >&2 || failed
-        .venv/bin/python -m pip install --quiet -e . --group local-server >&2 || failed
+        .venv/bin/python -m pip install --quiet -c constraints.txt -e "$what" >&2 || failed
         exit 0
     fi
 done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -83,6 +84,30 @@ def test_a_file_that_stays_open_elsewhere_is_given_up_on_and_left(
     assert time.monotonic() - begun < 10
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot fsync a folder")
+def test_a_write_and_a_move_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes are on the disk before the file has its name, and the name is before the call returns."""
+    steps: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def note_replace(old: Path, new: Path) -> None:
+        steps.append("replace")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+
+    files.write_atomically(tmp_path / "file", b"new")
+    assert steps == ["file", "replace", "folder"]
+
+    files.move_if_absent(tmp_path / "file", tmp_path / "moved")
+    assert steps[3:] == ["folder"]
 
 
 def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from nbconvert import HTMLExporter
 import futurscam_lib
 from futurscam_lib import clock
 from futurscam_lib.runner import runner
+from futurscam_lib.runner.request import Request
 
 # That nbconvert has nothing to show for a scrap is as it should be.
 pytestmark = pytest.mark.filterwarnings("ignore:Your element with mimetype")
@@ -296,7 +297,7 @@ def texts_of(value: Any) -> Iterator[str]:
 def harmless(home: Settings) -> Path:
     """The notebook of a run over an empty inbox."""
     home.inbox.mkdir()
-    return runner.run(home, runner.Request(dry_run=True)).notebook
+    return runner.run(home, Request(dry_run=True)).notebook
 
 
 def test_a_hostile_inbox_is_only_data(home: Settings, harmless: Path, database: Database[dict[str, Any]]) -> None:
@@ -310,7 +311,7 @@ def test_a_hostile_inbox_is_only_data(home: Settings, harmless: Path, database: 
     (home.inbox / "reject-cut.json").write_bytes(b'["<script>alert(5)</script>')
     (home.inbox / "<b>out<").symlink_to(home.home.parent, target_is_directory=True)
 
-    result = runner.run(home, runner.Request())
+    result = runner.run(home, Request())
 
     assert (result.status, result.error) == ("ok", "")
     assert result.counts == {
@@ -356,7 +357,7 @@ def test_a_hostile_name_in_a_failure_is_only_text(home: Settings, harmless: Path
         here = inner
     os.close(here)
 
-    result = runner.run(home, runner.Request(since=clock.EPOCH))
+    result = runner.run(home, Request(since=clock.EPOCH))
 
     assert (result.status, int(result.exit_code)) == ("failed", 3)
     assert "onerror=alert(1)" in result.error

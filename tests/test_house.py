@@ -238,3 +238,41 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     """A misspelt import says so like any other module."""
     with pytest.raises(AttributeError, match="no attribute 'open_runn'"):
         _ = futurscam_lib.open_runn
+
+
+def test_no_notebook_assigns_a_name_that_the_package_exports() -> None:
+    """`rfps = run.transform(...)` hides nothing."""
+    cells = [
+        "".join(cell["source"])
+        for path in NOTEBOOKS.glob("*.ipynb")
+        for cell in json.loads(path.read_bytes())["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    assigned = {
+        node.id
+        for cell in cells
+        for node in ast.walk(ast.parse(cell))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+    assert assigned
+    assert assigned.isdisjoint(futurscam_lib.__all__)
+
+
+def test_notebooks_of_earlier_versions_find_their_names() -> None:
+    """`review` too, which is a package today, and again after that package has been imported."""
+    program = (
+        "from futurscam_lib import analyses, glue, languages, open_run, review, rfps, skills\n"
+        "import futurscam_lib.review.overview\n"
+        "from futurscam_lib import review as again\n"
+        "from futurscam_lib.errors import UsageError\n"
+        "for function in (review, again, futurscam_lib.review.review):\n"
+        "    try:\n"
+        "        function(7, until='no instant', pages=False)\n"
+        "    except UsageError as error:\n"
+        "        print(error)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert done.stdout.count("until: ") == 3

@@ -1,15 +1,16 @@
-"""What the executed notebook of a run tells, whatever state the file is in."""
+"""Reads the executed notebook of a run, whatever state the file is in: its scraps, and the cell that failed."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from futurscam_lib import clock
-from futurscam_lib.audit import notebooks
-from futurscam_lib.report import scraps as gluing
+from futurscam_lib.audit.runs_folder import check_notebook, notebook_path
+from futurscam_lib.report import scraps
 from futurscam_lib.report.terminal import plain
 
 if TYPE_CHECKING:
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.history import History, RunRecord
 
 _MARKERS: Final = {"futurscam-status", "papermill-error-cell-tag"}
-"""Tags of markdown cells that the runner puts in: they are no part of what was run."""
+"""Tags of markdown cells that the runner adds; they are not part of what was run."""
 
 INJECTED: Final = "injected-parameters"
-"""Tag of the cell in which papermill puts the parameters of a run."""
+"""Tag of the cell that papermill adds with the parameters of a run."""
 
-_GROWING: Final = "The run has no end yet; this is what was saved until now."
+_GROWING: Final = "The run has no end yet; this is what was saved so far."
 _GENUINE: Final = {"verifies": True, "changed": False, "missing": False}
-_SAYS: Final[Mapping[str, str]] = {
+_STATES: Final[Mapping[str, str]] = {
     "verifies": "It is what the run left: its SHA-256 is the one in the ledger.",
-    "changed": "It is not what the run left: its SHA-256 is {seen.sha256}, the ledger says {run.notebook_sha256}.",
-    "unproven": "The ledger holds no hash of it, so nothing proves that it is what the run left.",
-    "missing": "It is missing, although the run left one; `futurscam runs verify` looks at all of them.",
+    "changed": "It is not what the run left: its SHA-256 is {check.sha256}, the ledger says {run.notebook_sha256}.",
+    "unproven": "The ledger has no hash of it, so nothing proves that it is what the run left.",
+    "missing": "It is missing, although the run left a notebook; `futurscam runs verify` checks all of them.",
     "crashed": (
-        "It is what the next run found at {found}: its SHA-256 is the one in the ledger. Nothing proves what was done "
-        "to it between the crash and then."
+        "It is what the next run found at {found}: its SHA-256 is the one in the ledger. Nothing proves that nobody "
+        "changed it between the crash and then."
     ),
     "pruned": "It was removed because of its age; the ledger keeps what the run did.",
-    "none": "The run left none.",
-    "elsewhere": "{seen.problem}",
-    "unreadable": "It could not be read ({seen.problem}).",
+    "none": "The run left no notebook.",
+    "elsewhere": "{check.problem}",
+    "unreadable": "It could not be read ({check.problem}).",
 }
 
 
@@ -47,11 +48,11 @@ class FailedCell:
     """The cell at which a run stopped; plain text without terminal colours.
 
     Attributes:
-        heading: That of the markdown before it.
+        heading: The heading of the markdown before it.
         cell_id: Its id in the notebook.
         source: Its code.
         error_name, error: What was raised.
-        traceback: As the kernel told it.
+        traceback: As the kernel sent it.
     """
 
     heading: str
@@ -67,12 +68,12 @@ class Executed:
     """The executed notebook of a run.
 
     Attributes:
-        state: A sentence: whether it is there, can be read, and is what the run left.
-        path: Where it is, or was; None where the ledger names no place for it, or the run left none.
-        genuine: Whether it is what the run left; None where nothing tells.
-        notebook: Parsed, as nbformat 4 has it; None where it could not be read.
+        state: Sentences: whether it exists, can be read, and is what the run left.
+        path: Where it is, or was; None if the ledger names no place for it, or the run left none.
+        genuine: Whether it is what the run left; None if unknown.
+        notebook: Parsed, as nbformat 4 has it; None if it could not be read.
         scraps: What the run glued.
-        failed: The cell at which it stopped; None: it did not stop at a cell.
+        failed: The cell at which it stopped; None if it did not stop at a cell.
     """
 
     state: str
@@ -82,8 +83,16 @@ class Executed:
     scraps: Mapping[str, Any] = field(default_factory=dict)
     failed: FailedCell | None = None
 
+    @property
+    def requirements(self) -> list[str]:
+        """`name==version` of each package of the run's environment; empty where the notebook does not record them."""
+        match (self.notebook or {}).get("metadata"):
+            case {"futurscam": {"requirements": list(lines)}}:
+                return [plain(line) for line in lines if isinstance(line, str)]
+        return []
+
     def listed(self, name: str) -> tuple[int, list[Mapping[str, Any]]] | None:
-        """How many a scrap (`new`, `changes`, `rejects`) counts, and those that it lists; None: there is none."""
+        """The total of a scrap (`new`, `changes`, `rejects`) and the items that it lists; None if there is none."""
         match self.scraps.get(name):
             case {"total": int(total), "listed": list(listed)}:
                 return total, [one for one in listed if isinstance(one, dict)]
@@ -101,30 +110,52 @@ class Executed:
 
 
 def read(run: RunRecord, history: History) -> Executed:
-    """Read the notebook of a run; what is wrong with it is told in `state`, never raised."""
-    seen, part = history.look(run), ""
-    if seen.state == "none" and run.ended is None and run.notebook:
+    """Read the notebook of a run; what is wrong with it is described in `state`, never raised."""
+    check, part = history.look(run), ""
+    if check.state == "none" and run.ended is None and run.notebook:
         part = ".part"
-        seen = notebooks.look(history.runs, f"{run.notebook}{part}", "", pruned=False)
+        check = check_notebook(history.runs, f"{run.notebook}{part}", "", pruned=False)
     path = None
-    if run.notebook and seen.state not in {"elsewhere", "none"}:
-        path = notebooks.place(history.runs, f"{run.notebook}{part}")
-    how = "crashed" if seen.state == "verifies" and run.status == "crashed" else seen.state
+    if run.notebook and check.state not in {"elsewhere", "none"}:
+        path = notebook_path(history.runs, f"{run.notebook}{part}")
+    how = "crashed" if check.state == "verifies" and run.status == "crashed" else check.state
     found = clock.to_people(run.ended) if run.ended else ""
-    state = _GROWING if part and seen.data is not None else _SAYS[how].format(run=run, seen=seen, found=found)
+    state = _GROWING if part and check.data is not None else _STATES[how].format(run=run, check=check, found=found)
     genuine = _GENUINE.get(how)
-    if seen.data is None:
+    if check.data is None:
         return Executed(state, path, genuine)
-    notebook = _notebook(seen.data)
+    notebook = _notebook(check.data)
     if notebook is None:
-        return Executed(f"It is torn, or no notebook at all. {state}", path, genuine)
-    return Executed(state, path, genuine, notebook, gluing.read(notebook), _failed(notebook["cells"]))
+        return Executed(f"It is torn, or not a notebook. {state}", path, genuine)
+    try:
+        glued = _scraps_of(notebook)
+    except Exception:  # noqa: BLE001 - scrapbook and jsonschema fail in many ways; all mean the same here.
+        glued, state = {}, f"Its scraps cannot be read. {state}"
+    return Executed(state, path, genuine, notebook, glued, _failed(notebook["cells"]))
+
+
+def _scraps_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The scraps, read through scrapbook."""
+    payloads = [
+        payload
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", ())
+        # Only JSON: scrapbook would decode a pandas scrap, and a changed notebook can contain anything.
+        if (payload := output.get("data", {}).get(scraps.MEDIA_TYPE)) and payload.get("encoder", "json") == "json"
+    ]
+    if not payloads:
+        return {}
+    # Slow to import, and without types.
+    models: Any = import_module("scrapbook.models")
+    node = import_module("nbformat").NotebookNode
+    cells = [{"outputs": [{"data": {scraps.MEDIA_TYPE: payload}}]} for payload in payloads]
+    return {name: scrap.data for name, scrap in models.Notebook(node(cells=cells)).scraps.items()}
 
 
 def code_cells(notebook: Mapping[str, Any]) -> dict[str, str]:
-    """The code that was run, by the id of its cell; without the parameters that papermill put in.
+    """The code that was run, by cell id, without the parameters that papermill added.
 
-    A cell without an id, as older notebooks have them, goes by its place among the code cells.
+    A cell without an id, as in older notebooks, is named by its place among the code cells.
     """
     cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
     ours = [cell for cell in cells if INJECTED not in tags(cell)]
@@ -132,18 +163,21 @@ def code_cells(notebook: Mapping[str, Any]) -> dict[str, str]:
 
 
 def scraps_in(data: bytes) -> dict[str, Any]:
-    """What a run glued, from the bytes of its notebook; nothing where they are no notebook."""
+    """The scraps in the bytes of a notebook; empty if they are not a notebook.
+
+    Not read through scrapbook: importing it takes longer than all the rest of `futurscam why`.
+    """
     notebook = _notebook(data)
-    return gluing.read(notebook) if notebook else {}
+    return scraps.read(notebook) if notebook else {}
 
 
 def is_added(cell: Mapping[str, Any]) -> bool:
-    """Whether the runner put a cell in, to say how the run ended or where it stopped."""
+    """Whether the runner added the cell, to say how the run ended or where it stopped."""
     return not _MARKERS.isdisjoint(tags(cell))
 
 
 def tags(cell: Mapping[str, Any]) -> set[str]:
-    """The tags of a cell; none where its metadata are not what they should be."""
+    """The tags of a cell; none if its metadata has the wrong form."""
     match cell.get("metadata"):
         case {"tags": list(found)}:
             return {tag for tag in found if isinstance(tag, str)}
@@ -151,15 +185,15 @@ def tags(cell: Mapping[str, Any]) -> set[str]:
 
 
 def _notebook(data: bytes) -> dict[str, Any] | None:
-    """Parse a notebook; None where its parts are not of the kinds that this module relies on."""
+    """Parse a notebook; None if its parts do not have the types that this module relies on."""
     try:
-        found = orjson.loads(data)
+        content = orjson.loads(data)
     except ValueError:
         return None
-    match found:
+    match content:
         case {"cells": [*cells]} if all(_is_cell(cell) for cell in cells):
-            whole: dict[str, Any] = found
-            return whole
+            notebook: dict[str, Any] = content
+            return notebook
     return None
 
 
@@ -176,7 +210,7 @@ def _is_output(output: Any) -> bool:
     if not isinstance(output, dict):
         return False
     data = output.get("data", {})
-    return isinstance(data, dict) and _is_scrap(data.get(gluing.MEDIA_TYPE))
+    return isinstance(data, dict) and _is_scrap(data.get(scraps.MEDIA_TYPE))
 
 
 def _is_scrap(payload: Any) -> bool:

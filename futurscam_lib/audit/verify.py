@@ -1,4 +1,4 @@
-"""Whether the audit log is what the runs left: every line of the ledger, every notebook, and nothing besides."""
+"""Checks that the audit log is what the runs left: every line of the ledger, every notebook, and no other file."""
 
 from __future__ import annotations
 
@@ -7,36 +7,39 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit import folder, shape
-from futurscam_lib.audit import head as heads
 from futurscam_lib.audit.continuity import Continuity
+from futurscam_lib.audit.entries import implausible, malformed
 from futurscam_lib.audit.hours import page_of
-from futurscam_lib.audit.lines import EndCheck, Fault, SealCheck, read_lines
-from futurscam_lib.audit.seal import KEY, Seal
+from futurscam_lib.audit.lines import Fault, read_lines
+from futurscam_lib.audit.runs_folder import ExpectedNotebooks, FolderFile, check_folder
+from futurscam_lib.audit.seal import HEAD, KEY, EndCheck, Seal, SealCheck
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct
 from futurscam_lib.report import terminal
 from futurscam_lib.report.text import size
+from futurscam_lib.run_ids import BY_HAND
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from futurscam_lib.audit.continuity import Jump
-    from futurscam_lib.audit.entry import Entry
+    from futurscam_lib.audit.entries import LedgerEntry
+    from futurscam_lib.load.collections import Documents
     from futurscam_lib.settings import Settings
 
 _SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """One thing that is not as the runs left it, or that a reviewer should know.
 
     Attributes:
-        place: The file, and the line where it is the ledger's: `ledger.jsonl, line 12`.
-        what: What is the matter, a sentence.
-        serious: Whether something was changed, removed or inserted, or time was passed over.
+        place: The file, and the line if it is the ledger: `ledger.jsonl, line 12`.
+        what: What is wrong, a sentence.
+        serious: Whether something was changed, removed or inserted, or time was skipped.
     """
 
     place: str
@@ -46,17 +49,17 @@ class Finding:
 
 @dataclass(slots=True)
 class Verified:
-    """What `verify` saw.
+    """The result of `verify`.
 
     Attributes:
-        findings: All that is not as it should be; those of the ledger first, in its order.
-        lines, runs, notebooks, size: How much was looked at: lines of the ledger, runs, notebooks and their bytes.
-        sealed: Lines that carry a seal.
-        key: Whether the seals could be checked.
-        unanswered: Why MongoDB, which was to be asked, could not be; empty: it was, or was not to be.
+        findings: All findings; those of the ledger first, in its order.
+        lines, runs, notebooks, size: How much was checked: lines of the ledger, runs, notebooks and their bytes.
+        sealed: Lines that have a MAC.
+        key: Whether the MACs could be checked.
+        unanswered: Why MongoDB could not be asked; empty if it answered, or was not to be asked.
     """
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
     lines: int = 0
     runs: int = 0
     notebooks: int = 0
@@ -66,233 +69,275 @@ class Verified:
     unanswered: str = ""
 
     @property
-    def serious(self) -> list[Finding]:
-        """Those for which somebody must act."""
+    def serious(self) -> list[AuditFinding]:
+        """The findings that somebody must act on."""
         return [finding for finding in self.findings if finding.serious]
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command ends with."""
+        """The exit code of the command."""
         if self.serious:
             return ExitCode.OPERATOR_MUST_ACT
         return ExitCode.RETRY_LATER if self.unanswered else ExitCode.DONE
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it; `ok` is null where nothing is wrong and MongoDB, which was to be asked, did not answer."""
+        """For JSON; `ok` is null if nothing is wrong but MongoDB, which was to be asked, did not answer."""
         return {**asdict(self), "ok": False if self.serious else None if self.unanswered else True}
 
     def report(self) -> Iterator[str]:
-        """For a terminal: a line for each finding, then what was looked at."""
-        told = sorted(self.findings, key=lambda one: not one.serious)
-        for one in told[:_SHOWN]:
+        """For a terminal: a line for each finding, then what was checked."""
+        findings = sorted(self.findings, key=lambda finding: not finding.serious)
+        for one in findings[:_SHOWN]:
             yield terminal.plain(f"{'wrong' if one.serious else 'note '}  {one.place}: {one.what}").replace("\n", " ")
-        if len(told) > _SHOWN:
-            yield f"{_SHOWN} of {len(told):,} findings shown; --json has all."
-        yield from self._notes()
-
-    def _notes(self) -> Iterator[str]:
+        if len(findings) > _SHOWN:
+            yield f"{_SHOWN} of {len(findings):,} findings shown; --json shows all."
         yield (
-            f"Looked at: {_many(self.lines, 'line')} of the ledger, {_many(self.runs, 'run')}, "
+            f"Checked: {_many(self.lines, 'line')} of the ledger, {_many(self.runs, 'run')}, "
             f"{_many(self.notebooks, 'notebook')} ({size(self.size)})."
         )
         if self.sealed and not self.key:
             yield (
-                f"Sealed: {_many(self.sealed, 'line')}; {KEY} is not set, so the seals were not checked: "
-                "this proves nothing against one who writes all of it anew."
+                f"Sealed: {_many(self.sealed, 'line')}; {KEY} is not set, so the seals were not checked, and a ledger "
+                "that was rewritten as a whole would not be detected."
             )
         elif self.sealed:
             yield f"Sealed: {_many(self.sealed, 'line')}."
         if self.unanswered:
             yield f"MongoDB could not be asked: {self.unanswered}"
         if self.serious:
-            yield f"Wrong: {_many(len(self.serious), 'thing')}."
+            yield f"Problems: {len(self.serious):,}."
         elif not self.unanswered:
-            yield "Everything is what the runs left."
+            yield "The audit log is intact."
 
 
 def verify(settings: Settings, *, now: datetime, active: str = "", documents: bool = False) -> Verified:
-    """Look at the whole audit log; nothing is written.
+    """Check the whole audit log. Read-only.
 
     Args:
         settings: Of the home.
         now: The present instant, aware, UTC.
-        active: The run that holds the lock now; empty: none does.
-        documents: Ask MongoDB for the runs that loaded what it holds, too: who puts an old ledger back cannot make
-            the documents forget the runs that came after it.
+        active: The run that holds the lock now; empty if none.
+        documents: Also ask MongoDB which runs loaded its documents: somebody who puts an old ledger back cannot remove
+            the runs that came after it from the documents.
 
     """
-    verifying = _Verifying(settings, now=now, active=active)
+    check = _Verification(settings, now=now, active=active)
     if documents:
         try:
-            verifying.ask_mongodb()
+            check.check_documents()
         except FuturscamError as error:
-            # What the files show is told all the same.
-            verifying.found.unanswered = str(error)
-    return verifying.found
+            # What the files show is reported anyway.
+            check.result.unanswered = str(error)
+    return check.result
 
 
-class _Verifying:
-    """One pass over the ledger, one over the folder."""
+class _Verification:
+    """One pass over the ledger and one over the folder."""
 
     def __init__(self, settings: Settings, *, now: datetime, active: str) -> None:
         self._settings, self._now, self._active = settings, now, active
-        key = settings.ledger_key
-        self._seal = Seal(key.get_secret_value()) if key else None
-        self.found = Verified(key=key is not None)
-        self._left = folder.Left()
+        self._seal = Seal.of(settings)
+        self.result = Verified(key=self._seal is not None)
+        self._notebooks = ExpectedNotebooks()
         self._continuity = Continuity(settings.sources)
         self._open: dict[str, int] = {}
         self._runs: set[str] = {active}
-        self._lost = False
+        self._has_bad_line = False
         # In this order: a run may end meanwhile, and what it leaves is then newer than what was read before.
-        standing = self._read_watermark()
-        self._read_ledger()
-        self._tell_of_unfinished()
-        self._look_into_folder()
-        self._tell_of_watermark(standing)
+        watermark = self._read_watermark()
+        self._check_ledger()
+        self._report_unfinished()
+        self._check_folder()
+        self._check_watermark(watermark)
 
-    def ask_mongodb(self) -> None:
-        """Look for runs that loaded documents and of which the ledger says nothing."""
-        from futurscam_lib.audit.witness import put_aside, runs_named
-
-        named = list(runs_named(self._settings))
-        later = {one.run_id for one in self._left_by_now().notebooks.values()}
-        aside = put_aside(self._settings, self._seal)
+    def check_documents(self) -> None:
+        """Look for runs that loaded documents and that the ledger does not know."""
+        named = list(runs_in_mongodb(self._settings))
+        later = {expected.run_id for expected in self._notebooks_by_now().by_name.values()}
+        aside = _runs_in_other_ledgers(self._settings, self._seal)
         for ledger in sorted({aside[run_id] for _, run_id, _ in named if run_id in aside.keys() - self._runs - later}):
-            what = "It was put aside, and runs that loaded documents stand in it, not in the ledger."
-            self.found.findings.append(Finding(ledger, what, serious=False))
+            what = "This ledger was put aside; it has runs that loaded documents and that the current ledger lacks."
+            self._add(ledger, what, serious=False)
         for place, run_id, count in named:
             if run_id not in self._runs | later | aside.keys():
                 what = (
-                    f"{run_id} is named {count:,} time(s), and the ledger does not know it: its lines are gone, or "
+                    f"{run_id} is named {count:,} time(s), and the ledger does not know it: its lines were removed, or "
                     "another home loads into this database."
                 )
-                self.found.findings.append(Finding(place, what))
+                self._add(place, what)
 
-    def _read_ledger(self) -> None:
+    def _check_ledger(self) -> None:
         path = self._settings.ledger_file
         end, seals = EndCheck(path, self._seal), SealCheck(self._seal)
-        for number, entry in read_lines(path, self._line_fault):
-            self.found.lines = number
+        for number, entry in read_lines(path, self._bad_line):
+            self.result.lines = number
             end.see(number, entry)
             seals.see(number, entry)
             self._continuity.see(entry)
-            self._left.see(entry)
-            self._see_run(number, entry)
-        self.found.sealed = seals.sealed
+            self._notebooks.see(entry)
+            self._check_entry(number, entry)
+        self.result.sealed = seals.sealed
         for fault in [*end.faults(), *seals.faults()]:
-            self._fault(fault)
+            self._add_fault(fault)
         if seals.since and self._seal and not seals.faults():
-            self._note(seals.since, "From here on the ledger is sealed with the key, and all before it by this line.")
+            self._note(seals.since, "From here on the ledger is sealed with the key; this line covers all before it.")
 
-    def _see_run(self, number: int, entry: Entry) -> None:
-        if odd := shape.problem_of(entry) or shape.doubt_of(entry):
-            self._fault(Fault(number, odd))
+    def _check_entry(self, number: int, entry: LedgerEntry) -> None:
+        if problem := malformed(entry) or implausible(entry):
+            self._add_fault(Fault(number, problem))
         if entry.event == "start":
-            self.found.runs += 1
+            self.result.runs += 1
             if not page_of(entry.run_id):
-                self._fault(Fault(number, f"{entry.run_id!r:.100} is not the name of a run"))
+                self._add_fault(Fault(number, f"{entry.run_id!r:.100} is not a valid run_id"))
             self._runs.add(entry.run_id)
             if entry.run_id in self._open:
-                self._fault(Fault(number, f"{entry.run_id} starts a second time"))
+                self._add_fault(Fault(number, f"{entry.run_id} starts a second time"))
             self._open[entry.run_id] = number
-        elif entry.event in {"end", "crashed"} and self._open.pop(entry.run_id, None) is None and not self._lost:
-            self._fault(Fault(number, f"{entry.run_id} ends, and no line says that it started"))
+        elif entry.event in {"end", "crashed"}:
+            if self._open.pop(entry.run_id, None) is None and not self._has_bad_line:
+                self._add_fault(Fault(number, f"{entry.run_id} ends, but no line says that it started"))
         elif entry.event == "healed":
-            self._note(number, "A line that a kill or a power cut had torn was cut off; its text is kept here.")
+            self._note(number, "A line that a kill or a power cut left torn was cut off; its text is kept here.")
 
-    def _tell_of_unfinished(self) -> None:
+    def _report_unfinished(self) -> None:
         for run_id, number in self._open.items():
             if run_id == self._active:
                 self._note(number, f"{run_id} is active.")
-            elif self._lost:
-                self._note(number, f"{run_id} started, and no line that can be read tells how it ended.")
+            elif self._has_bad_line:
+                self._note(number, f"{run_id} started, and no readable line says how it ended.")
             else:
                 self._note(number, f"{run_id} started and never ended: it was killed, or the machine went down.")
 
-    def _look_into_folder(self) -> None:
-        doubtful: list[folder.File] = []
+    def _check_folder(self) -> None:
+        doubtful: list[FolderFile] = []
         try:
-            for file in folder.look(self._settings.runs, self._left, active=self._active):
-                self.found.notebooks += file.is_notebook
-                self.found.size += file.size
+            for file in check_folder(self._settings.runs, self._notebooks, active=self._active):
+                self.result.notebooks += file.is_notebook
+                self.result.size += file.size
                 if file.is_foreign or file.is_missing:
                     doubtful.append(file)
                 elif file.problem:
-                    self._tell_of(file)
+                    self._add_file(file)
         except OSError as error:
-            self.found.findings.append(Finding(self._settings.runs.name, f"It cannot be read ({error})."))
-        later = self._left_by_now() if doubtful else self._left
+            self._add(self._settings.runs.name, f"It cannot be read ({error}).")
+        later = self._notebooks_by_now() if doubtful else self._notebooks
         for file in doubtful:
             gone = file.is_foreign and not os.path.lexists(self._settings.runs / file.name)
             if not gone and not later.explains(file):
-                self._tell_of(file)
+                self._add_file(file)
 
-    def _left_by_now(self) -> folder.Left:
-        """What the ledger says after runs that began, and notebooks that were removed, since it was read."""
-        later = folder.Left()
+    def _notebooks_by_now(self) -> ExpectedNotebooks:
+        """What the ledger names now, after runs that started or were pruned since it was read."""
+        later = ExpectedNotebooks()
         for _, entry in read_lines(self._settings.ledger_file, lambda _: None):
             later.see(entry)
         return later
-
-    def _tell_of(self, file: folder.File) -> None:
-        place = f"{self._settings.runs.name}/{file.name}"
-        self.found.findings.append(Finding(place, file.problem, serious=file.serious))
 
     def _read_watermark(self) -> datetime | None:
         file = self._settings.watermark_file
         try:
             return Watermark(file).read(now=self._now)
         except OperatorMustAct as error:
-            self.found.findings.append(Finding(file.name, str(error).replace("\n", " ")))
+            self._add(file.name, str(error).replace("\n", " "))
             return None
 
-    def _tell_of_watermark(self, standing: datetime | None) -> None:
+    def _check_watermark(self, watermark: datetime | None) -> None:
         file = self._settings.watermark_file
-        if standing is not None and not self.found.lines and not self._lost:
+        if watermark is not None and not self.result.lines and not self._has_bad_line:
             what = (
-                f"It says that all was read until {clock.to_people(standing)}, and no ledger tells of a run: "
+                f"It says that everything was read until {clock.to_people(watermark)}, but the ledger has no run: "
                 f"{self._settings.runs} was removed or put aside, or the file was written by hand."
             )
-            self.found.findings.append(Finding(file.name, what))
-        self._continuity.find(standing)
+            self._add(file.name, what)
+        self._continuity.find(watermark)
         for jump in self._continuity.jumps:
             if not jump.line and self._active:
-                # It may have moved it since: what is true shows when it has ended.
+                # The run may have moved it; once it has ended this can be checked.
                 what = (
-                    f"It says {clock.to_people(jump.after)}, the ledger {clock.to_people(jump.before)}; that is not "
-                    f"judged while {self._active} is active."
+                    f"It says {clock.to_people(jump.after)}, the ledger {clock.to_people(jump.before)}; this is not "
+                    f"checked while {self._active} is active."
                 )
-                self.found.findings.append(Finding(file.name, what, serious=False))
+                self._add(file.name, what, serious=False)
                 continue
             place = self._line(jump.line) if jump.line else file.name
-            self.found.findings.append(Finding(place, _told(jump), serious=jump.missing is not None))
+            self._add(place, _about_jump(jump), serious=jump.missing is not None)
         for line, what in self._continuity.notes():
             self._note(line, what)
 
-    def _line_fault(self, fault: Fault) -> None:
-        """One fault is told once: what its line would have said is not missed at the lines that follow."""
-        self._lost, self._continuity.standing = True, None
-        self._fault(fault)
+    def _bad_line(self, fault: Fault) -> None:
+        """Report a line once: what it would have said is not reported as missing at the lines that follow."""
+        self._has_bad_line, self._continuity.standing = True, None
+        self._add_fault(fault)
 
-    def _fault(self, fault: Fault) -> None:
+    def _add_fault(self, fault: Fault) -> None:
         if fault.torn:
-            self._note(fault.line, "The line has no end, as a power cut leaves it; the next run keeps what is left.")
+            self._note(fault.line, "The line is incomplete, as a power cut leaves it; the next run keeps its text.")
         else:
-            self.found.findings.append(Finding(self._line(fault.line), _sentence(fault.what)))
+            self._add(self._line(fault.line), _sentence(fault.what))
+
+    def _add_file(self, file: FolderFile) -> None:
+        self._add(f"{self._settings.runs.name}/{file.name}", file.problem, serious=file.serious)
 
     def _note(self, line: int, what: str) -> None:
-        self.found.findings.append(Finding(self._line(line), what, serious=False))
+        self._add(self._line(line), what, serious=False)
+
+    def _add(self, place: str, what: str, *, serious: bool = True) -> None:
+        self.result.findings.append(AuditFinding(place, what, serious))
 
     def _line(self, number: int) -> str:
         return f"{self._settings.ledger_file.name}, line {number}"
+
+
+def runs_in_mongodb(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """Each headless run that a collection names: the collection, the run_id, and how many documents name it.
+
+    Raises:
+        RetryLater, OperatorMustAct: MongoDB does not answer, or refuses.
+    """
+    from futurscam_lib.load import mongo
+    from futurscam_lib.load.collections import Collections
+
+    with mongo.connect(settings) as client, mongo.mongo_errors():
+        collections = Collections.of(client[settings.database])
+        for collection, name in (
+            (collections.rfps, "_etl.first_run_id"),
+            (collections.rfps, "_etl.run_id"),
+            (collections.outcomes, "run_id"),
+        ):
+            yield from _runs_in(collection, name)
+
+
+def _runs_in(collection: Documents, name: str) -> Iterator[tuple[str, str, int]]:
+    pipeline: list[dict[str, Any]] = [{"$group": {"_id": f"${name}", "count": {"$sum": 1}}}, {"$sort": {"_id": 1}}]
+    for group in collection.aggregate(pipeline):
+        if isinstance(group["_id"], str) and not group["_id"].startswith(BY_HAND):
+            yield f"MongoDB, {collection.name}.{name}", group["_id"], group["count"]
+
+
+def _runs_in_other_ledgers(settings: Settings, seal: Seal | None) -> dict[str, str]:
+    """The runs of ledgers that were put aside (`runs-old/ledger.jsonl`), each with the path of its ledger."""
+    runs: dict[str, str] = {}
+    for path in sorted(settings.home.glob(f"{settings.runs.name}*/{settings.ledger_file.name}")):
+        if path != settings.ledger_file:
+            runs.update(dict.fromkeys(_trusted_runs(path, seal), path.relative_to(settings.home).as_posix()))
+    return runs
+
+
+def _trusted_runs(ledger: Path, seal: Seal | None) -> Iterator[str]:
+    """The runs of a ledger; with a key, only those at or before a line that it sealed: anybody can write the others."""
+    waiting: list[str] = []
+    for _, entry in read_lines(ledger, lambda _: waiting.clear()):
+        waiting.append(entry.run_id)
+        if seal is None or seal.fits_line(entry.hash, entry.mac):
+            yield from waiting
+            waiting.clear()
 
 
 def _many(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _told(jump: Jump) -> str:
+def _about_jump(jump: Jump) -> str:
     before, after = clock.to_people(jump.before), clock.to_people(jump.after)
     moved = f"The watermark had been left at {before} and was found at {after}"
     if not jump.is_gap:
@@ -300,9 +345,9 @@ def _told(jump: Jump) -> str:
     if jump.missing is None:
         return f"{moved}; {jump.how_read}."
     remedy = f"futurscam run --since {clock.to_text(jump.missing[0])}"
-    return f"{moved}, though no run had read what lies between. To have it read: {remedy}"
+    return f"{moved}, but no run has read the time between. To read it: {remedy}"
 
 
 def _sentence(clause: str) -> str:
-    # The name of a file is written as it is.
-    return f"{clause}." if clause.startswith(heads.HEAD) else f"{clause[:1].upper()}{clause[1:]}."
+    # The name of a file keeps its spelling.
+    return f"{clause}." if clause.startswith(HEAD) else f"{clause[:1].upper()}{clause[1:]}."

@@ -94,7 +94,7 @@ def _everywhere(
         os.environ[settings.HOME] = str(named)
     work_in(named)
     context.obj = quiet
-    logs.configure(verbose=verbose, quiet=quiet, clean=redacted)
+    logs.configure(verbose=verbose, quiet=quiet, redact=redacted)
 
 
 def _absolute(home: Path) -> Path:
@@ -131,9 +131,9 @@ def run(
 
     Who is to be told (FUTURSCAM_ALERT_URLS, FUTURSCAM_HEALTHCHECK_URL) is told how it ended, but of a dry run.
     """
-    from futurscam_lib.runner import runner
+    from futurscam_lib.runner.request import Request
 
-    request = runner.Request(
+    request = Request(
         since=since,
         until=until,
         sources=source_names(source),
@@ -165,8 +165,8 @@ def demo(
 
     named: Path | None = home or context.find_root().params["home"]
     folder, quiet = _absolute(named) if named else packaged.HOME, bool(context.obj)
-    with logs.kept(folder / "logs", started=clock.now(), clean=redacted) as log:
-        result = packaged.run(folder, progress=logs.watched() and not as_json and not quiet)
+    with logs.log_file(folder / "logs", started=clock.now(), redact=redacted) as log:
+        result = packaged.run(folder, progress=logs.on_terminal() and not as_json and not quiet)
     if as_json:
         print_json({**result.as_dict(), "log": str(log) if log else None})
     else:
@@ -187,32 +187,32 @@ def check(
     Says of each whether it was reached, took the credentials and may be read, how many items wait for the next run,
     and what to do about what does not work.
     """
-    from futurscam_lib.diagnostics import check as tried
+    from futurscam_lib.diagnostics import access
 
     configured = settings.load()
     names = source_names(source) or configured.sources
     configured.require(names)
-    found = tried.find_out(configured, names, now=clock.now())
+    found = access.probe(configured, names, now=clock.now())
     if as_json:
-        print_json([{**one.as_dict(), "problem": redacted(one.problem)} for one in found])
+        print_json([{**item.as_dict(), "problem": redacted(item.problem)} for item in found])
     else:
-        say(repr(tried.table(found)))
-        for one in found:
-            if one.remark:
-                say(f"\n{one.name}: {one.remark}")
-            for warning in one.warnings:
-                tell(f"\nWarning: {one.name}: {warning}")
-            if one.problem:
-                tell(f"\n{one.name}: {one.problem}")
-    raise typer.Exit(max(int(one.exit_code) for one in found))
+        say(repr(access.table(found)))
+        for item in found:
+            if item.remark:
+                say(f"\n{item.name}: {item.remark}")
+            for warning in item.warnings:
+                tell(f"\nWarning: {item.name}: {warning}")
+            if item.problem:
+                tell(f"\n{item.name}: {item.problem}")
+    raise typer.Exit(max(int(item.exit_code) for item in found))
 
 
 @app.command(epilog="Example: futurscam status --json")
 def status(*, as_json: Json = False) -> None:
     """Tell how things stand, and write nothing."""
-    from futurscam_lib.diagnostics import status as standing
+    from futurscam_lib.diagnostics.status import read
 
-    found = standing.find_out(settings.load(), now=clock.now())
+    found = read(settings.load(), now=clock.now())
     found.replay = command("replay") if found.outdated else ""
     if as_json:
         print_json(found.as_dict())
@@ -248,7 +248,7 @@ for _part in (runs, replay, review, rejects, database, config, loop, schedule, d
 
 def main() -> NoReturn:
     """Run the command and end with its exit code."""
-    logs.say_what_can_be_said()
+    logs.replace_unprintable()
     try:
         app()
     except FuturscamError as error:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib import clock, settings
 from futurscam_lib.load import local_server
 from futurscam_lib.runner import runner
+from futurscam_lib.runner.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from futurscam_lib.runner.result import Result
     from futurscam_lib.settings import Settings
 
 INBOX: Final = Path(__file__).resolve().parent / "demo_inbox"
@@ -22,7 +24,7 @@ HOME: Final = settings.DEFAULT_HOME / "demo"
 DATABASE: Final = "FuturScam_demo"
 
 
-def run(home: Path, *, progress: bool = False) -> runner.Result:
+def run(home: Path, *, progress: bool = False) -> Result:
     """Load the packaged inbox in `home`, whatever was loaded before.
 
     Raises:
@@ -33,7 +35,7 @@ def run(home: Path, *, progress: bool = False) -> runner.Result:
     shutil.copytree(INBOX, configured.inbox, dirs_exist_ok=True)
     _keep_settings(configured.home / ".env")
     with _server(configured):
-        return runner.run(configured, runner.Request(since=clock.EPOCH), kernel_env=environ, progress=progress)
+        return runner.run(configured, Request(since=clock.EPOCH), kernel_env=environ, progress=progress)
 
 
 def _keep_settings(path: Path) -> None:

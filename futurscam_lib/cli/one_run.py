@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from futurscam_lib.runner.runner import Request, Result
+    from futurscam_lib.runner.request import Request
+    from futurscam_lib.runner.result import Result
 
 
 def do(request: Request, *, as_json: bool, quiet: bool) -> tuple[Result, Path | None]:
@@ -27,9 +28,9 @@ def do(request: Request, *, as_json: bool, quiet: bool) -> tuple[Result, Path | 
     for polite in ("SIGTERM", "SIGBREAK"):  # The second one is Windows', where a loop asks its run so.
         if hasattr(signal, polite):
             signal.signal(getattr(signal, polite), _interrupt)
-    one = reported_run.ReportedRun(request, seen=logs.watched())
+    one = reported_run.ReportedRun(request, on_terminal=logs.on_terminal())
     try:
-        return one.run(progress=logs.watched() and not as_json and not quiet), one.log
+        return one.run(progress=logs.on_terminal() and not as_json and not quiet), one.log
     except FuturscamError as error:
         if as_json:
             # A script that reads stdout finds an object there, however the run ended.

@@ -29,7 +29,7 @@ from futurscam_lib.settings.sources import KNOWN_SOURCES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from futurscam_lib.runner.runner import Result
+    from futurscam_lib.runner.result import Result
 
 GROUP: Final[Any] = {"no_args_is_help": False, "add_completion": False, "rich_markup_mode": None}
 """How a group of commands is made."""
@@ -109,7 +109,7 @@ def say(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print on stderr as `say` does, without secrets; where there is no stderr, nothing."""
-    logs.said(redacted(_to_type(text)))
+    logs.to_stderr(redacted(_to_type(text)))
 
 
 def _to_type(text: str) -> str:

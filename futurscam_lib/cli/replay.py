@@ -42,12 +42,12 @@ def replay(
     like any other, with its notebook and its lines in the ledger. It never moves .last_execution, and sends no alerts
     and no health pings. If it was interrupted, give the command again: it continues.
     """
-    from futurscam_lib.runner import runner
+    from futurscam_lib.runner.request import Request
 
     if job == "":
         raise UsageError("--job takes the job_id of a mission.")
     job_id = _landed(job) if job else ""
-    request = runner.Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job_id))
+    request = Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job_id))
     quiet: bool = context.obj
     result, log = one_run.do(request, as_json=as_json, quiet=quiet)
     if as_json:
@@ -63,7 +63,7 @@ def _landed(asked: str) -> str:
     Raises:
         UsageError: There is none, or several missions have that name.
     """
-    from futurscam_lib.audit.lineage.find import find
+    from futurscam_lib.audit.lineage.mission import find
     from futurscam_lib.load import mongo
     from futurscam_lib.load.collections import Collections
 

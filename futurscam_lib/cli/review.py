@@ -48,7 +48,7 @@ def review(
 
     period.check_days(days)
     configured = settings.load()
-    seen = logs.watched() and not as_json and not context.obj
+    seen = logs.on_terminal() and not as_json and not context.obj
     execution = _executed(configured, days, progress=seen)
     now = clock.now()
     try:

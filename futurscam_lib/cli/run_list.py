@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit.choice import sources_of
+from futurscam_lib.audit.history import sources_of
 from futurscam_lib.records import COUNTED
 from futurscam_lib.report.spreadsheet import guarded_in_csv
 from futurscam_lib.report.tables import MAX_TEXT, Table, as_text
@@ -67,16 +67,6 @@ def as_csv(runs: Iterable[RunRecord]) -> str:
     return file.getvalue()
 
 
-def kind(run: RunRecord) -> str:
-    """What sets a run apart from those of the schedule."""
-    marks = [
-        *(["dry run"] if run.dry_run else []),
-        *(["replay"] if run.replay else []),
-        *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
-    ]
-    return ", ".join(marks)
-
-
 def _row(run: RunRecord) -> tuple[Any, ...]:
     seconds = None if run.seconds is None else round(run.seconds, 1)
     counts = (run.counts.get(name) for name in COUNTED)
@@ -84,6 +74,7 @@ def _row(run: RunRecord) -> tuple[Any, ...]:
         *(["dry run"] if run.dry_run else []),
         *(["replay"] if run.replay else []),
         *(["rerun"] if run.rerun_of else []),
+        *run.code_marks,
     ]
     names = list(sources_of(run))
     return (run.run_id, run.started, run.status, seconds, *counts, names, ", ".join(marks), run.error)

@@ -82,15 +82,15 @@ def install(
 
 @schedule.command(epilog="Example: futurscam schedule show --json")
 def show(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
-    """Tell what is scheduled, how the last run ended and when the next one starts."""
+    """Show what is scheduled, how the last run ended and when the next one starts."""
     from futurscam_lib import schedule as scheduling
 
-    standing = scheduling.here().show()
+    status = scheduling.here().status()
     if as_json:
-        print_json(standing.as_dict())
+        print_json(status.as_dict())
         return
-    say(repr(standing))
-    if not standing.installed:
+    say(repr(status))
+    if not status.installed:
         say("`futurscam schedule install` schedules it.")
 
 

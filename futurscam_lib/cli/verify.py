@@ -14,7 +14,7 @@ from futurscam_lib.errors import AlreadyRunning, OperatorMustAct, UsageError
 from futurscam_lib.run_ids import new_run_id, started_by
 
 if TYPE_CHECKING:
-    from futurscam_lib.audit.verify import Finding, Verified
+    from futurscam_lib.audit.verify import AuditFinding, Verified
     from futurscam_lib.settings import Settings
 
 
@@ -116,14 +116,14 @@ def prune(
         say(repr(found))
 
 
-def _in_the_way(found: Verified) -> list[Finding]:
+def _in_the_way(found: Verified) -> list[AuditFinding]:
     """What keeps a ledger from being sealed.
 
     One that never was sealed may lack its head: those of before there were heads do, and the next line writes it.
     """
-    from futurscam_lib.audit.head import MISSING
+    from futurscam_lib.audit.seal import HEAD_MISSING
 
-    return [one for one in found.serious if found.sealed or MISSING not in one.what.lower()]
+    return [one for one in found.serious if found.sealed or HEAD_MISSING not in one.what.lower()]
 
 
 def _active(configured: Settings) -> str:

@@ -15,9 +15,9 @@ from email.header import decode_header, make_header
 from email.message import Message
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.extract import containers, items, mail_text, smime, tnef
+from futurscam_lib.extract import containers, json_items, mail_text, smime, tnef
 from futurscam_lib.extract.containers import Form, Room, Unopened, form_of
-from futurscam_lib.extract.items import JsonFile
+from futurscam_lib.extract.json_items import JsonFile
 from futurscam_lib.records import Flaw
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _MAX_NAME: Final = 150
 _ENCODED: Final = {"base64", "quoted-printable"}
 _MAX_HEADER: Final = 10_000
+_MAX_LINES: Final = 2_000_000
+"""Of a mail: one of 64 MB in base64 has 900,000."""
+
 _LISTED: Final = 10
 _IN_MAIL: Final = re.compile(r"^(.{19}) .* (\(.*\))(?: #\d+)?(?:\[\d+\]|:\d+)?$", re.DOTALL)
 TEXT: Final = "text of the mail"
@@ -55,7 +58,7 @@ class Mail:
 
     def origin(self, within: str = "") -> str:
         """Where it stands, readable, or something in it."""
-        return f"{self.received:%Y-%m-%d %H:%M:%S}{within} ({items.as_text(self.id)})"
+        return f"{self.received:%Y-%m-%d %H:%M:%S}{within} ({json_items.as_text(self.id)})"
 
 
 @dataclass(slots=True)
@@ -91,7 +94,7 @@ class Opened:
             self._add_json(name, content, lines=form is Form.LINES)
         elif depth >= containers.MAX_DEPTH:
             reason = f"It is nested in more than {containers.MAX_DEPTH} containers; nothing deeper is read."
-            self._add_flawed(name, len(content), Flaw("too-large", reason))
+            self.add_flawed(name, len(content), Flaw("too-large", reason))
         elif form is Form.MAIL:
             self.add_message(name, content, depth=depth)
         else:
@@ -101,9 +104,13 @@ class Opened:
         """Take note of an attachment that may hold posts and is larger than is read."""
         self.records.append(self._file(name, size).too_large())
 
+    def add_flawed(self, name: str, size: int, flaw: Flaw) -> None:
+        """Take note of something that may hold a post and cannot be read."""
+        self.records.append(self._file(name, size).flawed(flaw))
+
     def add_unreadable(self, name: str, size: int, reason: str) -> None:
         """Note an attachment that may hold a post and could not be fetched."""
-        self._add_flawed(name, size, Flaw("unreadable", reason))
+        self.add_flawed(name, size, Flaw("unreadable", reason))
 
     def add_other(self, name: str, kind: str = "") -> None:
         """Take note of an attachment that can hold no post."""
@@ -117,27 +124,32 @@ class Opened:
             self._texts.append((content, kind, charset))
 
     def add_message(self, name: str, mime: bytes, *, depth: int = 0) -> None:
-        """Take the attachments of a mail in MIME, and of mails attached to it, however deep."""
+        """Take the attachments of a mail in MIME, and of mails attached to it, however deep.
+
+        Args:
+            name: Of the attachment that the mail is; empty: it is the mail of the mailbox.
+            mime: Its bytes.
+            depth: In how many containers it lies.
+        """
         try:
-            found = list(_parts(mime))
+            found = list(_parts(mime, _Part if name else _WholeMail))
         except Exception as error:  # noqa: BLE001 - the parser fails in many ways on what is hardly a mail
-            self.add_unreadable(name, len(mime), f"The attached mail cannot be read ({type(error).__name__}).")
+            self.add_unreadable(name or "mail", len(mime), f"The mail cannot be read ({type(error).__name__}).")
             return
-        attached = [part for part in found if not part.is_text]
-        if not attached and name:
+        if name and all(part.is_text for part in found):
             self.add_other(name)
         for part in found:
-            within = f"{name}/{part.name}" if name else part.name
-            if part.is_text:
-                self.add_text(part.content, kind=part.kind, charset=part.charset)
-            elif part.kind.startswith("multipart/"):
-                self.add_unreadable(
-                    within, len(part.content), "The mail is broken here: its parts cannot be separated."
-                )
-            elif form := form_of(part.name, part.kind):
-                self.add(within, form, part.content, depth=depth + 1)
-            else:
-                self.add_other(part.name, part.kind)
+            self._add_part(f"{name}/{part.name}" if name else part.name, part, depth)
+
+    def _add_part(self, name: str, part: _Found, depth: int) -> None:
+        if part.is_text:
+            self.add_text(part.content, kind=part.kind, charset=part.charset)
+        elif part.kind.startswith("multipart/"):
+            self.add_unreadable(name, len(part.content), "The mail is broken here: its parts cannot be separated.")
+        elif form := form_of(part.name, part.kind):
+            self.add(name, form, part.content, depth=depth + 1)
+        else:
+            self.add_other(part.name, part.kind)
 
     @property
     def wants_text(self) -> bool:
@@ -149,12 +161,12 @@ class Opened:
         if self.wants_text:
             self._read_texts()
         if not self.records:
-            held = f"It contains {items.some(self._kinds, _LISTED)}." if self._kinds else "It has no attachment."
+            held = f"It contains {json_items.some(self._kinds, _LISTED)}." if self._kinds else "It has no attachment."
             reason = (
                 "The subject of this mail announces a job post, but neither its attachments nor its text contain one. "
                 f"{held} Open the mail: if a post is missing, ask the sender for a JSON file, else dismiss the reject."
             )
-            self._add_flawed(f"mail: {self.mail.subject}", 0, Flaw(NO_POST, reason))
+            self.add_flawed(f"mail: {self.mail.subject}", 0, Flaw(NO_POST, reason))
 
     @property
     def is_empty(self) -> bool:
@@ -165,9 +177,6 @@ class Opened:
         """Take one post, a list of posts, or one a line."""
         self.records += self._file(name, len(content)).records(io.BytesIO(content), lines=lines)
 
-    def _add_flawed(self, name: str, size: int, flaw: Flaw) -> None:
-        self.records.append(self._file(name, size).flawed(flaw))
-
     def _unpack(self, name: str, form: Form, content: bytes, depth: int) -> None:
         held = False
         try:
@@ -175,7 +184,7 @@ class Opened:
                 held = True
                 self._add_inner(f"{name}/{inner.name}" if inner.name else name, inner, depth + 1)
         except Unopened as error:
-            self._add_flawed(name, len(content), error.flaw)
+            self.add_flawed(name, len(content), error.flaw)
         else:
             if not held:
                 self.add_other(name)
@@ -189,7 +198,7 @@ class Opened:
 
     def _add_inner(self, name: str, inner: Inner, depth: int) -> None:
         if inner.flaw:
-            self._add_flawed(name, inner.size, inner.flaw)
+            self.add_flawed(name, inner.size, inner.flaw)
         elif inner.form:
             self.add(name, inner.form, inner.content, depth=depth)
         elif inner.name:
@@ -222,7 +231,7 @@ def mail_of(origin: str) -> str:
 
 def readable(name: str) -> str:
     """A name that a reader can be shown."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in items.as_text(name)).strip()
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in json_items.as_text(name)).strip()
     return shown if len(shown) <= _MAX_NAME else f"{shown[: _MAX_NAME - 1]}…"
 
 
@@ -231,16 +240,22 @@ class _Part(Message):
 
     def set_raw(self, name: str, value: Any) -> None:
         """Take a header as the parser reads it; splitting its parameters takes the square of their number."""
-        if name.lower().startswith("content-") and len(value) > _MAX_HEADER:
-            msg = f"{name} is too long"
-            raise ValueError(msg)
-        super().set_raw(name, value)
+        super().set_raw(name, value[:_MAX_HEADER] if name.lower().startswith("content-") else value)
 
     def get_content_maintype(self) -> str:
         """As the parser asks for, to know what to look into."""
         kind = super().get_content_maintype()
-        encoding = str(self.get("Content-Transfer-Encoding", "")).strip().lower()
-        return "encoded" if kind == "message" and encoding in _ENCODED else kind
+        return "encoded" if kind == "message" and self._is_closed() else kind
+
+    def _is_closed(self) -> bool:
+        return str(self.get("Content-Transfer-Encoding", "")).strip().lower() in _ENCODED
+
+
+class _WholeMail(_Part):
+    """A part of the mail of a mailbox, which leaves attached mails closed: they are attachments with names."""
+
+    def _is_closed(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,18 +269,25 @@ class _Found:
     charset: str
 
 
-def _parts(mime: bytes) -> Iterator[_Found]:
-    for part in email.message_from_bytes(mime, _class=_Part).walk():
+def _parts(mime: bytes, kind: type[_Part]) -> Iterator[_Found]:
+    if max(mime.count(b"\n"), mime.count(b"\r")) > _MAX_LINES:
+        # The parser holds each line as an object of its own.
+        raise ValueError(len(mime))
+    for part in email.message_from_bytes(mime, _class=kind).walk():
         if part.is_multipart():
             continue
         found = part.get_payload(decode=True)
         name, content = part_name(part), found if isinstance(found, bytes) else b""
-        if part.get_content_maintype() == "encoded":
-            yield from _parts(content)
+        if part.get_content_maintype() == "encoded" and kind is _Part:
+            yield from _parts(content, kind)
         else:
             is_text = _is_text(part, name, content)
             charset = part_charset(part) if is_text else ""
-            yield _Found(name if is_text else name or "unnamed", part.get_content_type(), content, is_text, charset)
+            yield _Found(name or _name(part, is_text), part.get_content_type(), content, is_text, charset)
+
+
+def _name(part: Message, is_text: bool) -> str:  # noqa: FBT001
+    return "" if is_text else "mail" if form_of("", part.get_content_type()) is Form.MAIL else "unnamed"
 
 
 def _is_text(part: Message, name: str, content: bytes) -> bool:

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract import items
+from futurscam_lib.extract import folder_memory, json_items
 from futurscam_lib.extract.folder_memory import DueFile, FileState, FolderMemory
-from futurscam_lib.extract.items import JsonFile
+from futurscam_lib.extract.json_items import JsonFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from futurscam_lib.extract.folder_memory import UnreadFiles
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.records import RawRecord, Window
+    from futurscam_lib.settings import Settings
 
 # The default holds less than one post.
 _BUFFER_BYTES: Final = 1 << 16
@@ -36,15 +38,22 @@ class FolderSource:
     name = "folder"
 
     def __init__(
-        self, folder: Path, memory: FolderMemory | None = None, *, now: Callable[[], datetime] = clock.now
+        self,
+        folder: Path,
+        memory: FolderMemory | None = None,
+        *,
+        now: Callable[[], datetime] = clock.now,
+        is_ours: bool = False,
     ) -> None:
         """Read from a folder.
 
         Args:
-            folder: The inbox; `read` expects it to exist.
+            folder: The inbox.
             memory: What it showed before; None: nothing is remembered, and a file's instant is its modification time.
             now: The present instant, aware.
+            is_ours: Whether `read` makes the folder; else a missing folder is an error.
         """
+        self._is_ours = is_ours
         self._folder, self._memory, self._now = folder, memory or FolderMemory(None, folder), now
         self.notes: list[str] = []
         self._failed: list[str] = []
@@ -58,6 +67,8 @@ class FolderSource:
             RetryLater: Some files could not be read; all others were yielded before.
         """
         self.notes, self._failed, self._read = [], [], None
+        if self._is_ours:
+            self._folder.mkdir(exist_ok=True)
         now, walk = self._now(), _Walk(self._folder)
         with self._memory.look(walk.states, window, now=now, unlisted=walk.unlisted) as look:
             self.notes += [note for note in (walk.note, look.note) if note]
@@ -71,11 +82,11 @@ class FolderSource:
                     self._failed.append(file.path)
                 except OSError as error:
                     self._failed.append(file.path)
-                    unreadable.append(f"{items.as_text(file.path)} ({error.strerror})")
+                    unreadable.append(f"{json_items.as_text(file.path)} ({error.strerror})")
         self._read = window, now
         if unreadable:
             raise RetryLater(
-                f"{len(unreadable)} file(s) of {self._folder} could not be read: {items.some(unreadable)}."
+                f"{len(unreadable)} file(s) of {self._folder} could not be read: {json_items.some(unreadable)}."
             )
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
@@ -83,11 +94,11 @@ class FolderSource:
         if self._read is None:
             return {}
         window, now = self._read
-        failed = {items.as_text(path) for path in self._failed}
+        failed = {json_items.as_text(path) for path in self._failed}
         return {
             origin: instant
             for origin, instant in self._memory.instants(origins, now=now).items()
-            if instant in window and items.file_of(origin) not in failed
+            if instant in window and json_items.file_of(origin) not in failed
         }
 
     def loaded(self) -> None:
@@ -102,6 +113,10 @@ class FolderSource:
             OperatorMustAct, RetryLater: As `read`.
         """
         found.signed_in = None
+        if self._is_ours and not self._folder.exists():
+            found.reached = found.may_read = True
+            found.remark = f"{self._folder} does not exist yet; a run makes it."
+            return
         walk = _Walk(self._folder)
         walk.check()
         found.reached = True
@@ -110,14 +125,41 @@ class FolderSource:
             found.remark = " ".join(str(remark) for remark in (look.note, look.unread) if remark)
             waiting = look.waiting
         if walk.unreadable:
-            raise RetryLater(f"Some of {self._folder} could not be read: {items.some(walk.unreadable)}.")
+            raise RetryLater(f"Some of {self._folder} could not be read: {json_items.some(walk.unreadable)}.")
         found.may_read, found.waiting = True, waiting
 
     def _items(self, file: DueFile) -> Iterator[RawRecord]:
         path = self._folder / file.path
         with path.open("rb", buffering=_BUFFER_BYTES) as content:
-            found = JsonFile(self.name, items.as_text(file.path), file.instant, file.size)
-            yield from found.records(content, lines=path.suffix.lower() == items.LINES)
+            found = JsonFile(self.name, json_items.as_text(file.path), file.instant, file.size)
+            yield from found.records(content, lines=path.suffix.lower() == json_items.LINES)
+
+
+def open_source(settings: Settings, *, has_history: Callable[[], bool], dry_run: bool) -> FolderSource:
+    """The inbox of a home; the default one is made by a run, one that is set must exist.
+
+    Args:
+        settings: The settings.
+        has_history: Whether a run of this home has read the folder; called if the home has no memory of it.
+        dry_run: Keep nothing of what the folder shows.
+    """
+    memory = _memory(settings, has_history, writes=not dry_run)
+    return FolderSource(settings.inbox, memory, is_ours=settings.inbox == settings.home / "inbox")
+
+
+def unread(settings: Settings, *, has_history: Callable[[], bool], since: datetime) -> UnreadFiles | None:
+    """Files that are older than what the next run reads, and that no run has read, as the home remembers them.
+
+    Args:
+        settings: The settings.
+        has_history: As for `open_source`.
+        since: From when on the next run reads.
+    """
+    return _memory(settings, has_history, writes=False).unread(since=since)
+
+
+def _memory(settings: Settings, has_history: Callable[[], bool], *, writes: bool) -> FolderMemory:
+    return FolderMemory(settings.home / folder_memory.FILE, settings.inbox, has_history=has_history, writes=writes)
 
 
 class _Walk:
@@ -139,9 +181,8 @@ class _Walk:
         """Which links were not followed; empty: none."""
         if not self._outside:
             return ""
-        return (
-            f"{len(self._outside)} link(s) that lead outside the inbox were not followed: {items.some(self._outside)}."
-        )
+        names = json_items.some(self._outside)
+        return f"{len(self._outside)} link(s) that lead outside the inbox were not followed: {names}."
 
     def states(self) -> Iterator[FileState]:
         """All JSON files; may be called again.
@@ -199,12 +240,12 @@ class _Walk:
             folders[:] = [name for name in sorted(folders) if leads_inside(Path(folder, name))]
             for name in sorted(names):
                 path = Path(folder, name)
-                if path.suffix.lower() in items.ENDINGS and leads_inside(path):
+                if path.suffix.lower() in json_items.ENDINGS and leads_inside(path):
                     yield path
 
     def _failed(self, path: Path, error: OSError) -> None:
         relative = self._relative(path)
-        self.unreadable.append(f"{items.as_text(relative)} ({error.strerror})")
+        self.unreadable.append(f"{json_items.as_text(relative)} ({error.strerror})")
         self.unlisted.append(relative)
 
     def _relative(self, path: Path) -> str:
@@ -219,5 +260,5 @@ def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
     with suppress(OSError, RuntimeError):
         if path.resolve(strict=True).is_relative_to(inside):
             return not junction
-    outside.append(items.as_text(path.name))
+    outside.append(json_items.as_text(path.name))
     return False

@@ -19,18 +19,15 @@ from futurscam_lib.extract import mail_text
 from futurscam_lib.extract.attachments import TEXT, Mail, Opened
 from futurscam_lib.extract.containers import Form, form_of
 from futurscam_lib.extract.http import Http, TooLarge
-from futurscam_lib.extract.mail_tally import Tally
+from futurscam_lib.extract.mailbox import Mailbox, MailTally
 from futurscam_lib.extract.microsoft import AppToken
 from futurscam_lib.extract.paging import each, settled
-from futurscam_lib.extract.subjects import SubjectRule
 from futurscam_lib.records import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Generator, Iterator, Mapping
 
     from futurscam_lib.extract.source import Probe
-    from futurscam_lib.records import RawRecord
     from futurscam_lib.settings.sources import SourceSettings
 
 _PAGE: Final = 1000
@@ -48,45 +45,16 @@ _NO_MAILBOX: Final = {
 _WELL_KNOWN: Final = {"inbox", "archive", "deleteditems", "junkemail", "drafts", "sentitems", "msgfolderroot", "outbox"}
 
 
-class GraphMailSource:
+class GraphMailSource(Mailbox):
     """One mailbox, or one folder of it."""
 
     name = "graph_mail"
 
     def __init__(self, settings: SourceSettings) -> None:
         """Prepare; nothing is asked yet."""
-        self._settings = settings
+        super().__init__(settings)
         self._token = AppToken(settings, scope=f"{settings.graph_url}/.default")
         self._orders = True
-        self._rule = SubjectRule.of(settings)
-        self._tally = Tally(self._rule)
-        self.notes: list[str] = []
-
-    def read(self, window: Window) -> Iterator[RawRecord]:
-        """Stream the posts in the mails that were received in the window and that the rule for subjects selects.
-
-        Raises:
-            RetryLater: Graph did not answer, or not for some mails; all others were yielded before.
-            OperatorMustAct: The app may not sign in, or not read the mailbox, or there is no such mailbox or folder.
-        """
-        self.notes, self._tally = [], Tally(self._rule)
-        tally = self._tally
-        try:
-            with self._http() as http, self._remedies():
-                for opened in each(partial(self._open, http), self._mails(http, window, tally), name=_told):
-                    if opened:
-                        tally.add(opened)
-                        yield from opened.records
-                        tally.remember(opened)
-        finally:
-            self.notes = list(tally.notes())
-
-    def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """For rejects of mails that the last `read` gave whole, without what was rejected: an instant after them."""
-        return self._tally.read_whole(origins)
-
-    def loaded(self) -> None:
-        """Take note that all of the last `read` has been loaded: nothing depends on it."""
 
     def probe(self, window: Window, found: Probe) -> None:
         """Sign in, and count the mails of the window.
@@ -101,12 +69,16 @@ class GraphMailSource:
                 place = self._place(http)
                 http.get(place, {"$top": 1, "$select": "id"})
                 found.reached = found.may_read = True
-                tally = Tally(self._rule)
+                tally = MailTally(self._rule)
                 found.waiting = sum(1 for _ in self._mails(http, window, tally))
                 found.remark = tally.near_misses()
         except Refused:
             found.reached = True
             raise
+
+    def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
+        with self._http() as http, self._remedies():
+            yield from each(partial(self._open, http), self._mails(http, window, tally), name=_name)
 
     def _http(self) -> Http:
         return Http(
@@ -118,7 +90,7 @@ class GraphMailSource:
             headers=_IMMUTABLE,
         )
 
-    def _mails(self, http: Http, window: Window, tally: Tally) -> Iterator[Mail]:
+    def _mails(self, http: Http, window: Window, tally: MailTally) -> Iterator[Mail]:
         """The mails of the window that the rule for subjects selects, each once.
 
         All are listed, with nothing but subject and instant: Graph can only filter by how a subject begins, and would
@@ -207,6 +179,11 @@ class GraphMailSource:
             else:
                 remedy = "docs/SOURCES.md says what the app needs."
             raise Refused(f"{error}\n{remedy}", status=error.status, code=error.code) from None
+
+
+def open_source(settings: SourceSettings, **_: object) -> GraphMailSource:
+    """The mailbox of the settings."""
+    return GraphMailSource(settings)
 
 
 class _Bearer:
@@ -311,5 +288,5 @@ def _is_gone(http: Http, path: str) -> bool:
     return False
 
 
-def _told(mail: Mail) -> str:
+def _name(mail: Mail) -> str:
     return f"the mail of {clock.to_people(mail.received)}"

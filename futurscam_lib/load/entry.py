@@ -92,9 +92,9 @@ class Entry:
             Rejected: A field has a value that the document cannot hold, or the document is too large.
         """
         etl = self.decoded()["_etl"]
-        content: Any = {name: value for name, value in document.items() if name != "_etl"}
-        rfp.check(content)
-        content = bson.decode(_encode(content), CODEC)
+        given = {name: value for name, value in document.items() if name != "_etl"}
+        # As MongoDB gives it back, so that the hash does not depend on what MongoDB does not keep.
+        content: Any = bson.decode(_encode(rfp.checked(given)), CODEC)
         digest = self.key.content_hash if enriched else rfp.content_hash(content)
         key = self.key._replace(content_hash=digest)
         encoded = _encode({**content, "_etl": {**etl, "version": key.text, "content_hash": digest}})

@@ -46,12 +46,10 @@ class Ending:
         """
         self._collections, self._scratch, self._confirmed = collections, configured.scratch, confirmed
         self._state = dry_run_state
-        # Sources in which an open mission is open, whatever its deadline.
-        open_until_closed = () if configured.boond_close_after_answer_date else ("boond",)
         self._about: dict[str, Any] = {
             "now": facts.now,
             "dry_run": facts.dry_run,
-            "open_until_closed": open_until_closed,
+            "open_until_closed": configured.open_until_closed,
         }
         self._facts = {**self._about, "run_id": facts.run_id, "dry_run_state": dry_run_state}
         self.report = Ended(facts.dry_run)

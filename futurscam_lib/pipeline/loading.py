@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from futurscam_lib.extract.source import Remembering
+from futurscam_lib.extract.source import NotesLoaded, Remembering
 from futurscam_lib.load.quarantine import Quarantine, describe
 from futurscam_lib.load.spool import Spool
 from futurscam_lib.load.upsert import Upsert
@@ -14,7 +14,7 @@ from futurscam_lib.report.loaded import LoadReport
 from futurscam_lib.transform import version_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -105,7 +105,7 @@ class Loading:
             if rfps.is_changed:
                 self._count_changed(passed)
 
-    def finish(self, sources: Iterable[Source], durability: Durability) -> None:
+    def finish(self, sources: Sequence[Source], durability: Durability) -> None:
         """Once all is loaded: make sure that it is on disk, and forget what the run had in hand.
 
         Args:
@@ -119,8 +119,8 @@ class Loading:
             self._quarantine.close_replaced(source.name, source.read_whole)
         durability.confirm(self._collections)
         self._landing.finish(list(self.report.counts))
-        for source in remembering:
-            source.loaded()
+        for reader in [source for source in sources if isinstance(source, NotesLoaded)]:
+            reader.loaded()
 
     def _load(self, chunk: Sequence[Passed]) -> tuple[Sequence[Passed], Loaded, list[Reject]]:
         loaded = self._upsert.load([one.after for one in chunk if one.after])

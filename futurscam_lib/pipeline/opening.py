@@ -114,8 +114,7 @@ def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime 
 
 
 def _opened(configured: Settings, names: Sequence[str], *, dry_run: bool) -> list[Source]:
-    has_history = partial(has_read, configured, "folder")
-    return open_sources(configured, names, has_history=has_history, dry_run=dry_run)
+    return open_sources(configured, names, has_read=partial(has_read, configured), dry_run=dry_run)
 
 
 def _check(name: str, value: object, kind: type | UnionType, *, takes: str) -> None:

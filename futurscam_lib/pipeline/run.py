@@ -31,7 +31,7 @@ from futurscam_lib.report.summary import Summary, details
 from futurscam_lib.report.tables import Shown, Table
 from futurscam_lib.report.transformed import Rejects, Transformed
 from futurscam_lib.run_ids import BY_HAND, started_by
-from futurscam_lib.transform import boond, transform, version_for
+from futurscam_lib.transform import transform, version_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,6 @@ class Run(Shown):
         self._settings, self._sources, self._now = configured, sources, now
         self._replay, self._confirmed, self._supervised = replay, confirmed, supervised
         self._facts = RunFacts(run_id, now, dry_run)
-        self._instance = boond.Instance.of(configured)
         self._client = mongo.connect(configured)
         self._collections = Collections.of(self._client[configured.database])
         with mongo.mongo_errors():
@@ -349,7 +348,7 @@ class Run(Shown):
         return self._loading.frequencies if self._loading else self._frequencies
 
     def _transform_one(self, raw: RawRecord, report: Transformed, spool: Spool) -> None:
-        made = transform(raw, seen_at=self._now, instance=self._instance)
+        made = transform(raw, seen_at=self._now, settings=self._settings)
         if not isinstance(made, Reject):
             try:
                 entry = Entry.of(made, raw, run_id=self.run_id, seen_at=self._now)

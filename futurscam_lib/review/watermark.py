@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.continuity import Continuity, instant
-from futurscam_lib.audit.entry import Entry
+from futurscam_lib.audit.entries import LedgerEntry
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.hours import link_to
 from futurscam_lib.report.tables import Link, Mark, Table
@@ -59,7 +59,7 @@ class Step:
 
 def steps(period: Period) -> list[Step]:
     """All changes, oldest first; the regular ones of runs that follow each other as one."""
-    events: list[tuple[datetime, RunRecord | Entry]] = [(run.started, run) for run in period.runs]
+    events: list[tuple[datetime, RunRecord | LedgerEntry]] = [(run.started, run) for run in period.runs]
     others = ((clock.parse(entry.at), entry) for entry in period.others if entry.event in _SETS)
     events += [(at, entry) for at, entry in others if at >= period.since]
     history = _continuity(period)
@@ -103,8 +103,8 @@ def _continuity(period: Period) -> Continuity:
     return history
 
 
-def _entry(run: RunRecord, line: int, event: str, facts: dict[str, Any]) -> Entry:
-    return Entry(line, event, run.run_id, clock.to_text(run.started), facts, "", "")
+def _entry(run: RunRecord, line: int, event: str, facts: dict[str, Any]) -> LedgerEntry:
+    return LedgerEntry(line, event, run.run_id, clock.to_text(run.started), facts, "", "")
 
 
 def _of_jump(jump: Jump, at: datetime) -> Step:
@@ -135,7 +135,7 @@ def _remedy(since: datetime, until: datetime) -> str:
     return f"Read that time with: futurscam run --since {clock.to_text(since)} --until {clock.to_text(until)}"
 
 
-def _of_entry(entry: Entry, forward: Jump | None) -> Iterator[Step]:
+def _of_entry(entry: LedgerEntry, forward: Jump | None) -> Iterator[Step]:
     told = entry.facts.get("watermark")
     before, after = (
         (instant(told.get("before")), instant(told.get("after"))) if isinstance(told, dict) else (None, instant(told))

@@ -1,1 +1,1 @@
-"""One headless run: lock, engine, supervision, log."""
+"""One headless run: lock, papermill's engine, ledger entries, log, alerts; and runs in a loop."""

@@ -1,4 +1,4 @@
-"""Importing papermill and nbformat when they are needed, without what no notebook needs."""
+"""Imports papermill and nbformat when they are needed, without a slow package that no notebook needs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _GRAMMAR = "rfc3987_syntax"
 def fast_import(name: str) -> Any:
     """Import a module.
 
-    jsonschema, which nbformat imports, has an optional format for IRIs whose package compiles a grammar at import:
-    about a second of each run, and no notebook has that format. jsonschema is told that the package is not
-    installed and goes on; who imports the package later still gets it.
+    nbformat imports jsonschema, which has an optional format for IRIs whose package compiles a grammar at import: about
+    a second of each run, and no notebook uses that format. For the time of the import that package counts as not
+    installed; whoever imports it later gets it.
     """
     if _GRAMMAR in sys.modules:
         return importlib.import_module(name)

@@ -1,7 +1,8 @@
-"""One run at a time on this machine, per home.
+"""Locks of a home: one run at a time, one loop at a time.
 
-The kernel keeps the lock and frees it when its holder ends, however that ends. Who holds it stands in a second file
-beside the lock, because Windows lets nobody read a locked one; that file is believed only while the lock is held.
+The system keeps a lock and frees it when its holder ends, however that ends. The holder describes itself in a second
+file, because Windows lets nobody read a locked one. That file is believed only while the lock is held: what a killed
+holder left, whose process number another program may have by now, is never taken for a holder.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 import psutil
@@ -19,27 +20,153 @@ from filelock import FileLock, Timeout
 
 from futurscam_lib import clock
 from futurscam_lib.errors import AlreadyRunning, OperatorMustAct
-from futurscam_lib.files import write_atomically
+from futurscam_lib.files import sweep, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
 _PATIENCE: Final = 0.5
 """Seconds. `holder` takes the lock for an instant to see whether it is free; a run that starts just then must not leave
-because of that, and a holder needs an instant to say who it is."""
+because of that, and a holder needs an instant to describe itself."""
 
 _PAUSE: Final = 0.02
 
 
+class Described(Protocol):
+    """A holder that has described itself."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process."""
+
+
+_Description = TypeVar("_Description", bound=Described)
+
+
+class DescribedLock(Generic[_Description]):
+    """A lock for one process, and the file in which its holder describes itself.
+
+    Args:
+        path: The locked file; it and its folder are made when needed.
+        description: The file of the description, JSON.
+        read: Makes a description out of that JSON; None, ValueError or TypeError: it has the wrong form.
+        unknown: What stands for a holder that cannot describe itself.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        description: Path,
+        read: Callable[[Any], _Description | None],
+        unknown: _Description,
+    ) -> None:
+        """See the class."""
+        self._path, self._description, self._read, self._unknown = path, description, read, unknown
+
+    @contextmanager
+    def held(self, refusal: Callable[[], AlreadyRunning]) -> Iterator[None]:
+        """Hold the lock for the length of a `with`.
+
+        Args:
+            refusal: Makes the error where another process holds it; nothing was changed then.
+
+        Raises:
+            OperatorMustAct: The home cannot be written.
+        """
+        # Not bound to the thread: a run may be ended from another one than it was begun in.
+        lock = FileLock(self._path, timeout=_PATIENCE, thread_local=False)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(poll_interval=_PAUSE)
+        except Timeout:
+            raise refusal() from None
+        except OSError as error:
+            raise self._not_writable(error) from error
+        try:
+            self._forget()  # What a killed holder left.
+            yield
+        finally:
+            self._forget()
+            lock.release()
+
+    def describe(self, facts: Mapping[str, Any]) -> None:
+        """Write who holds the lock. It is for people only: where it cannot be written, the holder goes on."""
+        with suppress(OSError):
+            write_atomically(self._description, orjson.dumps(facts))
+
+    def holder(self) -> _Description | None:
+        """Return who holds the lock; None when nobody does. Changes nothing."""
+        until = time.monotonic() + _PATIENCE
+        while self._is_held():
+            if found := self._described():
+                return found
+            if time.monotonic() > until:
+                return self._unknown
+            time.sleep(_PAUSE)
+        return None
+
+    def _described(self) -> _Description | None:
+        with suppress(OSError, ValueError, TypeError):
+            return self._read(orjson.loads(self._description.read_bytes()))
+        return None
+
+    def _is_held(self) -> bool:
+        """Whether a process holds the lock; also where its file may only be read."""
+        if not self._path.exists():
+            return False
+        try:
+            with FileLock(self._path, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # A backup, a snapshot, the home of another account.
+            held = _is_held_for_readers(self._path)
+        if held is not None:
+            return held
+        found = self._described()
+        pid = found.pid if found else None
+        return pid is not None and psutil.pid_exists(pid)
+
+    def _forget(self) -> None:
+        with suppress(OSError):
+            self._description.unlink(missing_ok=True)
+            sweep(self._description)
+
+    def _not_writable(self, error: OSError) -> OperatorMustAct:
+        return OperatorMustAct(
+            f"{self._path.parent} cannot be written: {self._path.name} could not be locked "
+            f"({error.strerror or error}).\nNothing was changed. Make room, or give this account the right to write "
+            "there. A backup or a snapshot is for looking only: set FUTURSCAM_HOME to the home itself."
+        )
+
+
+def _is_held_for_readers(path: Path) -> bool | None:
+    """None: the system does not tell."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            with path.open("rb") as file:
+                # Shared, so that two readers do not see each other; closing the file frees it.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return None
+        return False
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds the lock; a field is None where the holder could not say.
+    """The run that holds the lock; a field is None where it could not describe itself.
 
     Attributes:
         pid: Its process.
-        run_id: Its run.
+        run_id: Its name.
         since: When it took the lock; aware, UTC.
     """
 
@@ -54,20 +181,17 @@ class Holder:
         return f"run {self.run_id} (process {self.pid}), since {clock.to_people(self.since)}"
 
 
-_UNKNOWN: Final = Holder(None, None, None)
-
-
 class RunLock:
-    """The lock of one home.
+    """The lock of the runs of one home.
 
     Args:
-        path: The locked file; it and its folder are made when needed. Who holds it stands in `<path>.json`.
+        path: The locked file; it and its folder are made when needed. Its holder is described in `<path>.json`.
     """
 
     def __init__(self, path: Path) -> None:
         """See the class."""
-        self._path = path
-        self._facts = path.with_name(f"{path.name}.json")
+        description = path.with_name(f"{path.name}.json")
+        self._lock = DescribedLock(path, description=description, read=_holder, unknown=Holder(None, None, None))
 
     @contextmanager
     def held(self, *, run_id: str, now: datetime) -> Iterator[None]:
@@ -81,58 +205,13 @@ class RunLock:
             AlreadyRunning: Another run holds it; nothing was changed.
             OperatorMustAct: The home cannot be written.
         """
-        # Not bound to the thread: a run may be ended from another one than it was begun in.
-        lock = FileLock(self._path, timeout=_PATIENCE, thread_local=False)
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(poll_interval=_PAUSE)
-        except Timeout:
-            raise self._already_running() from None
-        except OSError as error:
-            raise not_writable(self._path, error) from error
-        try:
-            self._tell(Holder(os.getpid(), run_id, now))
+        with self._lock.held(self._already_running):
+            self._lock.describe({"pid": os.getpid(), "run_id": run_id, "since": clock.to_text(now)})
             yield
-        finally:
-            with suppress(OSError):
-                self._facts.unlink()
-            lock.release()
 
     def holder(self) -> Holder | None:
-        """Say who holds the lock; None when nobody does. Changes nothing."""
-        until = time.monotonic() + _PATIENCE
-        while self._is_held():
-            holder = self._told()
-            if holder is not None:
-                return holder
-            if time.monotonic() > until:
-                return _UNKNOWN
-            time.sleep(_PAUSE)
-        return None
-
-    def _is_held(self) -> bool:
-        return is_held(self._path, said=self._is_said)
-
-    def _is_said(self) -> bool:
-        holder = self._told()
-        return holder is not None and holder.pid is not None and psutil.pid_exists(holder.pid)
-
-    def _tell(self, holder: Holder) -> None:
-        # For people only: where it cannot be written, the run goes on, and a full disk shows itself where it matters.
-        with suppress(OSError):
-            # Those of a killed holder go first, lest they be taken for this one's.
-            self._facts.unlink(missing_ok=True)
-            since = holder.since and clock.to_text(holder.since)
-            write_atomically(self._facts, orjson.dumps({"pid": holder.pid, "run_id": holder.run_id, "since": since}))
-
-    def _told(self) -> Holder | None:
-        try:
-            match orjson.loads(self._facts.read_bytes()):
-                case {"pid": int(pid), "run_id": str(run_id), "since": str(since)}:
-                    return Holder(pid, run_id, clock.parse(since))
-        except (OSError, ValueError):
-            pass
-        return None
+        """Return who holds the lock; None when nobody does. Changes nothing."""
+        return self._lock.holder()
 
     def _already_running(self) -> AlreadyRunning:
         return AlreadyRunning(
@@ -141,46 +220,8 @@ class RunLock:
         )
 
 
-def is_held(path: Path, *, said: Callable[[], bool]) -> bool:
-    """Whether a process holds the lock on a file; also where that may only be read. Changes nothing.
-
-    Args:
-        path: The locked file.
-        said: Whether a process that lives says so; asked where the system does not tell who cannot write the file.
-    """
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # A backup, a snapshot, the home of another account.
-        held = _is_held_for_readers(path)
-        return said() if held is None else held
-
-
-def not_writable(path: Path, error: OSError) -> OperatorMustAct:
-    """The error of a lock that cannot be taken because its file cannot be made or written."""
-    return OperatorMustAct(
-        f"{path.parent} cannot be written: {path.name} could not be locked ({error.strerror or error}).\n"
-        "Nothing was changed. Make room, or give this account the right to write there. A backup or a snapshot is for "
-        "looking only: set FUTURSCAM_HOME to the home itself."
-    )
-
-
-def _is_held_for_readers(path: Path) -> bool | None:
-    """None: the system does not tell."""
-    if sys.platform != "win32":
-        import fcntl
-
-        try:
-            with path.open("rb") as file:
-                # Shared, so that two who look do not see each other; closing the file frees it.
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return None
-        return False
+def _holder(found: Any) -> Holder | None:
+    match found:
+        case {"pid": int(pid), "run_id": str(run_id), "since": str(since)}:
+            return Holder(pid, run_id, clock.parse(since))
     return None

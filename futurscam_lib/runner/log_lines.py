@@ -4,72 +4,60 @@ from __future__ import annotations
 
 import json
 import re
-import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib import clock
+from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from datetime import datetime
+    from structlog.typing import EventDict
 
 LONGEST: Final = 16_000
-"""Characters of one value; what lies in the middle of a longer one is left out."""
+"""Characters of one value; the middle of a longer one is left out."""
 
 NOTHING: Final = "-"
 
-_EVENT = re.compile(r"[\w.,:;()/-]+( [\w.,:;()/-]+)*")
-_TOO_FAR = 0xFFFF
+_EVENT: Final = re.compile(r"[\w.,:;()/-]+( [\w.,:;()/-]+)*")
+_TOO_FAR: Final = 0xFFFF
 
 
-def of(level: str, event: object, values: Mapping[str, Any], *, at: datetime, clean: Callable[[str], str] = str) -> str:
-    """The line for a file: `2026-11-23T13:25:01.223Z info  run ended status=ok error=""`.
+def renderer(redact: Callable[[str], str] = str, *, longest: int = LONGEST) -> Callable[[EventDict], str]:
+    """Return what makes one line of an event: `2026-11-23T13:25:01.223Z info  run ended status=ok error=""`.
 
     Args:
-        level: Its name, in small letters.
-        event: What happened, in words that hold no `=`; anything else is quoted.
-        values: What there is to say about it; a value that is more than one plain word is quoted.
-        at: When; aware.
-        clean: Takes secrets out of a text; applied to each value before it is shortened, and to the whole line.
+        redact: Takes secrets out of a text; applied to each value before it is shortened, and to the whole line.
+        longest: Characters of one value.
+
+    Returns:
+        Takes an event with the keys `timestamp`, `level` and `event` first. An event or value that is more than plain
+        words is quoted; None is `-`.
     """
-    said = " ".join([words(event, clean=clean), *pairs(values, clean=clean)])
-    return f"{clock.to_text(at)[:23]}Z {level:<5} {clean(said)}"
+    column = partial(KeyValueColumnFormatter, value_style="", reset_style="")
+    render = ConsoleRenderer(
+        columns=[
+            Column("timestamp", column(key_style=None, value_repr=str)),
+            Column("level", column(key_style=None, value_repr=str)),
+            Column("event", column(key_style=None, value_repr=partial(_words, redact=redact))),
+            Column("", column(key_style="", value_repr=partial(_value, redact=redact, longest=longest))),
+        ],
+        sort_keys=False,
+    )
+
+    def line(event: EventDict) -> str:
+        named = {re.sub(r"[^a-zA-Z0-9_.]", "_", key): value for key, value in event.items()}
+        return redact(render(None, "", named))
+
+    return line
 
 
-def words(event: object, *, clean: Callable[[str], str] = str) -> str:
-    """What happened, as it is where that are plain words."""
-    text = clean(str(event))
+def _words(event: object, *, redact: Callable[[str], str]) -> str:
+    text = redact(str(event))
     plain = _EVENT.fullmatch(text) and text.isascii() and len(text) <= LONGEST
-    return text if plain else _quoted(capped(text, LONGEST))
+    return text if plain else _quoted(_shortened(text, LONGEST))
 
 
-def pairs(values: Mapping[str, Any], *, longest: int = LONGEST, clean: Callable[[str], str] = str) -> Iterable[str]:
-    """Each value with its key: `files=2`, `error="two words"`, `reason=-` where there is none."""
-    for key, value in values.items():
-        yield f"{re.sub(r'[^a-zA-Z0-9_.]', '_', key)}={_shown(value, longest, clean)}"
-
-
-def capped(text: str, longest: int) -> str:
-    """The text without its middle, where it is too long; the end of a traceback says most."""
-    if len(text) <= longest:
-        return text
-    half = longest // 2
-    return f"{text[:half]} ... {len(text) - 2 * half:,} characters ... {text[-half:]}"
-
-
-def trace_of(found: object) -> str:
-    """The traceback that a logging call was given as `exc_info`; empty where it was given none."""
-    match found:
-        case BaseException():
-            return "".join(traceback.format_exception(found))
-        case (_, BaseException() as error, _):
-            return "".join(traceback.format_exception(error))
-    told = traceback.format_exc() if found else ""
-    return "" if told.startswith("NoneType") else told
-
-
-def _shown(value: Any, longest: int, clean: Callable[[str], str]) -> str:
+def _value(value: Any, *, redact: Callable[[str], str], longest: int) -> str:
     match value:
         case None:
             return NOTHING
@@ -77,9 +65,17 @@ def _shown(value: Any, longest: int, clean: Callable[[str], str]) -> str:
             return str(value).lower()
         case Mapping() | list() | tuple():
             value = json.dumps(value, ensure_ascii=False, default=str)
-    text = capped(clean(str(value)), longest)
+    text = _shortened(redact(str(value)), longest)
     plain = text.isprintable() and text not in {"", NOTHING} and not set(text) & set(' "=')
     return text if plain else _quoted(text)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """The text without its middle, where it is too long; the end of a traceback says most."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} ... {len(text) - 2 * half:,} characters ... {text[-half:]}"
 
 
 def _quoted(text: str) -> str:

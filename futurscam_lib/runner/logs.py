@@ -42,45 +42,47 @@ _ON_CONSOLE: Final = 100
 _MEGABYTE: Final = 1_000_000
 
 
-def configure(*, verbose: bool = False, quiet: bool = False, clean: Callable[[str], str] = str) -> None:
-    """Have events told on stderr, from a level on: debug when `verbose`, warning when `quiet`, else info.
+def configure(*, verbose: bool = False, quiet: bool = False, redact: Callable[[str], str] = str) -> None:
+    """Print events on stderr, from a level on: debug when `verbose`, warning when `quiet`, else info.
 
     Args:
-        verbose: Tell more.
-        quiet: Tell less; goes before `verbose`.
-        clean: Takes secrets out of a text.
+        verbose: Print more.
+        quiet: Print less; goes before `verbose`.
+        redact: Takes secrets out of a text.
     """
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     structlog.configure(
-        processors=[_Console(level, clean)],
+        processors=[_Console(level, redact)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         # Not the default one, which cannot be made where there is no stdout.
         logger_factory=structlog.ReturnLoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    # stamina's own hook tells the arguments of the call, which may hold a payload.
-    stamina.instrumentation.set_on_retry_hooks([_tell_retry])
+    # stamina's own hook logs the arguments of the call, which may hold a payload.
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
 
 @contextmanager
-def kept(folder: Path, *, started: datetime, prefix: str = "etl", clean: Callable[[str], str]) -> Iterator[Path | None]:
-    """Keep all events of a `with`, debug ones too, in a new file of `folder`, besides where they go anyway.
+def log_file(
+    folder: Path, *, started: datetime, prefix: str = "etl", redact: Callable[[str], str]
+) -> Iterator[Path | None]:
+    """Write all events of a `with` block, debug ones too, into a new file of `folder` as well.
 
     Args:
         folder: Made where it is missing.
         started: For the file's name; aware.
         prefix: `etl` or `loop`.
-        clean: Takes secrets out of a text.
+        redact: Takes secrets out of a text.
 
     Yields:
-        The file; None where none could be made, of which a warning tells.
+        The file; None where it could not be made, which is logged as a warning.
     """
     path, file = _new_file(folder, f"{prefix}_{started:%Y%m%d_%H%M%S}")
     if file is None:
         yield None
         return
     before = structlog.get_config()["processors"]
-    structlog.configure(processors=[_File(file, clean), *before])
+    structlog.configure(processors=[_File(file, redact), *before])
     try:
         yield path
     finally:
@@ -89,14 +91,20 @@ def kept(folder: Path, *, started: datetime, prefix: str = "etl", clean: Callabl
             file.close()
 
 
-def rotate(folder: Path, *, age: timedelta, megabytes: int, now: datetime, keep: Path | None = None) -> None:
-    """Remove logs that are too old, then the oldest ones until the others hold no more than they may.
+def remove_old(folder: Path, *, age: timedelta, megabytes: int, now: datetime, keep: Path | None = None) -> None:
+    """Remove logs that are too old, then the oldest ones until the rest is small enough; log what cannot be removed.
 
-    Only what this software made is touched; `keep` and the newest log of each kind stay. What cannot be removed is
-    logged.
+    Only files that this software made are removed; `keep` and the newest log of each kind stay.
+
+    Args:
+        folder: Where the logs are.
+        age: What is older goes.
+        megabytes: What all of them may hold.
+        now: The present instant, aware.
+        keep: The log in use.
     """
     try:
-        found = sorted(_logs_in(folder), key=lambda one: one[0], reverse=True)
+        found = sorted(_logs_in(folder), key=lambda each: each[0], reverse=True)
     except OSError as error:
         _log.warning("logs not cleared", folder=str(folder), why=error.strerror or str(error))
         return
@@ -110,60 +118,60 @@ def rotate(folder: Path, *, age: timedelta, megabytes: int, now: datetime, keep:
 
 
 class _Console:
-    """Tells each event on stderr, in one short line; the last processor, so nothing else is printed."""
+    """Prints each event on stderr, in one short line; the last processor, so nothing else is printed."""
 
-    def __init__(self, level: int, clean: Callable[[str], str]) -> None:
-        self._level, self._clean = level, clean
+    def __init__(self, level: int, redact: Callable[[str], str]) -> None:
+        self._level, self._redact = level, redact
+        self._line = log_lines.renderer(redact, longest=_ON_CONSOLE)
 
-    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         level = _level_of(method)
         if _LEVELS[level.upper()] >= self._level and not event.get(PRINTED):
-            said(self._line(level, dict(event)))
+            to_stderr(self._text(level, structlog.processors.format_exc_info(logger, method, dict(event))))
         raise structlog.DropEvent
 
-    def _line(self, level: str, values: dict[str, Any]) -> str:
-        trace = log_lines.trace_of(values.pop("exc_info", None))
-        words = [f"{clock.now():%H:%M:%S}", *([f"{level}:"] if _LEVELS[level.upper()] > logging.INFO else [])]
-        words.append(log_lines.words(values.pop("event", ""), clean=self._clean))
-        words += log_lines.pairs(values, longest=_ON_CONSOLE, clean=self._clean)
-        line = self._clean(" ".join(words))
+    def _text(self, level: str, event: MutableMapping[str, Any]) -> str:
+        trace = event.pop("exception", "")
+        shown = {"level": f"{level}:"} if _LEVELS[level.upper()] > logging.INFO else {}
+        line = self._line({"timestamp": f"{clock.now():%H:%M:%S}", **shown, **event})
         if in_colour() and level in _COLOURS:
             line = typer.style(line, fg=_COLOURS[level])
-        return f"{line}\n{self._clean(trace)}" if trace and self._level <= logging.DEBUG else line
+        return f"{line}\n{self._redact(trace)}" if trace and self._level <= logging.DEBUG else line
 
 
 class _File:
     """Writes each event into a file, and passes it on; a full disk ends the log, not the run."""
 
-    def __init__(self, file: TextIO, clean: Callable[[str], str]) -> None:
-        self._file, self._clean, self._lock = file, clean, threading.Lock()
+    def __init__(self, file: TextIO, redact: Callable[[str], str]) -> None:
+        self._file, self._line, self._lock = file, log_lines.renderer(redact), threading.Lock()
 
-    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        values = {name: value for name, value in event.items() if name != PRINTED}
-        trace = log_lines.trace_of(values.pop("exc_info", None))
-        if trace:
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        values = structlog.processors.format_exc_info(logger, method, dict(event))
+        values.pop(PRINTED, None)
+        if trace := values.pop("exception", ""):
             values["traceback"] = trace
-        line = log_lines.of(_level_of(method), values.pop("event", ""), values, at=clock.now(), clean=self._clean)
+        at = f"{clock.to_text(clock.now())[:23]}Z"
+        line = self._line({"timestamp": at, "level": f"{_level_of(method):<5}", **values})
         with self._lock, suppress(OSError, ValueError):
             self._file.write(f"{line}\n")
         return event
 
 
-def say_what_can_be_said() -> None:
-    """Have letters that an old code page lacks printed as `?`, instead of failing for them."""
+def replace_unprintable() -> None:
+    """Have stdout and stderr print letters that an old code page lacks as `?`, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr] # not every stream is one of files
 
 
-def said(text: str) -> None:
+def to_stderr(text: str) -> None:
     """Print on stderr, where there is one: pythonw has none, and a terminal may be gone."""
     with suppress(OSError, ValueError):
         typer.echo(text, err=True)
 
 
-def watched() -> bool:
-    """Whether a person is likely to look at stderr."""
+def on_terminal() -> bool:
+    """Return whether stderr is a terminal."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):
@@ -171,8 +179,8 @@ def watched() -> bool:
 
 
 def in_colour() -> bool:
-    """Whether stderr takes colours, and nobody asked for none (https://no-color.org)."""
-    return watched() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Return whether stderr shows colours, and no setting refuses them (https://no-color.org)."""
+    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _level_of(method: str) -> str:
@@ -184,7 +192,7 @@ def _new_file(folder: Path, name: str) -> tuple[Path, TextIO] | tuple[None, None
         folder.mkdir(parents=True, exist_ok=True)
         for number in count(1):
             path = folder / (f"{name}.log" if number == 1 else f"{name}_{number}.log")
-            # Two runs may start within a second, and neither writes over the other's.
+            # Two runs may start within a second; neither overwrites the other's.
             with suppress(FileExistsError):
                 return path, path.open("x", buffering=1, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
@@ -195,7 +203,7 @@ def _new_file(folder: Path, name: str) -> tuple[Path, TextIO] | tuple[None, None
 def _logs_in(folder: Path) -> Iterator[tuple[datetime, int, Path]]:
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-            with suppress(FileNotFoundError):  # Another run clears the folder, too.
+            with suppress(FileNotFoundError):  # Another run removes old logs, too.
                 about = path.stat()
                 yield clock.from_epoch(about.st_mtime), about.st_size, path
 
@@ -209,7 +217,7 @@ def _remove(path: Path) -> None:
         _log.debug("log removed", file=path.name)
 
 
-def _tell_retry(details: RetryDetails) -> None:
+def _log_retry(details: RetryDetails) -> None:
     _log.warning(
         "retry",
         of=details.name,

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit.choice import sources_of
+from futurscam_lib.audit.history import sources_of
 from futurscam_lib.errors import UsageError
 from futurscam_lib.records import Replay
-from futurscam_lib.runner.runner import Request
+from futurscam_lib.runner.request import Request
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -1,4 +1,4 @@
-"""How a run ended, for whoever is told of it."""
+"""How a run ended, for alerts and health pings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a run ended, also one that never began.
+    """How a run ended; also one that never began.
 
     Attributes:
         run_id: Empty where it ended before it had one.
         exit_code: What the process ends with.
-        error: Why it did not end well, redacted; empty: it did.
-        sources: Those that it was to read.
-        up_to_now: Whether it read all that there is, and not only up to an instant in the past.
+        error: Why it failed, redacted; empty: it did not.
+        sources: Those that it had to read.
+        up_to_now: Whether it read up to the present, and not only up to an instant in the past.
         notebook: The executed notebook; None where there is none.
         log: Its log; None where none could be written.
         at: When it ended; aware, UTC.
@@ -39,7 +39,7 @@ class RunEnd:
 
     @property
     def well(self) -> bool:
-        """Whether all was done."""
+        """Whether it succeeded."""
         return self.exit_code == ExitCode.DONE
 
     @property
@@ -49,5 +49,5 @@ class RunEnd:
 
 
 def host() -> str:
-    """The name of this machine."""
+    """Return the name of this machine."""
     return platform.node() or "this machine"

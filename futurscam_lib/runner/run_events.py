@@ -1,4 +1,4 @@
-"""What the log says of a run: its start, what became of each source, its end."""
+"""The log lines of a run: its start, the result of each source, its end."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
+    from futurscam_lib.runner.result import Result
+    from futurscam_lib.runner.verdict import RunVerdict
+
 _log = structlog.get_logger()
 
 RETRY: Final = "stamina.retry_scheduled"
 _MOST: Final = 50
 
 
-def started(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
-    """The run begins.
+def log_start(facts: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
+    """Log that a run begins.
 
     Args:
-        told: The facts of its start, as the ledger has them.
-        run_id: Its name.
+        facts: Those of the ledger's start entry.
+        run_id: The run.
         notebook: Where the executed notebook will be.
     """
-    asked = told["parameters"]
+    asked = facts["parameters"]
     _log.info(
         "run started",
         run_id=run_id,
@@ -42,52 +45,48 @@ def started(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
         dry_run=asked["dry_run"],
         **({"replay": asked["replay"]} if "replay" in asked else {}),
     )
-    _log.debug("run is of", started_by=told["started_by"], pid=told["pid"], notebook=str(notebook))
-    _log.debug("versions", python=told["python"], platform=told["platform"], git_commit=told["git_commit"])
-    _log.debug("packages", **told["packages"])
+    _log.debug("run is of", started_by=facts["started_by"], pid=facts["pid"], notebook=str(notebook))
+    _log.debug("versions", python=facts["python"], platform=facts["platform"], git_commit=facts["git_commit"])
+    _log.debug("packages", **facts["packages"])
 
 
-def executed(notebook: NotebookNode) -> None:
-    """The retries of which the notebook's own process told; its cells hold them."""
-    said = (line for cell in notebook.cells for line in _printed(cell) if RETRY in line)
-    for line in islice(said, _MOST):
+def log_retries(notebook: NotebookNode) -> None:
+    """Log the retries that the kernel printed into the cells of an executed notebook."""
+    retries = (line for cell in notebook.cells for line in _printed(cell) if RETRY in line)
+    for line in islice(retries, _MOST):
         _log.warning("retry in the notebook", said=" ".join(line.split()))
-    if left := sum(1 for _ in said):
+    if left := sum(1 for _ in retries):
         _log.warning("more retries in the notebook", number=left)
 
 
-def ended(told: Mapping[str, Any], *, run_id: str, notebook: Path) -> None:
-    """The run is over.
-
-    Args:
-        told: The facts of its end, as the ledger has them.
-        run_id: Its name.
-        notebook: The executed notebook.
-    """
-    for name, counts in told["sources"].items():
+def log_end(result: Result, verdict: RunVerdict) -> None:
+    """Log how a run ended, source by source."""
+    details = verdict.summary
+    failures = details.get("failures", {})
+    for name, counts in result.sources.items():
         _log.info("source", name=name, **_columns(counts))
-    for note in source_notes.each(told["notes"]):
-        report = _log.warning if note.warning else _log.info
-        report("note", source=note.source, text=note.text, printed=True)
-    for reason, number in _items(told["reject_reasons"]):
+    for note in source_notes.each(result.notes):
+        log_note = _log.warning if note.warning else _log.info
+        log_note("note", source=note.source, text=note.text, printed=True)
+    for reason, number in _items(details.get("reject_reasons")):
         _log.info("rejects", reason=reason, number=number)
-    for what, number in _items(told["oddities"]):
+    for what, number in _items(details.get("oddities")):
         _log.debug("unknown value", what=what, number=number)
-    for name, failure in told["failures"].items():
+    for name, failure in failures.items():
         _log.error("source failed", name=name, kind=failure["error"], error=failure["message"], printed=True)
-    if told["error"] and not told["failures"]:
-        _log.error("run failed", kind=told["error_name"], error=told["error"], printed=True)
-    tell = _log.info if told["status"] == "ok" else _log.error
-    tell(
+    if result.error and not failures:
+        _log.error("run failed", kind=verdict.error_name, error=result.error, printed=True)
+    log_result = _log.info if result.status == "ok" else _log.error
+    log_result(
         "run ended",
-        run_id=run_id,
-        status=told["status"],
-        exit_code=told["exit_code"],
-        seconds=told["seconds"],
-        **_columns(told["counts"]),
-        closed=told["closed"],
-        reopened=told["reopened"],
-        notebook=str(notebook),
+        run_id=result.run_id,
+        status=result.status,
+        exit_code=int(result.exit_code),
+        seconds=result.seconds,
+        **_columns(result.counts),
+        closed=result.closed,
+        reopened=result.reopened,
+        notebook=str(result.notebook),
     )
 
 
@@ -95,9 +94,9 @@ def _columns(counts: Mapping[str, int]) -> dict[str, int]:
     return {column: counts.get(column, 0) for column in COUNTED}
 
 
-def _items(found: Any) -> Iterable[tuple[str, Any]]:
+def _items(glued: Any) -> Iterable[tuple[str, Any]]:
     """The pairs of what a notebook glued, which may be anything."""
-    return found.items() if isinstance(found, Mapping) else ()
+    return glued.items() if isinstance(glued, Mapping) else ()
 
 
 def _printed(cell: NotebookNode) -> Iterator[str]:

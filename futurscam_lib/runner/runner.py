@@ -2,111 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from futurscam_lib import clock, settings
-from futurscam_lib.audit import shape
+from futurscam_lib.audit.entries import number
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.errors import ExitCode, OperatorMustAct, UsageError, exit_code_of
+from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.extract import source_notes
-from futurscam_lib.files import sweep
-from futurscam_lib.records import COUNTED, shown_counts, with_all_counts
-from futurscam_lib.report import scraps
-from futurscam_lib.run_ids import CONFIRMED, SUPERVISED, new_run_id, started_by
-from futurscam_lib.runner import engine, run_events, run_start
+from futurscam_lib.records import COUNTED
+from futurscam_lib.run_ids import CONFIRMED, SUPERVISED, new_run_id
+from futurscam_lib.runner import engine, run_events
+from futurscam_lib.runner.crashes import mark_crashed
 from futurscam_lib.runner.lock import RunLock
-from futurscam_lib.settings.sources import KNOWN_SOURCES
+from futurscam_lib.runner.result import Result
+from futurscam_lib.runner.run_start import RunStart
+from futurscam_lib.runner.verdict import RunVerdict, judge
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from nbformat import NotebookNode
 
-    from futurscam_lib.audit.ledger import Entry
-    from futurscam_lib.records import Replay
+    from futurscam_lib.runner.request import Request
     from futurscam_lib.settings import Settings
 
 _log = structlog.get_logger()
 
 NOTEBOOK: Final = "etl"
-_CRASHED: Final = "Crashed: the run was killed, or the machine went down; below is what was saved until then."
-_SAYS: Final = {
-    "ok": "Done",
-    "failed": "Failed",
-    "timed out": "Timed out",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a headless run is asked to do.
-
-    Attributes:
-        since: Read from here instead of from the watermark; None: from the watermark.
-        until: Read up to here, exclusive; None: open.
-        sources: Their names; empty: all that are configured.
-        overlap: How far behind to read again; None: the setting.
-        dry_run: Write nothing to MongoDB and leave the watermark; the executed notebook and the ledger are kept.
-        rerun_of: The run whose window is read again; empty: none.
-        replay: Make documents again from landed payloads, and ask no source; None: ask the sources.
-        confirmed: Whether it may close and reopen any number of missions.
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    sources: tuple[str, ...] = ()
-    overlap: timedelta | None = None
-    dry_run: bool = False
-    rerun_of: str = ""
-    replay: Replay | None = None
-    confirmed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a headless run ended; the fields are those of `futurscam run --json`.
-
-    Attributes:
-        status: `ok`, `failed` or `timed out`.
-        counts, sources, closed, reopened, window: What the notebook's summary says; zeros where it did not get there.
-        notes: What each source noted, as `source_notes` has it.
-        watermark: `before` and `after`, as `.last_execution` has it.
-        notebook: The executed notebook.
-        seconds: How long it took.
-        replay: Which landed payloads it took again, as `records.Replay` says it; empty: it asked the sources.
-        error: Why it did not end well; empty: it did.
-        exit_code: What the process ends with.
-    """
-
-    run_id: str
-    status: str
-    window: Mapping[str, str | None]
-    watermark: Mapping[str, str]
-    counts: Mapping[str, int]
-    sources: Mapping[str, Mapping[str, int]]
-    closed: int
-    reopened: int
-    notes: Mapping[str, Sequence[str]]
-    notebook: Path
-    seconds: float
-    dry_run: bool
-    replay: str
-    error: str
-    exit_code: ExitCode
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        told = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**told, "notebook": str(self.notebook), "exit_code": int(self.exit_code)}
 
 
 def run(
@@ -136,22 +64,10 @@ def run(
     run_id = new_run_id(started)
     with RunLock(configured.lock_file).held(run_id=run_id, now=started):
         began(run_id)
-        supervised = _Supervised(configured, request, run_id=run_id, started=started)
-        return supervised.run(kernel_env or {}, progress=progress)
+        return _LockedRun(configured, request, run_id=run_id, started=started).run(kernel_env or {}, progress=progress)
 
 
-@dataclass(slots=True)
-class _Verdict:
-    """What the supervising process concludes from the execution and from what the notebook glued."""
-
-    status: str
-    exit_code: ExitCode
-    error: str
-    error_name: str
-    summary: Mapping[str, Any] = field(default_factory=dict)
-
-
-class _Supervised:
+class _LockedRun:
     """One run under the lock."""
 
     def __init__(self, configured: Settings, request: Request, *, run_id: str, started: datetime) -> None:
@@ -165,70 +81,55 @@ class _Supervised:
         self._saved: list[NotebookNode] = []
 
     def run(self, kernel_env: Mapping[str, str], *, progress: bool) -> Result:
-        self._check()
-        healed = self._ledger.heal(at=self._started)
-        if healed:
+        self._request.check(self._settings)
+        self._check_parameters()
+        if healed := self._ledger.heal(at=self._started):
             _log.warning("ledger healed", reason="a line was cut off, probably by a power cut", seq=healed.seq)
         before = self._find_watermark()
-        self._bury_crashed()
+        mark_crashed(self._settings, self._ledger, found_by=self._run_id)
         parameters = self._parameters(before)
-        told = run_start.of_start(parameters, watermark=before, started_by=started_by())
-        if self._request.rerun_of:
-            told["rerun_of"] = self._request.rerun_of
-        if self._request.confirmed:
-            told["confirmed"] = True
-        self._append("start", **told)
-        run_events.started(told, run_id=self._run_id, notebook=self._output)
-        spent = clock.now() - self._started
+        start = RunStart(
+            self._notebook, parameters, before, rerun_of=self._request.rerun_of, confirmed=self._request.confirmed
+        )
+        facts = start.facts()
+        self._append("start", facts)
+        run_events.log_start(facts, run_id=self._run_id, notebook=self._output)
         try:
-            execution = engine.execute(
-                self._notebook,
-                output=self._output,
-                parameters=parameters,
-                redact=self._redact,
-                budget=self._settings.run_budget - spent,
-                cwd=self._settings.home,
-                kernel_env={**kernel_env, **self._own_env()},
-                saved=self._saved.append,
-                progress=progress,
-            )
-            run_events.executed(execution.notebook)
-            verdict = self._judge(execution)
-            standing = self._would_commit(before, verdict)
-            result = self._result(verdict, before=before, standing=standing)
-            digest = self._finish(verdict.status, _headline(result))
+            verdict = self._execute(parameters, kernel_env, progress=progress)
+            after_run = self._watermark_after(before, verdict)
+            result = self._result(verdict, before=before, after_run=after_run)
+            digest = self._finish(verdict.status, result.headline)
         except BaseException as error:
-            self._give_up(before, error)
+            self._append_failure(before, error)
             raise
-        ending = _end_facts(result, verdict, notebook=self._relative(self._output), digest=digest)
-        self._append("end", **ending)
-        if standing != before:
-            self._commit(standing)
-        _log.info("watermark moved" if standing != before else "watermark stays", at=clock.to_text(standing))
-        run_events.ended(ending, run_id=self._run_id, notebook=self._output)
+        self._append("end", result.end_facts(verdict, notebook_sha256=digest))
+        if after_run != before:
+            self._commit(after_run)
+        _log.info("watermark moved" if after_run != before else "watermark stays", at=clock.to_text(after_run))
+        run_events.log_end(result, verdict)
         return result
 
-    def _own_env(self) -> dict[str, str]:
+    def _execute(
+        self, parameters: Mapping[str, str | float | bool], kernel_env: Mapping[str, str], *, progress: bool
+    ) -> RunVerdict:
         confirmed = {CONFIRMED: self._run_id} if self._request.confirmed else {}
-        return {settings.HOME: str(self._settings.home), SUPERVISED: self._run_id, **confirmed}
+        own_env = {settings.HOME: str(self._settings.home), SUPERVISED: self._run_id, **confirmed}
+        execution = engine.execute(
+            self._notebook,
+            output=self._output,
+            parameters=parameters,
+            redact=self._redact,
+            budget=self._settings.run_budget - (clock.now() - self._started),
+            cwd=self._settings.home,
+            kernel_env={**kernel_env, **own_env},
+            saved=self._saved.append,
+            progress=progress,
+        )
+        run_events.log_retries(execution.notebook)
+        return judge(execution, run_id=self._run_id, replay=str(self._request.replay or ""), redact=self._redact)
 
-    def _commit(self, standing: datetime) -> None:
-        try:
-            self._watermark.commit(standing)
-        except OSError as error:
-            raise OperatorMustAct(
-                f"All was loaded, but {self._settings.watermark_file} could not be written ({error.strerror}). "
-                "Nothing is lost: the next run reads the same window again. Make room, or give the right to write it."
-            ) from error
-
-    def _check(self) -> None:
-        """What can be known to be wrong before anything runs."""
-        if self._request.replay:
-            self._settings.require_known(self._request.sources)
-        else:
-            self._settings.require(self._request.sources)
-        if self._request.until and self._request.since and self._request.until <= self._request.since:
-            raise UsageError("--until does not lie after --since: the window would be empty.")
+    def _check_parameters(self) -> None:
+        """Refuse a notebook that does not declare each parameter; it would run with other values than asked for."""
         unknown = engine.unknown_parameters(self._notebook, self._parameters(self._started))
         if unknown == ["replay"]:
             raise UsageError(
@@ -242,11 +143,15 @@ class _Supervised:
                 "it would run with other values than asked for. Nothing has run."
             )
 
+    def _parameters(self, watermark: datetime) -> dict[str, str | float | bool]:
+        return self._request.parameters(self._settings, run_id=self._run_id, watermark=watermark)
+
     def _find_watermark(self) -> datetime:
-        """The watermark; where there is none, the one of a first run, which is written down at once."""
+        """Read the watermark; where there is none, choose that of a first run, and write it at once."""
         standing = self._watermark.read(now=self._started)
         if standing is not None:
-            _log.debug("watermark found", at=clock.to_text(standing), age_seconds=self._seconds_since(standing))
+            age = round((self._started - standing).total_seconds(), 3)
+            _log.debug("watermark found", at=clock.to_text(standing), age_seconds=age)
             return standing
         hour_back = self._started - self._settings.first_run
         known = self._ledger.last_watermark()
@@ -259,193 +164,76 @@ class _Supervised:
             because="asked for" if self._request.since else because,
         )
         if not self._request.dry_run and not self._request.replay:
-            self._append("first-run", watermark=clock.to_text(first))
+            self._append("first-run", {"watermark": clock.to_text(first)})
             self._watermark.reset(first)
         return first
 
-    def _seconds_since(self, instant: datetime) -> float:
-        return round((self._started - instant).total_seconds(), 3)
+    def _watermark_after(self, before: datetime, verdict: RunVerdict) -> datetime:
+        """Return the watermark after this run: moved only where all changes up to its start have been loaded."""
+        moves = verdict.status == "ok" and self._request.leaves_no_gap(self._settings, watermark=before)
+        return max(before, after(self._started)) if moves else before
 
-    def _bury_crashed(self) -> None:
-        """Earlier runs that started and never ended: say so in the ledger, and make an end of their notebooks."""
-        crashed = self._ledger.unfinished()
-        if crashed:
-            sweep(self._settings.watermark_file)
-        for entry in crashed:
-            self._ledger.append(
-                "crashed",
-                at=clock.now(),
-                run_id=entry.run_id,
-                facts={"found_by": self._run_id, **self._finish_notebook_of(entry)},
-            )
-            _log.warning("crashed run found", run_id=entry.run_id, started=entry.at)
-
-    def _finish_notebook_of(self, entry: Entry) -> dict[str, str]:
-        about = {"notebook": str(entry.facts["notebook"])}
-        final = self._settings.runs / about["notebook"]
-        part = engine.part_path(final)
-        engine.reopen(part, final)
+    def _commit(self, instant: datetime) -> None:
         try:
-            return about | {"notebook_sha256": engine.finish(part, final, status="crashed", headline=_CRASHED)}
-        except (OSError, ValueError) as error:
-            return {"notebook_missing": str(error)}
+            self._watermark.commit(instant)
+        except OSError as error:
+            raise OperatorMustAct(
+                f"All was loaded, but {self._settings.watermark_file} could not be written ({error.strerror}). "
+                "Nothing is lost: the next run reads the same window again. Make room, or give the right to write it."
+            ) from error
 
-    def _give_up(self, before: datetime, error: BaseException) -> None:
-        """The notebook could not be executed, read or saved: that is an end, too."""
+    def _append_failure(self, before: datetime, error: BaseException) -> None:
+        """Write the end of a run whose notebook could not be executed, read or saved."""
         instant = clock.to_text(before)
         why = "The run was interrupted from outside." if isinstance(error, KeyboardInterrupt) else str(error)
-        told: dict[str, Any] = {"status": "failed", "error": why, "error_name": type(error).__name__}
-        told |= {"dry_run": self._request.dry_run, "watermark": {"before": instant, "after": instant}}
-        seconds = round(time.monotonic() - self._clock, 3)
-        headline = f"Failed: {self._redact(why) or type(error).__name__}\nThe watermark stays at {instant}."
+        facts: dict[str, Any] = {
+            "status": "failed",
+            "error": why,
+            "error_name": type(error).__name__,
+            "dry_run": self._request.dry_run,
+            "watermark": {"before": instant, "after": instant},
+            "seconds": self._seconds(),
+        }
         if self._saved:
-            with suppress(OSError, ValueError):  # What keeps it from being closed is the error itself, mostly.
-                told["notebook_sha256"] = self._finish("failed", headline)
-        self._append("end", **told, seconds=seconds)
+            headline = f"Failed: {self._redact(why) or type(error).__name__}\nThe watermark stays at {instant}."
+            with suppress(OSError, ValueError):  # Mostly it cannot be closed because of the error itself.
+                facts["notebook_sha256"] = self._finish("failed", headline)
+        self._append("end", facts)
         _log.info("watermark stays", at=instant)
 
     def _finish(self, status: str, headline: str) -> str:
-        """Close the notebook as this process knows it: on the disk, anybody may have changed it since."""
+        """Close the notebook as this process knows it: the file on the disk may have been changed by anybody."""
         part = engine.part_path(self._output)
         engine.reopen(part, self._output)  # Ctrl+C may have come when it had just been closed.
         return engine.finish(part, self._output, status=status, headline=headline, notebook=self._saved[-1])
 
-    def _parameters(self, watermark: datetime) -> dict[str, str | float | bool]:
-        request = self._request
-        overlap = self._settings.overlap if request.overlap is None else request.overlap
-        return {
-            "run_id": self._run_id,
-            "watermark": clock.to_text(request.since or watermark),
-            "until": clock.to_text(request.until) if request.until else "",
-            "sources": ",".join(request.sources or (KNOWN_SOURCES if request.replay else self._settings.sources)),
-            "dry_run": request.dry_run,
-            "overlap_minutes": overlap.total_seconds() / 60,
-            # Only then: a notebook of the home's own need not know it.
-            **({"replay": str(request.replay)} if request.replay else {}),
-        }
-
-    def _judge(self, execution: engine.Execution) -> _Verdict:
-        """Believe the supervision first, the notebook second, and the notebook only where its sums agree."""
-        found = scraps.read(execution.notebook).get("summary")
-        summary = found if _is_summary(found) else {}
-        if summary:
-            sources = {name: with_all_counts(one) for name, one in summary["sources"].items()}
-            summary = {**summary, "counts": with_all_counts(summary["counts"]), "sources": sources}
-        if execution.status != "ok":
-            code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
-            return _Verdict(execution.status, code, execution.error, execution.error_name, summary)
-        problem = _problem_of(found, run_id=self._run_id, replay=str(self._request.replay or ""))
-        if problem:
-            return _Verdict("failed", ExitCode.FAILED, problem, "UntrueSummary", summary)
-        failures = summary["failures"]
-        if failures:
-            told = " ".join(f"{name}: {failure['message']}" for name, failure in failures.items())
-            code = max(exit_code_of(failure["error"]) for failure in failures.values())
-            return _Verdict("failed", code, self._redact(told), "SourceFailed", summary)
-        return _Verdict("ok", ExitCode.DONE, "", "", summary)
-
-    def _would_commit(self, before: datetime, verdict: _Verdict) -> datetime:
-        """The watermark after this run: moved only where everything up to its start has been loaded."""
-        request = self._request
-        complete = (
-            verdict.status == "ok"
-            and not request.dry_run
-            and request.replay is None
-            and request.until is None
-            and (request.since is None or request.since <= before)
-            and (request.overlap is None or request.overlap >= self._settings.overlap)
-            and (not request.sources or set(request.sources) >= set(self._settings.sources))
-        )
-        return max(before, after(self._started)) if complete else before
-
-    def _result(self, verdict: _Verdict, *, before: datetime, standing: datetime) -> Result:
-        summary = verdict.summary
+    def _result(self, verdict: RunVerdict, *, before: datetime, after_run: datetime) -> Result:
+        summary, replay = verdict.summary, str(self._request.replay or "")
         asked = self._parameters(before)
-        since = None if self._request.replay else str(asked["watermark"])
+        window = {"since": None if replay else str(asked["watermark"]), "until": str(asked["until"]) or None}
         return Result(
             run_id=self._run_id,
             status=verdict.status,
-            window=summary.get("window") or {"since": since, "until": str(asked["until"]) or None},
-            watermark={"before": clock.to_text(before), "after": clock.to_text(standing)},
+            window=summary.get("window") or window,
+            watermark={"before": clock.to_text(before), "after": clock.to_text(after_run)},
             counts=summary.get("counts") or dict.fromkeys(COUNTED, 0),
             sources=summary.get("sources") or {},
-            closed=shape.number(summary.get("closed")),
-            reopened=shape.number(summary.get("reopened")),
+            closed=number(summary.get("closed")),
+            reopened=number(summary.get("reopened")),
             notes=source_notes.bounded(summary.get("notes"), clean=self._redact),
             notebook=self._output,
-            seconds=round(time.monotonic() - self._clock, 3),
+            seconds=self._seconds(),
             dry_run=self._request.dry_run,
-            replay=str(self._request.replay or ""),
+            replay=replay,
             error=verdict.error,
             exit_code=verdict.exit_code,
         )
 
-    def _append(self, event: str, **what: Any) -> None:
-        facts = {"notebook": self._relative(self._output), **what}
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._clock, 3)
+
+    def _append(self, event: str, facts: Mapping[str, Any]) -> None:
+        about = {"notebook": self._output.relative_to(self._settings.runs).as_posix()}
         if self._request.replay:
-            facts["replay"] = str(self._request.replay)
-        self._ledger.append(event, at=clock.now(), run_id=self._run_id, facts=facts)
-
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._settings.runs).as_posix()
-
-
-def _is_summary(found: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether a scrap has those parts of a summary that this module counts with."""
-    match found:
-        case {"counts": dict(counts), "sources": dict(sources), "failures": dict(failures)}:
-            # The summary of an earlier version has no `dropped`.
-            told = all(_has(one, COUNTED[:-1], int) for one in (counts, *sources.values()))
-            return told and all(_has(one, ("error", "message"), str) for one in failures.values())
-    return False
-
-
-def _has(found: Any, names: Iterable[str], kind: type) -> bool:
-    return isinstance(found, dict) and all(isinstance(found.get(name), kind) for name in names)
-
-
-def _problem_of(summary: Any, *, run_id: str, replay: str) -> str:
-    """Why a notebook that ran through is not believed; empty: it is.
-
-    Args:
-        summary: What it glued.
-        run_id: The run.
-        replay: What it was to replay; empty: nothing, it was to ask the sources.
-    """
-    if not summary:
-        return (
-            "The notebook ended without gluing its summary, so nothing is known of what it did: it must call "
-            "run.reconcile() and then glue run.summary()."
-        )
-    if not _is_summary(summary):
-        return "The notebook's summary has the wrong form: counts, sources or failures are missing in it."
-    if summary.get("run_id") != run_id:
-        return f"The notebook's summary is that of {summary.get('run_id')!r}, not of this run."
-    if replay and summary.get("replay") != replay:
-        return "The notebook did not replay: it does not pass its parameter `replay` to open_run."
-    for name, one in [*summary["sources"].items(), ("total", summary["counts"])]:
-        if one["extracted"] != math.fsum(one.get(column, 0) for column in COUNTED[1:]):
-            return f"The notebook's sum for {name} is off: {one}."
-    return ""
-
-
-def _headline(result: Result) -> str:
-    counts = ", ".join(f"{result.counts[name]} {name}" for name in shown_counts([result.counts]))
-    moved = result.watermark["before"] != result.watermark["after"]
-    watermark = f"The watermark {'moved to' if moved else 'stays at'} {result.watermark['after']}."
-    dry = " Dry run: nothing was written to MongoDB." if result.dry_run else ""
-    error = f" {result.error}" if result.error else ""
-    missions = f"{result.closed} closed, {result.reopened} reopened."
-    return f"{_SAYS[result.status]} in {result.seconds:.1f} s: {counts}; {missions}{dry}{error} {watermark}"
-
-
-def _end_facts(result: Result, verdict: _Verdict, *, notebook: str, digest: str) -> dict[str, Any]:
-    told = {name: value for name, value in result.as_dict().items() if name not in {"run_id", "notebook", "replay"}}
-    more = {name: verdict.summary.get(name, {}) for name in ("failures", "reject_reasons", "oddities")}
-    return {
-        **told,
-        **more,
-        "error_name": verdict.error_name,
-        "notebook": notebook,
-        "notebook_sha256": digest,
-    }
+            about["replay"] = str(self._request.replay)
+        self._ledger.append(event, at=clock.now(), run_id=self._run_id, facts={**about, **facts})

@@ -1,4 +1,4 @@
-"""Having runs started by the system: Windows Task Scheduler, systemd, launchd; cron lines to copy."""
+"""Runs that the system starts: Windows Task Scheduler, systemd, launchd; lines for cron."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 from futurscam_lib import settings
 from futurscam_lib.errors import UsageError
 from futurscam_lib.schedule.cron import Cron
+from futurscam_lib.schedule.job import Job
 from futurscam_lib.schedule.launchd import Launchd
 from futurscam_lib.schedule.systemd import Systemd
-from futurscam_lib.schedule.target import Job
 from futurscam_lib.schedule.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from futurscam_lib.schedule.target import Planner, Target
+    from futurscam_lib.schedule.job import Planner, Scheduler
     from futurscam_lib.schedule.timing import Timing
     from futurscam_lib.settings import SettingRow
 
@@ -32,21 +32,21 @@ _GRACE: Final = timedelta(minutes=5)
 
 
 def this_system(platform: str = sys.platform) -> str:
-    """What schedules on a system."""
+    """The name of a system's scheduler."""
     return {"win32": "windows", "darwin": "launchd"}.get(platform, "systemd")
 
 
-def here() -> Target:
+def here() -> Scheduler:
     """The scheduler of this machine."""
-    schedulers: dict[str, type[Target]] = {"windows": Windows, "systemd": Systemd, "launchd": Launchd}
+    schedulers: dict[str, type[Scheduler]] = {"windows": Windows, "systemd": Systemd, "launchd": Launchd}
     return schedulers[this_system()]()
 
 
 def planner(name: str) -> Planner:
-    """Who can say what installing on another system would do.
+    """What describes installing on a system, also another one.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: No such system.
     """
     if name not in PLANNERS:
         raise UsageError(f"--for is {name!r}; allowed: {', '.join(PLANNERS)}.")
@@ -54,11 +54,11 @@ def planner(name: str) -> Planner:
 
 
 def job(timing: Timing, *, password: bool = False, rows: Sequence[SettingRow] | None = None) -> Job:
-    """What is scheduled from this environment.
+    """The job that is scheduled from this environment.
 
     Args:
         timing: When it starts.
-        password: Whether Windows is to keep the user's password.
+        password: Whether Windows keeps the user's password.
         rows: The settings; those of this process when not given.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Calling the system's own programs: lists of arguments, never a shell, whatever language they answer in."""
+"""Calls the system's own programs: with lists of arguments, never a shell, whatever language they answer in."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from futurscam_lib import files
 from futurscam_lib.errors import OperatorMustAct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from futurscam_lib.schedule.job import File
 
 _SECONDS: Final = 60
 _MISSING: Final = 127
 _ENVIRONMENT: Final = {"TZ": "UTC", "LC_ALL": "C"}
-"""Instants in UTC and words that can be read, of the programs that heed it; Windows' do not."""
+"""Instants in UTC and words in English, from the programs that respect it; those of Windows do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a call: its exit code, and what it wrote to stdout and stderr."""
+    """The result of a call: its exit code, and what it wrote to stdout and stderr."""
 
     code: int
     output: str = ""
@@ -28,31 +34,31 @@ class Done:
 
     @property
     def words(self) -> str:
-        """All that it said, in one line."""
+        """All output in one line."""
         return " ".join(f"{self.complaint} {self.output}".split())
 
 
 class Call(Protocol):
     """Calls a program."""
 
-    def __call__(self, *arguments: str, talks: bool = False) -> Done:
-        """Call the first of the arguments with the others; `talks`: it talks with the person at the terminal."""
+    def __call__(self, *arguments: str, interactive: bool = False) -> Done:
+        """Call the first of the arguments with the others; `interactive`: it asks the person at the terminal."""
 
 
-def call(*arguments: str, talks: bool = False) -> Done:
-    """Call a program and wait for it; a program that is not there, or does not answer, is told as a failure."""
+def call(*arguments: str, interactive: bool = False) -> Done:
+    """Call a program and wait for it; a program that is missing, or does not answer, is a failure."""
     program = _find(arguments[0])
     if program is None:
         return Done(_MISSING, complaint=f"there is no program {arguments[0]} here.")
-    pipe = None if talks else subprocess.PIPE
+    pipe = None if interactive else subprocess.PIPE
     try:
         done = subprocess.run(  # noqa: S603 - the system's own program, and a list of arguments
             [program, *arguments[1:]],
-            stdin=None if talks else subprocess.DEVNULL,
+            stdin=None if interactive else subprocess.DEVNULL,
             stdout=pipe,
             stderr=pipe,
             env={**os.environ, **_ENVIRONMENT},
-            timeout=None if talks else _SECONDS,
+            timeout=None if interactive else _SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -72,6 +78,21 @@ def must(done: Done, *, what: str, remedy: str) -> Done:
         said = f": {done.words}" if done.words else "."
         raise OperatorMustAct(f"{what} failed (exit {done.code}){said}\n{remedy}")
     return done
+
+
+def write(wanted: Iterable[File], *, state: str) -> None:
+    """Write files, and the folders that they need.
+
+    Raises:
+        OperatorMustAct: One can't be written; the text says so, and the state that things are in.
+    """
+    for file in wanted:
+        path = Path(file.path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(path, file.text.encode())
+        except OSError as error:
+            raise OperatorMustAct(f"{path} can't be written ({error.strerror}). {state}") from error
 
 
 def _find(program: str) -> str | None:

@@ -9,18 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from futurscam_lib import clock, files
-from futurscam_lib.errors import OperatorMustAct
+from futurscam_lib import clock
 from futurscam_lib.schedule import programs, results
-from futurscam_lib.schedule.target import DESCRIPTION, File, Plan, Standing
+from futurscam_lib.schedule.job import File, Plan, ScheduleStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from futurscam_lib.schedule.job import Job
     from futurscam_lib.schedule.programs import Call
-    from futurscam_lib.schedule.target import Job
-    from futurscam_lib.schedule.timing import Pattern, Timing
 
 _NAME: Final = "futurscam-etl"
 SERVICE: Final = f"{_NAME}.service"
@@ -38,7 +36,7 @@ _REMEDY: Final = (
 _HINT: Final = "It runs while you are logged in; after `loginctl enable-linger` it runs while nobody is, too."
 _LONGEST_DELAY: Final = 60
 _REFUSED: Final = set("'\"\\$")
-"""What systemd takes in no program's name, but in any argument."""
+"""Not allowed in the name of a program, but in its arguments."""
 _KILLED: Final = "2"
 _TIMER_PROPERTIES: Final = "LoadState,ActiveState,LastTriggerUSec,NextElapseUSecRealtime"
 _SERVICE_PROPERTIES: Final = "ActiveState,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp"
@@ -51,14 +49,14 @@ def _folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """The user manager, reached through `call`; units live in `folder`."""
+    """The user manager, reached through `call`; units are in `folder`."""
 
     call: Call = programs.call
     folder: Path = field(default_factory=_folder)
 
     def plan(self, job: Job, *, now: datetime) -> Plan:  # noqa: ARG002 - systemd counts for itself
-        """Tell what installing would do."""
-        units = ((SERVICE, service(job)), (TIMER, timer(job.timing)))
+        """What installing would do."""
+        units = ((SERVICE, service(job)), (TIMER, timer(job)))
         calls = tuple(shlex.join((*_CALL, *arguments)) for arguments in _CALLS)
         return Plan(tuple(File(str(self.folder / name), text) for name, text in units), calls, (_HINT,))
 
@@ -66,26 +64,19 @@ class Systemd:
         """Write both units and start the timer."""
         plan = self.plan(job, now=now)
         self._systemctl("daemon-reload", state="Nothing has changed.")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for file in plan.files:
-                files.write_atomically(Path(file.path), file.text.encode())
-        except OSError as error:
-            raise OperatorMustAct(
-                f"{self.folder} can't be written ({error.strerror}). Nothing is scheduled."
-            ) from error
+        programs.write(plan.files, state="Nothing is scheduled.")
         for arguments in _CALLS:
             self._systemctl(*arguments, state=f"The units are in {self.folder}, but the timer does not run.")
         return (_HINT, f"To start it now: systemctl --user start {SERVICE}")
 
-    def show(self) -> Standing:
-        """Tell how timer and service stand."""
+    def status(self) -> ScheduleStatus:
+        """The status of timer and service."""
         timer = self._properties(TIMER, _TIMER_PROPERTIES)
         if timer.get("LoadState") != "loaded":
-            return Standing(_SCHEDULER, installed=False)
+            return ScheduleStatus(_SCHEDULER, installed=False)
         service = self._properties(SERVICE, _SERVICE_PROPERTIES)
         result, meaning = _result(service)
-        return Standing(
+        return ScheduleStatus(
             _SCHEDULER,
             installed=True,
             state="running" if service.get("ActiveState") == "activating" else timer.get("ActiveState", ""),
@@ -97,7 +88,7 @@ class Systemd:
         )
 
     def remove(self) -> str:
-        """Stop the timer and delete both units; a run that is under way ends by itself."""
+        """Stop the timer and delete both units; a run in progress ends by itself."""
         units = [unit for name in (TIMER, SERVICE) if (unit := self.folder / name).exists()]
         if not units:
             return f"There was nothing to remove: no {_NAME} in {self.folder}."
@@ -112,8 +103,8 @@ class Systemd:
         return programs.must(done, what=shlex.join((*_CALL, *arguments)), remedy=f"{state} {_REMEDY}").output
 
     def _properties(self, unit: str, names: str) -> dict[str, str]:
-        told = self._systemctl("show", f"--property={names}", unit, state="Nothing is known of the timer.")
-        return dict(line.partition("=")[::2] for line in told.splitlines())
+        shown = self._systemctl("show", f"--property={names}", unit, state="The timer's state is unknown.")
+        return dict(line.partition("=")[::2] for line in shown.splitlines())
 
     def _command(self) -> str:
         try:
@@ -129,36 +120,13 @@ def service(job: Job) -> str:
     if set(program) & _REFUSED:
         program, *arguments = "/usr/bin/env", program, *arguments
     # systemd looks up variables in arguments.
-    started = " ".join([_quoted(program), *(_quoted(text.replace("$", "$$")) for text in arguments)])
-    return (
-        f"[Unit]\nDescription={DESCRIPTION}\n\n"
-        f"[Service]\nType=oneshot\nTimeoutStartSec={job.limit.total_seconds():.0f}s\n"
-        f"WorkingDirectory={_without_specifiers(job.project)}\nExecStart={started}\n"
-    )
+    command = " ".join([_quoted(program), *(_quoted(text.replace("$", "$$")) for text in arguments)])
+    return job.render("systemd.service.j2", command=command, folder=_without_specifiers(job.project))
 
 
-def timer(timing: Timing) -> str:
+def timer(job: Job) -> str:
     """The unit that starts it."""
-    delay = min(_LONGEST_DELAY, timing.every * 60 // 10)
-    lines = [*_starts(timing), f"RandomizedDelaySec={delay}s", "AccuracySec=1s"]
-    timed = "\n".join(lines)
-    return f"[Unit]\nDescription={DESCRIPTION}\n\n[Timer]\n{timed}\n\n[Install]\nWantedBy=timers.target\n"
-
-
-def _starts(timing: Timing) -> list[str]:
-    if timing.divides_the_day:
-        return [*(f"OnCalendar={_calendar(pattern)}" for pattern in timing.patterns()), "Persistent=true"]
-    # No calendar holds such starts. A monotonic timer has nothing to catch up: it starts anew at each login.
-    return [f"OnActiveSec={timing.every}min", f"OnUnitActiveSec={timing.every}min"]
-
-
-def _calendar(pattern: Pattern) -> str:
-    hours = "*" if pattern.every_hour else _numbers(pattern.hours)
-    return f"*-*-* {hours}:{_numbers(pattern.minutes)}:00"
-
-
-def _numbers(values: tuple[int, ...]) -> str:
-    return ",".join(f"{value:02}" for value in values)
+    return job.render("systemd.timer.j2", delay=min(_LONGEST_DELAY, job.timing.every * 60 // 10))
 
 
 def _without_specifiers(text: str) -> str:

@@ -31,6 +31,14 @@ class Pattern:
         """Whether no hour is left out."""
         return len(self.hours) * _HOUR == DAY
 
+    def hours_text(self, form: str = "") -> str:
+        """The hours as calendars write them: `0,12`, or `*` for all."""
+        return "*" if self.every_hour else ",".join(format(hour, form) for hour in self.hours)
+
+    def minutes_text(self, form: str = "") -> str:
+        """The minutes of each hour: `0,30`."""
+        return ",".join(format(minute, form) for minute in self.minutes)
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -48,6 +56,11 @@ class Timing:
     def divides_the_day(self) -> bool:
         """Whether the starts are at the same times each day, so that a calendar can hold them."""
         return DAY % self.every == 0
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether there is one start a day."""
+        return self.every == DAY
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -78,7 +91,7 @@ class Timing:
         """As a person says it."""
         if not self.divides_the_day:
             return f"every {duration(60 * self.every)}, counted from the start of the schedule"
-        if self.every == DAY:
+        if self.is_daily:
             return f"every day at {_time(self.at)}, local time"
         if self.every == _HOUR:
             return f"every hour, at minute {self.at % _HOUR:02}"

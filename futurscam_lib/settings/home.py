@@ -14,9 +14,9 @@ from futurscam_lib.settings.sources import KNOWN_SOURCES
 PACKAGE: Final = Path(__file__).resolve().parent.parent
 PROJECT: Final = PACKAGE.parent
 """The folder that holds the package: a clone of the project, or where packages are installed."""
-IS_CLONE: Final = (PROJECT / "pyproject.toml").is_file()
+IS_CLONE: Final = not (PACKAGE / "notebooks").is_dir()
 SHIPPED_NOTEBOOKS: Final = (PROJECT if IS_CLONE else PACKAGE) / "notebooks"
-"""The shipped notebooks."""
+"""The shipped notebooks: an installed package holds them, in a clone they stand beside it."""
 DEFAULT_HOME: Final = PROJECT if IS_CLONE else Path.cwd()
 """The home where FUTURSCAM_HOME is not set: the clone; nothing is written where packages are installed."""
 HOME: Final = "FUTURSCAM_HOME"

@@ -166,6 +166,7 @@ class SourceType:
         docs: The heading of its section in docs/SOURCES.md.
         reads: Prefixes of the settings that it reads.
         needs: Gives the settings without which it cannot be read, as fields.
+        has_backlog: Whether its reader has `unread`: what lies there and was never in the window of a run.
         open_until_closed: Whether a mission that is open there stays open after its deadline.
         clock: Where its clock can be read; None: nowhere.
     """
@@ -174,6 +175,7 @@ class SourceType:
     docs: str
     reads: tuple[str, ...] = ()
     needs: Callable[[SourceSettings], Iterator[str]] = lambda _: iter(())
+    has_backlog: bool = False
     open_until_closed: Callable[[SourceSettings], bool] = lambda _: False
     clock: Clock | None = None
 
@@ -201,7 +203,7 @@ def _needs_of_boond(settings: SourceSettings) -> Iterator[str]:
 
 
 KNOWN_SOURCES: Final = {
-    "folder": SourceType("pro_unity", "The folder: `folder`", reads=("inbox",)),
+    "folder": SourceType("pro_unity", "The folder: `folder`", reads=("inbox",), has_backlog=True),
     "graph_mail": SourceType(
         "pro_unity",
         "Microsoft 365 (graph_mail)",

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from futurscam_lib import analyses, clock, languages, rfps, skills
+from futurscam_lib import clock
+from futurscam_lib.analysis import analyses, languages, rfps, skills
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report.tables import Picture, Table
 from tests.analysis.documents import NOW, SEEN, document, earlier_document

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from futurscam_lib import clock
-from futurscam_lib.audit import entry as entries
-from futurscam_lib.audit import head as heads
+from futurscam_lib.audit import entries
 from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.seal import write_head
 from futurscam_lib.audit.verify import verify
 from futurscam_lib.watermark import Watermark
 
@@ -64,12 +64,12 @@ def forge(made: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
         at = clock.parse(old.at)
         new = entries.chained(last, event=old.event, run_id=old.run_id, at=at, facts=facts, seal=seal)
         if not strip and seal is None:
-            new = entries.Entry(**{**orjson.loads(entries.line_of(new)), "mac": old.mac})
+            new = entries.LedgerEntry(**{**orjson.loads(entries.line_of(new)), "mac": old.mac})
         written.append(entries.line_of(new) + b"\n")
         last = new
     rewrite(made, written)
     assert last is not None
-    heads.write(made.settings.ledger_file, last.seq, last.hash, seal=seal)
+    write_head(made.settings.ledger_file, last.seq, last.hash, seal=seal)
 
 
 def reset(made: MadeRuns, before: datetime, after: datetime) -> None:

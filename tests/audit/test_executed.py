@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
+import scrapbook
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +68,33 @@ def test_the_notebook_that_the_run_left(made: MadeRuns) -> None:
     assert left.path == made.path(made.made[-1])
 
 
+def test_scrapbook_reads_the_runs_of_all_months(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`scrapbook.read_notebooks("runs")` in the folder of a home; what Jupyter and active runs leave is not in it."""
+    names = [made.add(T0), made.add(T0 + timedelta(days=30), status="failed"), made.add(T0 + timedelta(days=31))]
+    checkpoints = made.path(names[0]).parent / ".ipynb_checkpoints"
+    checkpoints.mkdir()
+    shutil.copy(made.path(names[0]), checkpoints)
+    made.path(names[0]).with_name("active.ipynb.part").write_bytes(b"{")
+    monkeypatch.chdir(made.settings.home)
+
+    notebooks = scrapbook.read_notebooks("runs")
+
+    assert sorted(notebooks) == sorted(names)
+    assert all(notebooks[name].scraps["summary"].data["run_id"] == name for name in names)
+    assert [*scrapbook.read_notebooks(str(made.path(names[0]).parent))] == names[:1]
+
+
+def test_a_scrap_that_scrapbook_refuses(made: MadeRuns) -> None:
+    """A changed notebook is shown without its scraps; one that would make scrapbook decode a table is not decoded."""
+    path = made.path(made.add(T0))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'"version": 1', b'"version": "x"').replace(b'"version":1', b'"version":"x"'))
+    assert (of(made).scraps, "Its scraps cannot be read." in of(made).state) == ({}, True)
+
+    path.write_bytes(whole.replace(b'"encoder": "json"', b'"encoder": "pandas"'))
+    assert (of(made).scraps, "Its scraps" in of(made).state) == ({}, False)
+
+
 def test_one_letter_changed(made: MadeRuns) -> None:
     """A notebook that was edited is still read, and said not to be what the run left."""
     path = made.path(made.add(T0))
@@ -83,8 +112,8 @@ def test_one_letter_changed(made: MadeRuns) -> None:
     [
         (lambda path: path.unlink(), "missing"),
         (lambda path: path.write_bytes(path.read_bytes()[:200]), "torn"),
-        (lambda path: path.write_text("[]", "utf-8"), "no notebook"),
-        (lambda path: path.write_text(json.dumps(NAMELESS), "utf-8"), "no notebook"),
+        (lambda path: path.write_text("[]", "utf-8"), "not a notebook"),
+        (lambda path: path.write_text(json.dumps(NAMELESS), "utf-8"), "not a notebook"),
         (lambda path: (path.unlink(), path.mkdir()), "could not be read"),
     ],
 )
@@ -109,7 +138,7 @@ def test_a_notebook_that_went_rightly(made: MadeRuns) -> None:
 
     assert (of(made, old).genuine, of(made, none).genuine) == (None, None)
     assert "because of its age" in of(made, old).state
-    assert "left none" in of(made, none).state
+    assert "left no notebook" in of(made, none).state
 
 
 def test_what_a_killed_run_left_is_proven_only_since_it_was_found(made: MadeRuns) -> None:
@@ -130,7 +159,7 @@ def test_where_there_is_no_file_no_path_is_named(made: MadeRuns, status: str) ->
     """As after a run that was killed before its notebook was saved once."""
     made.add(T0, status=status, notebook=b"")
 
-    assert (of(made).path, of(made).state) == (None, "The run left none.")
+    assert (of(made).path, of(made).state) == (None, "The run left no notebook.")
 
 
 def test_a_path_out_of_the_runs_is_not_followed(made: MadeRuns) -> None:

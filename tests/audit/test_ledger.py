@@ -21,17 +21,16 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from futurscam_lib.audit import entry as entry_module
-from futurscam_lib.audit import head as heads
-from futurscam_lib.audit import ledger as module
-from futurscam_lib.audit import lines
-from futurscam_lib.audit.ledger import Entry, Ledger
-from futurscam_lib.audit.seal import Seal
+from futurscam_lib.audit import entries, lines
+from futurscam_lib.audit.ledger import Ledger
+from futurscam_lib.audit.seal import EndCheck, Seal, head_path
 from futurscam_lib.errors import OperatorMustAct, RetryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
+
+    from futurscam_lib.audit.entries import LedgerEntry
 
 T0 = datetime(2026, 11, 23, 12, 5, 1, 223_000, tzinfo=UTC)
 RUN = "20261123T120501Z-3f9a1c"
@@ -62,7 +61,7 @@ def written(count: int) -> bytes:
 LINES = written(4)
 
 
-def append(ledger: Ledger, event: str, run_id: str = RUN, **facts: Any) -> Entry:
+def append(ledger: Ledger, event: str, run_id: str = RUN, **facts: Any) -> LedgerEntry:
     """Add one entry at a fixed instant."""
     return ledger.append(event, at=T0, run_id=run_id, facts=facts)
 
@@ -94,6 +93,46 @@ def test_entries_are_read_as_they_were_returned_both_ways(ledger: Ledger) -> Non
 
     assert list(ledger.entries()) == entries
     assert list(ledger.backwards()) == entries[::-1]
+
+
+def test_an_entry_is_on_disk_before_append_returns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line is synced once it is whole, and before the head names it; a new ledger is synced into its folder."""
+    file, head = path_of(ledger), head_path(path_of(ledger))
+    synced: list[tuple[str, bytes | None, int | None]] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        opened = os.fstat(descriptor)
+        places = [place for place in (file.parent, file) if place.exists()]
+        names = [place.name for place in places if os.path.samestat(opened, place.stat())] or ["another file"]
+        content = file.read_bytes() if file.exists() else None
+        named = json.loads(head.read_bytes())["seq"] if head.exists() else None
+        synced.append((names[0], content, named))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    for number in range(2):
+        append(ledger, "end", number=number)
+
+    first, second = file.read_bytes().splitlines(keepends=True)
+    assert ("ledger.jsonl", first, 0) in synced
+    assert ("ledger.jsonl", first + second, 1) in synced
+    if os.name == "posix":  # Windows has no folders to sync.
+        assert ("runs", b"", 0) in synced
+        assert synced.index(("runs", b"", 0)) < synced.index(("ledger.jsonl", first, 0))
+
+
+def test_a_repaired_line_is_on_disk_before_heal_returns(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newline that was missing, and a torn text that was replaced, are synced like any other line."""
+    for torn in (lambda whole: whole[:-1], lambda whole: whole + b'{"at":'):
+        append(ledger, "end")
+        path_of(ledger).write_bytes(torn(path_of(ledger).read_bytes()))
+        synced: list[bytes] = []
+        with monkeypatch.context() as recording:
+            recording.setattr(os, "fsync", lambda _, synced=synced: synced.append(path_of(ledger).read_bytes()))
+            ledger.heal(at=T0)
+
+        assert synced[0] == path_of(ledger).read_bytes()
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 700, 100_000])
@@ -164,7 +203,7 @@ def test_a_kill_while_healing_loses_nothing(ledger: Ledger, monkeypatch: pytest.
     """The torn text is overwritten by a line that holds it; wherever that stops, the next try heals."""
     append(ledger, "start")
     whole = path_of(ledger).read_bytes()
-    head = heads.path_of(path_of(ledger)).read_bytes()
+    head = head_path(path_of(ledger)).read_bytes()
     torn = b'{"at":"2026-11-23T12:05:01.223000+00:00","event":"end","facts":{"status":"o'
     path_of(ledger).write_bytes(whole + torn)
     healed = ledger.heal(at=T0)
@@ -174,7 +213,7 @@ def test_a_kill_while_healing_loses_nothing(ledger: Ledger, monkeypatch: pytest.
 
     for cut in range(len(line)):
         path_of(ledger).write_bytes(whole + line[:cut] + torn[cut:])
-        heads.path_of(path_of(ledger)).write_bytes(head)
+        head_path(path_of(ledger)).write_bytes(head)
         ledger.heal(at=T0)
         events = [entry.event for entry in ledger.entries()]
         assert events in (["start", "healed"], ["start", "healed", "healed"])
@@ -248,16 +287,19 @@ def test_the_last_newline_changed_is_healed_with_the_whole_text_kept(ledger: Led
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda lines: [lines[0], lines[2], lines[3]], "line 2: its number is 3 where 2 is due"),
-        (lambda lines: lines[1:], "line 1: its number is 2 where 1 is due"),
-        (lambda lines: [lines[0], lines[2], lines[1], lines[3]], "line 2: its number is 3 where 2 is due"),
-        (lambda lines: [lines[0], lines[0], *lines[1:]], "line 2: its number is 1 where 2 is due"),
+        (lambda lines: [lines[0], lines[2], lines[3]], "line 2: its number is 3, expected 2"),
+        (lambda lines: lines[1:], "line 1: its number is 2, expected 1"),
+        (lambda lines: [lines[0], lines[2], lines[1], lines[3]], "line 2: its number is 3, expected 2"),
+        (lambda lines: [lines[0], lines[0], *lines[1:]], "line 2: its number is 1, expected 2"),
         (lambda lines: [lines[0], b"", *lines[1:]], "line 2: it is not JSON"),
         (lambda lines: [lines[0], b"# note", *lines[1:]], "line 2: it is not JSON"),
         (lambda lines: [lines[0], b"{}", *lines[1:]], "line 2: it is not an entry of a ledger"),
         (lambda lines: [lines[0], b"[1]", *lines[1:]], "line 2: it is not an entry of a ledger"),
-        (lambda lines: [line + b"\r" for line in lines], "line 1: the content fits its hash, but is not written"),
-        (lambda lines: [lines[0], lines[1].replace(b"0.1", b"0.9"), *lines[2:]], "line 2: the hash does not fit"),
+        (
+            lambda lines: [line + b"\r" for line in lines],
+            "line 1: its hash matches its content, but",
+        ),
+        (lambda lines: [lines[0], lines[1].replace(b"0.1", b"0.9"), *lines[2:]], "line 2: its hash does not match"),
     ],
 )
 def test_what_was_changed_is_named(ledger: Ledger, change: Any, said: str) -> None:
@@ -279,8 +321,8 @@ def test_an_entry_made_anew_with_a_right_hash_breaks_the_next_link(ledger: Ledge
     first = append(ledger, "end", status="failed")
     append(ledger, "start")
     lines = path_of(ledger).read_bytes().splitlines()
-    forged = entry_module.chained(None, event="end", run_id=RUN, at=T0, facts={"status": "ok"})
-    path_of(ledger).write_bytes(entry_module.line_of(forged) + b"\n" + lines[1] + b"\n")
+    forged = entries.chained(None, event="end", run_id=RUN, at=T0, facts={"status": "ok"})
+    path_of(ledger).write_bytes(entries.line_of(forged) + b"\n" + lines[1] + b"\n")
 
     assert forged == replace(first, facts={"status": "ok"}, hash=forged.hash)
     for reader in (ledger.entries, ledger.backwards):
@@ -307,22 +349,21 @@ def test_a_change_anywhere_stops_the_next_run(ledger: Ledger, seal: Seal | None,
     for number in range(6):
         append(ledger, "end", number=number)
     whole = path_of(ledger).read_bytes()
-    ledger.check_all()
+    assert ledger.heal(at=T0) is None
 
     changed = whole.replace(b'"number":2', b'"number":7') + torn
     path_of(ledger).write_bytes(changed)
     ledger.check()
-    for look in (Ledger.check_all, lambda one: one.heal(at=T0)):
-        with pytest.raises(OperatorMustAct, match="line 3: the hash does not fit"):
-            look(ledger)
+    with pytest.raises(OperatorMustAct, match="line 3: its hash does not match"):
+        ledger.heal(at=T0)
     assert path_of(ledger).read_bytes() == changed
 
 
 def test_a_seal_taken_off_a_line_stops_the_next_run(ledger: Ledger) -> None:
     """As verification does, though the last line's seal vouches for what that line says."""
     ledger = Ledger(path_of(ledger), seal=Seal("a key of more than sixteen letters"))
-    entries = [append(ledger, "end", number=number) for number in range(4)]
-    raw = [entry_module.line_of(replace(one, mac="" if one.seq == 2 else one.mac)) for one in entries]
+    written = [append(ledger, "end", number=number) for number in range(4)]
+    raw = [entries.line_of(replace(one, mac="" if one.seq == 2 else one.mac)) for one in written]
     path_of(ledger).write_bytes(b"\n".join(raw) + b"\n")
 
     ledger.check()
@@ -333,14 +374,14 @@ def test_a_seal_taken_off_a_line_stops_the_next_run(ledger: Ledger) -> None:
 def test_a_line_that_is_not_the_one_its_head_names_stops_the_next_run(ledger: Ledger) -> None:
     """Also where the head is far behind, as it may be."""
     append(ledger, "end", number=0)
-    behind = heads.path_of(path_of(ledger)).read_bytes()
+    behind = head_path(path_of(ledger)).read_bytes()
     path_of(ledger).unlink()
-    heads.path_of(path_of(ledger)).unlink()
+    head_path(path_of(ledger)).unlink()
     for number in range(4):
         append(ledger, "end", number=number + 1)
-    heads.path_of(path_of(ledger)).write_bytes(behind)
+    head_path(path_of(ledger)).write_bytes(behind)
 
-    with pytest.raises(OperatorMustAct, match="line 1 is not the one that had been written"):
+    with pytest.raises(OperatorMustAct, match="line 1 is not the line that had been written"):
         ledger.heal(at=T0)
 
 
@@ -359,7 +400,7 @@ def test_a_line_that_is_not_the_one_its_head_names_stops_the_next_run(ledger: Le
 def test_a_head_that_is_none(ledger: Ledger, content: bytes) -> None:
     """What this software never writes there is not believed."""
     append(ledger, "start")
-    heads.path_of(path_of(ledger)).write_bytes(content)
+    head_path(path_of(ledger)).write_bytes(content)
 
     with pytest.raises(OperatorMustAct, match=r"ledger\.head is not the head of a ledger"):
         append(ledger, "end")
@@ -383,14 +424,14 @@ def pipe_at(path: Path) -> None:
 def test_what_is_no_file_in_its_place(ledger: Ledger, put: Callable[[Path], None], *, is_head: bool) -> None:
     """Nothing waits for a pipe, and the operator is told which place it is."""
     append(ledger, "start")
-    place = heads.path_of(path_of(ledger)) if is_head else path_of(ledger)
+    place = head_path(path_of(ledger)) if is_head else path_of(ledger)
     put(place)
     faults: list[lines.Fault] = []
-    end = lines.EndCheck(path_of(ledger), None)
+    end = EndCheck(path_of(ledger), None)
     for number, entry in lines.read_lines(path_of(ledger), faults.append):
         end.see(number, entry)
 
-    said = "is not the head of a ledger" if is_head else "it is no file"
+    said = "is not the head of a ledger" if is_head else "it is not a file"
     assert said in [*faults, *end.faults()][0].what
     looks: list[Callable[[], object]] = [ledger.check, lambda: append(ledger, "end"), lambda: ledger.heal(at=T0)]
     if not is_head:
@@ -418,9 +459,9 @@ def test_a_full_disk_is_for_the_operator(ledger: Ledger, monkeypatch: pytest.Mon
 
     with monkeypatch.context() as broken:
         if place == "line":
-            broken.setattr(module, "_put", part)
+            broken.setattr("futurscam_lib.audit.ledger._write", part)
         elif place == "head":
-            broken.setattr(heads, "write_atomically", fail)
+            broken.setattr("futurscam_lib.audit.seal.write_atomically", fail)
         else:
             broken.setattr(FileLock, "acquire", fail)
         with pytest.raises(OperatorMustAct, match="could not be written") as caught:
@@ -429,7 +470,7 @@ def test_a_full_disk_is_for_the_operator(ledger: Ledger, monkeypatch: pytest.Mon
     assert "No space left on device" in str(caught.value)
     assert "Make room" in str(caught.value)
     append(ledger, "reset")
-    ledger.check_all()
+    assert ledger.heal(at=T0) is None
     middle = {"line": ["healed"], "head": ["end"], "lock": []}[place]
     assert [entry.event for entry in ledger.entries()] == ["start", *middle, "reset"]
 
@@ -559,7 +600,7 @@ def test_a_kill_while_appending_leaves_a_ledger_that_goes_on(ledger: Ledger) -> 
 def test_a_ledger_that_stays_locked_is_for_the_next_run(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended writer does not make this one wait for ever."""
     append(ledger, "start")
-    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("futurscam_lib.audit.ledger._LOCK_SECONDS", 0.1)
 
     with FileLock(f"{path_of(ledger)}.lock"), pytest.raises(RetryLater, match="Nothing was written"):
         append(ledger, "end")

@@ -9,7 +9,7 @@ from bson import DatetimeMS
 
 from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.review.review import Review
+from futurscam_lib.review.overview import Review
 
 if TYPE_CHECKING:
     from pymongo.database import Database

@@ -12,11 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 from futurscam_lib import clock
-from futurscam_lib.audit import entry as entries
-from futurscam_lib.audit import head as heads
+from futurscam_lib.audit import entries
 from futurscam_lib.audit.history import History
 from futurscam_lib.audit.prune import prune
-from futurscam_lib.audit.seal import Seal
+from futurscam_lib.audit.seal import Seal, head_path, write_head
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.watermark import Watermark
 from tests.audit.made_log import KEY, NOW, RUNS, T0, forge, lines, look, rewrite, serious
@@ -37,18 +36,18 @@ def write_anew(made: MadeRuns, number: int, *, seal: Seal | None = None, **chang
         last = entries.chained(last, **{**told, "at": clock.parse(told["at"])}, seal=seal)
         if last.seq == number:
             own = {name: changed.pop(name) for name in ("event", "run_id", "at") if name in changed}
-            last = signed(entries.Entry(**{**orjson.loads(entries.line_of(last)), **own}), changed, seal)
+            last = signed(entries.LedgerEntry(**{**orjson.loads(entries.line_of(last)), **own}), changed, seal)
         written.append(entries.line_of(last) + b"\n")
     rewrite(made, written)
     assert last is not None
-    heads.write(made.settings.ledger_file, last.seq, last.hash, seal=seal)
+    write_head(made.settings.ledger_file, last.seq, last.hash, seal=seal)
 
 
-def signed(entry: entries.Entry, facts: dict[str, Any], seal: Seal | None) -> entries.Entry:
+def signed(entry: entries.LedgerEntry, facts: dict[str, Any], seal: Seal | None) -> entries.LedgerEntry:
     """The entry with these facts, too, and the hash that it then has."""
     content = orjson.loads(entries.line_of(entry)) | {"facts": {**entry.facts, **facts}}
     content["hash"] = entries._hash_of(content)
-    return entries.Entry(**content | {"mac": seal.of_line(content["hash"]) if seal else ""})
+    return entries.LedgerEntry(**content | {"mac": seal.of_line(content["hash"]) if seal else ""})
 
 
 @pytest.mark.parametrize("seal", [None, Seal("a key that somebody guessed")])
@@ -79,9 +78,9 @@ def test_a_ledger_whose_end_was_cut_off_is_not_told(kind: str, request: pytest.F
 
 def test_a_kill_between_line_and_head_is_no_end_cut_off(sealed: MadeRuns) -> None:
     """What ordinary operation leaves can be read."""
-    head = heads.path_of(sealed.settings.ledger_file).read_bytes()
+    head = head_path(sealed.settings.ledger_file).read_bytes()
     sealed.add(T0 + timedelta(hours=RUNS), status="unfinished", notebook=b"")
-    heads.path_of(sealed.settings.ledger_file).write_bytes(head)
+    head_path(sealed.settings.ledger_file).write_bytes(head)
     with sealed.settings.ledger_file.open("ab") as file:
         file.write(b'{"at":"2026')
 
@@ -94,7 +93,7 @@ def test_a_watermark_without_a_ledger(log: MadeRuns) -> None:
 
     ((place, what),) = serious(log)
     assert place == ".last_execution"
-    assert "no ledger tells of a run" in what
+    assert "the ledger has no run" in what
 
     log.settings.watermark_file.unlink()
     assert look(log).findings == []
@@ -105,16 +104,16 @@ def test_a_watermark_without_a_ledger(log: MadeRuns) -> None:
     [
         (3, {"at": "yesterday"}, "Its time is 'yesterday'."),
         (3, {"at": "2026-W45-1T08:00:00.000000+00:00"}, "Its time is '2026-W45-1T08:00:00.000000+00:00'."),
-        (3, {"parameters": [1]}, "Its parameters is [1], which no such line says."),
-        (3, {"notebook": 5}, "Its notebook is 5, which no such line says."),
-        (3, {"watermark": {"before": 5}}, "Its watermark is {'before': 5}, which no such line says."),
-        (4, {"counts": [1]}, "Its counts is [1], which no such line says."),
-        (4, {"counts": {"extracted": "x"}}, "Its counts is {'extracted': 'x'}, which no such line says."),
+        (3, {"parameters": [1]}, "Its parameters is [1], which is the wrong type."),
+        (3, {"notebook": 5}, "Its notebook is 5, which is the wrong type."),
+        (3, {"watermark": {"before": 5}}, "Its watermark is {'before': 5}, which is the wrong type."),
+        (4, {"counts": [1]}, "Its counts is [1], which is the wrong type."),
+        (4, {"counts": {"extracted": "x"}}, "Its counts is {'extracted': 'x'}, which is the wrong type."),
         (4, {"sources": {"folder": {"extracted": None}}}, "Its sources is"),
-        (4, {"failures": {"folder": 5}}, "Its failures is {'folder': 5}, which no such line says."),
-        (4, {"seconds": "long"}, "Its seconds is 'long', which no such line says."),
-        (4, {"status": ["ok"]}, "Its status is ['ok'], which no such line says."),
-        (4, {"event": "pruned", "notebooks": 5}, "Its notebooks is 5, which no such line says."),
+        (4, {"failures": {"folder": 5}}, "Its failures is {'folder': 5}, which is the wrong type."),
+        (4, {"seconds": "long"}, "Its seconds is 'long', which is the wrong type."),
+        (4, {"status": ["ok"]}, "Its status is ['ok'], which is the wrong type."),
+        (4, {"event": "pruned", "notebooks": 5}, "Its notebooks is 5, which is the wrong type."),
     ],
 )
 def test_facts_that_cannot_be_read(log: MadeRuns, line: int, changed: dict[str, Any], what: str) -> None:
@@ -136,9 +135,13 @@ def test_facts_that_cannot_be_read(log: MadeRuns, line: int, changed: dict[str, 
     ("line", "changed", "what"),
     [
         (4, {"event": "blessed"}, "Its event is 'blessed', which this version does not know."),
-        (4, {"status": "great"}, "It ended 'great', which no run does."),
-        (4, {"counts": {"extracted": 7, "inserted": 6}}, "Its counts do not add up (7 extracted, 6 accounted for)"),
-        (3, {"run_id": "../../x"}, "'../../x' is not the name of a run."),
+        (4, {"status": "great"}, "Its status is 'great', which no run has."),
+        (
+            4,
+            {"counts": {"extracted": 7, "inserted": 6}},
+            "Its status is ok, but its counts do not add up (7 extracted, 6 accounted for)",
+        ),
+        (3, {"run_id": "../../x"}, "'../../x' is not a valid run_id."),
         *(
             (4, {"notebook": name}, f"It names a notebook {name!r}, which is not inside the folder of the runs.")
             for name in ("../../.env", "/etc/passwd", "a/../../b", "C:/x", "a\\b", "a\0b", ".hidden")
@@ -171,7 +174,7 @@ def test_the_watermark_is_compared_while_a_run_is_active(log: MadeRuns) -> None:
 
     (note,) = look(log, active="x").findings
     assert (note.place, note.serious) == (".last_execution", False)
-    assert "not judged while x is active" in note.what
+    assert "not checked while x is active" in note.what
     assert [place for place, _ in serious(log)] == [".last_execution"]
 
 

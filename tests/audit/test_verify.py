@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from futurscam_lib import clock
-from futurscam_lib.audit import entry as entries
-from futurscam_lib.audit import folder
-from futurscam_lib.audit import head as heads
+from futurscam_lib.audit import entries, runs_folder
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.audit.lines import read_lines
-from futurscam_lib.audit.seal import Seal
+from futurscam_lib.audit.seal import Seal, head_path, write_head
 from futurscam_lib.audit.verify import verify
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.watermark import Watermark
@@ -39,9 +37,9 @@ def test_what_the_runs_left_is_right(log: MadeRuns) -> None:
     assert found.findings == []
     assert (found.lines, found.runs, found.notebooks, found.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
     assert found.size == sum(log.path(name).stat().st_size for name in log.made)
-    assert "Everything is what the runs left." in "\n".join(found.report())
+    assert "The audit log is intact." in "\n".join(found.report())
     assert found.as_dict()["ok"] is True
-    assert "Looked at: 10 lines of the ledger, 5 runs, 5 notebooks" in "\n".join(found.report())
+    assert "Checked: 10 lines of the ledger, 5 runs, 5 notebooks" in "\n".join(found.report())
 
 
 def test_a_home_without_runs_is_right(made: MadeRuns) -> None:
@@ -56,7 +54,7 @@ def test_a_count_edited_in_the_ledger(log: MadeRuns) -> None:
     end["facts"]["counts"]["inserted"] = 7
     rewrite(log, [*before[:3], orjson.dumps(end, option=orjson.OPT_SORT_KEYS) + b"\n", *before[4:]])
 
-    assert ("ledger.jsonl, line 4", "The hash does not fit its content.") in serious(log)
+    assert ("ledger.jsonl, line 4", "Its hash does not match its content.") in serious(log)
     assert look(log).exit_code == 4
 
 
@@ -68,7 +66,7 @@ def test_a_line_removed(log: MadeRuns, gone: int) -> None:
 
     found = serious(log)
     assert found[0][0] == f"ledger.jsonl, line {gone + 1}"
-    assert found[0][1].startswith(f"Its number is {gone + 2} where {gone + 1} is due; 1 line(s) before it are gone")
+    assert found[0][1].startswith(f"Its number is {gone + 2}, expected {gone + 1}; 1 line(s) before it are gone")
 
 
 @pytest.mark.parametrize("first", range(2 * RUNS - 1))
@@ -104,7 +102,7 @@ def test_an_end_without_a_start(log: MadeRuns) -> None:
 
     line = 2 * RUNS
     assert serious(log) == [
-        (f"ledger.jsonl, line {line + 1}", "X ends, and no line says that it started."),
+        (f"ledger.jsonl, line {line + 1}", "X ends, but no line says that it started."),
         (f"ledger.jsonl, line {line + 3}", "Y starts a second time."),
     ]
 
@@ -127,7 +125,7 @@ def test_the_tail_cut_off(log: MadeRuns, count: int) -> None:
     place, what = f"ledger.jsonl, line {left + 1}", f"It ends with line {left}, but line {2 * RUNS} had been written"
     assert any(found[0] == place and found[1].startswith(what) for found in serious(log))
 
-    heads.path_of(log.settings.ledger_file).unlink()
+    head_path(log.settings.ledger_file).unlink()
     found = look(log)
     unknown = [one for one in found.findings if one.place.endswith(".ipynb")]
     unfinished = [one for one in found.findings if "never ended" in one.what]
@@ -203,11 +201,11 @@ def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
         sealed.path(name).unlink()
     Watermark(sealed.settings.watermark_file).reset(T0 + timedelta(hours=RUNS - 2, milliseconds=1))
 
-    heads.write(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
+    write_head(sealed.settings.ledger_file, last.seq, last.hash, seal=None)
     assert serious(sealed) == [
         ("ledger.jsonl, line 9", "ledger.head, which names its last line, is not sealed with the key.")
     ]
-    heads.path_of(sealed.settings.ledger_file).unlink()
+    head_path(sealed.settings.ledger_file).unlink()
     assert serious(sealed) == [("ledger.jsonl, line 9", "ledger.head, which names its last line, is missing.")]
     with pytest.raises(OperatorMustAct, match="is missing"):
         Ledger.of(sealed.settings).append("start", at=NOW, run_id="x", facts={})
@@ -221,7 +219,7 @@ def test_a_head_that_another_program_keeps_open(sealed: MadeRuns, monkeypatch: p
 
     ledger = Ledger.of(sealed.settings)
     with monkeypatch.context() as broken:
-        broken.setattr("futurscam_lib.audit.head.write_atomically", taken)
+        broken.setattr("futurscam_lib.audit.seal.write_atomically", taken)
         for _ in range(3):
             ledger.append("reset", at=NOW, run_id="x", facts={})
     assert look(sealed).findings == []
@@ -236,7 +234,7 @@ def test_a_new_key_is_adopted_once(log: MadeRuns) -> None:
     for number, key in enumerate([KEY, f"another {KEY}"], start=1):
         log.settings = log.settings.model_copy(update={"ledger_key": SecretStr(key)})
         ledger = Ledger.of(log.settings)
-        assert "futurscam runs seal" in serious(log)[0][1] or "another one" in serious(log)[0][1]
+        assert "futurscam runs seal" in serious(log)[0][1] or "another key" in serious(log)[0][1]
         with pytest.raises(OperatorMustAct, match="futurscam runs seal"):
             ledger.append("start", at=NOW, run_id="x", facts={})
 
@@ -267,11 +265,11 @@ def test_runs_that_never_ended_are_told(log: MadeRuns) -> None:
     assert [one.what for one in look(log, active=name).findings] == [f"{name} is active."]
 
 
-@pytest.mark.parametrize("place", ["read_lines", "folder.look"])
+@pytest.mark.parametrize("place", ["read_lines", "check_folder"])
 def test_a_run_that_comes_meanwhile_is_no_finding(log: MadeRuns, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """It adds to the ledger, its head, the notebooks and the watermark just before or after the ledger was read."""
     target = f"futurscam_lib.audit.verify.{place}"
-    real = {"read_lines": read_lines, "folder.look": folder.look}[place]
+    real = {"read_lines": read_lines, "check_folder": runs_folder.check_folder}[place]
 
     def meanwhile(*asked: Any, **more: Any) -> Any:
         log.add(T0 + timedelta(hours=RUNS + len(log.made)))
@@ -314,7 +312,7 @@ def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
         name = log.add(T0 + timedelta(hours=RUNS + 4 + number), window=read, **more)
         Watermark(log.settings.watermark_file).reset(log.watermark)
     assert serious(log) == []
-    assert f"was read, the last of it by {name}." in look(log).findings[0].what
+    assert f"was read later, the last of it by {name}." in look(log).findings[0].what
 
 
 def test_a_gap_of_which_a_part_is_read(log: MadeRuns) -> None:
@@ -345,7 +343,7 @@ def test_a_gap_of_a_source_that_is_no_longer_configured(log: MadeRuns) -> None:
     Watermark(log.settings.watermark_file).reset(log.watermark)
     (finding,) = look(log).findings
     assert not finding.serious
-    assert finding.what.endswith("; what lies between was not all read from boond (not configured any more).")
+    assert finding.what.endswith("; not all of the time between was read from boond (no longer configured).")
 
     log.settings = log.settings.model_copy(update={"sources": ("folder", "boond")})
     ((_, what),) = serious(log)
@@ -415,7 +413,7 @@ def copy_of(made: MadeRuns, folder: Path) -> MadeRuns:
 @pytest.mark.parametrize("end", [b"", b"\t", b"\r", b" ", b"\r\n", b"\n\n"])
 def test_the_head_is_what_was_written_to_the_byte(log: MadeRuns, end: bytes) -> None:
     """Also where it reads the same."""
-    path = heads.path_of(log.settings.ledger_file)
+    path = head_path(log.settings.ledger_file)
     path.write_bytes(path.read_bytes()[:-1] + end)
 
     assert [what for _, what in serious(log)] == ["ledger.head is not the head of a ledger."]
@@ -472,7 +470,7 @@ def test_each_fault_is_named_once(log: MadeRuns) -> None:
     log.path(log.made[4]).unlink()
 
     notes = [one.what for one in look(log).findings if not one.serious]
-    assert any("no line that can be read tells how it ended" in what for what in notes)
+    assert any("no readable line says how it ended" in what for what in notes)
     assert not any("never ended" in what for what in notes)
     places = [place for place, _ in serious(log)]
     assert places == [
@@ -484,7 +482,7 @@ def test_each_fault_is_named_once(log: MadeRuns) -> None:
 
 def test_a_head_that_was_removed(log: MadeRuns) -> None:
     """Without it nothing shows that the end was cut off, so it is missed; the next run writes one again."""
-    heads.path_of(log.settings.ledger_file).unlink()
+    head_path(log.settings.ledger_file).unlink()
     what = "ledger.head, which names its last line, is missing."
     assert serious(log) == [(f"ledger.jsonl, line {2 * RUNS + 1}", what)]
 
@@ -517,14 +515,14 @@ def test_a_kill_before_the_first_head_locks_nobody_out(made: MadeRuns, monkeypat
     """Of a ledger with a key, whose first line stands without its head; the same after the line that adopts a key."""
     made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(KEY)})
     ledger = Ledger.of(made.settings)
-    write = heads.write
+    write = write_head
 
     def killed(path: Path, seq: int, digest: str, *, seal: Seal | None) -> None:
         if seq == due:
             raise KeyboardInterrupt
         write(path, seq, digest, seal=seal)
 
-    monkeypatch.setattr("futurscam_lib.audit.ledger.heads.write", killed)
+    monkeypatch.setattr("futurscam_lib.audit.ledger.write_head", killed)
     due = 1
     with pytest.raises(KeyboardInterrupt):
         ledger.append("reset", at=NOW, run_id="x", facts={})
@@ -584,7 +582,7 @@ def test_mongodb_that_does_not_answer_hides_nothing(log: MadeRuns) -> None:
     assert found.exit_code == 4
     assert log.made[0] in "\n".join(found.report())
     assert found.as_dict()["ok"] is False
-    assert "Wrong: 1 thing." in found.report()
+    assert "Problems: 1." in found.report()
 
 
 def test_a_line_that_is_nested_too_deeply(log: MadeRuns) -> None:
@@ -597,4 +595,4 @@ def test_a_line_that_is_nested_too_deeply(log: MadeRuns) -> None:
     )
     rewrite(log, [deep + b"\n", *lines(log)])
 
-    assert ("ledger.jsonl, line 1", "It is nested more deeply than any line.") in serious(log)
+    assert ("ledger.jsonl, line 1", "It is nested too deeply for a ledger.") in serious(log)

@@ -50,7 +50,7 @@ def files(home: Path) -> dict[Path, bytes]:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("runs verify", "Everything is what the runs left."),
+        ("runs verify", "The audit log is intact."),
         ("status", "running       no"),
         ("runs list", "extracted"),
         ("runs show last", "futurscam-etl"),

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from futurscam_lib import clock
-from futurscam_lib.audit import entry as entries
-from futurscam_lib.audit import head as heads
+from futurscam_lib.audit import entries
+from futurscam_lib.audit.seal import write_head
 from futurscam_lib.cli import app
 from futurscam_lib.errors import AlreadyRunning, OperatorMustAct
 from futurscam_lib.runner.lock import RunLock
@@ -28,7 +28,7 @@ KEY = "a key of more than sixteen letters"
 
 def futurscam(*arguments: str) -> Result:
     """Call the command in this process; its errors are raised."""
-    return CliRunner().invoke(app.app, ["runs", *arguments], catch_exceptions=False)
+    return CliRunner().invoke(app.app, ["runs", *arguments], catch_exceptions=False)  # type: ignore[return-value]
 
 
 def told(*arguments: str) -> Any:
@@ -144,9 +144,9 @@ def test_seal_with_the_key_that_it_has(log: MadeRuns, monkeypatch: pytest.Monkey
     chained = entries.chained(last, event="reset", run_id="x", at=clock.now(), facts={})
     forged = replace(chained, mac="0" * 64)
     log.settings.ledger_file.write_bytes(whole + entries.line_of(forged) + b"\n")
-    heads.write(log.settings.ledger_file, forged.seq, forged.hash, seal=None)
+    write_head(log.settings.ledger_file, forged.seq, forged.hash, seal=None)
     refused = CliRunner().invoke(app.app, ["runs", "seal"])
-    assert "that key is not new, and line 8: it is not sealed with this key" in str(refused.exception)
+    assert "that key is not new, and line 8: it is sealed with another key" in str(refused.exception)
     assert futurscam("verify").exit_code == 4
 
 

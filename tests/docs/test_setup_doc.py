@@ -12,8 +12,9 @@ import typer.main
 from futurscam_lib import clock, settings
 from futurscam_lib.cli import app
 from futurscam_lib.errors import ExitCode
-from futurscam_lib.schedule import launchd, results, systemd, target, timing, windows
+from futurscam_lib.schedule import launchd, results, systemd, timing, windows
 from futurscam_lib.schedule.cron import Cron
+from futurscam_lib.schedule.job import Job
 from futurscam_lib.settings import alert_urls
 from futurscam_lib.settings.operation import OperationSettings
 
@@ -79,9 +80,9 @@ def rows(text: str) -> list[list[str]]:
     return [cells for number, cells in enumerate(found) if number not in rulers and number + 1 not in rulers]
 
 
-def job(python: str, project: str) -> target.Job:
+def job(python: str, project: str) -> Job:
     """What is scheduled from a project, as by default."""
-    return target.Job(python=python, project=project, home="", timing=timing.parse("1h"), limit=timedelta(hours=1))
+    return Job(python=python, project=project, home="", timing=timing.parse("1h"), limit=timedelta(hours=1))
 
 
 def program() -> Any:

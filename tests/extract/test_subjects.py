@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from futurscam_lib.extract.subjects import SubjectRule, Verdict
+from futurscam_lib.extract.mailbox import SubjectRule, Verdict
 
 RULE = SubjectRule(["[JOB EXPORT]", "Missions:"], ["[EXTERNAL]", "[EXT]", "[EXTERNE]", "[EXTERN]"])
 BEFORE = [

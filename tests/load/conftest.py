@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from futurscam_lib import transform
 from futurscam_lib.load import mongo
+from futurscam_lib.transform import pro_unity
 from tests.load.machine import World
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def worlds(
 ) -> Callable[..., World]:
     """Makes fresh worlds, one at a time."""
     # What one of them raises to a new version is as before after the test.
-    monkeypatch.setitem(transform._FORMATS, "folder", transform._FORMATS["folder"])
+    for name in ("TRANSFORM_VERSION", "normalise"):
+        monkeypatch.setattr(pro_unity, name, getattr(pro_unity, name))
     return partial(World, home, connected[home.database])
 
 

@@ -20,7 +20,6 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
 from futurscam_lib import clock
-from futurscam_lib import transform as mappings
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.extract.source import Unasked
 from futurscam_lib.load import spool
@@ -29,7 +28,7 @@ from futurscam_lib.pipeline.opening import make_window
 from futurscam_lib.pipeline.run import Run
 from futurscam_lib.records import Flaw, RawRecord, Replay
 from futurscam_lib.rfp import Rfp
-from futurscam_lib.transform import transform
+from futurscam_lib.transform import pro_unity, transform, version_for
 from futurscam_lib.watermark import Watermark, after
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ CONTENTS: Final[dict[str, dict[str, Any]]] = {
     "short": {"name": "Short", "publicationInfo": {"applicationDeadline": "2026-11-23T12:30:00Z"}},
 }
 
-_MAPPING: Final = mappings._FORMATS["folder"]
+_VERSION, _NORMALISE = pro_unity.TRANSFORM_VERSION, pro_unity.normalise
 
 Kind = Literal["good", "rejected", "undated", "broken", "flawed"]
 _TELLING: Final = {"rejected", "undated"}
@@ -153,6 +152,11 @@ def breaking(fault: Fault | None) -> Iterator[None]:
                     thread.join()
 
 
+def set_mapping(version: int, normalise: Callable[..., Rfp]) -> None:
+    """Have posts go through this mapping."""
+    vars(pro_unity).update(TRANSFORM_VERSION=version, normalise=normalise)
+
+
 class World:
     """A source, a clock, a watermark and a database over the time of many runs."""
 
@@ -175,7 +179,7 @@ class World:
         self._newest: dict[str, tuple[str, int, str]] = {}
         self._first: dict[str, tuple[str, datetime]] = {}
         self._made_by: dict[tuple[str, tuple[str, int, str]], tuple[str, str, datetime]] = {}
-        mappings._FORMATS["folder"] = _MAPPING
+        set_mapping(_VERSION, _NORMALISE)
         for collection in self._all():
             collection.delete_many({})
         self.watermark = Watermark(settings.watermark_file)
@@ -273,14 +277,14 @@ class World:
 
     def raise_mapping(self) -> None:
         """Have a new version of the program read titles in another way."""
-        number = mappings.version_for("folder") + 1
+        number = version_for("folder") + 1
 
         def normalise(payload: Any, **facts: Any) -> Rfp:
-            made = _MAPPING.normalise(payload, **facts)
+            made = _NORMALISE(payload, **facts)
             content: Any = {**made.content, "roleTitle": f"{made.content['roleTitle']} {number}"}
             return Rfp.of(content, source_id=made.source_id, instant=made.key.instant, transform_version=number)
 
-        mappings._FORMATS["folder"] = replace(_MAPPING, version=number, normalise=normalise)
+        set_mapping(number, normalise)
 
     def replay(self, *, fault: Fault | None = None) -> bool:
         """Make all documents again from what was landed; gives whether that came to its end.

@@ -174,7 +174,7 @@ class Network:
             with troubled(self, trouble):
                 run = Run(
                     self.settings,
-                    open_sources(self.settings, NAMES, has_history=lambda: False),
+                    open_sources(self.settings, NAMES, has_read=lambda _: False),
                     run_id=f"run-{self._runs}",
                     window=make_window(mark, overlap_minutes=OVERLAP.total_seconds() / 60, until=None),
                     watermark=mark,

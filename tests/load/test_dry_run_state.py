@@ -16,7 +16,7 @@ from tests.load.machine import INSTANTS, JOBS, T0, Shelf, World, post, record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from futurscam_lib.report.reports import Ended, LoadReport
+    from futurscam_lib.report.loaded import Ended, LoadReport
 
     from futurscam_lib.records import RawRecord
 

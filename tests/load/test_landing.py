@@ -10,12 +10,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
-from futurscam_lib import clock, transform
+from futurscam_lib import clock
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.load import landing, spool
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.landing import Landing
-from futurscam_lib.transform import version_for
+from futurscam_lib.transform import pro_unity, version_for
 from tests.load.machine import INSTANTS, JOBS, T0, Fault, Shelf, World, finish, post, record
 
 if TYPE_CHECKING:
@@ -352,15 +352,16 @@ def test_leftovers_of_other_sources_wait_for_them(world: World) -> None:
 
 def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
     """Have the mapping be of version 99; where it is mended, titles are in capitals."""
-    old = transform._FORMATS["folder"]
+    old = pro_unity.normalise
 
     def normalise(payload: Any, **facts: Any) -> Rfp:
         if mended:
             payload = payload | {"name": (payload["name"] or "untitled").upper()}
-        made = old.normalise(payload, **facts)
+        made = old(payload, **facts)
         return replace(made, key=made.key._replace(transform_version=99))
 
-    monkeypatch.setitem(transform._FORMATS, "folder", replace(old, version=99, normalise=normalise))
+    monkeypatch.setattr(pro_unity, "TRANSFORM_VERSION", 99)
+    monkeypatch.setattr(pro_unity, "normalise", normalise)
 
 
 def test_what_an_older_mapping_made_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ import pytest
 import futurscam_lib
 from futurscam_lib import clock
 from futurscam_lib.report.scraps import MEDIA_TYPE
-from futurscam_lib.review import review_page
-from futurscam_lib.review.review import review
+from futurscam_lib.review import review, review_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,6 +17,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit.history import History
 from futurscam_lib.review.run_page import ensure
 from futurscam_lib.runner import runner
+from futurscam_lib.runner.request import Request
 from tests.browser import DESK, PHONE, chromium
 from tests.made_runs import MadeRuns, counts, executed
 from tests.review import hostile
@@ -95,7 +96,7 @@ def test_hostile_payloads_and_a_tampered_notebook_do_nothing(home: Settings) -> 
     for name, data in documents():
         (home.inbox / name).write_bytes(data)
     (home.inbox / "reject.json").write_text(json.dumps({"name": ALERTS["script"]}), "utf-8")
-    real = runner.run(home, runner.Request(since=clock.EPOCH))
+    real = runner.run(home, Request(since=clock.EPOCH))
     assert real.status == "ok"
     bad = ALERTS["script"] + hostile.HTML["svg"]
     made = MadeRuns(home, clock.parse(real.watermark["after"]))

@@ -17,9 +17,10 @@ import psutil
 import pytest
 
 from futurscam_lib import settings as settings_module
-from futurscam_lib.audit.ledger import Entry, Ledger
+from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.pipeline.opening import open_run
 from futurscam_lib.runner import runner
+from futurscam_lib.runner.request import Request
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
+    from futurscam_lib.audit.entries import LedgerEntry
+    from futurscam_lib.runner.result import Result
     from futurscam_lib.settings import Settings
 
 PARAMETERS: Final = (
@@ -136,9 +139,9 @@ class Workshop:
         made.cells = cells
         self._write(made)
 
-    def run(self, **request: Any) -> runner.Result:
+    def run(self, **request: Any) -> Result:
         """One run, supervised by this process."""
-        return runner.run(self.settings, runner.Request(**request))
+        return runner.run(self.settings, Request(**request))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The command, in another process; ended with the test at the latest."""
@@ -156,7 +159,7 @@ class Workshop:
         process.communicate(timeout=120)
         return process.returncode
 
-    def entries(self, *events: str) -> list[Entry]:
+    def entries(self, *events: str) -> list[LedgerEntry]:
         """The ledger's entries, checked; only those of some events, where some are given."""
         return [
             entry
@@ -165,7 +168,7 @@ class Workshop:
         ]
 
     @property
-    def last(self) -> Entry:
+    def last(self) -> LedgerEntry:
         """The ledger's last entry."""
         return self.entries()[-1]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pymongo import MongoClient
 
-    from futurscam_lib.runner.runner import Result
+    from futurscam_lib.runner.result import Result
     from tests.runner.conftest import Workshop
 
 # Who is killed from inside the kernel. With the runner alone gone, the kernel goes on for a second, as an orphan does.
@@ -60,6 +60,7 @@ import os, signal
 from futurscam_lib import files, settings, watermark
 from futurscam_lib.audit import ledger
 from futurscam_lib.runner import notebook_file, runner
+from futurscam_lib.runner.request import Request
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def at_entry(event, *, before):
@@ -96,7 +97,7 @@ def in_the_middle_of_save(n):
         write(path, data)
     cell_states.write_atomically = killed
 """
-END = "runner.run(settings.load(), runner.Request())"
+END = "runner.run(settings.load(), Request())"
 SYNCS = sorted(random.Random(2026).sample(range(6, 42), 4))
 
 

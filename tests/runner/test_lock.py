@@ -221,6 +221,20 @@ def test_who_may_only_read_sees_the_holder(path: Path, monkeypatch: pytest.Monke
         assert RunLock(path).holder() is None
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not tell a reader")
+@pytest.mark.usefixtures("read_only")
+def test_two_readers_do_not_take_each_other_for_a_run(path: Path) -> None:
+    """Two people look at a backup at the same moment: nobody holds the lock."""
+    import fcntl
+
+    path.parent.mkdir()
+    path.touch()
+    with path.open("rb") as another_reader:
+        fcntl.flock(another_reader, fcntl.LOCK_SH)
+
+        assert RunLock(path).holder() is None
+
+
 @pytest.mark.usefixtures("read_only")
 @pytest.mark.parametrize("facts", [None, b"{", b'{"pid":PID,"run_id":"a","since":"2026-11-23T12:05:01+00:00"}'])
 def test_a_copy_is_held_by_nobody(path: Path, facts: bytes | None) -> None:

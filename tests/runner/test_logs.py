@@ -23,13 +23,19 @@ from futurscam_lib.runner import log_lines, logs
 from futurscam_lib.settings.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 AT = datetime(2026, 11, 23, 13, 25, 1, 223000, tzinfo=UTC)
 SECRET = "Zwiebel77kuchen"  # noqa: S105 - of nobody
 HOSTILE = 'a "quoted" \\ text\nwith lines\r\n\x1b[31mred\x1b[0m \x00 \u202eevil\u2028 \U000e0001 é = 1'
 LINE = re.compile(r'(\S+Z) (\w+) +("(?:[^"\\]|\\.)*"|(?:(?!\S+=)\S+ ?)+)(.*)')
 PAIR = re.compile(r'([\w.]+)=("(?:[^"\\]|\\.)*"|\S+)(?: |$)')
+
+
+def line_of(level: str, event: str, values: dict[str, Any], redact: Callable[[str], str] = str) -> str:
+    """The line of an event."""
+    at = "2026-11-23T13:25:01.223Z"
+    return log_lines.renderer(redact)({"timestamp": at, "level": f"{level:<5}", "event": event, **values})
 
 
 def parsed(line: str) -> tuple[str, str, str, dict[str, str]]:
@@ -61,7 +67,7 @@ def test_a_line_is_as_the_documentation_shows_it() -> None:
     """Time, level, event, then pairs, quoted where they are more than one plain word."""
     values = {"key": "value", "other": "two words", "none": None, "n": 2, "yes": True, "empty": "", "dash": "-"}
 
-    line = log_lines.of("info", "an event", values, at=AT)
+    line = line_of("info", "an event", values)
 
     assert line == (
         '2026-11-23T13:25:01.223Z info  an event key=value other="two words" none=- n=2 yes=true empty="" dash="-"'
@@ -70,7 +76,7 @@ def test_a_line_is_as_the_documentation_shows_it() -> None:
 
 def test_hostile_text_stays_on_its_line_and_reads_back() -> None:
     """Line ends, terminal codes, NUL, quotes and invisible letters are escaped; nothing is lost by it."""
-    line = log_lines.of("error", "it failed", {"text": HOSTILE, "list": [HOSTILE]}, at=AT)
+    line = line_of("error", "it failed", {"text": HOSTILE, "list": [HOSTILE]})
 
     assert line.isprintable()
     _, _, event, values = parsed(line)
@@ -81,7 +87,7 @@ def test_hostile_text_stays_on_its_line_and_reads_back() -> None:
 @given(st.text(), st.text())
 def test_whatever_a_value_holds_it_reads_back(event: str, text: str) -> None:
     """Any text, lone surrogates too, is one printable line that gives it back."""
-    line = log_lines.of("info", event, {"text": text}, at=AT)
+    line = line_of("info", event, {"text": text})
 
     assert line.isprintable()
     assert parsed(line)[2:] == (event, {"text": text})
@@ -89,7 +95,7 @@ def test_whatever_a_value_holds_it_reads_back(event: str, text: str) -> None:
 
 def test_a_megabyte_is_cut_in_its_middle() -> None:
     """A huge value keeps its beginning and its end, and says how much is missing."""
-    line = log_lines.of("error", "x", {"text": "a" * 500_000 + SECRET + "b" * 500_000}, at=AT, clean=Redactor([SECRET]))
+    line = line_of("error", "x", {"text": "a" * 500_000 + SECRET + "b" * 500_000}, redact=Redactor([SECRET]))
 
     assert len(line) < log_lines.LONGEST + 200
     assert "984,003 characters" in line
@@ -101,13 +107,13 @@ def test_a_secret_does_not_show_because_it_was_cut(tmp_path: Path) -> None:
     clean = Redactor([SECRET])
     for shift in range(40):
         text = "a" * (log_lines.LONGEST // 2 - shift) + SECRET + "b" * log_lines.LONGEST
-        assert SECRET[:6] not in log_lines.of("info", f"with {SECRET}", {"text": text, SECRET: 1}, at=AT, clean=clean)
+        assert SECRET[:6] not in line_of("info", f"with {SECRET}", {"text": text, SECRET: 1}, redact=clean)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_holds_all_events(tmp_path: Path, logger: Any) -> None:
     """UTF-8, LF, one line an event, debug ones and tracebacks too; afterwards nothing more goes in."""
-    with logs.kept(tmp_path / "logs", started=AT, clean=Redactor([SECRET])) as path:
+    with logs.log_file(tmp_path / "logs", started=AT, redact=Redactor([SECRET])) as path:
         logger.debug("small")
         logger.warning("large", text=HOSTILE, password=SECRET)
         try:
@@ -129,7 +135,7 @@ def test_a_file_holds_all_events(tmp_path: Path, logger: Any) -> None:
 def test_two_runs_of_one_second_have_two_files(tmp_path: Path, logger: Any) -> None:
     """The second one gets another name; the first is not written over."""
     for number in range(3):
-        with logs.kept(tmp_path, started=AT, clean=str):
+        with logs.log_file(tmp_path, started=AT, redact=str):
             logger.info("run", number=number)
 
     found = {path.name: values_of(path)[0]["number"] for path in tmp_path.iterdir()}
@@ -151,7 +157,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_file(tmp_path: Path, log
 
     structlog.configure(processors=[keep])
 
-    with logs.kept(tmp_path / "logs", started=AT, clean=str) as path:
+    with logs.log_file(tmp_path / "logs", started=AT, redact=str) as path:
         logger.info("goes on")
 
     assert path is None
@@ -166,7 +172,7 @@ def test_a_full_disk_ends_the_log_and_nothing_else(
     file = Path("/dev/full").open("w", buffering=1, encoding="utf-8")  # noqa: SIM115 - closed by what is tested
     monkeypatch.setattr(logs, "_new_file", lambda *_: (tmp_path / "x.log", file))
 
-    with logs.kept(tmp_path, started=AT, clean=str):
+    with logs.log_file(tmp_path, started=AT, redact=str):
         logger.info("one")
         logger.info("two")
 
@@ -183,7 +189,7 @@ def test_a_retry_is_logged_without_its_arguments(tmp_path: Path) -> None:
         if len(calls) == 1:
             raise ValueError("no luck")
 
-    with logs.kept(tmp_path, started=AT, clean=str) as path:
+    with logs.log_file(tmp_path, started=AT, redact=str) as path:
         unsteady("payload", [])
 
     assert path is not None
@@ -215,7 +221,7 @@ def test_old_logs_go_and_others_stay(tmp_path: Path) -> None:
         log_file(tmp_path, name, days=999)
     (tmp_path / "etl_20200101_000000.log").mkdir()
 
-    logs.rotate(tmp_path, age=timedelta(days=30), megabytes=200, now=AT, keep=now)
+    logs.remove_old(tmp_path, age=timedelta(days=30), megabytes=200, now=AT, keep=now)
 
     left = {path.name for path in tmp_path.iterdir()}
     assert left == stays | set(others) | {"etl_20200101_000000.log"}
@@ -226,7 +232,7 @@ def test_the_oldest_go_when_all_hold_too_much(tmp_path: Path) -> None:
     for day in range(1, 7):
         log_file(tmp_path, f"etl_2026110{day}_000000.log", days=7 - day, megabytes=0.4)
 
-    logs.rotate(tmp_path, age=timedelta(days=30), megabytes=1, now=AT)
+    logs.remove_old(tmp_path, age=timedelta(days=30), megabytes=1, now=AT)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["etl_20261105_000000.log", "etl_20261106_000000.log"]
 
@@ -244,9 +250,9 @@ def test_a_log_that_cannot_be_removed_is_told(tmp_path: Path, logger: Any, monke
 
     monkeypatch.setattr(Path, "unlink", held)
     assert logger
-    with logs.kept(tmp_path / "new", started=AT, clean=str) as path:
-        logs.rotate(tmp_path, age=timedelta(days=30), megabytes=200, now=AT)
-        logs.rotate(tmp_path / "nowhere", age=timedelta(days=30), megabytes=200, now=AT)
+    with logs.log_file(tmp_path / "new", started=AT, redact=str) as path:
+        logs.remove_old(tmp_path, age=timedelta(days=30), megabytes=200, now=AT)
+        logs.remove_old(tmp_path / "nowhere", age=timedelta(days=30), megabytes=200, now=AT)
 
     assert path is not None
     told = [(line["event"], line.get("file"), line.get("why")) for line in values_of(path)]
@@ -279,7 +285,7 @@ class Screen(io.TextIOWrapper):
 def told_on(monkeypatch: pytest.MonkeyPatch, screen: Screen, **how: Any) -> list[str]:
     """Three events and what of them shows."""
     monkeypatch.setattr(sys, "stderr", screen)
-    logs.say_what_can_be_said()
+    logs.replace_unprintable()
     logs.configure(**how)
     log = structlog.get_logger()
     log.debug("little", n=1)
@@ -330,13 +336,13 @@ def test_without_a_console_nothing_fails(monkeypatch: pytest.MonkeyPatch, tmp_pa
     screen = io.StringIO()
     screen.close()
     monkeypatch.setattr(sys, "stderr", screen if closed else None)
-    logs.say_what_can_be_said()
+    logs.replace_unprintable()
     logs.configure()
 
-    with logs.kept(tmp_path, started=AT, clean=str) as path:
+    with logs.log_file(tmp_path, started=AT, redact=str) as path:
         structlog.get_logger().warning("heard")
 
-    assert not logs.watched()
+    assert not logs.on_terminal()
     assert path is not None
     assert values_of(path) == [{"event": "heard", "level": "warning"}]
 
@@ -345,7 +351,7 @@ def test_the_console_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in values, not in events, not in tracebacks."""
     screen = Screen(terminal=False)
     monkeypatch.setattr(sys, "stderr", screen)
-    logs.configure(verbose=True, clean=Redactor([SECRET]))
+    logs.configure(verbose=True, redact=Redactor([SECRET]))
 
     structlog.get_logger().error(f"no {SECRET}", value=[SECRET], exc_info=ValueError(SECRET))
 

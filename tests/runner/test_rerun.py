@@ -11,8 +11,8 @@ import pytest
 from futurscam_lib import clock
 from futurscam_lib.audit.history import History
 from futurscam_lib.errors import UsageError
+from futurscam_lib.runner.request import Request
 from futurscam_lib.runner.rerun import request_of
-from futurscam_lib.runner.runner import Request
 from tests.runner.conftest import post
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from futurscam_lib.schedule.target import Job
+from futurscam_lib.schedule.job import Job
 from futurscam_lib.schedule.timing import Timing
 
 FAKES = Path(__file__).parent / "fakes"

@@ -16,7 +16,7 @@ from futurscam_lib.schedule.launchd import Launchd
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from futurscam_lib.schedule.target import Job
+    from futurscam_lib.schedule.job import Job
 
 TOLD = """gui/501/com.futurscam.etl = {
 \tactive count = 0
@@ -85,7 +85,7 @@ def test_install_show_remove(system: Any, launchd: Launchd, job: Job, now: datet
     assert [call[1:] for call in system.calls()] == once * 2
 
     system.knows("print.txt", TOLD)
-    shown = launchd.show()
+    shown = launchd.status()
     assert shown.installed
     assert (shown.state, shown.last_result) == ("not running", 3)
     assert "next run" in shown.meaning
@@ -93,7 +93,7 @@ def test_install_show_remove(system: Any, launchd: Launchd, job: Job, now: datet
 
     assert "Removed" in launchd.remove()
     assert not file.exists()
-    assert not launchd.show().installed
+    assert not launchd.status().installed
     assert "nothing to remove" in launchd.remove()
 
 
@@ -102,7 +102,7 @@ def test_an_agent_that_has_not_run_yet(system: Any, launchd: Launchd, job: Job, 
     launchd.install(job, now=now)
     system.knows("print.txt", TOLD.replace("runs = 3", "runs = 0").replace("3: ESRCH", "(never exited)"))
 
-    shown = launchd.show()
+    shown = launchd.status()
 
     assert (shown.last_result, shown.meaning) == (None, "not yet run since it was loaded")
 
@@ -116,7 +116,7 @@ def test_an_agent_that_launchd_does_not_take(system: Any, launchd: Launchd, job:
 
     assert "is not loaded" in str(refused.value)
     assert "logged in at the screen" in str(refused.value)
-    assert "not loaded: install it again" in launchd.show().notes[0]
+    assert "not loaded: install it again" in launchd.status().notes[0]
 
 
 def test_the_plan_calls_and_writes_nothing(system: Any, job: Job, now: datetime) -> None:

@@ -17,8 +17,8 @@ import pytest
 
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.schedule import systemd, timing
+from futurscam_lib.schedule.job import Job
 from futurscam_lib.schedule.systemd import Systemd
-from futurscam_lib.schedule.target import Job
 from futurscam_lib.schedule.timing import Timing
 
 ANALYZE = ("systemd-analyze",)
@@ -41,7 +41,7 @@ def job(tmp_path: Path) -> Job:
 def verify(job: Job, folder: Path) -> str:
     """Have systemd read the units; gives what it made of them."""
     (folder / "run").mkdir()
-    for name, text in ((systemd.SERVICE, systemd.service(job)), (systemd.TIMER, systemd.timer(job.timing))):
+    for name, text in ((systemd.SERVICE, systemd.service(job)), (systemd.TIMER, systemd.timer(job))):
         (folder / name).write_text(text, "utf-8")
     paths = [str(folder / name) for name in (systemd.SERVICE, systemd.TIMER)]
     # Without the units of this machine, which may have faults of their own.
@@ -91,10 +91,10 @@ def test_systemd_reads_other_timings(job: Job, tmp_path: Path, every: str) -> No
     ("every", "at"),
     [("1h", None), ("1h", "00:05"), ("15m", "00:05"), ("2h", "06:30"), ("45m", None), ("24h", "06:30"), ("1m", None)],
 )
-def test_systemd_counts_the_same_starts(every: str, at: str | None) -> None:
+def test_systemd_counts_the_same_starts(job: Job, every: str, at: str | None) -> None:
     """What its calendar elapses at on one day are exactly the starts that were asked for."""
     wanted = timing.parse(every, at)
-    calendars = re.findall(r"OnCalendar=(.*)", systemd.timer(wanted))
+    calendars = re.findall(r"OnCalendar=(.*)", systemd.timer(replace(job, timing=wanted)))
 
     found = []
     for calendar in calendars:
@@ -120,7 +120,7 @@ def test_a_plain_path_is_started_directly(job: Job) -> None:
         "[Service]\nType=oneshot\nTimeoutStartSec=3600s\nWorkingDirectory=/opt/etl\n"
         'ExecStart="/opt/etl/.venv/bin/python" "-X" "utf8" "-m" "futurscam_lib" "run"\n'
     )
-    assert systemd.timer(Timing()).splitlines()[3:] == [
+    assert systemd.timer(plain).splitlines()[3:] == [
         "[Timer]",
         "OnCalendar=*-*-* *:00:00",
         "Persistent=true",
@@ -133,9 +133,9 @@ def test_a_plain_path_is_started_directly(job: Job) -> None:
 
 
 @pytest.mark.parametrize(("every", "delay"), [(1, 6), (5, 30), (10, 60), (1440, 60)])
-def test_the_delay_is_small(every: int, delay: int) -> None:
+def test_the_delay_is_small(job: Job, every: int, delay: int) -> None:
     """Never more than a tenth of what lies between two starts."""
-    assert f"RandomizedDelaySec={delay}s\n" in systemd.timer(Timing(every))
+    assert f"RandomizedDelaySec={delay}s\n" in systemd.timer(replace(job, timing=Timing(every)))
 
 
 def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
@@ -170,7 +170,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
         },
     }
     system.knows("units.json", json.dumps(units))
-    shown = Systemd().show()
+    shown = Systemd().status()
     assert shown.installed
     assert (shown.state, shown.last_result) == ("active", 4)
     assert "operator" in shown.meaning
@@ -180,7 +180,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
 
     assert "Removed" in Systemd().remove()
     assert list(folder.iterdir()) == []
-    assert not Systemd().show().installed
+    assert not Systemd().status().installed
     assert "nothing to remove" in Systemd().remove()
 
 
@@ -203,7 +203,7 @@ def test_how_the_last_run_ended(
     started = {"ExecMainStartTimestamp": "Mon 2026-11-23 13:00:05 ZONE"} if service else {}
     system.knows("units.json", json.dumps({"futurscam-etl.service": {**started, **service}}))
 
-    shown = Systemd().show()
+    shown = Systemd().status()
 
     assert (shown.last_result, shown.meaning) == (result, meaning)
     assert (shown.state == "running") == (service.get("ActiveState") == "activating")
@@ -220,7 +220,7 @@ def test_without_a_session_nothing_is_written(system: Any, job: Job, now: dateti
         assert remedy in str(refused.value)
     assert list(system.home.iterdir()) == []
     with pytest.raises(OperatorMustAct, match="Failed to connect"):
-        Systemd().show()
+        Systemd().status()
 
 
 def test_a_machine_without_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Job, now: datetime) -> None:

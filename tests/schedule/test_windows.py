@@ -17,12 +17,12 @@ import xmlschema
 from tree_sitter import Language, Parser
 
 from futurscam_lib.errors import OperatorMustAct, UsageError
-from futurscam_lib.schedule import results, task_xml, windows
+from futurscam_lib.schedule import results, windows
 from futurscam_lib.schedule.timing import Timing
 from futurscam_lib.schedule.windows import Windows
 
 if TYPE_CHECKING:
-    from futurscam_lib.schedule.target import Job
+    from futurscam_lib.schedule.job import Job
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("task.xsd"))
 NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
@@ -55,7 +55,7 @@ def is_valid(task: str) -> bool:
 
 def test_the_hourly_task(job: Job, now: datetime) -> None:
     """It is what the schema allows, and every setting is the one that the hourly run needs."""
-    task = task_xml.text(job, user=SID, now=now)
+    task = windows.task_xml(job, user=SID, now=now)
 
     SCHEMA.validate(read(task))
     assert elements_of(task) == {
@@ -87,7 +87,7 @@ def test_the_hourly_task(job: Job, now: datetime) -> None:
 
 def test_the_home_is_named_only_where_it_is_not_the_project(job: Job, now: datetime) -> None:
     """The usual task is `python -X utf8 -m futurscam_lib run` in the project."""
-    task = task_xml.text(replace(job, home=""), user=SID, now=now)
+    task = windows.task_xml(replace(job, home=""), user=SID, now=now)
 
     assert elements_of(task)["Actions/Exec/Arguments"] == "-X utf8 -m futurscam_lib run"
 
@@ -95,7 +95,7 @@ def test_the_home_is_named_only_where_it_is_not_the_project(job: Job, now: datet
 @pytest.mark.parametrize(("every", "interval"), [(1, "PT1M"), (7, "PT7M"), (15, "PT15M"), (90, "PT1H30M")])
 def test_other_lengths(job: Job, now: datetime, every: int, interval: str) -> None:
     """Any length repeats for ever, also one that no calendar holds."""
-    task = task_xml.text(replace(job, timing=Timing(every)), user=SID, now=now)
+    task = windows.task_xml(replace(job, timing=Timing(every)), user=SID, now=now)
 
     assert is_valid(task)
     assert elements_of(task)["Triggers/TimeTrigger/Repetition/Interval"] == interval
@@ -106,7 +106,7 @@ def test_a_daily_task_keeps_its_time_of_day_when_the_clocks_change(job: Job) -> 
     """It starts by the calendar and in local time, and not every 24 hours of UTC."""
     now = datetime(2026, 3, 28, 12, 0, tzinfo=ZoneInfo("Europe/Brussels"))
 
-    task = task_xml.text(replace(job, timing=Timing(1440, 390)), user=SID, now=now)
+    task = windows.task_xml(replace(job, timing=Timing(1440, 390)), user=SID, now=now)
 
     assert is_valid(task)
     found = elements_of(task)
@@ -136,7 +136,7 @@ def test_a_daily_task_keeps_its_time_of_day_when_the_clocks_change(job: Job) -> 
 )
 def test_the_schema_refuses_what_windows_refuses(job: Job, now: datetime, old: str, new: str) -> None:
     """Each rule fails on a task that breaks it: the longest duration, a wrong order, wrong words."""
-    task = task_xml.text(job, user=SID, now=now)
+    task = windows.task_xml(job, user=SID, now=now)
     wrong = task.replace(old, new).replace("</Actions>", "</Action>" if "<Action " in new else "</Actions>")
 
     assert is_valid(task)
@@ -146,7 +146,7 @@ def test_the_schema_refuses_what_windows_refuses(job: Job, now: datetime, old: s
 
 def test_the_encoding(job: Job, now: datetime) -> None:
     """UTF-16 with its mark and a declaration that says so; lines end as on Windows."""
-    data = task_xml.encode(task_xml.text(job, user=SID, now=now))
+    data = windows.encode(windows.task_xml(job, user=SID, now=now))
 
     assert data.startswith(codecs.BOM_UTF16_LE)
     text = data.decode("utf-16")
@@ -188,7 +188,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
         "missed": 2,
     }
     system.knows("past.json", json.dumps(past))
-    shown = Windows().show()
+    shown = Windows().status()
     assert shown.installed
     assert (shown.state, shown.last_result, shown.meaning, shown.missed) == ("ready", 0, "done", 2)
     assert shown.last_run == datetime(2026, 11, 23, 13, 0, 1, tzinfo=UTC)
@@ -197,7 +197,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
     assert "next run (UTC)" in repr(shown)
 
     assert "Removed" in Windows().remove()
-    assert not Windows().show().installed
+    assert not Windows().status().installed
     assert "introuvable" in Windows().remove()
 
 
@@ -238,7 +238,7 @@ def test_a_task_that_has_not_run_yet(system: Any, job: Job, now: datetime) -> No
     Windows().install(job, now=now)
     system.knows("past.json", '{"state":3,"last":"1999-11-29T23:00:00.0000000Z","result":267011,"next":"","missed":0}')
 
-    shown = Windows().show()
+    shown = Windows().status()
 
     assert shown.last_run is None
     assert shown.next_run is None
@@ -252,7 +252,7 @@ def test_without_powershell_the_task_is_still_shown(system: Any, job: Job, now: 
     if answer is not None:
         system.knows("past.json", answer)
 
-    shown = Windows().show()
+    shown = Windows().status()
 
     assert shown.installed
     assert shown.command
@@ -279,7 +279,7 @@ def test_deleting_denied(system: Any, job: Job, now: datetime) -> None:
     with pytest.raises(OperatorMustAct, match="Deleting"):
         Windows().remove()
 
-    assert Windows().show().installed
+    assert Windows().status().installed
 
 
 @pytest.mark.parametrize("answer", ["", "root\n", '"POSTE-12\\operateur","inconnu"\n'])
@@ -299,7 +299,7 @@ def test_a_machine_without_schtasks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(OperatorMustAct, match="no program whoami here"):
         Windows().install(job, now=now)
-    assert "no program schtasks here" in Windows().show().notes[0]
+    assert "no program schtasks here" in Windows().status().notes[0]
 
 
 def test_the_plan_calls_and_writes_nothing(system: Any, job: Job, now: datetime) -> None:
@@ -324,6 +324,6 @@ def test_the_powershell_is_powershell() -> None:
 
 def test_a_longer_budget_gets_a_longer_limit(job: Job, now: datetime) -> None:
     """The task's limit follows the run's."""
-    task = task_xml.text(replace(job, limit=timedelta(minutes=125)), user=SID, now=now)
+    task = windows.task_xml(replace(job, limit=timedelta(minutes=125)), user=SID, now=now)
 
     assert elements_of(task)["Settings/ExecutionTimeLimit"] == "PT2H5M"

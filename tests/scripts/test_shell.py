@@ -31,10 +31,12 @@ sys.exit(int(os.environ.get("CODE", "0")))
 _UV: Final = """#!/bin/sh
 echo "uv $*" >>"$RECORD"
 case "$1" in
-sync)
-    echo 'told on stdout'
+venv)
+    echo 'printed on stdout'
     [ "$UV_FAILS" ] && exit 1
-    mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
+    mkdir -p .venv/bin
+    ;;
+pip)
     cp "$STAND_IN" .venv/bin/python
     cp "$STAND_IN" .venv/bin/futurscam
     ;;
@@ -45,7 +47,7 @@ echo "python $*" >>"$RECORD"
 case "$*" in
 -c*) exit "${SUITABLE:-0}" ;;
 '-m venv .venv') mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-'-m pip install --quiet -e'*)
+'-m pip install --quiet -c constraints.txt -e'*)
     [ "$PIP_FAILS" ] && exit 1
     cp "$STAND_IN" .venv/bin/python
     cp "$STAND_IN" .venv/bin/futurscam
@@ -180,14 +182,18 @@ def test_a_python_that_does_not_suit_is_none(copy: Copy) -> None:
 
 
 def test_uv_sets_the_environment_up(copy: Copy) -> None:
-    """The first run has uv do it, without what only developers need; the second asks uv no more."""
+    """The first run has uv do it, without what only developers need; the second does not ask uv."""
     copy.program(copy.programs / "uv", _UV)
 
     first, second = copy.run("--dry-run", CODE="3"), copy.run(CODE="0")
 
     assert (first.returncode, second.returncode) == (3, 0)
-    assert copy.recorded()[:2] == ["uv --version", "uv sync --no-group dev --inexact"]
-    calls = [json.loads(line)["arguments"] for line in copy.recorded()[2:]]
+    assert copy.recorded()[:3] == [
+        "uv --version",
+        "uv venv --quiet --allow-existing .venv",
+        "uv pip install --quiet --python .venv -c constraints.txt -e .[alerts,export,local-server]",
+    ]
+    calls = [json.loads(line)["arguments"] for line in copy.recorded()[3:]]
     assert [call[4:] for call in calls] == [["run", "--dry-run"], ["run"]]
     assert first.stdout == ""
     assert "Setting up .venv, once." in first.stderr
@@ -195,15 +201,14 @@ def test_uv_sets_the_environment_up(copy: Copy) -> None:
 
 
 def test_python_sets_the_environment_up_where_uv_is_not(copy: Copy) -> None:
-    """A virtual environment, a pip that knows groups, and the packages."""
+    """A virtual environment and the packages, in the versions that were tested."""
     copy.program(copy.programs / "python3.12", _PYTHON)
 
     assert copy.run().returncode == 0
 
-    assert copy.recorded()[1:4] == [
+    assert copy.recorded()[1:3] == [
         "python -m venv .venv",
-        "python -m pip install --quiet --upgrade pip",
-        "python -m pip install --quiet -e . --group local-server",
+        "python -m pip install --quiet -c constraints.txt -e .[alerts,export,local-server]",
     ]
 
 

@@ -14,6 +14,7 @@ import pytest
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import Rfp
+from futurscam_lib.settings.sources import SourceSettings
 from futurscam_lib.transform import boond, transform
 from futurscam_lib.transform.boond import Instance
 
@@ -465,9 +466,9 @@ def test_the_instance_reaches_the_mapping(opportunity: dict[str, Any], seen_at: 
     raw = RawRecord.of(orjson.dumps(opportunity), source="boond", origin="opportunities/4711", instant=seen_at)
 
     by_default = transform(raw, seen_at=seen_at)
-    told = transform(
-        raw, seen_at=seen_at, instance=Instance("https://b.example.com", frozenset({3}), {10: "Agrega.io"})
-    )
+    instance = {"boond_open_states": frozenset({3}), "boond_origins": {10: "Agrega.io"}}
+    settings = SourceSettings.model_construct(boond_url="https://b.example.com/api", **instance)
+    told = transform(raw, seen_at=seen_at, settings=settings)
 
     assert isinstance(by_default, Rfp)
     assert isinstance(told, Rfp)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from futurscam_lib.records import RawRecord, Reject
 from futurscam_lib.rfp import Rfp
+from futurscam_lib.settings.sources import SourceSettings
 from futurscam_lib.transform import boond, pro_unity, transform, version_for
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ SOURCES = {"pro_unity": "folder", "boond": "boond"}
 """Each format, which is a folder of golden files, and a source that speaks it."""
 CASES = sorted((path.parent.parent.name, path.parent.name) for path in GOLDEN.glob("*/*/raw.json"))
 SEEN_AT = datetime(2026, 12, 23, tzinfo=UTC)
-INSTANCE = boond.Instance(
-    url="https://boond.example.com",
-    open_states=frozenset({0, 5}),
-    origins={4: "Appel d'offre", 9: "Pro-Unity", 10: "ConnectingExpertise"},
+SETTINGS = SourceSettings.model_construct(
+    boond_url="https://boond.example.com/api",
+    boond_open_states=frozenset({0, 5}),
+    boond_origins={4: "Appel d'offre", 9: "Pro-Unity", 10: "ConnectingExpertise"},
 )
 
 JSON = st.recursive(
@@ -48,7 +49,7 @@ JSON = st.recursive(
 def read(name: str, payload: bytes) -> Rfp | Reject:
     """What a payload of a format becomes."""
     raw = RawRecord.of(payload, source=SOURCES[name], origin="a.json", instant=SEEN_AT, line=1, column=1)
-    return transform(raw, seen_at=SEEN_AT, instance=INSTANCE)
+    return transform(raw, seen_at=SEEN_AT, settings=SETTINGS)
 
 
 def made_of(name: str, case: str) -> dict[str, Any]:

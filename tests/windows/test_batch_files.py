@@ -127,7 +127,7 @@ def test_neither_python_nor_uv(telling: Project, script: str) -> None:
 def test_uv_sets_the_environment_up(telling: Project, *, fails: bool) -> None:
     """It is asked without what only developers need; where it fails, nothing has run and the code is 2."""
     (telling.folder / ".venv" / "Scripts" / "futurscam.exe").unlink()
-    uv = '@echo off\necho uv %*>>"%RECORD%"\nif not "%1"=="sync" exit /b 0\n%DO%\n'
+    uv = '@echo off\necho uv %*>>"%RECORD%"\nif not "%1"=="pip" exit /b 0\n%DO%\n'
     record = telling.elsewhere / "record"
 
     done = telling.call(
@@ -137,7 +137,11 @@ def test_uv_sets_the_environment_up(telling: Project, *, fails: bool) -> None:
         DO="exit /b 1" if fails else r"type nul >.venv\Scripts\futurscam.exe",
     )
 
-    assert _lines(record) == ["uv --version", "uv sync --no-group dev --inexact"]
+    assert _lines(record) == [
+        "uv --version",
+        "uv venv --quiet --allow-existing .venv",
+        'uv pip install --quiet --python .venv -c constraints.txt -e ".[alerts,export,local-server]"',
+    ]
     assert "Setting up .venv, once." in done.stderr
     if fails:
         assert (done.code, done.stdout) == (2, "")

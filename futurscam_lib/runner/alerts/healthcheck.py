@@ -1,6 +1,6 @@
-"""Tells a service such as healthchecks.io that a run starts, succeeded or failed; it notices a run that never came.
+"""Pings a service such as healthchecks.io when a run starts, succeeds or fails; it notices runs that never came.
 
-The address itself is asked for after a success, `/start` and `/fail` below it at the other times.
+The address itself is requested after a success, `/start` and `/fail` below it at the other times.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _LONGEST: Final = 2000
 
 
 def started(configured: Settings) -> None:
-    """A run starts."""
-    _ask(configured, "/start")
+    """Report that a run starts."""
+    _ping(configured, "/start")
 
 
-def ended(configured: Settings, ending: RunEnd) -> None:
-    """A run ended; where it failed, the service is told why in a few redacted words."""
-    if ending.well:
-        _ask(configured, "")
+def ended(configured: Settings, end: RunEnd) -> None:
+    """Report that a run ended and, where it failed, why; redacted."""
+    if end.well:
+        _ping(configured, "")
         return
-    told = f"{ending.run_id or 'A run'} on {host()}, {ending.meaning}\n{ending.error}"
-    _ask(configured, "/fail", body=configured.redactor()(told)[:_LONGEST])
+    text = f"{end.run_id or 'A run'} on {host()}, {end.meaning}\n{end.error}"
+    _ping(configured, "/fail", body=configured.redactor()(text)[:_LONGEST])
 
 
-def _ask(configured: Settings, step: str, *, body: str = "") -> None:
-    """Ask for an address; whatever goes wrong is logged, and nothing else."""
+def _ping(configured: Settings, step: str, *, body: str = "") -> None:
+    """Request an address; a failure is only logged."""
     if configured.healthcheck_url is None:
         return
     url = f"{configured.healthcheck_url.get_secret_value()}{step}"
@@ -45,7 +45,7 @@ def _ask(configured: Settings, step: str, *, body: str = "") -> None:
     for _ in range(_TRIES):
         try:
             problem = _problem_of(url, body.encode(errors="replace"))
-        except Exception as error:  # noqa: BLE001 - no answer, a proxy or a certificate that is none: no run fails for it
+        except Exception as error:  # noqa: BLE001 - no answer, a wrong proxy or certificate: a run never fails because of it
             problem = f"{type(error).__name__}: {error}"
         if not problem:
             _log.debug("healthcheck told", step=step or "success")
@@ -60,6 +60,6 @@ def _problem_of(url: str, body: bytes) -> str:
 
     method = "POST" if body else "GET"
     client = httpx.Client(verify=tls.context(), timeout=_SECONDS, headers={"User-Agent": "futurscam-etl"})
-    # Streamed, and not read: nothing of the body is wanted.
+    # Streamed, so that the body is not read.
     with client, client.stream(method, url, content=body or None) as response:
         return "" if response.is_success else f"{response.status_code} {response.reason_phrase}"

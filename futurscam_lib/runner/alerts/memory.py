@@ -1,4 +1,4 @@
-"""What is remembered of alerts from run to run, so that each is sent once; in `.futurscam.alerts.json`."""
+"""What alerts remember from run to run, so that each is sent once: `.futurscam.alerts.json`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _MOST_BYTES: Final = 1_000_000
 
 
 class Message(BaseModel):
-    """One message that waits to be sent.
+    """A message that waits to be sent.
 
     Attributes:
         title, body: Without secrets.
         kind: Apprise's word for it: `failure`, `warning`, `success`.
-        unsent: Positions of the addresses that have not got it; None: nobody has.
+        unsent: Positions of the addresses that have not got it; None: none has.
     """
 
     title: str
@@ -49,7 +49,7 @@ class Failing(BaseModel):
         run_id: That of the first one; may be empty.
         runs: How many there were.
         told: Exit codes of which there was a message.
-        sources: Those that failing runs read and that no run has read well since.
+        sources: Those that failing runs read and that no successful run has read since.
     """
 
     since: str
@@ -66,14 +66,14 @@ class Failing(BaseModel):
 
 
 class Memory(BaseModel):
-    """All that is remembered.
+    """What is remembered.
 
     Attributes:
-        failing: None: the last run that counts went well.
+        failing: The failures that were reported; None: runs work.
         rejects_told_at: When the last message about rejects was made, as `clock.to_text` writes it; empty: never.
-        rejects_told: Whether there was a message about those that are open; files of earlier versions say so without
-            the instant.
-        pending: Messages that wait, by what they are about; a newer one takes the place of an older.
+        rejects_told: Whether there was a message about rejects; files of earlier versions have this without the
+            instant.
+        pending: Messages that wait, by what they are about; a newer one replaces an older one.
     """
 
     failing: Failing | None = None
@@ -88,42 +88,41 @@ class Memory(BaseModel):
             clock.parse(text)
         return text
 
+    @classmethod
+    def read(cls, home: Path) -> Memory:
+        """Read the memory of a home; an empty one where the file is missing or has the wrong form."""
+        try:
+            with (home / FILE).open("rb") as file:
+                memory = cls.model_validate_json(file.read(_MOST_BYTES))
+                if memory.rejects_told and not memory.rejects_told_at:
+                    # The message was made before the file was last written, so what became open after that is new.
+                    memory.rejects_told_at = clock.to_text(clock.from_epoch(os.fstat(file.fileno()).st_mtime))
+                return memory
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValidationError) as error:
+            _log.warning("alerts begin afresh", file=FILE, because=type(error).__name__)
+            return cls()
 
-def read(home: Path) -> Memory:
-    """What was remembered; nothing, where the file is missing or is not one of these."""
-    try:
-        with (home / FILE).open("rb") as file:
-            memory = Memory.model_validate_json(file.read(_MOST_BYTES))
-            if memory.rejects_told and not memory.rejects_told_at:
-                # The message was made before the file was last written, so what became open after that is new.
-                memory.rejects_told_at = clock.to_text(clock.from_epoch(os.fstat(file.fileno()).st_mtime))
-            return memory
-    except FileNotFoundError:
-        return Memory()
-    except (OSError, ValidationError) as error:
-        _log.warning("alerts begin afresh", file=FILE, because=type(error).__name__)
-        return Memory()
+    def write(self, home: Path, *, now: datetime) -> bool:
+        """Write the memory of a home.
 
-
-def write(home: Path, memory: Memory, *, now: datetime) -> bool:
-    """Remember.
-
-    Returns:
-        Whether messages may be sent: where nothing can be written (disk full, read-only), each run would send the
-        same again, so that there is one a day then, and none where even that cannot be kept in mind.
-    """
-    path = home / FILE
-    try:
-        sweep(path)
-        write_atomically(path, json.dumps(memory.model_dump(), indent=1).encode())
-    except OSError as error:
-        _log.warning("alerts not remembered", file=str(path), why=error.strerror or str(error))
-        return _first_today(home, now)
-    return True
+        Returns:
+            Whether messages may be sent. Where the file cannot be written (disk full, read-only), each run would send
+            the same again: one message a day may be sent then, and none where even that cannot be remembered.
+        """
+        path = home / FILE
+        try:
+            sweep(path)
+            write_atomically(path, json.dumps(self.model_dump(), indent=1).encode())
+        except OSError as error:
+            _log.warning("alerts not remembered", file=str(path), why=error.strerror or str(error))
+            return _first_today(home, now)
+        return True
 
 
 def forget(home: Path) -> None:
-    """Nobody is told any more; who is told later starts afresh."""
+    """Remove the memory: there are no addresses any more, and later ones start afresh."""
     try:
         (home / FILE).unlink(missing_ok=True)
     except OSError as error:

@@ -1,4 +1,8 @@
-"""Notifies people when runs begin to fail, when they work again, and when rejects pile up; each once."""
+"""The rules of alerts: after which runs a message is sent, and its text. A new rule is a function in `RULES`.
+
+Each rule sees the situation after a run. It notes what it has reported in the memory, so that each message is sent
+once, and puts its message into `memory.pending` under a name of its own; a newer message replaces an older one.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import FuturscamError
-from futurscam_lib.runner.alerts import memory, sender
-from futurscam_lib.runner.alerts.memory import Failing, Memory
-from futurscam_lib.runner.alerts.messages import Messages
+from futurscam_lib.report.text import duration
+from futurscam_lib.runner.alerts.memory import Failing, Memory, Message
+from futurscam_lib.runner.run_end import RunEnd, host
+from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
 
-    from futurscam_lib.runner.run_end import RunEnd
     from futurscam_lib.settings import Settings
 
 _RUNS: Final = "runs"
 _REJECTS: Final = "rejects"
+_ERROR: Final = 1500
+_SILENCE: Final = "There is no further message until runs work again, or fail in another way."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,74 +40,127 @@ class OpenRejects:
     new: int
 
 
-def tell(configured: Settings, ending: RunEnd, *, rejects: OpenRejects | None = None) -> None:
-    """Send what is new after a run, and what could not be sent earlier.
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the rules see after a run.
 
-    Args:
-        configured: The settings.
-        ending: How the run ended.
-        rejects: See `open_rejects`; None: not known.
+    Attributes:
+        settings: The settings.
+        end: How the run ended.
+        rejects: The open entries of the quarantine; None: not known.
+        memory: What is remembered from run to run; rules change it.
     """
-    if configured.alert_urls is None:
-        memory.forget(configured.home)
+
+    settings: Settings
+    end: RunEnd
+    rejects: OpenRejects | None
+    memory: Memory
+
+    def message(self, kind: str, subject: str, *lines: str) -> Message:
+        """Make a message, without secrets.
+
+        Args:
+            kind: Apprise's word for it: `failure`, `warning`, `success`.
+            subject: What it is about, for the title.
+            lines: The text.
+        """
+        redact = self.settings.redactor()
+        title = f"FuturScam ETL on {host()}: {subject}"
+        return Message(title=redact(title), body=redact("\n".join(lines)), kind=kind)
+
+    @property
+    def facts(self) -> str:
+        """Where it happened and where to look, a line each."""
+        facts = {
+            "Host": host(),
+            "Home": self.settings.home,
+            "Run": self.end.run_id or "none",
+            "Watermark": self._watermark(),
+            "Notebook": self.end.notebook or "none",
+            "Log": self.end.log or "none",
+            "Look": f'futurscam --home "{self.settings.home}" status',
+        }
+        return "\n".join(f"{name}: {value}" for name, value in facts.items())
+
+    @property
+    def failure(self) -> str:
+        """Which run failed, and why."""
+        run = f"Run {self.end.run_id}" if self.end.run_id else "A run"
+        return f"{run} failed, {self.end.meaning}.\n\n{self.end.error[:_ERROR]}\n"
+
+    def _watermark(self) -> str:
+        try:
+            watermark = Watermark(self.settings.watermark_file).read(now=self.end.at)
+        except FuturscamError:
+            return "unreadable; the run says how to set it"
+        if watermark is None:
+            return "none yet"
+        return f"{clock.to_people(watermark)}, {duration(self.end.at - watermark)} ago"
+
+
+def failing_runs(now: Situation) -> None:
+    """Report that runs begin to fail, that they fail with another exit code, that they work again; each once."""
+    memory, end = now.memory, now.end
+    if end.well:
+        _note_success(now)
+    elif memory.failing is None:
+        memory.failing = Failing(
+            since=clock.to_text(end.at), run_id=end.run_id, runs=1, told=[int(end.exit_code)], sources=list(end.sources)
+        )
+        memory.pending[_RUNS] = now.message("failure", "runs fail", now.failure, now.facts, _SILENCE)
+    else:
+        _note_another_failure(now, memory.failing)
+
+
+def _note_success(now: Situation) -> None:
+    failing = now.memory.failing
+    if failing is None or not now.end.up_to_now:
         return
-    kept = memory.read(configured.home)
-    before = kept.model_dump()
-    messages = Messages(configured, ending)
-    _note_run(kept, ending, messages)
-    _note_rejects(kept, rejects, messages, limit=configured.alert_rejects, at=ending.at)
-    may_send = kept.model_dump() == before or memory.write(configured.home, kept, now=ending.at)
-    if may_send and kept.pending:
-        sender.deliver(configured, kept.pending)
-        memory.write(configured.home, kept, now=ending.at)
-
-
-def open_rejects(configured: Settings, *, now: datetime) -> OpenRejects | None:
-    """How many entries of the quarantine are open; None where MongoDB does not answer."""
-    from futurscam_lib.load import local_server, mongo
-    from futurscam_lib.load.collections import Collections
-    from futurscam_lib.load.quarantine import OPEN, opened_after
-
-    try:
-        if configured.mongo_uri is None and local_server.find(configured) is None:
-            return None
-        with mongo.connect(configured) as client, mongo.mongo_errors():
-            kept = Collections.of(client[configured.database]).rejects
-            reported = memory.read(configured.home).rejects_told_at
-            total = kept.count_documents({"state": OPEN})
-            # A clock that was ahead then would silence all of them until it is right.
-            known = reported and clock.parse(reported) <= now
-            new = kept.count_documents(opened_after(clock.parse(reported))) if known else total
-            return OpenRejects(total, new)
-    except FuturscamError:
-        return None
-
-
-def _note_run(memory: Memory, ending: RunEnd, messages: Messages) -> None:
-    failing, code = memory.failing, int(ending.exit_code)
-    if ending.well:
-        if failing and ending.up_to_now:
-            failing.sources = [name for name in failing.sources if name not in ending.sources]
-            if not failing.sources:
-                memory.failing, memory.pending[_RUNS] = None, messages.recovered(failing)
+    failing.sources = [name for name in failing.sources if name not in now.end.sources]
+    if failing.sources:
         return
-    if failing is None:
-        at = clock.to_text(ending.at)
-        memory.failing = Failing(since=at, run_id=ending.run_id, runs=1, told=[code], sources=list(ending.sources))
-        memory.pending[_RUNS] = messages.began()
-        return
+    lasted = duration(now.end.at - clock.parse(failing.since))
+    text = (
+        f"Runs work again. From {_people(failing.since)} on {failing.runs} failed, over {lasted}, the first of them "
+        f"{failing.run_id or 'before it began'}. Nothing is lost: this run read all that they left."
+    )
+    now.memory.failing = None
+    now.memory.pending[_RUNS] = now.message("success", "runs work again", text, now.facts)
+
+
+def _note_another_failure(now: Situation, failing: Failing) -> None:
+    code = int(now.end.exit_code)
     failing.runs += 1
-    failing.sources = sorted({*failing.sources, *ending.sources})
-    if code not in failing.told:
-        failing.told.append(code)
-        memory.pending[_RUNS] = messages.changed(failing)
+    failing.sources = sorted({*failing.sources, *now.end.sources})
+    if code in failing.told:
+        return
+    failing.told.append(code)
+    text = f"Runs have failed since {_people(failing.since)} ({failing.runs} so far), and now in another way."
+    now.memory.pending[_RUNS] = now.message("failure", "runs fail otherwise", text, now.failure, now.facts, _SILENCE)
 
 
-def _note_rejects(memory: Memory, rejects: OpenRejects | None, messages: Messages, *, limit: int, at: datetime) -> None:
+def many_rejects(now: Situation) -> None:
+    """Report that as many rejects became open, since the last message about them, as the settings name."""
+    rejects, limit = now.rejects, now.settings.alert_rejects
     if rejects is None:
         return
     if not rejects.total:
-        memory.pending.pop(_REJECTS, None)
+        now.memory.pending.pop(_REJECTS, None)
     elif rejects.new >= limit:
-        memory.rejects_told_at = clock.to_text(at)
-        memory.pending[_REJECTS] = messages.rejects(rejects.new, rejects.total, limit)
+        since = "" if rejects.new == rejects.total else f", {rejects.new} of them since the last message about rejects"
+        text = (
+            f"{rejects.total} rejects are open{since}. "
+            "`futurscam rejects list` names them, `futurscam rejects show ITEM` shows one, `futurscam rejects retry` "
+            "tries again after a mapping was corrected, `futurscam rejects dismiss ITEM --because TEXT` dismisses one "
+            "that needs no action."
+        )
+        again = f"The next message about rejects comes when there are {limit} more."
+        now.memory.rejects_told_at = clock.to_text(now.end.at)
+        now.memory.pending[_REJECTS] = now.message("warning", f"{rejects.new} new rejects", text, now.facts, again)
+
+
+RULES: Final[tuple[Callable[[Situation], None], ...]] = (failing_runs, many_rejects)
+
+
+def _people(text: str) -> str:
+    return clock.to_people(clock.parse(text))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
+from futurscam_lib import clock
 from futurscam_lib.errors import ExitCode
 from futurscam_lib.report.text import duration
+from futurscam_lib.runner.loop.state import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from futurscam_lib.runner.loop.state import LoopState
 
 POLL: Final = 0.25
 """Seconds between two looks at the clock, at the run and at whether the loop is asked to end."""
@@ -22,7 +25,7 @@ GRACE: Final = 30.0
 """Seconds that an interrupted run gets to write its ledger before it is killed."""
 
 LONGEST_WAIT: Final = timedelta(hours=6)
-"""What the wait may grow to after failures, where the interval itself is not longer."""
+"""The longest wait after failures, where the interval itself is not longer."""
 
 _LATE: Final = 5.0
 _CLOCK_WAS_SET: Final = timedelta(seconds=5)
@@ -36,20 +39,11 @@ _REASONS: Final[dict[int, str]] = {
 }
 
 
-class Stop(IntEnum):
-    """How urgently the loop is asked to end."""
-
-    NO = 0
-    AFTER_RUN = 1
-    NOW = 2
-    KILL = 3
-
-
-class Run(Protocol):
+class RunProcess(Protocol):
     """One run in a process of its own."""
 
     def wait(self, seconds: float) -> int | None:
-        """Wait at most so long; its exit code, or None while it goes on."""
+        """Wait at most so long; return its exit code, or None while it goes on."""
 
     def interrupt(self) -> None:
         """Ask it to end now, and to write its ledger."""
@@ -58,26 +52,11 @@ class Run(Protocol):
         """End it without asking."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the loop is doing.
-
-    Attributes:
-        run: Number of the run that is active or was the last, from 1; 0 before the first.
-        next_run: When the next one is due, UTC; None while one is active.
-        failures: How many runs in a row have failed.
-    """
-
-    run: int
-    next_run: datetime | None
-    failures: int
-
-
 class Schedule:
     """When the next run is due, in seconds on a clock that nobody sets.
 
     Due times stand a whole number of intervals apart, however long runs take and however late they are noticed. Only a
-    start that was late by seconds, after the machine slept, begins a new row, so that no run follows too soon on it.
+    start that was late by seconds, after the machine slept, begins a new series, so that the next run is not too soon.
 
     Args:
         interval: Seconds from start to start.
@@ -91,11 +70,11 @@ class Schedule:
 
     @property
     def factor(self) -> int:
-        """How many intervals the next run waits: 1, after failures in a row 1, 2, 4 and so on."""
+        """How many intervals the next run waits: 1; after 1, 2, 3, ... failures in a row 1, 2, 4, ..."""
         return int(min(2 ** min(max(self.failures - 1, 0), 20), self._most))
 
     def begin(self, now: float) -> float:
-        """A run starts; seconds that it is late, 0 where that is not worth a word."""
+        """Note that a run starts; return how many seconds late, 0 where that is too few to report."""
         late = now - self.due
         if late <= _LATE:
             return 0.0
@@ -103,7 +82,7 @@ class Schedule:
         return late
 
     def end(self, now: float, *, failed: bool) -> int:
-        """A run has ended; how many due times passed during it and are skipped."""
+        """Note that a run has ended; return how many due times passed during it and are skipped."""
         self.failures = self.failures + 1 if failed else 0
         self.due += self.interval * self.factor
         skipped = max(0, math.ceil((now - self.due) / self.interval))
@@ -115,12 +94,12 @@ class Loop:
     """Runs again and again.
 
     Args:
-        interval: From start to start.
+        state: This loop before its first run.
         start_run: Starts one run.
-        asked: How urgently the loop is asked to end; never falls.
-        say: Tells a line to people.
+        asked: Returns how urgently the loop is asked to end; never falls.
+        say: Prints a line.
         count_down: Shows the seconds that are left until the next run; called many times a second.
-        report: Makes known what the loop is doing.
+        report: Publishes what the loop is doing.
         now: The wall clock, for what people read; it may be set while the loop runs.
         monotonic: Seconds on a clock that nobody sets and that goes on while the machine sleeps.
         wait: Waits so many seconds.
@@ -128,13 +107,13 @@ class Loop:
 
     def __init__(
         self,
-        interval: timedelta,
+        state: LoopState,
         *,
-        start_run: Callable[[], Run],
+        start_run: Callable[[], RunProcess],
         asked: Callable[[], Stop],
         say: Callable[[str], None],
         count_down: Callable[[float], None],
-        report: Callable[[Standing], None],
+        report: Callable[[LoopState], None],
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
         wait: Callable[[float], None],
@@ -143,26 +122,26 @@ class Loop:
         self._start_run, self._asked, self._report = start_run, asked, report
         self._say, self._count_down = say, count_down
         self._now, self._monotonic, self._wait = now, monotonic, wait
-        self._schedule = Schedule(interval.total_seconds(), now=monotonic())
-        self._number = 0
+        self._schedule = Schedule(state.interval_minutes * 60, now=monotonic())
+        self._state, self._number = state, 0
 
     def run(self) -> None:
-        """Run until asked to end; a run that is active then is finished first, unless it has to be now."""
+        """Run until asked to end; an active run is finished first, unless the loop must end now."""
         while self._wait_until_due():
             self._run_once()
         self._say(f"The loop has ended after {self._number} {'run' if self._number == 1 else 'runs'}.")
 
     def _wait_until_due(self) -> bool:
         """Wait for the next run; False where the loop is to end."""
-        told: datetime | None = None
+        shown: datetime | None = None
         while not self._asked():
             left = self._schedule.due - self._monotonic()
             if left <= 0:
                 return True
             due = self._now() + timedelta(seconds=left)
-            if told is None or abs(due - told) > _CLOCK_WAS_SET:
-                self._report(Standing(self._number, due, self._schedule.failures))
-                told = due
+            if shown is None or abs(due - shown) > _CLOCK_WAS_SET:
+                self._report_state(due)
+                shown = due
             self._count_down(left)
             self._wait(min(left, POLL))
         return False
@@ -174,44 +153,54 @@ class Loop:
         if late:
             self._say(f"Run #{self._number} is {duration(late)} late: the machine slept or was busy.")
         self._say(f"=== Run #{self._number} - {self._now():%Y-%m-%d %H:%M:%S} UTC ===")
-        self._report(Standing(self._number, None, self._schedule.failures))
-        code = self._see_through()
+        self._report_state(None)
+        code = self._run_to_its_end()
         ended = self._monotonic()
         skipped = self._schedule.end(ended, failed=code not in _NO_FAILURES)
-        told = f"{_WORDS.get(code, 'failed')} in {ended - begun:.1f} s (exit {code}){_REASONS.get(code, '')}."
-        self._say(f"Run #{self._number}: {told}{self._next(skipped)}")
+        how = f"{_WORDS.get(code, 'failed')} in {ended - begun:.1f} s (exit {code}){_REASONS.get(code, '')}."
+        self._say(f"Run #{self._number}: {how}{self._next(skipped)}")
 
-    def _see_through(self) -> int:
-        """Start a run and stay with it to its end, whatever is asked for meanwhile; its exit code."""
+    def _run_to_its_end(self) -> int:
+        """Start a run and wait for its end, obeying what is asked for meanwhile; return its exit code."""
         try:
             run = self._start_run()
         except OSError as error:
             self._say(f"Run #{self._number} could not be started: {error}")
             return ExitCode.FAILED
-        heard, deadline = Stop.NO, math.inf
+        obeyed, deadline = Stop.NO, math.inf
         while (code := run.wait(POLL)) is None:
             asked = self._asked()
-            if asked > heard:
-                deadline = min(deadline, self._obey(run, asked, heard))
-                heard = asked
+            if asked > obeyed:
+                deadline = min(deadline, self._obey(run, asked, obeyed))
+                obeyed = asked
             if self._monotonic() >= deadline:
                 self._say(f"Run #{self._number} did not end by itself and is killed.")
                 run.kill()
                 deadline = math.inf
         return code
 
-    def _obey(self, run: Run, asked: Stop, heard: Stop) -> float:
-        """Do what is asked for during a run; when the run is to be killed."""
+    def _obey(self, run: RunProcess, asked: Stop, obeyed: Stop) -> float:
+        """Do what is asked for during a run; return when the run must be killed.
+
+        Args:
+            run: The run.
+            asked: What is asked for now.
+            obeyed: What was asked for, and done, before.
+        """
         if asked == Stop.AFTER_RUN:
             self._say(f"Asked to end: finishing run #{self._number} first; Ctrl+C again ends it now.")
             return math.inf
-        if heard < Stop.NOW:
+        if obeyed < Stop.NOW:
             self._say(f"Interrupting run #{self._number}; it has {GRACE:g} s to write its ledger.")
             run.interrupt()
         return self._monotonic() + (GRACE if asked == Stop.NOW else 0.0)
 
+    def _report_state(self, due: datetime | None) -> None:
+        next_run = clock.to_text(due) if due else None
+        self._report(replace(self._state, run=self._number, next_run=next_run, failures=self._schedule.failures))
+
     def _next(self, skipped: int) -> str:
-        """What follows on a run; empty where nothing does."""
+        """Return what follows on a run; empty where nothing does."""
         if self._asked():
             return ""
         parts = []

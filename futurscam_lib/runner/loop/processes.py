@@ -1,4 +1,4 @@
-"""The loop as a process: one per home, started in the background, ended through a file."""
+"""The processes of a loop: the loop itself, in the foreground or the background, and each of its runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
 
 import psutil
 
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, RetryLater, UsageError
-from futurscam_lib.runner.loop.loop import Loop, Standing, Stop
-from futurscam_lib.runner.loop.state import PAUSE, LoopFiles, LoopState, already_running
+from futurscam_lib.runner.loop.loop import Loop
+from futurscam_lib.runner.loop.state import LoopFiles, LoopState, Stop, already_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +26,18 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 START_WITHIN: Final = 60.0
-TELL_EVERY: Final = 10.0
+"""Seconds that a loop in the background has to start."""
+
+REPORT_EVERY: Final = 10.0
+"""Seconds between two lines about what `stop` waits for."""
+
+_PAUSE: Final = 0.05
 _TAIL: Final = 2000
 _PROGRAM: Final = (sys.executable, "-X", "utf8", "-m", "futurscam_lib")
 _SIGNALS: Final = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
-_PRESSED: Final = {signal.SIGINT}
+_KEYBOARD: Final = {signal.SIGINT}
 if sys.platform == "win32":
     _OWN_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
     # Not DETACHED_PROCESS: without any console each run would open a window of its own, and Ctrl+Break, by which a run
@@ -93,15 +97,15 @@ def keep_running(
     say: Callable[[str], None],
     count_down: Callable[[float], None],
 ) -> None:
-    """Be the loop of a home until asked to end.
+    """Run the loop of a home until asked to end.
 
     Args:
         configured: The settings of the home.
         interval: From start to start.
         arguments: What each `run` is given.
-        log: Where the output goes, for those who ask; empty: to a terminal.
-        say: Tells a line to people.
-        count_down: Shows them the seconds that are left until the next run.
+        log: Where the output goes; empty: to a terminal.
+        say: Prints a line.
+        count_down: Shows the seconds that are left until the next run.
 
     Raises:
         AlreadyRunning: The home has a loop; nothing was changed.
@@ -115,26 +119,26 @@ def keep_running(
             interval_minutes=interval.total_seconds() / 60,
             log=log,
         )
-
-        def report(standing: Standing) -> None:
-            due = clock.to_text(standing.next_run) if standing.next_run else None
-            files.tell(replace(me, run=standing.run, next_run=due, failures=standing.failures))
-
         Loop(
-            interval,
+            me,
             start_run=lambda: ChildRun(arguments, home=configured.home),
             asked=lambda: Stop(min(Stop.KILL, files.asked(me) + len(received))),
             say=say,
             count_down=count_down,
-            report=report,
+            report=files.write,
             now=clock.now,
-            monotonic=steady,
+            monotonic=uptime,
             wait=time.sleep,
         ).run()
 
 
 def start(configured: Settings, interval: timedelta, *, arguments: Sequence[str]) -> LoopState:
-    """Start the loop of a home in the background, without a window, and see it run.
+    """Start the loop of a home in the background, without a window, and wait until it runs.
+
+    Args:
+        configured: The settings of the home.
+        interval: From start to start.
+        arguments: What each `run` is given.
 
     Raises:
         AlreadyRunning: The home has a loop; nothing was changed.
@@ -153,14 +157,14 @@ def start(configured: Settings, interval: timedelta, *, arguments: Sequence[str]
         process = _start(command, home=configured.home, flags=_HIDDEN, output=output)
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline:
-        ended = process.poll() is not None  # Asked first: it may have run and ended between two looks.
+        ended = process.poll() is not None  # Before `find`: it may run and end between the two.
         state = files.find()
         if state and state.log == str(log):
             return state
         if ended:
             error = _ERRORS.get(process.returncode, FuturscamError)
             raise error(f"The loop ended at once (exit {process.returncode}):\n{_tail(log)}\nIts log: {log}")
-        time.sleep(PAUSE)
+        time.sleep(_PAUSE)
     process.kill()
     raise RetryLater(f"The loop was not seen to run within {START_WITHIN:g} s, and was ended.\nIts log: {log}")
 
@@ -172,7 +176,7 @@ def stop(configured: Settings, *, now: bool, timeout: float | None, say: Callabl
         configured: The settings of the home.
         now: Interrupt a run that is active instead of letting it finish.
         timeout: Seconds to wait at most; None: as long as it takes.
-        say: Tells people what is waited for.
+        say: Prints what is waited for.
 
     Returns:
         What happened.
@@ -185,7 +189,7 @@ def stop(configured: Settings, *, now: bool, timeout: float | None, say: Callabl
     if target is None or state is None:
         return "No loop is running here."
     files.ask(target, now=now)
-    begun = told = time.monotonic()
+    begun = reported = time.monotonic()
     while state and not state.replaces(target):
         at = time.monotonic()
         if timeout is not None and at - begun >= timeout:
@@ -193,16 +197,16 @@ def stop(configured: Settings, *, now: bool, timeout: float | None, say: Callabl
                 f"The loop (pid {target.pid}) has not ended within {timeout:g} s ({state.doing}). It was asked to and "
                 "will, after its run. `futurscam stop --now` interrupts the run."
             )
-        if at - told >= TELL_EVERY:
+        if at - reported >= REPORT_EVERY:
             say(f"Waiting for the loop (pid {target.pid}, {state.doing}) for {at - begun:.0f} s.")
-            told = at
-        time.sleep(PAUSE)
+            reported = at
+        time.sleep(_PAUSE)
         state = files.find()
     how = "interrupted" if now else "finished first"
     return f"The loop (pid {target.pid}) has ended." + ("" if target.next_run else f" Run #{target.run} was {how}.")
 
 
-def steady() -> float:
+def uptime() -> float:
     """Seconds on a clock that nobody sets and that goes on while the machine sleeps.
 
     `time.monotonic` stands still during sleep on Linux and macOS. The wall clock can't tell sleep from being set.
@@ -238,7 +242,7 @@ def _signals() -> Iterator[list[int]]:
     received: list[int] = []
 
     def collect(number: int, _frame: FrameType | None) -> None:
-        if number in _PRESSED or set(received) <= _PRESSED:
+        if number in _KEYBOARD or set(received) <= _KEYBOARD:
             received.append(number)
 
     found = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,8 +22,12 @@ from futurscam_lib.errors import AlreadyRunning, ExitCode, UsageError
 from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.records import RawRecord, Reject
-from futurscam_lib.runner import engine, rejects, reported_run, runner
-from futurscam_lib.runner.alerts import healthcheck, memory, rules, sender
+from futurscam_lib.runner import engine, rejects, reported_run
+from futurscam_lib.runner.alerts import alerts, healthcheck, memory
+from futurscam_lib.runner.alerts.memory import Memory
+from futurscam_lib.runner.alerts.rules import OpenRejects
+from futurscam_lib.runner.lock import RunLock
+from futurscam_lib.runner.request import Request
 from futurscam_lib.runner.run_end import RunEnd
 from futurscam_lib.settings import alert_urls
 from tests.runner.conftest import GLUE, SUMMARY
@@ -32,9 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from futurscam_lib.runner.result import Result
     from futurscam_lib.settings import Settings
     from tests.runner.conftest import Workshop
-    from tests.servers.messages import Request
+    from tests.servers import messages
 
 SECRET = "Zwiebel77kuchen"  # noqa: S105 - of nobody
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -55,7 +63,7 @@ GOOD = replace(BAD, exit_code=ExitCode.DONE, error="", run_id="20261123T150000Z-
 class Receiver(Loopback):
     """Takes whatever it is sent."""
 
-    def respond(self, request: Request) -> Answer:
+    def respond(self, request: messages.Request) -> Answer:
         """All is well."""
         assert request
         return Answer.json({})
@@ -103,7 +111,7 @@ def told(tmp_path: Path, receiver: Receiver) -> Settings:
 def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receiver) -> None:
     """Ten failures are one message, with all that one needs to know; ten good runs after them are another."""
     for hour in range(10):
-        rules.tell(told, replace(BAD, at=NOON + timedelta(hours=hour)))
+        alerts.notify(told, replace(BAD, at=NOON + timedelta(hours=hour)))
 
     assert receiver.titles == ["runs fail"]
     (body,) = receiver.bodies
@@ -114,17 +122,17 @@ def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receive
     assert f'futurscam --home "{told.home}" status' in body
 
     for hour in range(10):
-        rules.tell(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
+        alerts.notify(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
     assert receiver.titles == ["runs fail", "runs work again"]
     assert "10 failed, over 10 h, the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
 
-    rules.tell(told, BAD)
+    alerts.notify(told, BAD)
     assert receiver.titles[2:] == ["runs fail"]
 
 
 def test_good_runs_are_no_news(told: Settings, receiver: Receiver) -> None:
     """Where nothing failed before, nobody is told, nor is anything written."""
-    rules.tell(told, GOOD, rejects=rules.OpenRejects(0, 0))
+    alerts.notify(told, GOOD, rejects=OpenRejects(0, 0))
 
     assert receiver.requests == []
     assert not (told.home / memory.FILE).exists()
@@ -133,7 +141,7 @@ def test_good_runs_are_no_news(told: Settings, receiver: Receiver) -> None:
 def test_another_kind_of_failure_is_told_once_too(told: Settings, receiver: Receiver) -> None:
     """From 3 to 4 is news; back and forth between them is none."""
     for ending in (BAD, BAD, WORSE, WORSE, BAD, WORSE, BAD):
-        rules.tell(told, ending)
+        alerts.notify(told, ending)
 
     assert receiver.titles == ["runs fail", "runs fail otherwise"]
     assert "exit 4: the operator must act" in receiver.bodies[1]
@@ -142,24 +150,24 @@ def test_another_kind_of_failure_is_told_once_too(told: Settings, receiver: Rece
 
 def test_only_a_run_that_reads_the_same_ends_the_alarm(told: Settings, receiver: Receiver) -> None:
     """One source that works, or a window of the past, does not say that the failing one works again."""
-    rules.tell(told, replace(BAD, sources=("folder", "boond")))
-    rules.tell(told, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
-    rules.tell(told, replace(GOOD, sources=("folder",)))
+    alerts.notify(told, replace(BAD, sources=("folder", "boond")))
+    alerts.notify(told, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
+    alerts.notify(told, replace(GOOD, sources=("folder",)))
     assert receiver.titles == ["runs fail"]
 
-    rules.tell(told, replace(GOOD, sources=("boond",)))
+    alerts.notify(told, replace(GOOD, sources=("boond",)))
     assert receiver.titles == ["runs fail", "runs work again"]
 
 
 def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Receiver) -> None:
     """Only the new ones count; a number that nobody knows changes nothing."""
     for total, new in ((2, 2), (3, 3), (4, 1), (5, 2)):
-        rules.tell(told, GOOD, rejects=rules.OpenRejects(total, new))
-        rules.tell(told, GOOD)
+        alerts.notify(told, GOOD, rejects=OpenRejects(total, new))
+        alerts.notify(told, GOOD)
     assert receiver.titles == ["3 new rejects"]
     assert receiver.bodies[0].startswith("3 rejects are open. `futurscam rejects list`")
 
-    rules.tell(told, GOOD, rejects=rules.OpenRejects(9, 4))
+    alerts.notify(told, GOOD, rejects=OpenRejects(9, 4))
     assert receiver.titles == ["3 new rejects", "4 new rejects"]
     assert receiver.bodies[1].startswith("9 rejects are open, 4 of them since the last message about rejects.")
 
@@ -167,9 +175,9 @@ def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Re
 def test_a_message_about_rejects_of_which_none_is_open_any_more_is_not_sent(told: Settings, receiver: Receiver) -> None:
     """The receiver was down until all of them were resolved or dismissed."""
     receiver.fail("/a")
-    rules.tell(told, GOOD, rejects=rules.OpenRejects(3, 3))
-    rules.tell(told, GOOD, rejects=rules.OpenRejects(0, 0))
-    rules.tell(told, GOOD)
+    alerts.notify(told, GOOD, rejects=OpenRejects(3, 3))
+    alerts.notify(told, GOOD, rejects=OpenRejects(0, 0))
+    alerts.notify(told, GOOD)
 
     assert len(receiver.requests) == 1
 
@@ -189,8 +197,8 @@ class Rejected:
             collections = Collections.of(client[self.settings.database])
             quarantine.Quarantine(collections, run_id="r", now=self.at, dry_run=False).keep(found)
         ended = self.at + timedelta(minutes=1)
-        found_open = rules.open_rejects(self.settings, now=ended)
-        rules.tell(self.settings, replace(GOOD, at=ended), rejects=found_open)
+        found_open = alerts.open_rejects(self.settings, now=ended)
+        alerts.notify(self.settings, replace(GOOD, at=ended), rejects=found_open)
 
     def dismiss(self, *names: str) -> None:
         """By hand."""
@@ -250,7 +258,7 @@ def test_what_was_dismissed_and_is_rejected_in_a_new_version_is_new(rejected: Re
     rejected.hour(*numbered(0, 12))
     rejected.dismiss(*numbered(0, 12))
     rejected.hour(*numbered(0, 12))
-    assert rules.open_rejects(rejected.settings, now=rejected.at) == rules.OpenRejects(0, 0)
+    assert alerts.open_rejects(rejected.settings, now=rejected.at) == OpenRejects(0, 0)
 
     rejected.hour(*numbered(0, 12), payload="[")
     assert receiver.titles == ["12 new rejects"] * 2
@@ -270,7 +278,7 @@ def test_the_memory_of_an_earlier_version_counts_from_its_last_change(rejected: 
     changed = (NOON + timedelta(hours=1.5)).timestamp()
     os.utime(file, (changed, changed))
 
-    assert rules.open_rejects(rejected.settings, now=rejected.at) == rules.OpenRejects(12, 3)
+    assert alerts.open_rejects(rejected.settings, now=rejected.at) == OpenRejects(12, 3)
     rejected.hour(*numbered(12, 18))
     assert receiver.titles == []
     rejected.hour("18.json")
@@ -293,26 +301,26 @@ def test_a_receiver_that_is_down_gets_it_later(told: Settings, receiver: Receive
     """What could not be sent is tried again with each run, until it was sent; then no more."""
     receiver.fail("/a", times=2)
     with structlog.testing.capture_logs() as events:
-        rules.tell(told, BAD)
-        rules.tell(told, BAD)
+        alerts.notify(told, BAD)
+        alerts.notify(told, BAD)
     failures = [event for event in events if event["log_level"] == "warning"]
     assert [(event["event"], event["address"], event["outcome"]) for event in failures] == [
         ("alert not sent", 1, "failed")
     ] * 2
     assert SECRET not in str(events)
-    assert len(memory.read(told.home).pending) == 1
+    assert len(Memory.read(told.home).pending) == 1
 
     for _ in range(3):
-        rules.tell(told, BAD)
+        alerts.notify(told, BAD)
     assert receiver.titles == ["runs fail"] * 3
-    assert memory.read(told.home).pending == {}
+    assert Memory.read(told.home).pending == {}
 
 
 def test_news_that_are_no_news_any_more_are_not_sent(told: Settings, receiver: Receiver) -> None:
     """Who was not reached during the failures hears of them with the recovery, which tells when they began."""
     receiver.fail("/a")
-    rules.tell(told, BAD)
-    rules.tell(told, GOOD)
+    alerts.notify(told, BAD)
+    alerts.notify(told, GOOD)
 
     assert receiver.titles == ["runs fail", "runs work again"]
     assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3 h" in receiver.bodies[1]
@@ -325,10 +333,10 @@ def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
     with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as told, structlog.testing.capture_logs() as events:
         assert len(alert_urls.split(urls)) == 3
         assert alert_urls.wrong(alert_urls.split(urls)) == [2]
-        rules.tell(told, BAD)
+        alerts.notify(told, BAD)
         assert sorted(path for _, path in receiver.asked) == ["/a", "/b"]
-        rules.tell(told, BAD)
-        rules.tell(told, BAD)
+        alerts.notify(told, BAD)
+        alerts.notify(told, BAD)
 
     assert sorted(path for _, path in receiver.asked) == ["/a", "/b", "/b"]
     assert {(event["address"], event["outcome"]) for event in events if "outcome" in event} == {
@@ -338,19 +346,29 @@ def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
     assert SECRET not in str(events)
 
 
-def test_a_service_that_never_answers_holds_up_no_run(
-    told: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The courier is ended when its time is up; the message waits for the next run."""
-    monkeypatch.setattr(sender, "START_SECONDS", 0)
-    monkeypatch.setattr(sender, "SECONDS", 0.01)
+NEVER_ANSWERED = """
+import sys
+from futurscam_lib import settings
+from futurscam_lib.runner.alerts import sender
+from futurscam_lib.runner.alerts.memory import Message
+sender.SECONDS = 0.2
+pending = {"runs": Message(title="t", body="b", kind="failure")}
+sender.deliver(settings.load(), pending)
+print(pending["runs"].unsent, sys.modules["threading"].active_count())
+"""
 
-    with structlog.testing.capture_logs() as events:
-        rules.tell(told, BAD)
 
-    assert [(event["event"], event["outcome"]) for event in events] == [("alert not sent", "no answer")]
-    assert memory.read(told.home).pending["runs"].unsent == [1]
-    assert receiver.titles == []
+def test_a_service_that_never_answers_holds_up_no_run(tmp_path: Path) -> None:
+    """The wait is limited, the message stays for the next run, and the process ends though Apprise still waits."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"json://127.0.0.1:{silent.getsockname()[1]}/?rto=3600&cto=3600"
+        env = {"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_KEYRING": "false", "FUTURSCAM_ALERT_URLS": url}
+        command = [sys.executable, "-c", NEVER_ANSWERED]
+        done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=120, check=True)
+
+    assert "alert not sent" in done.stdout
+    assert "outcome='no answer'" in done.stdout
+    assert done.stdout.endswith("[1] 2\n")
 
 
 @pytest.mark.parametrize(
@@ -361,8 +379,8 @@ def test_a_broken_memory_starts_afresh(told: Settings, receiver: Receiver, conte
     """Whatever stands in the file: the failure is told, and remembered from then on."""
     (told.home / memory.FILE).write_text(content)
 
-    rules.tell(told, BAD)
-    rules.tell(told, BAD)
+    alerts.notify(told, BAD)
+    alerts.notify(told, BAD)
 
     assert receiver.titles == ["runs fail"]
 
@@ -380,20 +398,20 @@ def test_a_home_that_cannot_be_written_is_told_once_a_day(
 
     monkeypatch.setattr(memory, "write_atomically", full)
     for _ in range(3):
-        rules.tell(told, replace(BAD, at=datetime.now(UTC)))
+        alerts.notify(told, replace(BAD, at=datetime.now(UTC)))
     assert receiver.titles == ["runs fail"]
 
-    rules.tell(told, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
+    alerts.notify(told, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
     assert receiver.titles == ["runs fail"] * 2
 
 
 def test_who_is_told_later_starts_afresh(told: Settings, receiver: Receiver) -> None:
     """Without addresses nothing is remembered."""
-    rules.tell(told, BAD)
-    rules.tell(told.model_copy(update={"alert_urls": None}), BAD)
+    alerts.notify(told, BAD)
+    alerts.notify(told.model_copy(update={"alert_urls": None}), BAD)
     assert not (told.home / memory.FILE).exists()
 
-    rules.tell(told, BAD)
+    alerts.notify(told, BAD)
     assert receiver.titles == ["runs fail"] * 2
 
 
@@ -402,9 +420,9 @@ def test_no_secret_is_told_or_kept(tmp_path: Path, receiver: Receiver) -> None:
     uri = f"mongodb://me:{SECRET}@127.0.0.1:1/"
     with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), MONGO_URI=uri) as told:
         receiver.fail("/a")
-        rules.tell(told, replace(BAD, error=f"no {uri}, no {SECRET}"))
+        alerts.notify(told, replace(BAD, error=f"no {uri}, no {SECRET}"))
         assert SECRET not in (tmp_path / memory.FILE).read_text("utf-8")
-        rules.tell(told, BAD)
+        alerts.notify(told, BAD)
 
     assert len(receiver.bodies) == 2
     assert SECRET not in "".join(receiver.bodies)
@@ -439,9 +457,9 @@ FAILS = "summary['failures'] = {'folder': {'error': 'RetryLater', 'message': 'It
 PING = f"/ping/{SECRET}"
 
 
-def watched_run(**request: Any) -> runner.Result:
+def reported(**request: Any) -> Result:
     """A run with all that watches over it, as a scheduler starts one."""
-    return reported_run.ReportedRun(runner.Request(**request), seen=False).run(progress=False)
+    return reported_run.ReportedRun(Request(**request), on_terminal=False).run(progress=False)
 
 
 def check_silence(workshop: Workshop, *printed: str) -> None:
@@ -452,14 +470,14 @@ def check_silence(workshop: Workshop, *printed: str) -> None:
 
 def test_a_run_from_its_start_to_its_end(quick: Workshop, receiver: Receiver) -> None:
     """Good, failing, failing, good: start and end of each are pinged, failures and recovery are told once."""
-    first = quick.command("run", "--json")
+    codes = [reported().exit_code]
     quick.notebook(SUMMARY, FAILS)
-    second = quick.command("run")
-    third = quick.command("run")
+    done = quick.command("run")
+    codes += [done.returncode, reported().exit_code]
     quick.notebook(SUMMARY, GLUE)
-    fourth = quick.command("run", "--json")
+    codes.append(reported().exit_code)
 
-    assert [one.returncode for one in (first, second, third, fourth)] == [0, 3, 3, 0]
+    assert codes == [0, 3, 3, 0]
     assert receiver.asked == [
         *[("GET", f"{PING}/start"), ("GET", PING)],
         *[("GET", f"{PING}/start"), ("POST", f"{PING}/fail"), ("POST", "/alert")],
@@ -472,14 +490,14 @@ def test_a_run_from_its_start_to_its_end(quick: Workshop, receiver: Receiver) ->
     assert receiver.titles == ["runs fail", "runs work again"]
     assert f"Notebook: {quick.home}" in receiver.bodies[0]
     assert f"Log: {quick.home / 'logs'}" in receiver.bodies[0]
-    check_silence(quick, *(text for one in (first, second, third, fourth) for text in (one.stdout, one.stderr)))
+    check_silence(quick, done.stdout, done.stderr)
 
 
 def test_a_dry_run_tells_nobody(quick: Workshop, receiver: Receiver) -> None:
     """However it ends; its log is kept."""
     quick.notebook(SUMMARY, FAILS)
 
-    assert watched_run(dry_run=True).exit_code == ExitCode.RETRY_LATER
+    assert reported(dry_run=True).exit_code == ExitCode.RETRY_LATER
 
     assert receiver.requests == []
     assert len(list((quick.home / "logs").glob("etl_*.log"))) == 1
@@ -490,7 +508,7 @@ def test_wrong_settings_are_told_where_nobody_looks(
 ) -> None:
     """A scheduled run cannot begin: the alert settings that are right are used. By hand, the terminal tells enough."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
-    by_hand = reported_run.ReportedRun(runner.Request(sources=("folder",)), seen=True)
+    by_hand = reported_run.ReportedRun(Request(sources=("folder",)), on_terminal=True)
     with pytest.raises(UsageError):
         by_hand.run(progress=False)
     assert receiver.requests == []
@@ -514,9 +532,9 @@ def test_a_scheduled_run_may_have_a_console(
     """Windows gives a console to a task though nobody looks at it; only a request with options is a person's."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
 
-    request = runner.Request(sources=("folder",)) if by_hand else runner.Request()
+    request = Request(sources=("folder",)) if by_hand else Request()
     with pytest.raises(UsageError):
-        reported_run.ReportedRun(request, seen=True).run(progress=False)
+        reported_run.ReportedRun(request, on_terminal=True).run(progress=False)
 
     assert receiver.titles == ([] if by_hand else ["runs fail"])
     assert quick.home
@@ -524,17 +542,14 @@ def test_a_scheduled_run_may_have_a_console(
 
 def test_a_second_run_is_no_news(quick: Workshop, receiver: Receiver) -> None:
     """Exit 5 tells nobody, and leaves a log that says so."""
-    quick.notebook(SUMMARY, "open('waits', 'w').close()\nimport time\nwhile True: time.sleep(0.05)")
-    first = quick.start("run")
-    while not (quick.home / "waits").exists():
-        assert first.poll() is None
-    asked = len(receiver.requests)
-
-    second = reported_run.ReportedRun(runner.Request(), seen=False)
-    with pytest.raises(AlreadyRunning, match="Another run is active"):
+    second = reported_run.ReportedRun(Request(), on_terminal=False)
+    with (
+        RunLock(quick.settings.lock_file).held(run_id="first", now=NOON),
+        pytest.raises(AlreadyRunning, match="Another run is active"),
+    ):
         second.run(progress=False)
 
-    assert len(receiver.requests) == asked
+    assert receiver.requests == []
     assert second.log is not None
     assert "another run is active kind=AlreadyRunning" in second.log.read_text("utf-8")
 
@@ -563,7 +578,7 @@ def test_an_unexpected_error_leaves_its_traceback(
         raise ZeroDivisionError(f"no {receiver.address('alert')}")
 
     monkeypatch.setattr(engine, "execute", breaks)
-    run = reported_run.ReportedRun(runner.Request(), seen=True)
+    run = reported_run.ReportedRun(Request(), on_terminal=True)
 
     with pytest.raises(ZeroDivisionError):
         run.run(progress=False)
@@ -584,11 +599,10 @@ def test_rejects_of_a_run_are_counted(workshop: Workshop, receiver: Receiver, mo
     workshop.receive("a.jsonl", job_post("a"), {"id": None}, {"id": 7})
     workshop.project_notebook()
 
-    result = watched_run()
-    watched_run()
+    result = reported()
 
     assert result.counts["rejected"] == 2
-    assert rules.open_rejects(workshop.settings, now=clock.now()) == rules.OpenRejects(2, 0)
+    assert alerts.open_rejects(workshop.settings, now=clock.now()) == OpenRejects(2, 0)
     assert receiver.titles == ["2 new rejects"]
 
 
@@ -597,10 +611,10 @@ def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) 
     receiver.fail("/ping", times=99, status=500)
     receiver.break_off("/alert", times=99)
 
-    run = reported_run.ReportedRun(runner.Request(), seen=False)
+    run = reported_run.ReportedRun(Request(), on_terminal=False)
     assert run.run(progress=False).exit_code == ExitCode.DONE
     quick.notebook(SUMMARY, FAILS)
-    assert watched_run().exit_code == ExitCode.RETRY_LATER
+    assert reported().exit_code == ExitCode.RETRY_LATER
 
     assert run.log is not None
     assert 'healthcheck not told step=/start why="500' in run.log.read_text("utf-8")
@@ -614,9 +628,9 @@ def test_a_watcher_that_breaks_changes_nothing(quick: Workshop, monkeypatch: pyt
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
 
-    for module, name in ((healthcheck, "started"), (healthcheck, "ended"), (rules, "tell")):
+    for module, name in ((healthcheck, "started"), (healthcheck, "ended"), (alerts, "notify")):
         monkeypatch.setattr(module, name, breaks)
-    run = reported_run.ReportedRun(runner.Request(), seen=False)
+    run = reported_run.ReportedRun(Request(), on_terminal=False)
 
     assert run.run(progress=False).exit_code == ExitCode.DONE
 
@@ -634,7 +648,7 @@ def test_a_run_clears_old_logs(quick: Workshop, receiver: Receiver, monkeypatch:
     old.write_text("")
     os.utime(old, (0, 0))
 
-    watched_run()
+    reported()
 
     assert receiver.asked
     assert not old.exists()
@@ -646,7 +660,7 @@ def test_the_log_tells_the_run(quick: Workshop) -> None:
     retry = "print('2026 [warning] stamina.retry_scheduled  caused_by=_NotYet()')"
     quick.notebook(SUMMARY, retry, FAILS)
 
-    run = reported_run.ReportedRun(runner.Request(), seen=False)
+    run = reported_run.ReportedRun(Request(), on_terminal=False)
     result = run.run(progress=False)
 
     assert run.log is not None

@@ -17,10 +17,10 @@ import pytest
 
 from futurscam_lib.cli.loop import Screen
 from futurscam_lib.errors import AlreadyRunning, FuturscamError, RetryLater, UsageError
-from futurscam_lib.runner.loop import processes, state
-from futurscam_lib.runner.loop.loop import Stop
+from futurscam_lib.runner import lock
+from futurscam_lib.runner.loop import processes
 from futurscam_lib.runner.loop.processes import ChildRun
-from futurscam_lib.runner.loop.state import LoopFiles, LoopState
+from futurscam_lib.runner.loop.state import LoopFiles, LoopState, Stop
 from tests.runner.conftest import GLUE, SUMMARY, WAITS, soon
 
 if TYPE_CHECKING:
@@ -282,11 +282,11 @@ def test_a_file_without_a_loop_is_no_loop(tmp_path: Path) -> None:
     files = LoopFiles(tmp_path)
     assert files.find() is None
     assert list(tmp_path.iterdir()) == []
-    files.tell(ME)
+    files.write(ME)
 
     assert files.find() is None
     with files.held():
-        files.tell(ME)
+        files.write(ME)
         assert files.find() == ME
         with (
             pytest.raises(AlreadyRunning, match="every 60 min, in run #3, since 2026-11-23 13:25:01 UTC"),
@@ -337,19 +337,19 @@ def test_a_full_disk_does_not_end_the_loop(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_: object) -> NoReturn:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(state, "write_atomically", refuse)
+    monkeypatch.setattr(lock, "write_atomically", refuse)
     files = LoopFiles(tmp_path)
     with files.held():
-        files.tell(ME)
+        files.write(ME)
         assert files.find() == LoopState()
 
 
 def test_stop_tells_what_it_waits_for(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every so often, with what the loop is doing."""
-    monkeypatch.setattr(processes, "TELL_EVERY", 0.1)
+    monkeypatch.setattr(processes, "REPORT_EVERY", 0.1)
     files, said = LoopFiles(workshop.home), list[str]()
     with files.held():
-        files.tell(ME)
+        files.write(ME)
         with pytest.raises(RetryLater, match=r"not ended within 0\.5 s \(in run #3\)"):
             processes.stop(workshop.settings, now=False, timeout=0.5, say=said.append)
 
@@ -441,7 +441,7 @@ def test_output_that_nobody_reads_does_not_end_the_loop(monkeypatch: pytest.Monk
 
 def test_the_clock_goes_on_and_is_not_the_wall_clock() -> None:
     """It counts the machine's uptime."""
-    first = processes.steady()
+    first = processes.uptime()
 
-    assert first <= processes.steady()
+    assert first <= processes.uptime()
     assert first < 1e9

@@ -1,0 +1,203 @@
+"""Finds what MongoDB has about a mission, by any name that people use for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from pymongo import DESCENDING
+from pymongo.collation import Collation
+
+from futurscam_lib.errors import UsageError
+from futurscam_lib.load.quarantine import DISMISSED, OPEN, RESOLVED
+from futurscam_lib.records import RawRecord
+from futurscam_lib.report.tables import as_text
+from futurscam_lib.transform import reference_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from futurscam_lib.load.collections import Collections
+
+_FEW: Final = 20
+_PROVENANCE: Final = {
+    **dict.fromkeys(("source", "raw_id", "version", "run_id", "first_run_id"), str),
+    "transform_version": int,
+    "first_seen_at": datetime,
+}
+_REOPENING: Final = {"at": datetime, "run_id": str}
+_CLOSING: Final = {**_REOPENING, "reason": str}
+REJECTS_READ: Final = 500
+_ANY_CASE: Final = Collation("en", strength=2)
+_ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
+"""Asked for so that the indexes on state and something else are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mission:
+    """What MongoDB has about a mission.
+
+    Attributes:
+        job_id: Its key; empty if only rejects without a job_id are known.
+        document: As it is now; None if there is none.
+        rejects: Its entries in the quarantine.
+        outcomes: The outcome of each of its payloads, from `RFP_outcomes`.
+        unfinished: Runs that may have landed payloads which are not loaded yet.
+    """
+
+    job_id: str
+    document: dict[str, Any] | None
+    rejects: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
+    unfinished: list[str]
+
+    @property
+    def etl(self) -> dict[str, Any]:
+        """The document's `_etl`; empty if this software did not write it."""
+        etl = (self.document or {}).get("_etl")
+        return etl if _is_like(etl, _PROVENANCE) else {}
+
+    @property
+    def closed(self) -> dict[str, Any] | None:
+        """When, by which run and why it was closed; None if it was not."""
+        closed = self.etl.get("closed")
+        return closed if _is_like(closed, _CLOSING) else None
+
+    @property
+    def reopened(self) -> dict[str, Any] | None:
+        """When and by which run it was reopened after its source had closed it; None if it was not."""
+        reopened = self.etl.get("reopened")
+        return reopened if _is_like(reopened, _REOPENING) else None
+
+    def __bool__(self) -> bool:
+        """Whether anything is known."""
+        return bool(self.document or self.rejects or self.outcomes)
+
+
+def _is_like(value: Any, kinds: Mapping[str, type]) -> TypeGuard[dict[str, Any]]:
+    """Whether it has these names, each with a value of that type; another program may have written it."""
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in kinds.items())
+
+
+def find(collections: Collections, asked: str) -> Mission:
+    """Find a mission by any of its names.
+
+    Args:
+        collections: Where to search.
+        asked: A `job_id`, a reference, the id at the source, or the name of a reject or its place. Spaces around
+            it are ignored unless a name has them. If nothing matches exactly, the case of letters is ignored for the
+            first three.
+
+    Returns:
+        What was found; false if nothing.
+
+    Raises:
+        UsageError: Several missions have that name.
+    """
+    bare = asked.strip()
+    for name in dict.fromkeys((asked, bare)) if bare else ():
+        if found := _named(collections, name):
+            return found
+    return _in_any_case(collections, bare) if bare else Mission("", None, [], [], _unfinished(collections))
+
+
+def _named(collections: Collections, asked: str) -> Mission:
+    """What has exactly this name."""
+    document = collections.rfps.find_one({"job_id": asked})
+    if document is not None:
+        return _of_job(collections, asked, document)
+    rejects = _rejects_named(collections, asked)
+    outcomes = list(collections.outcomes.find({"_id": {"$in": [entry["raw_id"] for entry in rejects]}}))
+    # A reject without a job_id may have become a document with a later mapping.
+    jobs = {one["job_id"] for one in [*rejects, *outcomes] if one["job_id"]}
+    if len(jobs) > 1:
+        raise _several(asked, [(entry["_id"], entry["reason"]) for entry in rejects])
+    job_id = next(iter(jobs), asked)
+    found = _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
+    if rejects and not jobs:
+        return replace(found, job_id="", rejects=rejects, outcomes=outcomes)
+    if found:
+        known = {entry["_id"] for entry in found.rejects}
+        return replace(found, rejects=[*found.rejects, *(entry for entry in rejects if entry["_id"] not in known)])
+    # Neither is indexed, so the documents are read: a few hundred milliseconds for a hundred thousand.
+    either = {"$or": [{"reference": asked}, {"_etl.source_id": asked}]}
+    documents = list(collections.rfps.find(either).limit(_FEW + 1))
+    if len(documents) > 1:
+        raise _several(asked, [(one.get("job_id"), one.get("roleTitle")) for one in documents])
+    if documents:
+        return _of_document(collections, documents[0])
+    return _rejected_as(collections, asked) or found
+
+
+def _rejected_as(collections: Collections, asked: str) -> Mission | None:
+    """A mission that was always rejected, by the reference in its payload. Only the newest rejects are read."""
+    rejects = list(collections.rejects.find({"state": _ANY_STATE}).sort("at", DESCENDING).limit(REJECTS_READ))
+    ids = [entry["raw_id"] for entry in rejects]
+    folded = asked.casefold()
+    payloads = (RawRecord.from_document(one) for one in collections.raw.find({"_id": {"$in": ids}, "flaw": None}))
+    ids = [raw.raw_id for raw in payloads if reference_of(raw).casefold() == folded]
+    called = [entry for entry in rejects if entry["raw_id"] in ids]
+    jobs = {entry["job_id"] for entry in called}
+    if len(jobs) > 1:
+        raise _several(asked, [(entry["_id"], entry["reason"]) for entry in called])
+    return _named(collections, next(iter(jobs)) or called[0]["_id"]) if jobs else None
+
+
+def _in_any_case(collections: Collections, asked: str) -> Mission:
+    """What has this name if the case of letters is ignored.
+
+    No index helps, so everything is read: most of a second for a hundred thousand documents.
+    """
+    either = {"$or": [{"job_id": asked}, {"reference": asked}, {"_etl.source_id": asked}]}
+    documents = list(collections.rfps.find(either, collation=_ANY_CASE).limit(_FEW + 1))
+    titles = {job_id: one.get("roleTitle") for one in documents if (job_id := _job_of(one))}
+    for kept in (collections.outcomes, collections.rejects):
+        jobs = kept.find({"job_id": asked}, {"job_id": 1}, collation=_ANY_CASE)
+        titles = dict.fromkeys((one["job_id"] for one in jobs), "no document") | titles
+    nameless = [one for one in documents if not _job_of(one)]
+    if len(titles) + len(nameless) > 1:
+        raise _several(asked, [*titles.items(), *((one.get("job_id"), one.get("roleTitle")) for one in nameless)])
+    if nameless:
+        return _of_document(collections, nameless[0])
+    job_id = next(iter(titles), asked)
+    return _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
+
+
+def _of_document(collections: Collections, document: dict[str, Any]) -> Mission:
+    job_id = _job_of(document)
+    if job_id:
+        return _of_job(collections, job_id, document)
+    # Not searched by an empty job_id, which rejects without one have.
+    return Mission("", document, [], [], _unfinished(collections))
+
+
+def _job_of(document: dict[str, Any]) -> str:
+    """Its key; empty if another program gave it none, or one that is not text."""
+    job_id = document.get("job_id")
+    return job_id if isinstance(job_id, str) else ""
+
+
+def _rejects_named(collections: Collections, asked: str) -> list[dict[str, Any]]:
+    """Entries of the quarantine with that name or origin."""
+    named = collections.rejects.find({"_id": asked})
+    placed = collections.rejects.find({"state": _ANY_STATE, "origin": asked})
+    return list({entry["_id"]: entry for entry in (*named, *placed)}.values())
+
+
+def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> Mission:
+    rejects = collections.rejects.find({"state": _ANY_STATE, "job_id": job_id})
+    outcomes = collections.outcomes.find({"job_id": job_id})
+    return Mission(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
+
+
+def _unfinished(collections: Collections) -> list[str]:
+    """A hand is called `RUN_ID/` and a random word."""
+    hands = collections.runs.find({"sources.0": {"$exists": True}}, {"_id": 1}).limit(_FEW)
+    return sorted({str(hand["_id"]).rpartition("/")[0] for hand in hands})
+
+
+def _several(asked: str, names: list[tuple[Any, Any]]) -> UsageError:
+    lines = [f"  {as_text(name)}  {as_text(told, longest=80)}" for name, told in names[:_FEW]]
+    more = ["  and others"] if len(names) > _FEW else []
+    return UsageError("\n".join([f"Several missions have the name {asked!r}; ask for one of these:", *lines, *more]))

@@ -1,0 +1,246 @@
+"""What the runs of the last days did: what `notebooks/review.ipynb` shows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from futurscam_lib import clock
+from futurscam_lib import settings as settings_module
+from futurscam_lib.audit import hours, period
+from futurscam_lib.audit.history import UNFINISHED, History
+from futurscam_lib.errors import UsageError
+from futurscam_lib.report.tables import Link, Mark, Shown, Table, Tables
+from futurscam_lib.review import findings, mongo, tables, watermark
+from futurscam_lib.review.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from futurscam_lib.audit.hours import Hours
+    from futurscam_lib.audit.period import Period
+    from futurscam_lib.report.tables import Picture
+    from futurscam_lib.settings import Settings
+
+_FINDINGS: Final = 300
+_TEXT: Final = 500
+_ONE_HOUR: Final = 1
+_RUNS: Final = "../runs/"
+"""From a notebook: JupyterLab of `futurscam lab` shows `notebooks` and `runs` side by side, wherever the home is."""
+
+_NOT_ASKED: Final = "How fast missions came and what was loaded by hand is not known; all else is from the ledger."
+
+
+def of_home(days: float, *, until: str, pages: bool) -> Review:
+    """The review of the configured home; see `futurscam_lib.review.review`."""
+    try:
+        now = clock.parse(str(until)) if until else clock.now()
+    except ValueError as error:
+        raise UsageError(f"until: {error}.") from error
+    return Review(settings_module.load(), days=days, now=now, pages=pages)
+
+
+class Review(Shown):
+    """The review of a period; displays itself as counts.
+
+    What is wrong with a notebook, with the ledger or with MongoDB is told in a table and never raised.
+
+    Args:
+        settings: Of the home.
+        days: How long the period is.
+        now: Where it ends; aware, UTC.
+        pages: Whether runs lead to their pages, as seen from the folder of the runs, where `futurscam review` writes
+            its own; otherwise they lead to their executed notebooks, as seen from a notebook in `notebooks`.
+
+    Raises:
+        UsageError: The number of days is none that can be reviewed.
+    """
+
+    def __init__(self, settings: Settings, *, days: float, now: datetime, pages: bool = False) -> None:
+        """See the class."""
+        self._settings, self._pages = settings, pages
+        self.period: Period = period.read(settings, days=days, now=now)
+        self.hours: Hours = hours.of(self.period)
+
+    def table(self) -> Table:
+        """Counts at a glance."""
+        counts = self.counts()
+        rows = [(name, number) for name, number in counts.items()]
+        since, until = (f"{instant:%Y-%m-%d %H:%M}" for instant in (self.period.since, self.period.until))
+        return Table(("", "number"), rows, title=f"{since} until {until} UTC")
+
+    def counts(self) -> dict[str, int]:
+        """Runs by how they ended, hours without one, things to look at."""
+        statuses = [period.kind_of(run) for run in self.period.runs]
+        return {
+            "runs": len(statuses),
+            **{status: statuses.count(status) for status in ("ok", "failed", "dry", UNFINISHED)},
+            "missing hours": len(self.hours.missing),
+            "findings": len(self.found),
+        }
+
+    @cached_property
+    def found(self) -> list[Finding]:
+        """What a reviewer must look at; what touches the record itself first, then the newest."""
+        everything = sorted(self._findings(), key=lambda one: one.at or self.period.until, reverse=True)
+        return sorted(everything, key=lambda one: not one.serious)
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from findings.of_ledger(self.period)
+        if self._loaded.problem:
+            yield Finding("MongoDB not asked", None, f"{self._loaded.problem} {_NOT_ASKED}")
+        history = History.of(self._settings)
+        for run in self.period.runs:
+            yield from findings.of_run(run)
+            yield from findings.of_notebook(history, run)
+        yield from findings.of_code(self.period.runs)
+        yield from findings.of_warnings(self.period.runs)
+        for first, last, number in self.hours.gaps():
+            text = f"{first:%Y-%m-%d %H}:00" if first == last else f"{first:%Y-%m-%d %H}:00 to {last:%Y-%m-%d %H}:59"
+            many = "1 hour" if number == _ONE_HOUR else f"{number:,} hours"
+            yield Finding("missing hours", first, f"{many} in which a run was due and none started: {text}.")
+        for step in watermark.steps(self.period):
+            if step.what == "gap":
+                yield Finding(
+                    "watermark gap", step.at, f"{step.before} to {step.after} was passed over. {step.text}", step.run
+                )
+
+    @property
+    def findings(self) -> Table:
+        """What a reviewer must look at."""
+        rows = [
+            (
+                Mark(one.what, "failed" if one.serious else period.kind_of(one.run) if one.run else "missing"),
+                one.text,
+                one.at,
+                hours.link_to(one.run) if one.run else "",
+            )
+            for one in self.found[:_FINDINGS]
+        ]
+        columns = ("what", "more", "when (UTC)", "run")
+        table = Table(
+            columns,
+            rows,
+            title="Findings, those about the record itself first",
+            total=len(self.found),
+            limit=_FINDINGS,
+            longest=_TEXT,
+        )
+        return self._leading(table)
+
+    @property
+    def calendar(self) -> Tables:
+        """Days and hours: ok, failed, missing, dry."""
+        return Tables([self._leading(table) for table in hours.calendar(self.period, self.hours).tables])
+
+    @property
+    def records(self) -> Table:
+        """Records per source."""
+        return tables.records(self.period.runs, self.period.earlier)
+
+    @property
+    def records_by_run(self) -> Table:
+        """Records per run and source, where something was new."""
+        return self._leading(tables.records_by_run(self.period.runs))
+
+    def records_picture(self) -> Picture:
+        """New and updated documents over time."""
+        return tables.records_picture(self.period.runs, days=self.period.days)
+
+    @property
+    def durations(self) -> Table:
+        """How long runs took."""
+        return self._leading(tables.durations(self.period.runs))
+
+    def durations_picture(self) -> Picture:
+        """How long runs took over time."""
+        return tables.durations_picture(self.period.runs, days=self.period.days)
+
+    @property
+    def rejects(self) -> Table:
+        """Rejects by reason."""
+        return self._leading(tables.reasons(self.period.runs))
+
+    @property
+    def unknown_values(self) -> Table:
+        """Values that the mapping does not know, or could not read as they are, the most frequent first."""
+        return self._leading(tables.unknown_values(self.period.runs))
+
+    @property
+    def unknown_words(self) -> Table:
+        """The earlier name of `unknown_values`, which a home's own `review.ipynb` may use."""
+        return self.unknown_values
+
+    @cached_property
+    def _loaded(self) -> mongo.Loaded:
+        return mongo.ask(self._settings, self.period)
+
+    @property
+    def publication(self) -> Table:
+        """From publication to load."""
+        return mongo.publication(self._loaded)
+
+    @property
+    def watermark(self) -> Table:
+        """How the watermark moved."""
+        return self._leading(watermark.table(self.period))
+
+    @property
+    def by_hand(self) -> Table:
+        """What analysts loaded."""
+        return mongo.by_hand(self._loaded)
+
+    @property
+    def runs(self) -> Table:
+        """The runs, each leading to its page or its executed notebook."""
+        return self._leading(tables.runs(self.period.runs))
+
+    def _leading(self, table: Table) -> Table:
+        """The table, its links leading where `pages` says."""
+        if self._pages:
+            return table
+        return replace(table, rows=[[self._led(cell) for cell in row] for row in table.rows])
+
+    def _led(self, cell: Any) -> Any:
+        if not isinstance(cell, Link):
+            return cell
+        href = self._notebooks.get(cell.href)
+        return Link(cell.text, href, cell.status) if href else Mark(cell.text, cell.status)
+
+    @cached_property
+    def _notebooks(self) -> dict[str, str]:
+        """By the page of a run, the way from `notebooks` to what it left; not of runs whose notebook is not there."""
+        history, found = History.of(self._settings), {}
+        for run in self.period.runs:
+            # The ledger may have been changed: any text can stand there for a path.
+            with suppress(UsageError, ValueError, OSError):
+                path = history.path(run)
+                if path.is_file():
+                    inside = path.relative_to(history.runs.resolve()).as_posix()
+                    found[hours.page_of(run.run_id)] = f"{_RUNS}{quote(inside)}"
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON holds it: what `futurscam review` needs and `--json` prints."""
+        return {
+            "since": clock.to_text(self.period.since),
+            "until": clock.to_text(self.period.until),
+            "days": self.period.days,
+            "counts": self.counts(),
+            "unanswered": self._loaded.problem,
+            "findings": [
+                {
+                    "what": one.what,
+                    "at": clock.to_text(one.at) if one.at else None,
+                    "run_id": one.run.run_id if one.run else None,
+                    "text": one.text,
+                    "serious": one.serious,
+                }
+                for one in self.found[:_FINDINGS]
+            ],
+            "listed": [run.run_id for run in tables.listed(self.period.runs)],
+        }
