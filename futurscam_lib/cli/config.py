@@ -39,13 +39,13 @@ def show(*, as_json: Json = False) -> None:
 
 @config.command(epilog="Example: futurscam config check")
 def check() -> None:
-    """Check all settings; ends with 2 where one is wrong."""
-    told = settings.load().alert_urls
-    known = alert_urls.split(told.get_secret_value()) if told else []
+    """Check all settings; ends with 2 if one is wrong."""
+    secret = settings.load().alert_urls
+    known = alert_urls.split(secret.get_secret_value()) if secret else []
     if wrong := alert_urls.wrong(known) if known else []:
         which = ", ".join(str(number) for number in wrong)
         raise UsageError(
-            f"FUTURSCAM_ALERT_URLS holds what Apprise does not take for an address: number {which} of {len(known)}. "
-            "Runs go on, but nobody is told there. https://github.com/caronc/apprise/wiki names the forms."
+            f"FUTURSCAM_ALERT_URLS holds what is not an address for Apprise: number {which} of {len(known)}. "
+            "Runs go on, but send no alerts there. https://github.com/caronc/apprise/wiki names the forms."
         )
     typer.echo("All settings are right.")

@@ -1,4 +1,4 @@
-"""`futurscam lab`: the analyst's desk."""
+"""`futurscam lab`: JupyterLab for a home."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ def register(app: typer.Typer) -> None:
 def lab(
     notebook: Annotated[
         str,
-        typer.Argument(help="The notebook to open: etl, review or explore; without: their folder.", show_default=False),
+        typer.Argument(
+            help="The notebook to open: etl, review or explore; if none is given: their folder.", show_default=False
+        ),
     ] = "",
     *,
-    browser: Annotated[bool, typer.Option(help="Open a browser; without, the address is printed all the same.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open a browser; the address is always printed.")] = True,
     port: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=65535, help="Listen on this port; default: 8888, or the next free one."),
@@ -28,7 +30,7 @@ def lab(
 ) -> None:
     """Open JupyterLab on the notebooks, with the right kernel and the local MongoDB up.
 
-    It serves this machine only, and asks for the token in the address. What lies in runs/ can be read, not changed.
+    It serves this machine only, and asks for the token in the address. Files in runs/ are read-only.
     """
     from futurscam_lib.lab.lab import open_lab
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import Json, print_json, say
+from futurscam_lib.cli.output import Json, print_json, print_text
 
 
 def register(app: typer.Typer) -> None:
@@ -28,43 +28,45 @@ def why(
     *,
     as_json: Json = False,
 ) -> None:
-    """Tell the story of a document, and write nothing.
+    """Show where a document comes from. Read-only.
 
-    Each payload it was made from, what that changed, which run loaded it, and whether that run's notebook still
+    Each payload that it was made from, what that changed, which run loaded it, and whether that run's notebook still
     verifies.
     """
-    from futurscam_lib.audit.lineage import text as told
-    from futurscam_lib.audit.lineage import why as lineage
+    from futurscam_lib.audit.lineage.text import lines
+    from futurscam_lib.audit.lineage.why import why as find_lineage
 
-    story = lineage.why(settings.load(), job_id, now=clock.now())
+    story = find_lineage(settings.load(), job_id, now=clock.now())
     if as_json:
         print_json(story.as_dict())
         return
-    for line in told.lines(story):
-        say(line)
+    for line in lines(story):
+        print_text(line)
 
 
 def raw(
     raw_id: Annotated[
         str,
-        typer.Argument(metavar="RAW_ID", help="As `why` and `rejects show` tell it; its first 8 digits or more do."),
+        typer.Argument(
+            metavar="RAW_ID", help="As `why` and `rejects show` print it; 8 or more of its first digits are enough."
+        ),
     ],
     *,
     pretty: Annotated[bool, typer.Option("--pretty", help="Indent the JSON.")] = False,
 ) -> None:
     """Print a landed payload, byte for byte.
 
-    On a terminal control characters are printed as escapes.
+    On a terminal, control characters are printed as escapes.
     """
-    from futurscam_lib.audit.lineage import raw as landed
+    from futurscam_lib.audit.lineage.raw import indented, payload, visible
 
-    data = landed.payload(settings.load(), raw_id)
+    data = payload(settings.load(), raw_id)
     if pretty:
-        data = landed.indented(data)
+        data = indented(data)
     if sys.stdout.isatty():
-        typer.echo(landed.visible(data))
+        typer.echo(visible(data))
         return
-    # Not as text: the code page of a Windows console, or its line ends, would change them.
+    # As bytes: the code page of a Windows console, or its line ends, would change them.
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
