@@ -25,12 +25,12 @@ def check(*, source: Sources = None, as_json: Json = False) -> None:
     Shows for each whether it was reached, took the credentials and may be read, how many items wait for the next run,
     and what to do about what does not work.
     """
-    from futurscam_lib.diagnostics.check import find_out, table
+    from futurscam_lib.diagnostics.access import probe, table
 
     configured = settings.load()
     names = source_names(source) or configured.sources
     configured.require(names)
-    checked = find_out(configured, names, now=clock.now())
+    checked = probe(configured, names, now=clock.now())
     if as_json:
         print_json([{**item.as_dict(), "problem": redacted(item.problem)} for item in checked])
     else:
@@ -50,9 +50,9 @@ def status(*, as_json: Json = False) -> None:
 
     The watermark and its age, the last runs, MongoDB, the documents, open rejects, and whether a run is active.
     """
-    from futurscam_lib.diagnostics.status import find_out
+    from futurscam_lib.diagnostics.status import read
 
-    current = find_out(settings.load(), now=clock.now())
+    current = read(settings.load(), now=clock.now())
     current.replay = command("replay") if current.outdated else ""
     if as_json:
         print_json(current.as_dict())
@@ -66,14 +66,14 @@ def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Start a kernel, too, as a run does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list on stdout.")] = False,
 ) -> None:
-    """Find what usually goes wrong, and say what to do about it. Read-only.
+    """Check everything that usually goes wrong, and print what to do about it. Read-only; starts nothing.
 
-    Ends with 0 where there is no problem (warnings are allowed), with 3 where something did not answer and all else is
-    well, with 4 otherwise.
+    The exit code is 0 if there is no problem (warnings are allowed), 3 if the only problem is that something did not
+    answer, 4 otherwise.
     """
-    from futurscam_lib.diagnostics import page
+    from futurscam_lib.diagnostics.catalogue import examine
 
-    found = page.examine(os.environ, now=clock.now(), deep=deep)
+    found = examine(os.environ, now=clock.now(), deep=deep)
     if as_json:
         print_json(found.as_list())
     else:

@@ -251,7 +251,7 @@ def _one(history: History, name: str) -> tuple[RunRecord, Executed]:
 
 
 def _diff_notebooks(one: tuple[RunRecord, Executed], other: tuple[RunRecord, Executed]) -> None:
-    from futurscam_lib.audit.notebook_diff import notebook_diff
+    from futurscam_lib.audit.differences import notebook_diff
     from futurscam_lib.report import terminal
 
     for run, left in (one, other):

@@ -28,19 +28,19 @@ def why(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show where a document comes from. Read-only.
+    """Show the history of a document. Read-only.
 
     Each payload that it was made from, what that changed, which run loaded it, and whether that run's notebook still
     verifies.
     """
-    from futurscam_lib.audit.lineage.text import lines
-    from futurscam_lib.audit.lineage.why import why as find_lineage
+    from futurscam_lib.audit.lineage.story import text_of
+    from futurscam_lib.audit.lineage.why import story_of
 
-    story = find_lineage(settings.load(), job_id, now=clock.now())
+    story = story_of(settings.load(), job_id, now=clock.now())
     if as_json:
         print_json(story.as_dict())
         return
-    for line in lines(story):
+    for line in text_of(story):
         print_text(line)
 
 
@@ -48,7 +48,8 @@ def raw(
     raw_id: Annotated[
         str,
         typer.Argument(
-            metavar="RAW_ID", help="As `why` and `rejects show` print it; 8 or more of its first digits are enough."
+            metavar="RAW_ID",
+            help="The raw_id that `why` and `rejects show` print; its first 8 digits or more are enough.",
         ),
     ],
     *,
@@ -56,17 +57,17 @@ def raw(
 ) -> None:
     """Print a landed payload, byte for byte.
 
-    On a terminal, control characters are printed as escapes.
+    On a terminal control characters are printed as escapes.
     """
-    from futurscam_lib.audit.lineage.raw import indented, payload, visible
+    from futurscam_lib.audit.lineage import payload
 
-    data = payload(settings.load(), raw_id)
+    data = payload.read_payload(settings.load(), raw_id)
     if pretty:
-        data = indented(data)
+        data = payload.indented(data)
     if sys.stdout.isatty():
-        typer.echo(visible(data))
+        typer.echo(payload.visible(data))
         return
-    # As bytes: the code page of a Windows console, or its line ends, would change them.
+    # Not as text: the code page of a Windows console, or its line ends, would change them.
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

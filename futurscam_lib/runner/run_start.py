@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.run_ids import started_by
+from futurscam_lib.runner.source_notebook import code_facts
 from futurscam_lib.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class RunStart:
     """The start of a run.
 
     Attributes:
+        notebook: The notebook that is executed.
         parameters: What the notebook is given.
         watermark: The watermark before the run.
         rerun_of: The run whose window it reads again; empty: none.
         confirmed: Whether it may close and reopen any number of missions.
     """
 
+    notebook: Path
     parameters: Mapping[str, Any]
     watermark: datetime
     rerun_of: str = ""
@@ -60,6 +63,7 @@ class RunStart:
             "python": platform.python_version(),
             "packages": {name: found for name in _PACKAGES if (found := _version(name))},
             "git_commit": git_commit(PROJECT),
+            "code": code_facts(self.notebook),
         }
         if self.rerun_of:
             facts["rerun_of"] = self.rerun_of

@@ -78,6 +78,22 @@ def test_the_list(made: MadeRuns) -> None:
     assert done.returncode == 0
 
 
+def test_another_notebook_and_uncommitted_code_show(made: MadeRuns) -> None:
+    """In the list and in one run; nothing where the ledger of an earlier version does not say."""
+    code = {"notebook_sha256": "ab" * 32, "shipped": True, "uncommitted": False}
+    older = made.add(T0)
+    usual = made.add(T0 + HOUR, code=code)
+    other = made.add(T0 + 2 * HOUR, code=code | {"shipped": False, "uncommitted": True})
+
+    lines = said("list").splitlines()
+
+    assert "other notebook, uncommitted code" in lines[1]
+    assert not any("notebook" in line or "uncommitted" in line for line in lines[2:])
+    assert "other notebook, uncommitted code" in said("show", other)
+    assert "the shipped notebook" in said("show", usual)
+    assert "shipped" not in said("show", older)
+
+
 def test_filters(made: MadeRuns) -> None:
     """Status, period and source; the source of one that crashed is what it was asked to read."""
     names = [made.add(T0 + hour * HOUR, status=status) for hour, status in enumerate(STATUSES)]
@@ -253,7 +269,7 @@ def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
         ("ok", lambda path: path.write_bytes(b"{"), "It is torn"),
         ("ok", lambda path: path.write_bytes(path.read_bytes() + b"\n"), "It is not what the run left"),
         ("crashed", lambda path: path, "killed; detected 2026-11-02 09:00:00"),
-        ("unfinished", lambda path: path, "not yet, as far as the ledger knows"),
+        ("unfinished", lambda path: path, "the ledger has no end of it"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(made: MadeRuns, status: str, spoil: Any, words: str) -> None:

@@ -473,7 +473,7 @@ def remembered(home: Home) -> list[str]:
         return sorted(os.fsdecode(path) for (path,) in connection.execute("SELECT path FROM files"))
 
 
-def unread(home: Home) -> folder_memory.Unread | None:
+def unread(home: Home) -> folder_memory.UnreadFiles | None:
     """What `status` shows."""
     return FolderMemory(home.file, home.inbox, writes=False).unread(since=home.window.since)
 
