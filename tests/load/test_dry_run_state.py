@@ -16,9 +16,8 @@ from tests.load.machine import INSTANTS, JOBS, T0, Shelf, World, post, record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from futurscam_lib.report.loaded import Ended, LoadReport
-
     from futurscam_lib.records import RawRecord
+    from futurscam_lib.report.loaded import Ended, LoadReport
 
 DEADLINES = (None, T0 - timedelta(hours=1), T0 + timedelta(hours=1), T0 + timedelta(days=9))
 
