@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_JSON_BYTES: Final = 64 << 20
-"""A larger page is none: 500 opportunities have some 2 MB."""
+"""Not read if it is larger: 500 opportunities have some 2 MB."""
 
 MAX_WAIT_SECONDS: Final = 120
-"""A server that wants to be left alone for longer is asked again by the next run."""
+"""If a server asks for a longer wait, the next run asks again."""
 
 _PATIENCE_SECONDS = 300
 _TIMEOUTS_IN_ALL = 10
@@ -69,7 +69,7 @@ class Answer:
         status: HTTP status.
         headers: Its headers.
         body: Decoded as Content-Encoding says.
-        payload: The body as JSON; None where it is none.
+        payload: The body as JSON; None if it is not JSON.
     """
 
     status: int
@@ -243,7 +243,7 @@ class Http:
 
     def _once(self, method: str, url: httpx.URL, request: dict[str, Any], *, limit: int, wants_json: bool) -> Answer:
         if self._closed:
-            msg = "it is not waited for any longer"
+            msg = "the client is closed"
             raise _HttpTryAgain(msg)
         try:
             with self._client.stream(method, url, **request) as response:
@@ -263,7 +263,7 @@ class Http:
         wait = retry_after(response.headers.get("Retry-After", ""), now=self.date or clock.now())
         said = self._clean(f"{response.status_code} {response.reason_phrase}")
         if wait is not None and wait > MAX_WAIT_SECONDS:
-            return RetryLater(f"{self._name} asks to be left alone for {wait:.0f} seconds ({said}).\n{NOTHING_LOST}")
+            return RetryLater(f"{self._name} asks to wait {wait:.0f} seconds ({said}).\n{NOTHING_LOST}")
         return _HttpTryAgain(said, wait=wait)
 
     def _read(self, response: httpx.Response, limit: int) -> bytes:
@@ -277,7 +277,7 @@ class Http:
             if len(body) > limit:
                 raise TooLarge
             if time.monotonic() - begun > self._seconds * _TIMEOUTS_IN_ALL:
-                msg = "the answer trickles in and does not end"
+                msg = "the answer arrives too slowly and does not end"
                 raise _HttpTryAgain(msg)
         return bytes(body)
 
@@ -355,7 +355,7 @@ def _wake(connection: socket.socket) -> None:
 
 
 def refusal_of(payload: Any) -> tuple[str, str]:
-    """Code and text of a refusal, as Graph, OAuth and JSON:API word them; empty where there is none."""
+    """Code and text of a refusal, as Graph, OAuth and JSON:API word them; empty if it has none."""
     match payload:
         case {"error": {**found}}:
             return str(found.get("code") or ""), str(found.get("message") or "")

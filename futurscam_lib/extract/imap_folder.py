@@ -96,7 +96,7 @@ class ImapFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Sign out."""
-        # Who interrupts does not wait for a server that has not finished its sentence.
+        # After Ctrl+C, do not wait for a server that has not finished its answer.
         self._hang_up(politely=kind is not KeyboardInterrupt)
 
     def search(self, criterion: str) -> array[int]:
@@ -145,7 +145,7 @@ class ImapFolder:
             return True
 
     def _ask(self, question: Callable[[imaplib.IMAP4], tuple[str, list[Any]]]) -> list[Any]:
-        """Put a question, again where that helps; it must not matter how often."""
+        """Send a command, again if that may help; repeating it must not matter."""
         retries = stamina.retry_context(
             on=_ImapTryAgain,
             attempts=self._settings.http_tries,
@@ -162,7 +162,7 @@ class ImapFolder:
                     status, data = question(client)
         except _ImapTryAgain as error:
             if client:
-                # The folder opens, and the line breaks whenever this is asked: Dovecot says no like that.
+                # The folder opens, and the connection is lost at each such command: Dovecot refuses like that.
                 raise Denied(str(error)) from None
             raise RetryLater(
                 f"The mailbox {self._settings.imap_user} at {self._place} did not answer: {error}.\n{NOTHING_LOST}"
@@ -173,7 +173,7 @@ class ImapFolder:
 
     @contextmanager
     def _breaks(self) -> Iterator[None]:
-        """Tell a line that broke from an answer that is no."""
+        """Separate a lost connection, which is tried again, from a refusal."""
         try:
             yield
         except (OSError, imaplib.IMAP4.abort) as error:
@@ -183,7 +183,7 @@ class ImapFolder:
             raise Denied(self._cleaned(str(error))) from None
 
     def _cleaned(self, said: str) -> str:
-        """What a server said, for a person; it may quote what it was sent."""
+        """What a server said, for a person and without secrets: it may quote what it was sent."""
         return " ".join(self._redact(said).split())[:_SHOWN_CHARACTERS]
 
     def _open(self) -> MailBox:
@@ -218,11 +218,11 @@ class ImapFolder:
             if error.reason not in _NO_TLS:
                 raise
             raise OperatorMustAct(
-                f"{self._place} does not speak TLS from the first byte on. "
+                f"{self._place} does not start with TLS. "
                 "Correct FUTURSCAM_IMAP_PORT: 993 is the usual one, 143 another protocol."
             ) from None
         except imaplib.IMAP4.error as error:
-            # A server that is too busy says goodbye instead of hello.
+            # A server that is too busy sends BYE instead of a greeting.
             raise _ImapTryAgain(self._cleaned(str(error))) from None
         self._progress.reached = True
         return box
@@ -232,9 +232,9 @@ class ImapFolder:
         if not said:
             self._progress.signed_in = True
             return
-        # Who has been let in before is kept out for a while.
+        # A user who could sign in before is refused only for a while.
         if self.validity or _TEMPORARY.search(said):
-            raise _ImapTryAgain(f"it does not let the user in ({said})")
+            raise _ImapTryAgain(f"it does not let the user sign in ({said})")
         code = re.search(r"\[([A-Z-]+)", said)
         text = f"{self._place} does not let {self._settings.imap_user} in: {said}\n{self._remedy}"
         raise Refused(text, code=code[1] if code else "")

@@ -129,7 +129,7 @@ class MailTally:
         self._empty += opened.is_empty
 
     def remember(self, opened: Opened) -> None:
-        """Remember one mail of which all records were handed over."""
+        """Remember one mail whose records were all yielded."""
         if len(self._read) < _MAX_REMEMBERED:
             self._read.update(
                 hash(origin) for origin in (opened.mail.origin(), *(one.origin for one in opened.records))

@@ -29,7 +29,7 @@ _ASK: Final = "Check FUTURSCAM_GRAPH_TENANT, FUTURSCAM_GRAPH_CLIENT_ID and FUTUR
 
 
 class AppToken:
-    """Gives an access token that is valid now; asks for one only where there is none.
+    """Returns an access token that is valid now; requests one only if needed.
 
     Args:
         settings: Tenant, app and secret.

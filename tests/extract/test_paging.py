@@ -263,7 +263,7 @@ def test_a_result_may_be_nothing() -> None:
     assert list(each(lambda _: None, range(3), name=str)) == [None] * 3
 
 
-def test_what_was_seen_is_a_set() -> None:
+def test_seen_keys_are_a_set() -> None:
     """Each text is new once; any text will do."""
     with SeenKeys() as seen:
         assert [seen.add(text) for text in ("a", "b", "a", "", "é\U0001f9d1", "")] == [
@@ -277,7 +277,7 @@ def test_what_was_seen_is_a_set() -> None:
         assert ("a" in seen, "" in seen, "c" in seen) == (True, True, False)
 
 
-def test_what_was_seen_is_known_by_its_last_turn() -> None:
+def test_seen_keys_count_for_their_last_turn() -> None:
     """A text that comes by again counts for the later turn only."""
     with SeenKeys() as seen:
         for turn, texts in enumerate(("abc", "bcd", "d")):
@@ -287,14 +287,14 @@ def test_what_was_seen_is_known_by_its_last_turn() -> None:
         assert [seen.last_in(turn) for turn in range(4)] == [1, 2, 1, 0]
 
 
-def test_two_of_them_do_not_know_each_other() -> None:
+def test_two_sets_of_seen_keys_are_independent() -> None:
     """Two sources may have the same ids."""
     with SeenKeys() as one, SeenKeys() as two:
         one.add("a")
         assert "a" not in two
 
 
-def test_much_that_was_seen_takes_no_memory() -> None:
+def test_many_seen_keys_take_no_memory() -> None:
     """A hundred thousand ids as long as Graph's lie on disk."""
     tracemalloc.start()
     try:
