@@ -422,7 +422,7 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
     """What somebody writes over the part on the disk, at the worst moment, does not get into the audit log."""
     workshop.set_watermark(T0)
     workshop.notebook("print('genuine')", SUMMARY, GLUE)
-    tell, write, left = runner.run_events.log_retries, cell_states.write_atomically, iter(range(8 if fails else 100))
+    tell, write, left = runner.run_events.log_retries, cell_states.write_atomically, iter(range(8 if fails else 100))  # type: ignore[attr-defined]
 
     def forge() -> None:
         (part,) = workshop.settings.runs.glob("*/*.part")
@@ -438,7 +438,7 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(runner.run_events, "log_retries", forging)
+    monkeypatch.setattr(runner.run_events, "log_retries", forging)  # type: ignore[attr-defined]
     monkeypatch.setattr(cell_states, "write_atomically", full)
     with pytest.raises(OperatorMustAct) if fails else nullcontext():
         workshop.run()
@@ -460,7 +460,7 @@ def test_what_somebody_put_at_the_place_of_the_notebook_is_not_adopted(
         (part,) = workshop.settings.runs.glob("*/*.part")
         part.with_suffix("").write_text("another's")
 
-    monkeypatch.setattr(runner.run_events, "log_retries", put)
+    monkeypatch.setattr(runner.run_events, "log_retries", put)  # type: ignore[attr-defined]
     with pytest.raises(FileExistsError):
         workshop.run()
 
@@ -474,7 +474,7 @@ def test_an_interrupt_just_after_the_notebook_was_closed(workshop: Workshop, mon
     """The ledger calls the run failed, and so does its notebook, whose hash the ledger has."""
     workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, GLUE)
-    move, times = notebook_file.move_if_absent, iter(range(1))
+    move, times = notebook_file.move_if_absent, iter(range(1))  # type: ignore[attr-defined]
 
     def interrupted(old: Path, new: Path) -> None:
         move(old, new)
