@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
@@ -17,7 +19,6 @@ from futurscam_lib.settings import PROJECT
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
 _PACKAGES: Final = (
     "futurscam-etl",
@@ -69,6 +70,16 @@ class RunStart:
         if self.confirmed:
             facts["confirmed"] = True
         return facts
+
+
+def requirements() -> list[str]:
+    """Return `name==version` of every installed package, sorted; it rebuilds this environment, but for this project.
+
+    Read from the names of folders: reading the metadata of 200 packages takes a third of a second.
+    """
+    folders = {path.name for place in sys.path if Path(place).is_dir() for path in Path(place).glob("*.dist-info")}
+    pairs = {name.removesuffix(".dist-info").partition("-")[::2] for name in folders}
+    return sorted(f"{name.replace('_', '-')}=={version}" for name, version in pairs if name != "futurscam_etl")
 
 
 def git_commit(folder: Path) -> str | None:

@@ -455,7 +455,7 @@ def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> 
     found = looked_at(made, now=T0 + 4 * HOUR)
 
     assert column(found.watermark, "what") == ["moved", "gap, read", "moved by 2 runs"]
-    assert f"; what lies between was read, the last of it by {reader}." in repr(found.watermark)
+    assert f"; the time between was read later, the last of it by {reader}." in repr(found.watermark)
     assert "1 place(s)" in found.watermark.notes[0]
     assert "watermark gap" not in whats(found)
 
@@ -474,7 +474,7 @@ def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> No
 
     reader = made.add(T0 + 3 * HOUR, window={"since": clock.to_text(left), "until": None})
     text = column(looked_at(made, now=T0 + 4 * HOUR).watermark, "more")[1]
-    assert text == f"It could not be read before. Forward: what lies between was read, the last of it by {reader}."
+    assert text == f"It could not be read before. Forward: the time between was read later, the last of it by {reader}."
 
 
 def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> None:
@@ -486,7 +486,7 @@ def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> No
 
     text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
 
-    assert text == "Forward: what lies between was not all read from boond (not configured any more)."
+    assert text == "Forward: not all of the time between was read from boond (no longer configured)."
 
 
 def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
@@ -504,7 +504,7 @@ def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
 
     found = looked_at(made, now=T0 + 5 * HOUR)
     assert "gap, read" in column(found.watermark, "what")
-    assert "was not all read from boond (not configured any more)." in repr(found.watermark)
+    assert "read from boond (no longer configured)." in repr(found.watermark)
     assert "watermark gap" not in whats(found)
 
     made.settings = made.settings.model_copy(update={"sources": ("folder", "boond")})
