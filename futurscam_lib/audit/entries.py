@@ -211,7 +211,7 @@ _DICT: Final[frozenset[type]] = frozenset({dict})
 _FACTS: Final[Mapping[str, Mapping[str, frozenset[type]]]] = {
     "start": {
         **dict.fromkeys(("notebook", "rerun_of", "replay", "started_by", "git_commit", "python", "platform"), _TEXT),
-        **dict.fromkeys(("parameters", "packages", "watermark"), _TABLE),
+        **dict.fromkeys(("parameters", "packages", "watermark", "code"), _TABLE),
     },
     "end": {
         **dict.fromkeys(("status", "replay", "notebook", "notebook_sha256", "error", "error_name"), _TEXT),

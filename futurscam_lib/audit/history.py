@@ -30,6 +30,9 @@ UNFINISHED: Final = "unfinished"
 STATUSES: Final = ("ok", "failed", "timed out", "crashed", UNFINISHED)
 """The statuses of a run; `unfinished`: it is active, or it was killed and no later run has marked it yet."""
 
+OTHER_NOTEBOOK: Final = "other notebook"
+UNCOMMITTED: Final = "uncommitted code"
+
 LAST: Final = "last"
 _FEW: Final = 5
 
@@ -61,6 +64,9 @@ class RunRecord:
         replay: Which landed payloads it transformed again, as text of `records.Replay`; empty if it read sources.
         confirmed: Whether it was allowed to close and reopen any number of missions (`--yes`).
         started_by, git_commit, python, platform, packages: Who and what ran it.
+        source_sha256: Of the notebook file that was executed; empty in ledgers of earlier versions.
+        shipped: Whether its cells were those of the shipped notebook; None: not recorded.
+        uncommitted: Whether the package differed from its commit; None: not recorded, or no git.
         start_line, end_line: Lines of the ledger, from 1; 0 if there is none.
     """
 
@@ -94,8 +100,19 @@ class RunRecord:
     python: str = ""
     platform: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
+    source_sha256: str = ""
+    shipped: bool | None = None
+    uncommitted: bool | None = None
     start_line: int = 0
     end_line: int = 0
+
+    @property
+    def code_marks(self) -> tuple[str, ...]:
+        """How its code was other than the shipped and committed one."""
+        return (
+            *((OTHER_NOTEBOOK,) if self.shipped is False else ()),
+            *((UNCOMMITTED,) if self.uncommitted else ()),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -227,45 +244,53 @@ def _paired(newest_first: Iterable[LedgerEntry]) -> Iterator[RunRecord]:
 
 
 def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> RunRecord:
-    asked, told = start.facts, end.facts if end else {}
-    parameters: dict[str, Any] = asked.get("parameters") or {}
-    status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
-    notebook = str(told.get("notebook") or asked.get("notebook") or "")
+    start_facts, end_facts = start.facts, end.facts if end else {}
+    parameters: dict[str, Any] = start_facts.get("parameters") or {}
+    code: dict[str, Any] = start_facts.get("code") or {}
+    status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(end_facts.get("status"))
+    notebook = str(end_facts.get("notebook") or start_facts.get("notebook") or "")
     return RunRecord(
         run_id=start.run_id,
         status=status,
         started=clock.parse(start.at),
         ended=clock.parse(end.at) if end else None,
-        seconds=told.get("seconds"),
+        seconds=end_facts.get("seconds"),
         dry_run=bool(parameters.get("dry_run")),
         parameters=parameters,
-        window=table(told.get("window"))
+        window=table(end_facts.get("window"))
         or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
-        watermark=told.get("watermark") or asked.get("watermark") or {},
-        counts=told.get("counts") or {},
-        sources=told.get("sources") or {},
-        closed=number(told.get("closed")),
-        reopened=number(told.get("reopened")),
-        error=told.get("error") or "",
-        error_name=told.get("error_name") or "",
-        failures=told.get("failures") or {},
-        reject_reasons=numbers(told.get("reject_reasons")),
-        oddities=numbers(told.get("oddities")),
-        notes=source_notes.bounded(told.get("notes")),
+        watermark=end_facts.get("watermark") or start_facts.get("watermark") or {},
+        counts=end_facts.get("counts") or {},
+        sources=end_facts.get("sources") or {},
+        closed=number(end_facts.get("closed")),
+        reopened=number(end_facts.get("reopened")),
+        error=end_facts.get("error") or "",
+        error_name=end_facts.get("error_name") or "",
+        failures=end_facts.get("failures") or {},
+        reject_reasons=numbers(end_facts.get("reject_reasons")),
+        oddities=numbers(end_facts.get("oddities")),
+        notes=source_notes.bounded(end_facts.get("notes")),
         notebook=notebook,
-        notebook_sha256=told.get("notebook_sha256") or "",
+        notebook_sha256=end_facts.get("notebook_sha256") or "",
         pruned=notebook in pruned,
-        rerun_of=asked.get("rerun_of") or "",
+        rerun_of=start_facts.get("rerun_of") or "",
         replay=str(parameters.get("replay") or ""),
-        confirmed=asked.get("confirmed") is True,
-        started_by=asked.get("started_by") or "",
-        git_commit=asked.get("git_commit") or "",
-        python=asked.get("python") or "",
-        platform=asked.get("platform") or "",
-        packages=asked.get("packages") or {},
+        confirmed=start_facts.get("confirmed") is True,
+        started_by=start_facts.get("started_by") or "",
+        git_commit=start_facts.get("git_commit") or "",
+        python=start_facts.get("python") or "",
+        platform=start_facts.get("platform") or "",
+        packages=start_facts.get("packages") or {},
+        source_sha256=str(code.get("notebook_sha256") or ""),
+        shipped=_flag(code.get("shipped")),
+        uncommitted=_flag(code.get("uncommitted")),
         start_line=start.seq,
         end_line=end.seq if end else 0,
     )
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 _IN_A_ROW: Final = (

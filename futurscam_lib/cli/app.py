@@ -187,32 +187,32 @@ def check(
     Says of each whether it was reached, took the credentials and may be read, how many items wait for the next run,
     and what to do about what does not work.
     """
-    from futurscam_lib.diagnostics import check as tried
+    from futurscam_lib.diagnostics import access
 
     configured = settings.load()
     names = source_names(source) or configured.sources
     configured.require(names)
-    found = tried.find_out(configured, names, now=clock.now())
+    found = access.probe(configured, names, now=clock.now())
     if as_json:
-        print_json([{**one.as_dict(), "problem": redacted(one.problem)} for one in found])
+        print_json([{**item.as_dict(), "problem": redacted(item.problem)} for item in found])
     else:
-        say(repr(tried.table(found)))
-        for one in found:
-            if one.remark:
-                say(f"\n{one.name}: {one.remark}")
-            for warning in one.warnings:
-                tell(f"\nWarning: {one.name}: {warning}")
-            if one.problem:
-                tell(f"\n{one.name}: {one.problem}")
-    raise typer.Exit(max(int(one.exit_code) for one in found))
+        say(repr(access.table(found)))
+        for item in found:
+            if item.remark:
+                say(f"\n{item.name}: {item.remark}")
+            for warning in item.warnings:
+                tell(f"\nWarning: {item.name}: {warning}")
+            if item.problem:
+                tell(f"\n{item.name}: {item.problem}")
+    raise typer.Exit(max(int(item.exit_code) for item in found))
 
 
 @app.command(epilog="Example: futurscam status --json")
 def status(*, as_json: Json = False) -> None:
     """Tell how things stand, and write nothing."""
-    from futurscam_lib.diagnostics import status as standing
+    from futurscam_lib.diagnostics.status import read
 
-    found = standing.find_out(settings.load(), now=clock.now())
+    found = read(settings.load(), now=clock.now())
     found.replay = command("replay") if found.outdated else ""
     if as_json:
         print_json(found.as_dict())

@@ -8,7 +8,6 @@ from futurscam_lib import settings
 from futurscam_lib.cli.output import GROUP, Json, print_json
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report.tables import Table
-from futurscam_lib.settings import alert_urls
 
 config = typer.Typer(help="The settings.", **GROUP)
 
@@ -40,12 +39,8 @@ def show(*, as_json: Json = False) -> None:
 @config.command(epilog="Example: futurscam config check")
 def check() -> None:
     """Check all settings; ends with 2 where one is wrong."""
-    told = settings.load().alert_urls
-    known = alert_urls.split(told.get_secret_value()) if told else []
-    if wrong := alert_urls.wrong(known) if known else []:
-        which = ", ".join(str(number) for number in wrong)
-        raise UsageError(
-            f"FUTURSCAM_ALERT_URLS holds what Apprise does not take for an address: number {which} of {len(known)}. "
-            "Runs go on, but nobody is told there. https://github.com/caronc/apprise/wiki names the forms."
-        )
+    from futurscam_lib.diagnostics.runs import wrong_addresses
+
+    if wrong := wrong_addresses(settings.load()):
+        raise UsageError(wrong)
     typer.echo("All settings are right.")

@@ -1,4 +1,4 @@
-"""`futurscam doctor`: one page that finds what usually goes wrong."""
+"""`futurscam doctor`: the results of all checks on one page."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Start a kernel, too, as a run does.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list on stdout.")] = False,
 ) -> None:
-    """Find what usually goes wrong, and say what to do about it; nothing is written or started.
+    """Check everything that usually goes wrong, and print what to do about it. Read-only; starts nothing.
 
-    Ends with 0 where there is no problem (warnings are allowed), with 3 where something did not answer and all else is
-    well, with 4 otherwise.
+    The exit code is 0 if there is no problem (warnings are allowed), 3 if the only problem is that something did not
+    answer, 4 otherwise.
     """
-    from futurscam_lib.diagnostics import page
+    from futurscam_lib.diagnostics import catalogue
 
-    found = page.examine(os.environ, now=clock.now(), deep=deep)
+    found = catalogue.examine(os.environ, now=clock.now(), deep=deep)
     if as_json:
         print_json(found.as_list())
     else:

@@ -6,14 +6,10 @@ import ast
 import asyncio
 import sys
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from futurscam_lib.diagnostics.finding import Finding, attempt
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from futurscam_lib.diagnostics.checks import Check, CheckResult
 
 _NATIVE: Final = "python3"
 _THIS_ONE: Final = {"python", "python3", f"python3.{sys.version_info.minor}"}
@@ -23,15 +19,7 @@ _READY_WITHIN: Final = timedelta(seconds=60)
 _SYNC: Final = "python -m uv sync --reinstall-package ipykernel --reinstall-package jupyter-client"
 
 
-def look(*, deep: bool) -> Iterator[Finding]:
-    """All checks of kernels; only `deep` starts one."""
-    yield from attempt("kernel", partial(of_runs, sys.executable))
-    yield from attempt("JupyterLab", partial(of_jupyter, sys.executable))
-    if deep:
-        yield from attempt("started kernel", partial(started, sys.executable))
-
-
-def of_runs(executable: str) -> Finding:
+def of_runs(executable: str) -> CheckResult:
     """Whether a run's kernel is this interpreter."""
     from futurscam_lib.runner.kernel import Kernel
 
@@ -43,35 +31,35 @@ def of_runs(executable: str) -> Finding:
     return _compared("kernel", program, executable, ok="a run uses this interpreter")
 
 
-def of_jupyter(executable: str) -> Finding:
-    """Whether JupyterLab would open the notebooks in this environment, or a kernelspec of the same name gets ahead."""
+def of_jupyter(executable: str) -> CheckResult:
+    """Whether JupyterLab would use this environment, or another kernelspec of the same name comes first."""
     from jupyter_client.kernelspec import KernelSpecManager
 
     spec = KernelSpecManager().get_kernel_spec(_NATIVE)
     program = str(spec.argv[0])
     if program in _THIS_ONE or _same_environment(program, executable):
-        return Finding("JupyterLab", "ok", f"its kernel {_NATIVE} is this interpreter")
+        return CheckResult("JupyterLab", "ok", f"its kernel {_NATIVE} is this interpreter")
     what = (
         f"JupyterLab would open the notebooks with another Python ({program}): "
-        f"the kernelspec {_NATIVE} in {spec.resource_dir} gets ahead. Runs are not concerned."
+        f"the kernelspec {_NATIVE} in {spec.resource_dir} comes first. Runs are not affected."
     )
     remedy = f"Remove it: python -m uv run jupyter kernelspec remove {_NATIVE}"
-    return Finding("JupyterLab", "warning", what, remedy)
+    return CheckResult("JupyterLab", "warning", what, remedy)
 
 
-def started(executable: str) -> Finding:
-    """Start a kernel as a run does, and ask it which interpreter it is."""
+def started(executable: str) -> CheckResult:
+    """Start a kernel as a run does, and ask for its interpreter."""
     # Not the default loop, which on Windows cannot watch zmq's sockets.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         program = runner.run(_ask())
     return _compared("started kernel", program, executable, ok="it started and is this interpreter")
 
 
-def _compared(name: str, program: str, executable: str, *, ok: str) -> Finding:
+def _compared(name: str, program: str, executable: str, *, ok: str) -> CheckResult:
     if _same_environment(program, executable):
-        return Finding(name, "ok", ok)
+        return CheckResult(name, "ok", ok)
     what = f"A run's kernel is {program}, another Python than this one ({executable})."
-    return Finding(name, "problem", what, f"Mend the environment: {_SYNC}")
+    return CheckResult(name, "problem", what, f"Repair the environment: {_SYNC}")
 
 
 def _same_environment(program: str, executable: str) -> bool:
@@ -102,3 +90,10 @@ async def _interpreter_of(manager: Any) -> str:
         return str(ast.literal_eval(answer["content"]["user_expressions"]["it"]["data"]["text/plain"]))
     finally:
         client.stop_channels()
+
+
+CHECKS: Final = (
+    Check("kernel", lambda _: of_runs(sys.executable)),
+    Check("JupyterLab", lambda _: of_jupyter(sys.executable)),
+    Check("started kernel", lambda subject: started(sys.executable) if subject.deep else ()),
+)

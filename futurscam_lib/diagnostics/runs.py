@@ -1,19 +1,20 @@
-"""What the runs left: the watermark, the last results, and whether anybody would hear of a failure."""
+"""What the runs left: the watermark, the ledger, the last results; and whether alerts are set up."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.diagnostics.finding import Finding, State, attempt
+from futurscam_lib.diagnostics.checks import Check, CheckResult, State
 from futurscam_lib.errors import ExitCode, OperatorMustAct, exit_code_of
 from futurscam_lib.report.text import duration
 from futurscam_lib.runner.lock import RunLock
+from futurscam_lib.settings import alert_urls
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 LATE, FAR_TOO_LATE = timedelta(hours=2), timedelta(hours=24)
 _LOOKED_AT: Final = 500
 _SHOWN: Final = 300
-_CRASHED: Final = "it was killed, or the machine went down"
+_CRASHED: Final = "it was killed, or the machine stopped"
 
 
-class _Run(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _End:
     """How a run ended."""
 
     entry: LedgerEntry
@@ -38,82 +40,73 @@ class _Run(NamedTuple):
 
     @property
     def no_answer(self) -> bool:
-        """Whether nothing worse happened than that something did not answer."""
+        """Whether it failed only because something did not answer."""
         facts = self.entry.facts
         code = facts.get("exit_code", exit_code_of(str(facts.get("error_name", ""))))
         return self.entry.event == "end" and code == ExitCode.RETRY_LATER
 
 
-def look(settings: Settings, *, now: datetime) -> Iterator[Finding]:
-    """All checks of what runs left."""
-    yield from attempt("watermark", partial(watermark, settings, now=now))
-    ledger = attempt("ledger", partial(tail, settings))
-    yield from ledger
-    if not any(found.state == "problem" for found in ledger):
-        yield from attempt("last run", partial(last_run, settings))
-        yield from attempt("unfinished", partial(unfinished, settings))
-    yield from attempt("alerts", partial(alerts, settings))
-
-
-def watermark(settings: Settings, *, now: datetime) -> Finding:
+def watermark(settings: Settings, *, now: datetime) -> CheckResult:
     """Whether `.last_execution` can be read, and how old it is.
 
     Raises:
-        OperatorMustAct: It cannot, or lies in the future.
+        OperatorMustAct: It cannot be read, or is in the future.
     """
     instant = Watermark(settings.watermark_file).read(now=now)
     if instant is None:
-        return Finding("watermark", "ok", "none yet: the next run is a first run")
+        return CheckResult("watermark", "ok", "none yet: the next run is a first run")
     age = max(now - instant, timedelta())
     if age > LATE:
-        # One that was set back on purpose is old without anything being wrong.
+        # A watermark that a person set back is old although nothing is wrong.
         age = now - max(instant, _set_at(settings) or instant)
-    said = f"{clock.to_people(instant)}, {duration(age)} ago"
+    shown = f"{clock.to_people(instant)}, {duration(age)} ago"
     if age <= LATE:
-        return Finding("watermark", "ok", said)
+        return CheckResult("watermark", "ok", shown)
     state: State = "problem" if age > FAR_TOO_LATE else "warning"
-    what = f"Nothing was loaded completely for {duration(age)}: the watermark is {clock.to_people(instant)}."
-    return Finding("watermark", state, what, "Have one run now, which reads all since then: futurscam run")
+    what = f"No run has succeeded for {duration(age)}: the watermark is {clock.to_people(instant)}."
+    return CheckResult("watermark", state, what, "Start a run, which reads everything since then: futurscam run")
 
 
-def last_run(settings: Settings) -> Finding:
-    """Whether the last run ended well; if not, how many did not in a row, and why.
+def last_run(settings: Settings) -> CheckResult:
+    """Whether the last run succeeded; if not, why, and how many failed in a row.
 
     Raises:
         OperatorMustAct: The ledger was changed.
     """
     results = list(islice(_results(Ledger(settings.ledger_file)), _LOOKED_AT))
     if not results:
-        return Finding("last run", "ok", "none yet")
+        return CheckResult("last run", "ok", "none yet")
     last, bad = results[0], list(takewhile(lambda run: run.status != "ok", results))
     if not bad:
-        return Finding("last run", "ok", f"{last.entry.run_id}, ok")
-    row = f" The last {len(bad)} all did not end well, since {bad[-1].entry.at[:16]} UTC." if len(bad) > 1 else ""
+        return CheckResult("last run", "ok", f"{last.entry.run_id}, ok")
+    row = f" The last {len(bad)} runs all failed, since {bad[-1].entry.at[:16]} UTC." if len(bad) > 1 else ""
     what = f"The last run ({last.entry.run_id}) {_ended(last.status)}: {last.why}.{row}"
     notebook = settings.runs / str(last.entry.facts.get("notebook", ""))
-    remedy = f"Put right what it says, look into {notebook} where that is not enough, then: futurscam run"
-    return Finding("last run", "problem", what, remedy, no_answer=all(run.no_answer for run in bad))
+    remedy = f"Correct what it reports; for details open {notebook}; then: futurscam run"
+    return CheckResult("last run", "problem", what, remedy, no_answer=all(run.no_answer for run in bad))
 
 
-def unfinished(settings: Settings) -> Finding:
-    """Whether a run began and never ended, though none is active.
+def unfinished(settings: Settings) -> CheckResult:
+    """Whether a run started and never ended, although none is active.
 
     Raises:
         OperatorMustAct: The ledger was changed.
     """
     holder = RunLock(settings.lock_file).holder() if settings.lock_file.exists() else None
     if holder:
-        return Finding("unfinished", "ok", f"{holder} is active")
+        return CheckResult("unfinished", "ok", f"{holder} is active")
     left = Ledger(settings.ledger_file).unfinished()
     if not left:
-        return Finding("unfinished", "ok", "none")
+        return CheckResult("unfinished", "ok", "none")
     names = ", ".join(entry.run_id for entry in left[-3:])
-    what = f"{_count(len(left), 'run')} began and never ended ({names}): {_CRASHED}."
-    return Finding("unfinished", "warning", what, "The next run notes that and reads the same window: futurscam run")
+    what = f"{_count(len(left), 'run')} started and never ended ({names}): {_CRASHED}."
+    return CheckResult(
+        "unfinished", "warning", what, "The next run marks that as crashed and reads the same window: futurscam run"
+    )
 
 
-def tail(settings: Settings) -> Finding:
-    """Whether the ledger's newest lines are whole and fit each other.
+def tail(settings: Settings) -> CheckResult:
+    """Whether the newest lines of the ledger are complete and chained.
 
     Raises:
         OperatorMustAct: They were changed.
@@ -126,32 +119,52 @@ def tail(settings: Settings) -> Finding:
             torn = file.read(1) not in {b"", b"\n"}
     except FileNotFoundError:
         if settings.watermark_file.exists():
-            what = f"{settings.watermark_file.name} is there, and the ledger that says how it got there is not."
-            return Finding(
+            what = f"{settings.watermark_file.name} exists, but the ledger, which says how it was set, does not."
+            return CheckResult(
                 "ledger",
                 "problem",
                 what,
-                f"Restore {settings.runs} from a backup; without one the next run begins anew.",
+                f"Restore {settings.runs} from a backup; without a backup the next run starts a new ledger.",
             )
-        return Finding("ledger", "ok", "none yet")
+        return CheckResult("ledger", "ok", "none yet")
     seen = sum(1 for _ in islice(ledger.backwards(), _LOOKED_AT))
     if torn:
-        what = "The ledger's last line is cut off, as a power cut or a full disk leaves it."
-        return Finding("ledger", "warning", what, "The next run keeps what is left of it and goes on: futurscam run")
-    return Finding("ledger", "ok", f"its last {_count(seen, 'entry', 'entries')} fit each other")
+        what = "The ledger's last line is incomplete, as after a power cut or on a full disk."
+        return CheckResult("ledger", "warning", what, "The next run repairs it: futurscam run")
+    return CheckResult("ledger", "ok", f"its last {_count(seen, 'entry', 'entries')} are intact")
 
 
-def alerts(settings: Settings) -> Finding:
-    """Whether anybody is told."""
+def alerts(settings: Settings) -> CheckResult:
+    """Whether alerts are sent, and every address is valid."""
+    if wrong := wrong_addresses(settings):
+        return CheckResult("alerts", "warning", wrong, "Correct it in .env, then: futurscam config check")
     if settings.alert_urls or settings.healthcheck_url:
-        return Finding("alerts", "ok", "somebody is told when runs fail")
+        return CheckResult("alerts", "ok", "alerts are sent when runs fail")
     remedy = "Set FUTURSCAM_ALERT_URLS or FUTURSCAM_HEALTHCHECK_URL in .env; `futurscam config show` explains them."
-    return Finding("alerts", "warning", "Nobody is told when runs fail.", remedy)
+    return CheckResult("alerts", "warning", "No alerts are sent when runs fail.", remedy)
+
+
+def wrong_addresses(settings: Settings) -> str:
+    """A sentence about the invalid addresses in FUTURSCAM_ALERT_URLS; empty if there are none.
+
+    Raises:
+        UsageError: Apprise, which reads them, is not installed.
+    """
+    if settings.alert_urls is None:
+        return ""
+    addresses = alert_urls.split(settings.alert_urls.get_secret_value())
+    wrong = ", ".join(map(str, alert_urls.wrong(addresses))) if addresses else ""
+    if not wrong:
+        return ""
+    return (
+        f"FUTURSCAM_ALERT_URLS: Apprise cannot read address number {wrong} of {len(addresses)}. Runs go on, but no "
+        "alert is sent there. https://github.com/caronc/apprise/wiki lists the valid forms."
+    )
 
 
 def _set_at(settings: Settings) -> datetime | None:
-    """When the watermark was set by hand or by a first run, if no run has ended well since."""
-    with suppress(OperatorMustAct, OSError):  # Another finding says that the ledger can't be read.
+    """When the watermark was set by hand or by a first run, if no run has succeeded since."""
+    with suppress(OperatorMustAct, OSError):  # Another check reports that the ledger can't be read.
         for entry in islice(Ledger(settings.ledger_file).backwards(), _LOOKED_AT):
             if entry.event in {"reset", "first-run"}:
                 return clock.parse(entry.at)
@@ -160,18 +173,27 @@ def _set_at(settings: Settings) -> datetime | None:
     return None
 
 
-def _results(ledger: Ledger) -> Iterator[_Run]:
+def _results(ledger: Ledger) -> Iterator[_End]:
     for entry in ledger.backwards():
         if entry.event == "crashed":
-            yield _Run(entry, "crashed", _CRASHED)
+            yield _End(entry, "crashed", _CRASHED)
         elif entry.event == "end":
-            why = str(entry.facts.get("error") or "no reason is known").partition("\n")[0][:_SHOWN]
-            yield _Run(entry, str(entry.facts.get("status")), why.rstrip("."))
+            why = str(entry.facts.get("error") or "the reason is unknown").partition("\n")[0][:_SHOWN]
+            yield _End(entry, str(entry.facts.get("status")), why.rstrip("."))
 
 
 def _ended(status: str) -> str:
-    return {"crashed": "crashed", "timed out": "was timed out"}.get(status, "failed")
+    return {"crashed": "crashed", "timed out": "timed out"}.get(status, "failed")
 
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+CHECKS: Final = (
+    Check("watermark", lambda subject: watermark(subject.settings, now=subject.now)),
+    Check("ledger", lambda subject: tail(subject.settings)),
+    Check("last run", lambda subject: last_run(subject.settings), after="ledger"),
+    Check("unfinished", lambda subject: unfinished(subject.settings), after="ledger"),
+    Check("alerts", lambda subject: alerts(subject.settings)),
+)

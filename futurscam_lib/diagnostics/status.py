@@ -1,4 +1,4 @@
-"""How things stand: what an operator asks for first."""
+"""The current status of a home, as `futurscam status` prints it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from futurscam_lib.report.tables import Table
 from futurscam_lib.report.text import duration
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.runner.loop.state import LoopFiles, LoopState
-from futurscam_lib.settings.sources import KNOWN_SOURCES
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
@@ -24,33 +23,32 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from futurscam_lib.audit.history import RunRecord
-    from futurscam_lib.load.collections import Collections
     from futurscam_lib.settings import Settings
 
 RUNS_SHOWN: Final = 5
 _WHOLE: Final = 2000
-_COUNTING_MS: Final = 5000
+_COUNTING_SECONDS: Final = 5
 
 
 @dataclass(slots=True)
 class Status:
-    """The answer of `futurscam status`; a part that could not be told is in `problems`.
+    """The current status; `problems` names what could not be read.
 
     Attributes:
         home: The folder of all that is kept.
-        watermark: ISO 8601; None where there is none yet.
-        watermark_age_seconds: How long ago that is.
+        watermark: ISO 8601; None if there is none yet.
+        watermark_age_seconds: Its age.
         runs: The last runs, newest first: run_id, status, at, seconds, counts, error, notes.
-        mongodb: Where the database is, or why it does not answer.
-        mongodb_answers: Whether it does.
-        documents, active, rejects_open: How many; None where MongoDB does not answer.
-        outdated: Documents that an older mapping made; None where MongoDB does not answer, or counts too long.
-        undated: Active missions whose `deadlineAt` is not a date; None where MongoDB does not answer.
+        mongodb: The address of the database, or that it does not answer.
+        mongodb_answers: Whether it answers.
+        documents, active, rejects_open: How many; None if MongoDB does not answer.
+        outdated: Documents that an older mapping made; None if MongoDB does not answer, or counting takes too long.
+        undated: Active missions whose `deadlineAt` is not a date; None if MongoDB does not answer.
         replay: The command that rebuilds the outdated documents; empty: there are none.
-        running: Who holds the lock; None: nobody.
-        loop: The loop of this home; None: none runs.
-        unread_files: Files of the folder that are older than the home's first window, and that no run has read.
-        remarks: What a person should know though nothing is wrong.
+        running: The active run; None: no run is active.
+        loop: The active loop; None: there is no loop.
+        unread_files: Files in the folder that are older than the home's first window, and that no run has read.
+        remarks: What is worth knowing although nothing is wrong.
         problems: What keeps the next run from working.
     """
 
@@ -104,11 +102,11 @@ class Status:
             )
             for run in self.runs
         ]
-        yield Table(columns, rows, otherwise="last runs: not known, see below." if self.problems else "")
+        yield Table(columns, rows, otherwise="last runs: unknown, see below." if self.problems else "")
         if error := self._last.get("error"):
             yield Table(("error of the last run",), [(error,)], longest=max(_WHOLE, len(error)))
         if noted := self._noted():
-            yield Table(("what the sources noted in the last run",), noted, longest=_WHOLE)
+            yield Table(("notes of the sources in the last run",), noted, longest=_WHOLE)
         if self.remarks:
             yield Table(("remarks",), [(remark,) for remark in self.remarks], longest=_WHOLE)
         if self.problems:
@@ -121,13 +119,13 @@ class Status:
         if self.mongodb_answers and self.outdated is None:
             yield (
                 "made by an older mapping",
-                f"not known: counting took more than {_COUNTING_MS / 1000:.0f} s",
+                f"unknown: counting took more than {_COUNTING_SECONDS} s",
             )
         if self.undated:
             yield "deadline is not a date", f"{self.undated:,} active missions of other programs, so no run closes them"
 
     def _noted(self) -> list[tuple[str]]:
-        """The notes of the last run that has ended, without those that are remarks, too."""
+        """The notes of the last run that has ended, without those that are also remarks."""
         notes = source_notes.each(self._last.get("notes", {}))
         return [(str(note),) for note in notes if note.text not in self.remarks]
 
@@ -137,8 +135,8 @@ class Status:
         return next((run for run in self.runs if run["status"] != UNFINISHED), {})
 
 
-def find_out(configured: Settings, *, now: datetime) -> Status:
-    """Look at everything; nothing is written, and no local server is started."""
+def read(configured: Settings, *, now: datetime) -> Status:
+    """Read the current status. Read-only; starts no local server."""
     status = Status(str(configured.home))
     watermark: datetime | None = None
     try:
@@ -157,16 +155,16 @@ def find_out(configured: Settings, *, now: datetime) -> Status:
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()
     try:
-        # As the next run does, which needs the ledger's key, too.
+        # As the next run does, with the ledger's key.
         Ledger.of(configured).check()
-        status.runs = [_told(run) for run in islice(History.of(configured).newest(), RUNS_SHOWN)]
+        status.runs = [_run_as_dict(run) for run in islice(History.of(configured).newest(), RUNS_SHOWN)]
     except FuturscamError as error:
         status.problems.append(str(error))
     _ask_mongodb(configured, status)
     return status
 
 
-def _told(run: RunRecord) -> dict[str, Any]:
+def _run_as_dict(run: RunRecord) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "status": run.status,
@@ -179,39 +177,18 @@ def _told(run: RunRecord) -> dict[str, Any]:
 
 
 def _ask_mongodb(configured: Settings, status: Status) -> None:
-    from futurscam_lib.load import lifecycle, local_server, mongo
-    from futurscam_lib.load.collections import Collections
-    from futurscam_lib.load.quarantine import OPEN
+    from futurscam_lib.diagnostics import database
+    from futurscam_lib.load import mongo
 
-    if configured.mongo_uri is None and local_server.find(configured) is None:
+    if database.is_stopped(configured):
         status.mongodb = "local server, stopped; a run starts it, or `futurscam db start`"
         return
     try:
         with mongo.connect(configured) as client, mongo.mongo_errors():
-            collections = Collections.of(client[configured.database])
-            status.documents = collections.rfps.estimated_document_count()
-            status.active = collections.rfps.count_documents({"isActive": True})
-            status.rejects_open = collections.rejects.count_documents({"state": OPEN})
-            status.outdated = count_outdated(collections)
-            status.undated = lifecycle.count_undated(collections)
-            status.mongodb_answers = True
-            hosts = ", ".join(sorted(f"{host}:{port}" for host, port in client.nodes))
-            status.mongodb = f"{configured.database} on {hosts}, answers"
+            named = client[configured.database]
+            for name, number in asdict(database.count(named)).items():
+                setattr(status, name, number)
+            status.mongodb, status.mongodb_answers = f"{database.address(named)}, answers", True
     except FuturscamError as error:
         status.mongodb = "does not answer"
         status.problems.append(str(error))
-
-
-def count_outdated(collections: Collections) -> int | None:
-    """How many documents an older mapping of their source made; None where counting takes too long."""
-    from pymongo.errors import ExecutionTimeout
-
-    from futurscam_lib.transform import version_for
-
-    older = [
-        {"_etl.source": source, "_etl.transform_version": {"$lt": version_for(source)}} for source in KNOWN_SOURCES
-    ]
-    try:
-        return collections.rfps.count_documents({"$or": older}, maxTimeMS=_COUNTING_MS)
-    except ExecutionTimeout:
-        return None

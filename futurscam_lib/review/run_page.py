@@ -147,5 +147,6 @@ def _facts(run: RunRecord, found: Executed) -> Iterator[tuple[str, str, str]]:
     if run.rerun_of:
         yield "Rerun of", run.rerun_of, ""
     yield "By", run.started_by or "unknown", ""
-    yield "Code", run.git_commit[:12] or "unknown", ""
+    marks = f", {', '.join(run.code_marks)}" if run.code_marks else ""
+    yield "Code", f"{run.git_commit[:12] or 'unknown'}{marks}", "failed" if marks else ""
     yield "Notebook", run.notebook or "none", ""

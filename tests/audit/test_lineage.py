@@ -297,7 +297,7 @@ def test_a_document_that_was_made_again_shows_what_changed(
         {"field": "conditions.fromAt", **day},
         {"field": "questions", "before": None, "after": []},
     ]
-    listed = [{"job_id": "job-1", **one} for one in listed] + [{"job_id": "job-2", "field": "reference", **day}]
+    listed = [{"job_id": "job-1", **one} for one in listed] + [{"job_id": "job-2", "field": "reference", **day}]  # type: ignore[assignment]
     run_id = made.add(world.now, scraps={"changes": {"total": 2, "listed": listed}})
     seen_in(world, run_id)
 

@@ -1,4 +1,4 @@
-"""What tests of the doctor share: a home in which nothing is wrong, and a look at what a check found."""
+"""What tests of the doctor share: a home without problems, and ways to look at results."""
 
 from __future__ import annotations
 
@@ -13,44 +13,63 @@ from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.cli import demo
+from futurscam_lib.diagnostics.checks import Subject, run
 from futurscam_lib.load.collections import Collections
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from pymongo.database import Database
 
-    from futurscam_lib.diagnostics.finding import Finding
+    from futurscam_lib.diagnostics.checks import Check, CheckResult
     from futurscam_lib.settings import Settings
 
 NOBODY: Final = "json://127.0.0.1:9/"
-"""An address to which alerts could go; none does here."""
+"""A valid address for alerts where nothing listens."""
 
 
-def named(findings: Iterable[Finding], name: str) -> Finding:
-    """The one of this name."""
-    (found,) = (one for one in findings if one.name == name)
+def named(results: Iterable[CheckResult], name: str) -> CheckResult:
+    """The result of this name."""
+    (found,) = (result for result in results if result.name == name)
     return found
 
 
 def ran(settings: Settings, run_id: str, at: datetime, **facts: Any) -> None:
-    """Have the ledger say that a run began, and ended like this."""
+    """Write into the ledger that a run started, and how it ended."""
     ledger = Ledger(settings.ledger_file)
     ledger.append("start", at=at, run_id=run_id, facts={})
     ledger.append("end", at=at + timedelta(minutes=1), run_id=run_id, facts=facts)
 
 
 def files(home: Path) -> dict[str, bytes]:
-    """All that lies in a home, folders too."""
+    """Everything in a home, folders too."""
     return {path.relative_to(home).as_posix(): path.read_bytes() if path.is_file() else b"" for path in home.rglob("*")}
+
+
+def results_of(
+    checks: Iterable[Check], settings: Settings, *, now: datetime | None = None, sources: Sequence[str] = ()
+) -> list[CheckResult]:
+    """Run checks of the catalogue.
+
+    Args:
+        checks: A module's `CHECKS`.
+        settings: Of the home.
+        now: The current instant; the real one if not given.
+        sources: The sources to check.
+    """
+    subject = Subject(settings, {}, now or clock.now(), sources)
+    try:
+        return list(run(checks, subject))
+    finally:
+        subject.close()
 
 
 @pytest.fixture
 def sound(home: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A home with one post, in which a run has just ended well, and of which somebody would be told."""
+    """A home with one post, where a run has just succeeded and alerts are set up."""
     monkeypatch.setenv("FUTURSCAM_ALERT_URLS", NOBODY)
     monkeypatch.setenv("JUPYTER_PATH", "")
     home.inbox.mkdir()

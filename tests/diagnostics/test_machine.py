@@ -1,4 +1,4 @@
-"""Python, its packages, kernels and clocks: each check finds nothing here, and something where something is wrong."""
+"""Python, its packages, kernels and clocks: no problem here, and a result for each thing that can be wrong."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from futurscam_lib.diagnostics import clocks, kernels, machine
+from futurscam_lib.diagnostics import kernels, machine
 from futurscam_lib.settings import PROJECT
-from tests.diagnostics.conftest import named
+from tests.diagnostics.conftest import named, results_of
+
+if TYPE_CHECKING:
+    from futurscam_lib.settings import Settings
 
 T0 = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 
 
-def test_this_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs these tests can run the software."""
+def test_this_machine_is_sound(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine of these tests has no problem."""
     monkeypatch.setenv("JUPYTER_PATH", "")
-    found = [*machine.look(), *kernels.look(deep=False)]
+    found = [*results_of(machine.CHECKS, home), *results_of(kernels.CHECKS, home)]
 
     assert {one.name for one in found} == {
         *("Python", "environment", "packages", "time zones"),
@@ -30,7 +34,7 @@ def test_this_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("version", "bits"), [((3, 10, 4), 64), ((3, 14, 0), 64), ((3, 12, 1), 32)])
 def test_a_python_that_does_not_fit(version: tuple[int, ...], bits: int) -> None:
-    """Too old, too new or of 32 bit: uv fetches another."""
+    """Too old, too new or 32 bit: the remedy installs another with uv."""
     found = machine.python(version, bits=bits)
 
     assert found.state == "problem"
@@ -39,7 +43,7 @@ def test_a_python_that_does_not_fit(version: tuple[int, ...], bits: int) -> None
 
 
 def test_environments(tmp_path: Path) -> None:
-    """The project's own is right; none at all and another one's are not."""
+    """The project's own is ok; no environment or another project's is a warning."""
     own, other = tmp_path / ".venv", tmp_path / "other"
     own.mkdir()
     other.mkdir()
@@ -51,7 +55,7 @@ def test_environments(tmp_path: Path) -> None:
 
 
 def test_packages_that_are_missing_or_do_not_fit() -> None:
-    """Both are named with what is needed; what is not meant for this Python is not missed."""
+    """Both are named with what is needed; what is for another Python is ignored."""
     wanted = [
         "orjson",
         "pandas>=999",
@@ -71,7 +75,7 @@ def test_packages_that_are_missing_or_do_not_fit() -> None:
     assert found.remedy == "Run: python -m uv sync"
 
 
-def test_what_is_required_stands_in_the_project_or_in_its_installation(tmp_path: Path) -> None:
+def test_requirements_are_read_from_the_project_or_its_installation(tmp_path: Path) -> None:
     """The project's own file comes first: after a `git pull` it is newer than what was installed."""
     assert any(text.startswith("pymongo") for text in machine.required(PROJECT))
     assert any(text.startswith("pymongo") for text in machine.required(tmp_path))
@@ -80,14 +84,14 @@ def test_what_is_required_stands_in_the_project_or_in_its_installation(tmp_path:
 
 
 def test_time_zones() -> None:
-    """A zone that nobody knows, and data in which Brussels has no summer."""
+    """An unknown zone, and one without summer time."""
     assert machine.time_zones().state == "ok"
     assert machine.time_zones("Europe/Nowhere").state == "problem"
     assert "tzdata" in machine.time_zones("Etc/UTC").remedy
 
 
 def test_a_decoy_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JupyterLab would take it, which is a warning; a run does not."""
+    """JupyterLab would use it, which is a warning; a run does not."""
     spec = tmp_path / "kernels" / "python3"
     spec.mkdir(parents=True)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
@@ -105,7 +109,7 @@ def test_a_decoy_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_kernel_that_is_another_python() -> None:
-    """Without starting one, and with."""
+    """Detected without and with starting one."""
     for check in (kernels.of_runs, kernels.started):
         assert check(sys.executable).state == "ok"
         found = check("/elsewhere/bin/python")
@@ -113,13 +117,13 @@ def test_a_kernel_that_is_another_python() -> None:
         assert sys.executable in found.what
 
 
-def test_the_difference_of_clocks() -> None:
-    """It is counted only as far as it is certain: an answer takes time, and a date has whole seconds."""
+def test_the_clock_difference() -> None:
+    """Only the certain part counts: an answer takes time, and a date has whole seconds."""
     second, asked, answered = timedelta(seconds=1), T0 + timedelta(seconds=0.7), T0 + timedelta(seconds=2)
 
     def ahead(seconds: float) -> float:
         theirs = T0 + timedelta(seconds=seconds)
-        return clocks.skew(theirs, asked=asked, answered=answered, step=second).total_seconds()
+        return machine.clock_difference(theirs, asked=asked, answered=answered, step=second).total_seconds()
 
     assert (ahead(0), ahead(1), ahead(2)) == (0, 0, 0)
     assert ahead(5) == 3
@@ -130,9 +134,9 @@ def test_the_difference_of_clocks() -> None:
     ("seconds", "overlap", "state"),
     [(4, 10, "ok"), (-4, 0, "ok"), (6, 10, "warning"), (-299, 10, "warning"), (300, 10, "problem"), (6, 0, "problem")],
 )
-def test_when_a_difference_of_clocks_does_harm(seconds: int, overlap: int, state: str) -> None:
-    """From half an overlap on items may be missed; before, from 5 seconds, it is worth knowing."""
-    found = clocks.judged("X", timedelta(seconds=seconds), overlap=timedelta(minutes=overlap))
+def test_when_a_clock_difference_does_harm(seconds: int, overlap: int, state: str) -> None:
+    """From half an overlap it is a problem, from 5 seconds a warning."""
+    found = machine.clock_result("X", timedelta(seconds=seconds), overlap=timedelta(minutes=overlap))
 
     assert found.state == state
     if state != "ok":

@@ -1,4 +1,4 @@
-"""What starts the runs: a loop, a schedule that works, one that does not, none."""
+"""What starts the runs: a loop, a schedule that works or fails, nothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from futurscam_lib.diagnostics import schedules as checks
+from futurscam_lib.diagnostics import schedules
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.runner.loop.state import LoopFiles, LoopState
 from futurscam_lib.schedule.job import Job, Plan, ScheduleStatus
 from futurscam_lib.settings import PROJECT
+from tests.diagnostics.conftest import results_of
 
 if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
@@ -22,7 +23,7 @@ T0 = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 
 
 class Scheduler:
-    """One that says what a test wants to hear; None: it cannot be asked."""
+    """A scheduler with a given state; None: it cannot be asked."""
 
     def __init__(self, standing: ScheduleStatus | None) -> None:
         """Take what it says."""
@@ -35,15 +36,15 @@ class Scheduler:
         return self._standing
 
     def plan(self, job: Job, *, now: datetime) -> Plan:
-        """Is not asked for."""
+        """Not needed here."""
         raise NotImplementedError
 
     def install(self, job: Job, *, now: datetime) -> tuple[str, ...]:
-        """Is not asked for."""
+        """Not needed here."""
         raise NotImplementedError
 
     def remove(self) -> str:
-        """Is not asked for."""
+        """Not needed here."""
         raise NotImplementedError
 
 
@@ -54,20 +55,20 @@ def standing(home: Settings, **more: object) -> ScheduleStatus:
 
 
 def test_a_schedule_that_works(home: Settings) -> None:
-    """With what comes next; also where it has not run yet, or met another run."""
+    """It shows the next run; also if it has not run yet, or another run was active."""
     for result in (None, 0, 5, 0x41303):
-        (found,) = checks.judged(standing(home, last_result=result, next_run=T0), home, unseen=())
+        (found,) = schedules.judge(standing(home, last_result=result, next_run=T0), home, unseen=())
         assert found.state == "ok"
         assert "next run 2026-11-23 13:00" in found.what
 
 
 def test_no_schedule(home: Settings) -> None:
-    """Nothing starts the runs, or nobody can say whether anything does: a warning, for it may be cron."""
-    (found,) = checks.scheduled(home, Scheduler(ScheduleStatus("systemd", installed=False)))
+    """Nothing starts the runs, or the scheduler cannot be asked: a warning, because it may be cron."""
+    (found,) = schedules.scheduled(home, Scheduler(ScheduleStatus("systemd", installed=False)))
     assert found.state == "warning"
     assert "futurscam schedule install" in found.remedy
 
-    (found,) = checks.scheduled(home, Scheduler(None))
+    (found,) = schedules.scheduled(home, Scheduler(None))
     assert found.state == "warning"
     assert found.remedy == "Log in once."
 
@@ -76,36 +77,36 @@ def test_no_schedule(home: Settings) -> None:
     ("result", "number", "state"),
     [(1, "1", "warning"), (4, "4", "warning"), (2, "2", "problem"), (0x80070002, "0x80070002", "problem")],
 )
-def test_a_schedule_whose_last_start_came_to_nothing(home: Settings, result: int, number: str, state: str) -> None:
-    """What a run could not write into the ledger is a problem; all else other findings tell."""
-    (found,) = checks.judged(standing(home, last_result=result, meaning="so"), home, unseen=())
+def test_a_schedule_whose_last_start_failed(home: Settings, result: int, number: str, state: str) -> None:
+    """A problem if no run can have written the ledger; otherwise other checks report it."""
+    (found,) = schedules.judge(standing(home, last_result=result, meaning="so"), home, unseen=())
 
     assert found.state == state
     assert f"ended with {number}: so" in found.what
     assert "futurscam schedule show" in found.remedy
 
 
-def test_a_schedule_that_misses_something(home: Settings) -> None:
-    """Another home's, and settings that only a console has."""
+def test_a_schedule_of_another_home_or_without_a_setting(home: Settings) -> None:
+    """A schedule for another home, and settings that only the console has."""
     other = ScheduleStatus("systemd", installed=True, command="python -m futurscam_lib run")
-    found = checks.judged(other, home, unseen=["MONGO_URI"])
+    found = schedules.judge(other, home, unseen=["MONGO_URI"])
 
     assert [one.state for one in found] == ["ok", "warning", "warning"]
     assert str(home.home) in found[1].what
     assert "MONGO_URI" in found[2].what
     assert str(home.home / ".env") in found[2].remedy
-    assert len(checks.judged(other, home.model_copy(update={"home": PROJECT}), unseen=())) == 1
+    assert len(schedules.judge(other, home.model_copy(update={"home": PROJECT}), unseen=())) == 1
 
 
 def test_a_loop_counts_as_a_schedule(home: Settings) -> None:
-    """While it runs; what a killed one left is believed by nobody."""
+    """Only while it is active; what a killed loop left is ignored."""
     loop, process = LoopFiles(home.home), psutil.Process()
     state = LoopState(pid=os.getpid(), created=process.create_time(), started="x", interval_minutes=60, run=3)
     with loop.held():
         loop.write(state)
-        (found,) = checks.look(home)
+        (found,) = results_of(schedules.CHECKS, home)
     assert (found.name, found.state) == ("loop", "ok")
     assert f"pid {os.getpid()}, every 60 min" in found.what
 
     loop.write(state)
-    assert {one.name for one in checks.look(home)} == {"schedule"}
+    assert {one.name for one in results_of(schedules.CHECKS, home)} == {"schedule"}

@@ -1,4 +1,4 @@
-"""Sources, real servers on loopback: reached, refused, silent, and with clocks that go wrong."""
+"""Sources, as real servers on loopback: readable, refusing, silent, and with wrong clocks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import stamina
 
 from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
-from futurscam_lib.diagnostics import sources as checks
-from tests.diagnostics.conftest import files, named
-from tests.servers import told
+from futurscam_lib.diagnostics import sources
+from tests.diagnostics.conftest import files, named, results_of
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.graph import GraphServer
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from futurscam_lib.diagnostics.finding import Finding
+    from futurscam_lib.diagnostics.checks import CheckResult
     from futurscam_lib.settings import Settings
 
 
@@ -41,16 +41,16 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[GraphServer]:
         yield server
 
 
-def look(*names: str, **variables: str) -> list[Finding]:
-    """All checks of these sources."""
+def look(*names: str, **variables: str) -> list[CheckResult]:
+    """Run all checks of these sources."""
     environ = {**os.environ, "FUTURSCAM_HTTP_TRIES": "1", "FUTURSCAM_SOURCES": ",".join(names), **variables}
-    return list(checks.look(settings_module.load(environ), names, now=clock.now()))
+    return results_of(sources.CHECKS, settings_module.load(environ), sources=names)
 
 
 @pytest.mark.usefixtures("home")
 def test_sources_that_can_be_read(boond: BoondServer, graph: GraphServer) -> None:
-    """Each with its clock, and with what waits."""
-    found = look("boond", "graph_mail", **told.boond(boond), **told.graph(graph))
+    """Each with its clock and its number of waiting items."""
+    found = look("boond", "graph_mail", **source_settings.boond(boond), **source_settings.graph(graph))
 
     assert [(one.name, one.state) for one in found] == [
         ("boond", "ok"),
@@ -64,10 +64,10 @@ def test_sources_that_can_be_read(boond: BoondServer, graph: GraphServer) -> Non
 
 @pytest.mark.usefixtures("home")
 def test_a_source_that_refuses(boond: BoondServer) -> None:
-    """What it lacks is told, and who has to act."""
+    """The result says what is missing and what to do."""
     boond.forbidden = True
 
-    found = named(look("boond", **told.boond(boond)), "boond")
+    found = named(look("boond", **source_settings.boond(boond)), "boond")
 
     assert found.state == "problem"
     assert not found.no_answer
@@ -77,10 +77,10 @@ def test_a_source_that_refuses(boond: BoondServer) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_source_that_does_not_answer(boond: BoondServer) -> None:
-    """Another try may do; its clock is not missed besides."""
+    """A retry may help; its clock is not reported as well."""
     boond.break_off("/", times=1000)
 
-    (found,) = look("boond", **told.boond(boond))
+    (found,) = look("boond", **source_settings.boond(boond))
 
     assert found.no_answer
     assert "futurscam check --source boond" in found.remedy
@@ -88,18 +88,18 @@ def test_a_source_that_does_not_answer(boond: BoondServer) -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("minutes", "state"), [(1, "warning"), (-1, "warning"), (60, "problem"), (-60, "problem")])
-def test_a_source_whose_clock_goes_wrong(boond: BoondServer, minutes: int, state: str) -> None:
-    """Or this machine's: that cannot be told apart. Within half the overlap nothing is lost yet."""
+def test_a_source_with_a_wrong_clock(boond: BoondServer, minutes: int, state: str) -> None:
+    """A warning within half the overlap, a problem beyond."""
     boond.clock = lambda: clock.now() + timedelta(minutes=minutes)
 
-    found = named(look("boond", **told.boond(boond)), "clock")
+    found = named(look("boond", **source_settings.boond(boond)), "clock")
 
     assert found.state == state
     assert "BoondManager" in found.what
 
 
 def test_a_folder_is_not_made(home: Settings, tmp_path: Path) -> None:
-    """The inbox of a fresh home is a run's to make; one that somebody named should be there."""
+    """The default inbox is made by a run; a configured one must exist."""
     before = files(home.home)
 
     (found,) = look("folder")
@@ -120,8 +120,8 @@ def test_a_sound_folder(sound: Settings) -> None:
 
 
 def test_a_source_that_can_be_read_and_warns(boond: BoondServer) -> None:
-    """Open states that the instance does not have stop no run, and are shown with what to do."""
-    found = named(look("boond", **told.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
+    """Unknown open states stop no run; the remedy is shown."""
+    found = named(look("boond", **source_settings.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
 
     assert found.state == "warning"
     assert "names 42, which this BoondManager does not have" in found.what

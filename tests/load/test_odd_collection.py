@@ -16,11 +16,12 @@ from futurscam_lib.analysis import frames
 from futurscam_lib.audit.period import Period
 from futurscam_lib.audit.verify import runs_in_mongodb
 from futurscam_lib.cli.app import app
-from futurscam_lib.diagnostics import database as doctor
 from futurscam_lib.diagnostics import status
+from futurscam_lib.diagnostics.database import CHECKS, unique
 from futurscam_lib.load import lifecycle
 from futurscam_lib.load.collections import Collections, keeps_jobs_single
 from futurscam_lib.review import mongo as reviewing
+from tests.diagnostics.conftest import results_of
 from tests.load.machine import INSTANTS, T0, Shelf, finish, post, record
 from tests.load.test_upsert import ODD_ETL
 
@@ -126,12 +127,15 @@ def test_what_shows_it(home: Settings, database: Database[dict[str, Any]], tmp_p
     fill(database)
     Collections.of(database).ensure_indexes()
 
-    found = status.find_out(home, now=T0)
+    found = status.read(home, now=T0)
     assert found.problems == []
     assert found.documents == database.RFP.count_documents({})
     assert found.undated
     assert f"{found.undated:,} active missions of other programs" in repr(list(found.tables()))
-    assert [one.state for one in doctor.look(home) if one.name in {"job_id", "documents"}] == ["ok", "warning"]
+    assert [result.state for result in results_of(CHECKS, home) if result.name in {"job_id", "documents"}] == [
+        "ok",
+        "warning",
+    ]
     period = Period(since=clock.EPOCH, until=T0)
     assert reviewing.ask(home, period).problem == ""
     assert list(runs_in_mongodb(home)) is not None
@@ -162,7 +166,7 @@ def test_documents_without_a_job_do_not_stop_the_index(database: Database[dict[s
     explained = database.command({"explain": asked, "verbosity": "executionStats"})
     assert explained["executionStats"]["totalDocsExamined"] == 0
     assert explained["executionStats"]["nReturned"] == 2
-    assert doctor.unique(database).state == "ok"
+    assert unique(database).state == "ok"
 
 
 def test_the_index_of_an_earlier_version_is_kept(database: Database[dict[str, Any]]) -> None:
@@ -173,7 +177,7 @@ def test_the_index_of_an_earlier_version_is_kept(database: Database[dict[str, An
     Collections.of(database).ensure_indexes()
 
     assert [one for one in database.RFP.list_indexes() if "job_id" in one["key"]] == before[1:]
-    assert doctor.unique(database).state == "ok"
+    assert unique(database).state == "ok"
 
 
 def test_an_earlier_version_can_make_its_index_beside_ours(database: Database[dict[str, Any]]) -> None:

@@ -150,6 +150,24 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
     }
 
 
+def test_another_notebook_and_uncommitted_code_are_findings(made: MadeRuns) -> None:
+    """Each once, however many runs used it; nothing where the ledger does not say."""
+    code = {"notebook_sha256": "ab" * 32, "shipped": False, "uncommitted": None}
+    made.add(T0)
+    made.add(T0 + HOUR, code=code | {"shipped": True, "uncommitted": False})
+    for hour in (2, 3):
+        made.add(T0 + hour * HOUR, code=code)
+    made.add(T0 + 4 * HOUR, code=code | {"shipped": True, "uncommitted": True}, git_commit="1234567890abcdef-dirty")
+
+    told = {one.what: one.text for one in looked_at(made, now=T0 + 5 * HOUR).found}
+
+    assert told["other notebook"] == (
+        "2 runs, the first at 2026-11-02 10:05 UTC, executed another notebook than the shipped one: "
+        "its SHA-256 begins with abababababab."
+    )
+    assert told["uncommitted code"] == "This run used code that is not committed: it differs from commit 1234567890ab."
+
+
 def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
     """Each warning once however many runs report it, with the newest numbers; a note is none."""
     for hour in range(3):

@@ -114,7 +114,7 @@ def test_the_status_of_an_empty_home(workshop: Workshop) -> None:
     """Nothing has run yet, which is no problem; looking changes nothing."""
     before = workshop.files()
 
-    told = status.find_out(workshop.settings, now=NOW).as_dict()
+    told = status.read(workshop.settings, now=NOW).as_dict()
 
     assert (told["watermark"], told["runs"], told["running"], told["problems"]) == (None, [], None, [])
     assert (told["documents"], told["active"], told["rejects_open"], told["mongodb_answers"]) == (0, 0, 0, True)
@@ -136,7 +136,7 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
     ledger.append("reset", at=T0, run_id="reset-1", facts={"watermark": {"before": None, "after": clock.to_text(T0)}})
 
     with RunLock(workshop.settings.lock_file).held(run_id="r5", now=T0):
-        found = status.find_out(workshop.settings, now=NOW)
+        found = status.read(workshop.settings, now=NOW)
 
     told = found.as_dict()
     assert told["watermark"] == clock.to_text(NOW - 3 * HOUR)

@@ -1,4 +1,4 @@
-"""The whole page: where all is well, where nothing is, and what it never shows or leaves."""
+"""The whole catalogue: in a sound home, in a broken one, and what it never shows or writes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from futurscam_lib import clock
-from futurscam_lib.diagnostics import page as pages
-from futurscam_lib.diagnostics.finding import Finding
+from futurscam_lib.diagnostics import catalogue
+from futurscam_lib.diagnostics.checks import CheckResult
 from futurscam_lib.errors import ExitCode
 from tests.diagnostics.conftest import files, named
 
@@ -27,13 +27,13 @@ SECRET = "hunter2-hunter2"  # noqa: S105 - tests look for it
 
 
 def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, in a process of its own."""
+    """The command, in its own process."""
     command = [sys.executable, "-X", "utf8", "-m", "futurscam_lib", "doctor", *arguments]
     return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=False)
 
 
 def test_a_sound_home(sound: Settings, database: Database[dict[str, Any]]) -> None:
-    """It ends with 0, in plain ASCII; neither the home nor the database has anything more than before."""
+    """Exit code 0, plain ASCII, nothing written in the home or the database."""
     before, collections = files(sound.home), sorted(database.list_collection_names())
 
     done = doctor()
@@ -41,7 +41,7 @@ def test_a_sound_home(sound: Settings, database: Database[dict[str, Any]]) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.isascii()
     assert "\x1b" not in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("0 problems") or done.stdout.endswith("All is well.\n")
+    assert done.stdout.splitlines()[-1].startswith("0 problems") or done.stdout.endswith("No problems.\n")
     groups = [line for line in done.stdout.splitlines() if line and not line.startswith(" ")][:-1]
     assert groups == ["Python", "Kernels", "Settings", "Files", "Runs", "Schedule", "MongoDB", "Sources"]
     assert files(sound.home) == before
@@ -49,22 +49,20 @@ def test_a_sound_home(sound: Settings, database: Database[dict[str, Any]]) -> No
 
 
 def test_json(sound: Settings) -> None:
-    """One list, in which each finding has all its parts."""
-    done = doctor("--json")
+    """One list of results, each with all its parts."""
+    items = catalogue.examine(os.environ, now=clock.now()).as_list()
 
-    told = json.loads(done.stdout)
-    assert done.returncode == 0
-    assert {frozenset(one) for one in told} == {
+    assert {frozenset(item) for item in items} == {
         frozenset({"group", "name", "state", "what", "remedy", "no_answer"}),
     }
-    (watermark,) = (one for one in told if one["name"] == "watermark")
+    (watermark,) = (item for item in items if item["name"] == "watermark")
     assert (watermark["group"], watermark["state"]) == ("Runs", "ok")
-    assert all(one["remedy"] for one in told if one["state"] != "ok")
-    assert str(sound.home) in {one["what"] for one in told}
+    assert all(item["remedy"] for item in items if item["state"] != "ok")
+    assert str(sound.home) in {item["what"] for item in items}
 
 
-def test_a_hopeless_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong settings keep nothing from being looked at that does not need them; each remedy is there, no secret is."""
+def test_a_broken_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong settings stop only the checks that need them; each remedy is shown, no secret is."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
     monkeypatch.setenv("FUTURSCAM_OVERLAPP_MINUTES", "10")
     monkeypatch.setenv("FUTURSCAM_SOURCES", "folder,boond")
@@ -77,85 +75,72 @@ def test_a_hopeless_home(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Non
     done = doctor()
 
     assert done.returncode == 4, done.stderr
-    for told in (
+    for text in (
         "FUTURSCAM_OVERLAP_MINUTES is 'ten'",
         "FUTURSCAM_BOOND_USER_TOKEN is not set",
         "futurscam config show",
-        "FUTURSCAM_OVERLAPP_MINUTES stands in the environment",
+        "FUTURSCAM_OVERLAPP_MINUTES is set in the environment",
         "the nearest one is FUTURSCAM_OVERLAP_MINUTES",
         "futurscam reset --to INSTANT",
         "MongoDB did not answer",
         "the host in MONGO_URI is right",
         f"mv {home.runs} {home.runs}.old",
         "Set FUTURSCAM_ALERT_URLS",
-        "Not looked at, because of wrong settings: boond.",
+        "Not checked, because of wrong settings: boond.",
     ):
-        assert told in done.stdout, told
+        assert text in done.stdout, text
     assert "fault of the doctor" not in done.stdout
     assert SECRET not in done.stdout + done.stderr
     assert files(home.home) == before
 
 
-def test_a_wrong_database_setting_leaves_mongodb_out(sound: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The local server, which would be used without any, is not looked at in its place."""
+def test_a_wrong_database_setting_skips_mongodb(sound: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local server is not checked in its place."""
     monkeypatch.setenv("MONGO_URI", f"mongodb://an:{SECRET}@@/")
 
-    found = pages.examine(os.environ, now=clock.now())
+    found = catalogue.examine(os.environ, now=clock.now())
 
     assert found.exit_code == ExitCode.OPERATOR_MUST_ACT
-    assert "MongoDB" in named(found.findings, "left out").what
-    assert "local server" not in {one.name for one in found.findings}
-    assert named(found.findings, "watermark").state == "ok"
-    assert named(found.findings, "folder").state == "ok"
+    assert "MongoDB" in named(found.results, "left out").what
+    assert "local server" not in {result.name for result in found.results}
+    assert named(found.results, "watermark").state == "ok"
+    assert named(found.results, "folder").state == "ok"
     assert SECRET not in json.dumps(found.as_list())
     assert sound.home.is_dir()
 
 
 @pytest.mark.usefixtures("home")
-def test_a_home_that_is_none(tmp_path: Path) -> None:
-    """Wrong, it leaves Python and the settings to be looked at; missing, it is not made."""
+def test_a_home_that_is_a_file_or_does_not_exist(tmp_path: Path) -> None:
+    """A file: Python and the settings are still checked; missing: it is not made."""
     missing = tmp_path / "not" / "yet"
-    found = pages.examine({**os.environ, "FUTURSCAM_HOME": str(missing)}, now=clock.now())
+    found = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(missing)}, now=clock.now())
     assert found.exit_code == 0
     assert not missing.parent.exists()
 
     (tmp_path / "file").write_text("")
-    found = pages.examine({**os.environ, "FUTURSCAM_HOME": str(tmp_path / "file")}, now=clock.now())
+    found = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(tmp_path / "file")}, now=clock.now())
     assert [group.title for group in found.groups] == ["Python", "Kernels", "Settings"]
     assert found.exit_code == ExitCode.OPERATOR_MUST_ACT
 
 
-def test_only_answers_are_missing(sound: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then another try may do: exit 3."""
+def test_exit_code_3_if_only_an_answer_is_missing(sound: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry may help: exit code 3."""
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
 
-    found = pages.examine(os.environ, now=clock.now())
+    found = catalogue.examine(os.environ, now=clock.now())
 
     assert found.exit_code == ExitCode.RETRY_LATER
-    assert named(found.findings, "watermark").state == "ok"
+    assert named(found.results, "watermark").state == "ok"
     assert sound.home.is_dir()
 
 
 def test_text_from_outside_stays_on_its_line() -> None:
-    """Reasons and names of files can't steer the terminal, nor pass for lines of the page."""
-    hostile = Finding("x", "problem", "a\x1b[2Jb\nAll is well.", "c\r\nd")
-    shown = pages.Page((pages.Group("G", (pages._clean(hostile, str),)),))
+    """Reasons and file names can neither control the terminal nor look like lines of the page."""
+    hostile = CheckResult("x", "problem", "a\x1b[2Jb\nNo problems.", "c\r\nd")
+    shown = catalogue.Diagnosis((catalogue.Group("G", (catalogue.cleaned(hostile, str),)),))
 
     lines = list(shown.lines(colours=False))
 
-    assert lines == ["G", "  problem  x: a?[2Jb All is well.", "           -> c d", "", "1 problem, 0 warnings."]
+    assert lines == ["G", "  problem  x: a?[2Jb No problems.", "           -> c d", "", "1 problem, 0 warnings."]
     assert "\x1b[31mproblem\x1b[0m" in list(shown.lines(colours=True))[1]
-
-
-def test_a_group_that_breaks_off() -> None:
-    """What it had found before stays, and the fault is told."""
-
-    def look() -> Any:
-        yield Finding("first", "ok", "fine")
-        raise ZeroDivisionError
-
-    first, second = pages._whole("Group", look)
-
-    assert first.name == "first"
-    assert (second.name, second.state) == ("Group", "problem")

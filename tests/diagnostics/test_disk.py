@@ -1,4 +1,4 @@
-"""The home's files and its place: room, rights, synchronised folders, drives of other machines, long paths."""
+"""The home on its disk: space, permissions, synchronised folders, network drives, long paths."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from futurscam_lib.diagnostics import files as checks
-from futurscam_lib.diagnostics import places
-from tests.diagnostics.conftest import files
+from futurscam_lib.diagnostics import disk
+from tests.diagnostics.conftest import files, results_of
 
 if TYPE_CHECKING:
     from pathlib import PurePath
@@ -19,41 +18,41 @@ if TYPE_CHECKING:
 
 
 def test_a_sound_home(sound: Settings) -> None:
-    """Nothing is found, and nothing is written."""
+    """No problem, and nothing is written."""
     before = files(sound.home)
 
-    assert {(one.name, one.state) for one in checks.look(sound, environ={})} >= {("disk", "ok"), ("rights", "ok")}
+    assert {(one.name, one.state) for one in results_of(disk.CHECKS, sound)} >= {("disk", "ok"), ("rights", "ok")}
     assert files(sound.home) == before
 
 
 def test_little_room(tmp_path: Path) -> None:
-    """Scarce is a warning, too little a problem; a home that does not exist yet has the room of its parent."""
-    assert checks.space(tmp_path / "not" / "yet", scarce=1, too_little=0).state == "ok"
-    assert checks.space(tmp_path, scarce=10**18, too_little=1).state == "warning"
-    found = checks.space(tmp_path, scarce=10**18, too_little=10**18)
+    """Scarce is a warning, too little a problem; a home that does not exist yet has the space of its parent."""
+    assert disk.space(tmp_path / "not" / "yet", scarce=1, too_little=0).state == "ok"
+    assert disk.space(tmp_path, scarce=10**18, too_little=1).state == "warning"
+    found = disk.space(tmp_path, scarce=10**18, too_little=10**18)
     assert found.state == "problem"
     assert "runs" in found.remedy
 
 
 def test_a_file_where_a_folder_has_to_be(home: Settings) -> None:
-    """It is to be moved away; the same for a folder in the place of the ledger."""
+    """The remedy moves it away; the same for a folder in the place of the ledger."""
     home.runs.write_text("")
-    (found,) = checks.rights(home)
+    (found,) = disk.rights(home)
     assert found.state == "problem"
     assert str(home.runs) in found.remedy
 
     home.runs.unlink()
     home.ledger_file.mkdir(parents=True)
-    (found,) = checks.rights(home)
+    (found,) = disk.rights(home)
     assert "is a folder where a file" in found.what
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder into which not even root can write")
 def test_a_folder_into_which_nobody_can_write(home: Settings) -> None:
-    """Rights alone do not tell; trying does."""
+    """Permissions alone do not show it, so the check tries."""
     home.runs.symlink_to("/proc", target_is_directory=True)
 
-    (found,) = checks.rights(home)
+    (found,) = disk.rights(home)
 
     assert found.state == "problem"
     assert f"Nothing can be written into {home.runs}" in found.what
@@ -61,12 +60,12 @@ def test_a_folder_into_which_nobody_can_write(home: Settings) -> None:
 
 
 def test_what_is_read_only(sound: Settings) -> None:
-    """Folders and the ledger have to be writable, the watermark readable; each that is not is told with its remedy."""
+    """Folders and the ledger must be writable, the watermark readable; each failure has its remedy."""
 
     def access(path: Path, wanted: int) -> bool:
         return wanted & os.W_OK == 0 and path != sound.watermark_file
 
-    found = checks.rights(sound, access=access)
+    found = disk.rights(sound, access=access)
 
     told = " ".join(one.what for one in found)
     for path in (sound.home, sound.runs, sound.watermark_file, sound.ledger_file):
@@ -90,8 +89,8 @@ def test_what_is_read_only(sound: Settings) -> None:
     ],
 )
 def test_synchronised_folders(folder: PurePath, program: str) -> None:
-    """Known by their names, and by what OneDrive says of itself; the reason and a better place are told."""
-    found = places.synchronised("home", folder, environ={"OneDriveCommercial": r"D:\Work"})
+    """Recognised by name, and by OneDrive's variables; the result gives the reason and a better place."""
+    found = disk.synchronised("home", folder, environ={"OneDriveCommercial": r"D:\Work"})
 
     assert found.state == ("warning" if program else "ok")
     if program:
@@ -102,20 +101,20 @@ def test_synchronised_folders(folder: PurePath, program: str) -> None:
 
 def test_long_paths() -> None:
     """A home whose path leaves no room for the names of notebooks."""
-    assert places.path_length(PureWindowsPath(r"C:\FuturScam")).state == "ok"
-    found = places.path_length(PureWindowsPath("C:\\" + "x" * 150))
+    assert disk.path_length(PureWindowsPath(r"C:\FuturScam")).state == "ok"
+    found = disk.path_length(PureWindowsPath("C:\\" + "x" * 150))
     assert found.state == "warning"
     assert "153 characters" in found.what
 
 
 def test_network_drives() -> None:
-    """By the file system, by what Windows says of a letter, and by a UNC path; the nearest mount counts."""
+    """Recognised by file system, Windows' drive options or a UNC path; the nearest mount counts."""
     mounts = [("/", "ext4", "rw"), ("/srv", "nfs4", "rw"), ("/srv/disk", "ext4", "rw"), ("/srvx", "cifs", "rw")]
 
-    assert places.drive(PurePosixPath("/home/an"), mounts).state == "ok"
-    assert places.drive(PurePosixPath("/srv/disk/etl"), mounts).state == "ok"
-    assert places.drive(PurePosixPath("/srv/etl"), mounts).state == "warning"
+    assert disk.drive(PurePosixPath("/home/an"), mounts).state == "ok"
+    assert disk.drive(PurePosixPath("/srv/disk/etl"), mounts).state == "ok"
+    assert disk.drive(PurePosixPath("/srv/etl"), mounts).state == "warning"
     letter = [("Z:\\", "NTFS", "rw,remote")]
-    assert places.drive(PureWindowsPath("Z:\\etl"), letter).state == "warning"
-    assert places.drive(PureWindowsPath(r"\\server\share\etl"), []).state == "warning"
-    assert "FUTURSCAM_HOME" in places.drive(PurePosixPath("/srv/etl"), mounts).remedy
+    assert disk.drive(PureWindowsPath("Z:\\etl"), letter).state == "warning"
+    assert disk.drive(PureWindowsPath(r"\\server\share\etl"), []).state == "warning"
+    assert "FUTURSCAM_HOME" in disk.drive(PurePosixPath("/srv/etl"), mounts).remedy
