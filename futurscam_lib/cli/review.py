@@ -55,15 +55,15 @@ def review(
         target = review_page.write(configured, execution.notebook, now=now, watched=_bar if seen else iter)
     except OSError as error:
         raise _not_written(f"The pages in {configured.runs} could not be written", error) from error
-    told = review_page.told_by(execution.notebook)
+    glued = review_page.glued_by(execution.notebook)
     if as_json:
-        print_json({**{name: value for name, value in told.items() if name != "listed"}, "page": str(target)})
+        print_json({**{name: value for name, value in glued.items() if name != "listed"}, "page": str(target)})
     else:
-        counts = told["counts"]
+        counts = glued["counts"]
         typer.echo(repr(Table(tuple(counts), [tuple(counts.values())])))
         typer.echo(f"\nReview:     {target}")
-    if told.get("unanswered"):
-        tell(told["unanswered"])
+    if glued.get("unanswered"):
+        tell(glued["unanswered"])
     if opened:
         import webbrowser
 
