@@ -15,7 +15,7 @@ import bench
 import posts
 
 from futurscam_lib.extract.source import CONCURRENT
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.graph import File, GraphServer
 
@@ -38,8 +38,8 @@ def main() -> None:
         fill_mailbox(graph, options.items)
         fill_book(boond, options.items)
         for name, server, variables in (
-            ("graph_mail", graph, told.graph(graph) | {"SSL_CERT_FILE": str(graph.ca_file)}),
-            ("boond", boond, told.boond(boond)),
+            ("graph_mail", graph, source_settings.graph(graph) | {"SSL_CERT_FILE": str(graph.ca_file)}),
+            ("boond", boond, source_settings.boond(boond)),
         ):
             server.latency = options.latency
             rows += measure(name, server, variables, options)

@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
     OPERATOR_MUST_ACT = 4, "the operator must act", "`futurscam status` and `futurscam check` show on what"
     ALREADY_RUNNING = 5, "another run is active", ""
 
-    def __new__(cls, number: int, meaning: str, remedy: str) -> Self:
+    def __new__(cls, number: int, meaning: str = "", remedy: str = "") -> Self:
         """Make a number that knows what it means."""
         code = int.__new__(cls, number)
         code._value_ = number

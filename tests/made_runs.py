@@ -60,6 +60,7 @@ class MadeRuns:
         packages: Mapping[str, str] = PACKAGES,
         parameters: Mapping[str, Any] | None = None,
         scraps: Mapping[str, Any] | None = None,
+        code: Mapping[str, Any] | None = None,
         **facts: JsonValue,
     ) -> str:
         """One run; gives its run_id.
@@ -75,6 +76,7 @@ class MadeRuns:
             packages: The same.
             parameters: Besides, or instead of, what the runner gives.
             scraps: What the notebook glued besides `summary` and `parameters`.
+            code: As in the start line; none when not given, as in ledgers of earlier versions.
             facts: Besides, or instead of, those of the end line: `error`, `reject_reasons`, `oddities`, `notes`...
         """
         ended = started + timedelta(seconds=seconds)
@@ -93,6 +95,7 @@ class MadeRuns:
             "python": "3.11.7",
             "platform": "Linux",
             "pid": 1,
+            **({"code": code} if code else {}),
         }
         ledger = Ledger.of(self.settings)
         ledger.append("start", at=started, run_id=name, facts=start)

@@ -1,4 +1,4 @@
-"""The watermark's history: whether each run began where the one before had left it."""
+"""Checks the history of the watermark: whether each run started where the run before had left it."""
 
 from __future__ import annotations
 
@@ -16,68 +16,75 @@ if TYPE_CHECKING:
 
 
 _ANY: Final = ""
-"""Stands for the sources where no run has told which there are: any run reads from it."""
+"""Stands for all sources if no run has recorded which there are: any run reads from it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A part of time, `[since, until)`, that no run has read from one source; `missed`: which is configured."""
+class UnreadTime:
+    """Time, `[since, until)`, that no run has read from one source; `missed`: the source is configured now."""
 
     source: str
     since: datetime
     until: datetime
     missed: bool
 
-    def without(self, since: datetime, until: datetime) -> Iterator[Unread]:
-        """What is left of it when `[since, until)` is read."""
+    def without(self, since: datetime, until: datetime) -> Iterator[UnreadTime]:
+        """What is left of it after `[since, until)` is read."""
         parts = replace(self, until=min(self.until, since)), replace(self, since=max(self.since, until))
         return (part for part in parts if part.since < part.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """A place where the watermark moved though no run moved it.
+    """A place where the watermark moved, but no run moved it.
 
     Attributes:
-        line: The ledger's line at which that showed; 0: it shows in `.last_execution` now.
+        line: The line of the ledger that shows it; 0: `.last_execution` shows it now.
         before: Where it had been left.
         after: Where it was found, or where a reset set it.
-        unread: What no run has read since of what was passed over, of each source that was read before, or by the run
-            that began there.
-        read_by: The later run that read the last of it; empty: some is unread.
+        unread: The skipped time that no run has read since, for each source that was read before, or by the run that
+            started there.
+        read_by: The later run that read the last of it; empty if some is unread.
     """
 
     line: int
     before: datetime
     after: datetime
-    unread: tuple[Unread, ...] = ()
+    unread: tuple[UnreadTime, ...] = ()
     read_by: str = ""
 
     @property
     def is_gap(self) -> bool:
-        """Whether a part of time was passed over; otherwise it was read twice, which loses nothing."""
+        """Whether time was skipped; otherwise it was read twice, which loses nothing."""
         return self.after > self.before
 
     @property
     def missing(self) -> tuple[datetime, datetime] | None:
-        """From when to when there is something to read; None: nothing that can be, or no time was passed over."""
+        """From when to when time is still unread; None if there is none, or none of a configured source."""
         parts = [part for part in self.unread if part.missed]
         return (min(part.since for part in parts), max(part.until for part in parts)) if parts else None
 
     @property
     def how_read(self) -> str:
-        """A clause about a gap in which nothing is missing."""
+        """A clause about a gap that was read later."""
         if gone := sorted({part.source for part in self.unread}):
-            return f"what lies between was not all read from {', '.join(gone)} (not configured any more)"
-        return f"what lies between was read, the last of it by {self.read_by}"
+            return f"not all of the time between was read from {', '.join(gone)} (no longer configured)"
+        return f"the time between was read later, the last of it by {self.read_by}"
 
     def read(self, since: datetime, until: datetime | None, *, sources: Iterable[str], by: str) -> Jump:
-        """The same after a run; `until` is None where it read all up to its start."""
-        # The watermark is never found later than now, so that all that was passed over lies before the start.
+        """The same after a run has read `[since, until)`.
+
+        Args:
+            since: Start of its window.
+            until: End of its window; None if it read everything up to its start.
+            sources: The sources that it read; empty: all.
+            by: Its run_id.
+        """
+        # The watermark is never later than now, so all skipped time lies before the start.
         end, asked = until or self.after, {*sources, _ANY}
         if not self.unread or since >= end:
             return self
-        unread: list[Unread] = []
+        unread: list[UnreadTime] = []
         for part in self.unread:
             unread += part.without(since, end) if part.source in asked else [part]
         return replace(self, unread=tuple(unread), read_by="" if unread else by)
@@ -87,14 +94,14 @@ class Continuity:
     """Follows the watermark through the entries of a ledger, oldest first.
 
     Attributes:
-        standing: Where it was left; None: nothing has told yet.
-        jumps: All that no reset made.
+        standing: Where it was left; None if no entry has it yet.
+        jumps: All jumps that were not resets.
         forward: The resets that moved it forward, as jumps.
-        idle: The resets after which it was found where it had been before them: `before` is what they were to set.
+        idle: The resets without effect, as jumps: `before` is what they should have set.
     """
 
     def __init__(self, sources: Iterable[str]) -> None:
-        """Begin; the sources are those that are configured now."""
+        """Begin; `sources` are those that are configured now."""
         self.standing: datetime | None = None
         self.jumps: list[Jump] = []
         self.forward: list[Jump] = []
@@ -105,10 +112,10 @@ class Continuity:
         self._reset: tuple[int, datetime | None] = (0, None)
 
     def see(self, entry: LedgerEntry) -> None:
-        """Look at one entry."""
+        """Look at the next entry."""
         told = entry.facts.get("watermark")
         if is_dry(entry):
-            return  # It moves nothing, and may have begun anywhere.
+            return  # It moves nothing, and may have started anywhere.
         match entry.event:
             case "first-run":
                 self._first_run(entry, instant(told))
@@ -122,26 +129,26 @@ class Continuity:
                 self._end(entry, instant(told.get("before")), instant(told.get("after")))
 
     def find(self, now_at: datetime | None) -> None:
-        """Compare with what `.last_execution` says now; None: there is none, or it cannot be read."""
+        """Compare with what `.last_execution` has now; None if it does not exist or cannot be read."""
         self._compare(0, now_at, frozenset())
 
     def notes(self) -> Iterator[tuple[int, str]]:
-        """What is to be known of resets, each with the ledger's line."""
+        """Notes on resets, each with its line in the ledger."""
         for one in self.forward:
             moved = f"It set the watermark from {clock.to_people(one.before)} forward to {clock.to_people(one.after)}"
-            unread = "what lies between was not all read" if one.missing else one.how_read
+            unread = "not all of the time between was read" if one.missing else one.how_read
             yield one.line, f"{moved}; {unread}."
         for one in self.idle:
             yield (
                 one.line,
                 (
-                    f"The watermark was to be {clock.to_people(one.before)}, and was found at "
-                    f"{clock.to_people(one.after)}, where it had been: this reset has had no effect, or was undone."
+                    f"It should have set the watermark to {clock.to_people(one.before)}, but the watermark was still "
+                    f"{clock.to_people(one.after)}: this reset had no effect, or was undone."
                 ),
             )
 
     def _first_run(self, entry: LedgerEntry, at: datetime | None) -> None:
-        # Where the file is missing a run may well begin earlier than it was left.
+        # If the file is missing, a run may start earlier than the watermark was left.
         if at is not None and self.standing is not None and at > self.standing:
             self.jumps.append(self._jump(entry.seq, self.standing, at, self._whole))
         self._stand(at)
@@ -172,19 +179,19 @@ class Continuity:
     def _jump(self, line: int, before: datetime, after: datetime, sources: frozenset[str]) -> Jump:
         names = (sources or {_ANY}) if after > before else ()
         missed = self._configured | {_ANY}
-        return Jump(line, before, after, tuple(Unread(name, before, after, name in missed) for name in names))
+        return Jump(line, before, after, tuple(UnreadTime(name, before, after, name in missed) for name in names))
 
     def _end(self, entry: LedgerEntry, before: datetime | None, after: datetime | None) -> None:
         sources = self._asked.pop(entry.run_id, None)
         if sources is None:
-            return  # A dry run that was given up: its end alone does not tell.
+            return  # A dry run that failed early: its end alone does not show that.
         if sources and before != after:
             self._whole = sources  # Only a run over all sources moves it.
         self._fill(entry, sources)
         self._stand(after)
 
     def _fill(self, entry: LedgerEntry, sources: frozenset[str]) -> None:
-        """What a later run read of the time that was passed over is made up for."""
+        """Remove from the skipped time what this run read."""
         window = entry.facts.get("window")
         if entry.facts.get("status") != "ok" or not isinstance(window, dict):
             return
@@ -199,14 +206,14 @@ class Continuity:
 
 
 def instant(text: Any) -> datetime | None:
-    """The instant that a ledger tells; None where it tells none."""
+    """An instant from the ledger; None if the text is not one."""
     with suppress(ValueError, TypeError, AttributeError):
         return clock.parse(text)
     return None
 
 
 def is_dry(entry: LedgerEntry) -> bool:
-    """Whether it is the start or the end of a run that wrote nothing."""
+    """Whether this is the start or end of a dry run."""
     parameters = entry.facts.get("parameters")
     return bool(entry.facts.get("dry_run") or (isinstance(parameters, dict) and parameters.get("dry_run")))
 

@@ -1,13 +1,17 @@
-"""In what two runs differ: what they were asked, what came of it, what they ran on. Times and names do not count."""
+"""Compares two runs: parameters, results, code and software (times and names are ignored), and their notebooks."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
+import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.audit.executed import code_cells
+from futurscam_lib.audit.executed import INJECTED, code_cells, is_added, tags
 from futurscam_lib.records import COUNTED
+from futurscam_lib.report.scraps import MEDIA_TYPE
+from futurscam_lib.report.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 _DIRTY: Final = "-dirty"
 _ALWAYS: Final = {"run_id"}
-"""Parameters that always differ."""
+"""Parameters that are different in every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,8 @@ class Difference:
 
     Attributes:
         part: `parameters`, `status`, `counts`, `schema`, `code` or `software`.
-        name: What it is, in that part.
-        first, second: How it is in each run; None where it is not there, as a count where the run left none.
+        name: Its name in that part.
+        first, second: Its value in each run; None if the run has none.
     """
 
     part: str
@@ -38,12 +42,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CellDifference:
-    """A code cell that two runs do not share.
+    """A code cell that differs between two runs.
 
     Attributes:
         cell_id: Its id in the notebook.
-        change: `changed`, `added` or `removed`, seen from the first run.
-        diff: The lines, as `diff -u` gives them, without the names of files.
+        change: `changed`, `added` or `removed`, from the first run to the second.
+        diff: The lines of `diff -u`, without file names.
     """
 
     cell_id: str
@@ -53,13 +57,13 @@ class CellDifference:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """All of them.
+    """All differences between two runs.
 
     Attributes:
-        first, second: The runs' names.
-        facts: What differs in what is told of them.
-        cells: What differs in their code.
-        notes: Sentences on what could not be compared, or only in part.
+        first, second: The run_ids.
+        facts: Differences in parameters, results and software.
+        cells: Differences in code.
+        notes: Sentences on what could not be compared completely.
     """
 
     first: str
@@ -74,7 +78,7 @@ class Differences:
         return bool(self.facts or self.cells)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """For JSON."""
         return {"differ": self.any, **asdict(self)}
 
 
@@ -82,8 +86,8 @@ def between(first: RunRecord, second: RunRecord, *, left: tuple[Executed, Execut
     """Compare two runs.
 
     Args:
-        first: Differences are told from here...
-        second: ...to there.
+        first: The run that is compared...
+        second: ...with this one.
         left: Their executed notebooks, in this order.
     """
     facts = [*_parameters(first, second), *_status(first, second), *_counts(first, second)]
@@ -106,7 +110,7 @@ def _parameters(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
 
 
 def _status(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
-    # Not the error's text, which quotes instants and names of runs.
+    # Not the text of the error, which contains instants and run_ids.
     ended = [{"status": run.status, "error": run.error_name or None} for run in (first, second)]
     yield from _differing("status", ended[0], ended[1])
     failed = [{name: failure.get("error") for name, failure in run.failures.items()} for run in (first, second)]
@@ -123,7 +127,7 @@ def _counts(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
 
 
 def _count(name: str, first: int | None, second: int | None) -> Iterator[Difference]:
-    """None where a run left no counts; that differs from a number, but not from 0: it has counted nothing."""
+    """A run without counts (None) differs from a run that counted something, but not from one that counted 0."""
     if (first or 0) != (second or 0):
         yield Difference("counts", name, first, second)
 
@@ -173,10 +177,91 @@ def _notes(runs: tuple[RunRecord, RunRecord], left: tuple[Executed, Executed]) -
         if one.notebook is None:
             yield f"The notebook of {run.run_id} could not be compared. {one.state}"
         elif not isinstance(one.scraps.get("schema"), dict):
-            yield f"The run {run.run_id} left no schema of its documents, so schemas were not compared."
+            yield f"The run {run.run_id} recorded no schema of its documents, so schemas were not compared."
         if one.notebook is not None and one.genuine is False:
-            yield f"The notebook of {run.run_id} was compared all the same. {one.state}"
+            yield f"The notebook of {run.run_id} was compared anyway. {one.state}"
         if not run.sources:
-            yield f"The run {run.run_id} left no counts: it is {run.status}."
+            yield f"The run {run.run_id} recorded no counts: it is {run.status}."
     if runs[0].git_commit == runs[1].git_commit and runs[0].git_commit.endswith(_DIRTY):
-        yield "Both ran on the same commit with other files than it holds, which may have differed between them."
+        yield "Both ran on the same commit with uncommitted changes, which may differ."
+
+
+def notebook_diff(first: Mapping[str, Any], second: Mapping[str, Any], *, colours: bool) -> str:
+    """Compare two executed notebooks with nbdime, line by line; empty if nothing differs.
+
+    Outputs are compared as people see them: without scraps, and without HTML if there is plain text, too.
+
+    Args:
+        first: A notebook, parsed; its control characters are removed.
+        second: The other one.
+        colours: Whether to colour removed and added lines.
+
+    Raises:
+        ValueError: One of them is not a notebook as nbformat defines it.
+    """
+    # Takes a second to import, and has no types.
+    notebooks = importlib.import_module("nbdime.diffing.notebooks")
+    printing = importlib.import_module("nbdime.prettyprint")
+    before, after = _comparable(first), _comparable(second)
+    shown = {"sources": True, "outputs": True, "attachments": False, "metadata": False, "details": False}
+    notebooks.set_notebook_diff_targets(**shown, identifier=False)
+    try:
+        found = notebooks.diff_notebooks(before, after)
+    finally:
+        notebooks.reset_notebook_differ()
+    out = io.StringIO()
+    # Not through git or diff, which not every machine has.
+    config = printing.PrettyPrintConfig(out=out, use_git=False, use_diff=False, use_color=colours)
+    for name, value in {**shown, "id": False}.items():
+        setattr(config, name, value)
+    names = [_cell_name(cell) for cell in _run_cells(first)]
+    for change in (one for part in found if part.key == "cells" for one in part.diff):
+        if change.op == "patch":
+            out.write(f"Cell {names[change.key]}:\n")
+        printing.pretty_print_diff(before["cells"], [change], "/cells", config)
+    return out.getvalue()
+
+
+def _comparable(notebook: Mapping[str, Any]) -> Any:
+    """A copy for nbdime: texts in one piece, and nothing twice."""
+    nodes = importlib.import_module("nbformat.notebooknode")
+    files = importlib.import_module("nbformat.v4.rwbase")
+    if not importlib.import_module("nbformat.validator").isvalid(nodes.from_dict(dict(notebook))):
+        msg = "it is not a notebook as Jupyter defines it"
+        raise ValueError(msg)
+    cells = [_visible(cell) for cell in _run_cells(notebook)]
+    whole = files.rejoin_lines(nodes.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    return nodes.from_dict(_harmless(whole))
+
+
+def _run_cells(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The cells that were run, without those that the runner added."""
+    return [cell for cell in notebook["cells"] if not is_added(cell)]
+
+
+def _cell_name(cell: Mapping[str, Any]) -> str:
+    """Its id; the cell that papermill adds has another id each time and goes by its tag."""
+    return INJECTED if INJECTED in tags(cell) else plain(str(cell.get("id") or "without a name"))
+
+
+def _visible(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell as people see it: without id, metadata and scraps, and without HTML if there is plain text, too."""
+    outputs = [{**output, "execution_count": None, "metadata": {}} for output in cell.get("outputs") or ()]
+    for output in outputs:
+        data = output.get("data", {})
+        left_out = {MEDIA_TYPE, *(["text/html"] if "text/plain" in data else [])}
+        if data:
+            output["data"] = {mime: value for mime, value in data.items() if mime not in left_out}
+    shown = {"outputs": [output for output in outputs if output.get("data") != {}]} if outputs else {}
+    return {**{key: value for key, value in cell.items() if key != "id"}, "metadata": {}, **shown}
+
+
+def _harmless(value: Any) -> Any:
+    match value:
+        case str():
+            return plain(value)
+        case list():
+            return [_harmless(item) for item in value]
+        case dict():
+            return {plain(name): _harmless(item) for name, item in value.items()}
+    return value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import orjson
 
@@ -17,8 +17,6 @@ from futurscam_lib.records import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from futurscam_lib.audit.seal import Seal
 
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -53,6 +51,13 @@ class LedgerEntry:
 
 _TYPES: Final = {field.name: {"seq": int, "facts": dict}.get(field.name, str) for field in fields(LedgerEntry)}
 _UNSEALED: Final = {name: kind for name, kind in _TYPES.items() if name != "mac"}
+
+
+class LineSeal(Protocol):
+    """Makes the MAC of a line from its hash: `seal.Seal`."""
+
+    def of_line(self, digest: str) -> str:
+        """MAC of a line."""
 
 
 class Misfit(ValueError):
@@ -112,7 +117,13 @@ def check_link(entry: LedgerEntry, older: LedgerEntry | None) -> None:
 
 
 def chained(
-    last: LedgerEntry | None, *, event: str, run_id: str, at: datetime, facts: dict[str, Any], seal: Seal | None = None
+    last: LedgerEntry | None,
+    *,
+    event: str,
+    run_id: str,
+    at: datetime,
+    facts: dict[str, Any],
+    seal: LineSeal | None = None,
 ) -> LedgerEntry:
     """Make the entry that follows `last`.
 
@@ -200,7 +211,7 @@ _DICT: Final[frozenset[type]] = frozenset({dict})
 _FACTS: Final[Mapping[str, Mapping[str, frozenset[type]]]] = {
     "start": {
         **dict.fromkeys(("notebook", "rerun_of", "replay", "started_by", "git_commit", "python", "platform"), _TEXT),
-        **dict.fromkeys(("parameters", "packages", "watermark"), _TABLE),
+        **dict.fromkeys(("parameters", "packages", "watermark", "code"), _TABLE),
     },
     "end": {
         **dict.fromkeys(("status", "replay", "notebook", "notebook_sha256", "error", "error_name"), _TEXT),

@@ -83,6 +83,14 @@ class Executed:
     scraps: Mapping[str, Any] = field(default_factory=dict)
     failed: FailedCell | None = None
 
+    @property
+    def requirements(self) -> list[str]:
+        """`name==version` of each package of the run's environment; empty where the notebook does not record them."""
+        match (self.notebook or {}).get("metadata"):
+            case {"futurscam": {"requirements": list(lines)}}:
+                return [plain(line) for line in lines if isinstance(line, str)]
+        return []
+
     def listed(self, name: str) -> tuple[int, list[Mapping[str, Any]]] | None:
         """The total of a scrap (`new`, `changes`, `rejects`) and the items that it lists; None if there is none."""
         match self.scraps.get(name):

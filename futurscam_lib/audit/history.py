@@ -1,4 +1,4 @@
-"""The runs, as the ledger tells them: each start with its end, the newest first."""
+"""The runs of a home, from the ledger: each start with its end, newest first; and which of them a reader asks for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 UNFINISHED: Final = "unfinished"
 STATUSES: Final = ("ok", "failed", "timed out", "crashed", UNFINISHED)
-"""How a run can stand; `unfinished`: it is active, or was killed and no later run has noticed yet."""
+"""The statuses of a run; `unfinished`: it is active, or it was killed and no later run has marked it yet."""
+
+OTHER_NOTEBOOK: Final = "other notebook"
+UNCOMMITTED: Final = "uncommitted code"
 
 LAST: Final = "last"
 _FEW: Final = 5
@@ -41,27 +44,30 @@ class RunRecord:
     Attributes:
         run_id: Its name.
         status: One of `STATUSES`.
-        started, ended: Aware, UTC; `ended` None while there is no end, and the time of discovery of a crash.
-        seconds: How long it took; None where nobody knows.
+        started, ended: Aware, UTC; `ended` is None while there is no end, and for a crash when it was found.
+        seconds: How long it took; None if unknown.
         dry_run: Whether it wrote nothing to MongoDB.
-        parameters: What its notebook was given.
+        parameters: The parameters of its notebook.
         window: `since` and `until`, ISO 8601; `until` None means open.
-        watermark: `before` and `after`, ISO 8601; without `after` where the run has no end.
-        counts: As the accounting names them, in total; empty where the run did not get there.
+        watermark: `before` and `after`, ISO 8601; without `after` if the run has no end.
+        counts: The rows of the accounting, in total; empty if the run did not get that far.
         sources: The same per source.
-        closed, reopened: Missions that it closed and reopened; a dry run: that it would have.
-        error, error_name: Why it did not end well; empty: it did.
+        closed, reopened: Missions that it closed and reopened; for a dry run: that it would have.
+        error, error_name: Why it did not end well; empty if it did.
         failures: Per source that failed, `error` and `message`.
         reject_reasons, oddities: How often each reason, and each unknown value, came up.
-        notes: What each source noted, as `source_notes` has it.
+        notes: The notes of each source, see `source_notes`.
         notebook: The executed notebook, relative to the folder of the runs, with `/`.
-        notebook_sha256: What it was when the run ended; empty where none could be kept.
+        notebook_sha256: Its hash when the run ended; empty if none could be kept.
         pruned: Whether the notebook was removed because of its age.
-        rerun_of: The run whose window it read again; empty: none.
-        replay: Which landed payloads it made documents of again, as `records.Replay` says it; empty: it asked sources.
-        confirmed: Whether it was allowed to close and reopen missions however many they are (`--yes`).
+        rerun_of: The run whose window it read again; empty if none.
+        replay: Which landed payloads it transformed again, as text of `records.Replay`; empty if it read sources.
+        confirmed: Whether it was allowed to close and reopen any number of missions (`--yes`).
         started_by, git_commit, python, platform, packages: Who and what ran it.
-        start_line, end_line: Lines of the ledger, from 1; 0 where there is none.
+        source_sha256: Of the notebook file that was executed; empty in ledgers of earlier versions.
+        shipped: Whether its cells were those of the shipped notebook; None: not recorded.
+        uncommitted: Whether the package differed from its commit; None: not recorded, or no git.
+        start_line, end_line: Lines of the ledger, from 1; 0 if there is none.
     """
 
     run_id: str
@@ -94,22 +100,33 @@ class RunRecord:
     python: str = ""
     platform: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
+    source_sha256: str = ""
+    shipped: bool | None = None
+    uncommitted: bool | None = None
     start_line: int = 0
     end_line: int = 0
 
+    @property
+    def code_marks(self) -> tuple[str, ...]:
+        """How its code was other than the shipped and committed one."""
+        return (
+            *((OTHER_NOTEBOOK,) if self.shipped is False else ()),
+            *((UNCOMMITTED,) if self.uncommitted else ()),
+        )
+
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        told = asdict(self)
-        return told | {name: clock.to_text(told[name]) if told[name] else None for name in ("started", "ended")}
+        """For JSON."""
+        record = asdict(self)
+        return record | {name: clock.to_text(record[name]) if record[name] else None for name in ("started", "ended")}
 
 
 class History:
     """The runs of one home.
 
     Args:
-        ledger: Where they are told.
+        ledger: Where they are recorded.
         runs: Folder of the executed notebooks.
-        seal: Made of the ledger's key; None: it has none, or reads without it, and then its seals prove nothing.
+        seal: Made from the ledger's key; None: there is no key, and seals are not checked.
     """
 
     def __init__(self, ledger: Ledger, runs: Path, *, seal: Seal | None = None) -> None:
@@ -118,11 +135,11 @@ class History:
 
     @classmethod
     def of(cls, settings: Settings) -> History:
-        """Those of the configured home."""
+        """The runs of the configured home."""
         return cls(Ledger(settings.ledger_file), settings.runs, seal=Seal.of(settings))
 
     def newest(self) -> Iterator[RunRecord]:
-        """Give all runs, newest first; reads no more of the ledger than is asked for.
+        """Yield all runs, newest first; reads no more of the ledger than is asked for.
 
         Raises:
             OperatorMustAct: The ledger was changed after it was written, its end was cut off, or it is not sealed
@@ -132,7 +149,7 @@ class History:
         return _paired(map(self._sound, self._ledger.backwards()))
 
     def readable(self) -> Iterator[RunRecord]:
-        """Give the runs of a ledger that was changed, as far as its lines can be read; newest first."""
+        """Yield the runs of a ledger that was changed, as far as its lines can be read; newest first."""
         lines = [entry for _, entry in read_lines(self._ledger.path, lambda _: None) if not malformed(entry)]
         return _paired(reversed(lines))
 
@@ -157,13 +174,13 @@ class History:
         if found:
             names = ", ".join(run.run_id for run in found[:_FEW])
             more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-            raise UsageError(f"{len(found)} runs begin with {name}: {names}{more}. Give more of the name.")
+            raise UsageError(f"{len(found)} runs begin with {name}: {names}{more}. Give more of the run_id.")
         if name == LAST:
-            raise UsageError("There is no run yet; `futurscam run` does one.")
-        raise UsageError(f"The ledger knows no run {name!r}; `futurscam runs list` names them.")
+            raise UsageError("There is no run yet; `futurscam run` starts one.")
+        raise UsageError(f"The ledger has no run {name!r}; `futurscam runs list` shows all runs.")
 
     def _check_end(self) -> None:
-        """Make sure that the chain which is read ends as it was written; its last line's seal vouches for all of it.
+        """Check that the ledger ends as it was written; the MAC of its last line covers the whole chain.
 
         Raises:
             OperatorMustAct: It does not.
@@ -229,6 +246,7 @@ def _paired(newest_first: Iterable[LedgerEntry]) -> Iterator[RunRecord]:
 def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> RunRecord:
     asked, told = start.facts, end.facts if end else {}
     parameters: dict[str, Any] = asked.get("parameters") or {}
+    code: dict[str, Any] = asked.get("code") or {}
     status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
     notebook = str(told.get("notebook") or asked.get("notebook") or "")
     return RunRecord(
@@ -263,9 +281,16 @@ def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> Ru
         python=asked.get("python") or "",
         platform=asked.get("platform") or "",
         packages=asked.get("packages") or {},
+        source_sha256=str(code.get("notebook_sha256") or ""),
+        shipped=_flag(code.get("shipped")),
+        uncommitted=_flag(code.get("uncommitted")),
         start_line=start.seq,
         end_line=end.seq if end else 0,
     )
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 _IN_A_ROW: Final = (
@@ -278,7 +303,7 @@ def _row(run: RunRecord) -> dict[str, Any]:
 
 
 def has_read(configured: Settings, source: str) -> bool:
-    """Whether a run that read the source has ended well; also where that is not known."""
+    """Whether a run that read the source has ended well; true if that is not known."""
     try:
         return any(
             entry.event == "end"
@@ -287,19 +312,19 @@ def has_read(configured: Settings, source: str) -> bool:
             and not is_dry(entry)
             for entry in Ledger(configured.ledger_file).backwards()
         )
-    except FuturscamError:  # A source that is read once too often loses nothing.
+    except FuturscamError:  # Reading a source once too often loses nothing.
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What runs must have in common; all of them when nothing is given.
+    """Which runs to show; all if nothing is given.
 
     Attributes:
-        statuses: One of these; empty: any.
-        since: They started then or later; aware.
-        until: They started before; aware.
-        source: They were to read this source; empty: whichever.
+        statuses: Only runs with one of these statuses; empty: any.
+        since: Only runs that started then or later; aware.
+        until: Only runs that started before; aware.
+        source: Only runs that read this source; empty: any.
     """
 
     statuses: Sequence[str] = ()
@@ -308,7 +333,7 @@ class Choice:
     source: str = ""
 
     def of(self, newest: Iterable[RunRecord]) -> Iterator[RunRecord]:
-        """Those of some runs, newest first; asks for none that are too old."""
+        """The chosen runs, newest first; stops at the first that is too old."""
         for run in newest:
             if self.since is not None and run.started < self.since:
                 return
@@ -324,7 +349,7 @@ class Choice:
 
 
 def sources_of(run: RunRecord) -> tuple[str, ...]:
-    """The sources that a run was to read; one that crashed tells them, too."""
+    """The sources that a run was asked to read, even if it crashed."""
     asked = run.parameters.get("sources")
     named = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else []
     return tuple(filter(None, named)) or tuple(run.sources)

@@ -32,7 +32,7 @@ _HOURS_A_DAY: Final = 24
 
 @dataclass(slots=True)
 class Cell:
-    """One hour: the runs that started in it."""
+    """One hour of the calendar: the runs that started in it."""
 
     ok: int = 0
     failed: int = 0
@@ -43,20 +43,20 @@ class Cell:
 
     @property
     def runs(self) -> int:
-        """All that started."""
+        """How many started."""
         return self.ok + self.failed + self.dry + self.unfinished
 
     def add(self, run: RunRecord) -> None:
-        """Count one run; `worst` becomes one that failed."""
+        """Count one run; `worst` becomes a failed run."""
         kind = kind_of(run)
         setattr(self, kind, getattr(self, kind) + 1)
         if kind == "failed":
             self.worst = run
 
     def shown(self) -> Mark | Link | str:
-        """In words, for the calendar."""
+        """The text for the calendar."""
         if self.missing:
-            return Mark("none", "missing")  # As short as the others: a day of them has to fit on a desk.
+            return Mark("none", "missing")  # As short as the others: a day has to fit on a screen.
         for kind in ("failed", UNFINISHED, "ok", "dry"):
             if number := getattr(self, kind):
                 text = self._text(_SHORT.get(kind, kind), number)
@@ -74,8 +74,8 @@ class Hours:
     """The hours of a period.
 
     Attributes:
-        cells: By the beginning of the hour, those in which something happened, or should have.
-        usual: How many hours lie between two runs, usually; None where too few have run to say.
+        cells: By the start of the hour, those with a run and those where a run is missing.
+        usual: How many hours usually lie between two runs; None if there are too few runs to know.
     """
 
     cells: Mapping[datetime, Cell]
@@ -87,7 +87,7 @@ class Hours:
         return sorted(hour for hour, cell in self.cells.items() if cell.missing)
 
     def gaps(self) -> Iterator[tuple[datetime, datetime, int]]:
-        """Missing hours that follow each other, oldest first: the first one, the last one, how many."""
+        """Consecutive missing hours, oldest first: the first, the last, how many."""
         first: datetime | None = None
         number = 0
         for hour, following in pairwise([*self.missing, None]):
@@ -99,25 +99,25 @@ class Hours:
 
 
 def page_of(run_id: str) -> str:
-    """Where the page of a run is, from the folder of the runs; empty where its name cannot be that of a file.
+    """The path of a run's page below the folder of the runs; empty if the run_id cannot be a file name.
 
-    Such a name was not given by this software: it could lead out of the folder.
+    This software never makes such a run_id: it could lead out of the folder.
     """
     return f"html/{run_id}.html" if _NAME.fullmatch(run_id) else ""
 
 
 def link_to(run: RunRecord, text: str = "", status: str = "") -> Link | Mark:
-    """A cell that leads to the page of a run; the run's name, where no other text is given."""
+    """A table cell with a link to the page of a run; its text is the run_id unless another text is given."""
     page = page_of(run.run_id)
     return Link(text or run.run_id, page, status) if page else Mark(text or run.run_id, status)
 
 
 def of(period: Period) -> Hours:
-    """Sort the runs into hours, and find those without one that should have had it.
+    """Sort the runs into hours, and find the hours in which a run is missing.
 
-    A home need not run every hour: what is usual is the median distance between the hours that had a run. Nothing is
-    missing before the first run that the ledger knows, nor in the present hour. Runs by hand (dry ones,
-    reruns, replays, windows with an end) take the place of none; but none is missing that they kept from starting.
+    A home need not run every hour: usual is the median distance between the hours with a run. Nothing is missing before
+    the first run in the ledger, or in the present hour. Runs by hand (dry runs, reruns, replays, windows with an end)
+    do not replace a scheduled run; but a run is not missing if one of them kept it from starting.
     """
     cells: defaultdict[datetime, Cell] = defaultdict(Cell)
     for run in period.runs:
@@ -147,7 +147,7 @@ class _Span:
 
 
 def _spans(runs: Iterable[RunRecord]) -> dict[datetime, _Span]:
-    """By hour, oldest first."""
+    """The runs by hour, oldest first."""
     found: dict[datetime, _Span] = {}
     for run in sorted(runs, key=lambda run: run.started):
         # The end of a crashed run is when it was found.
@@ -172,7 +172,7 @@ def _missing(
         if following.first - span.last <= step + _LATE:
             continue
         due = hour + step
-        # Half a step before the next run is nearer to it than to the one that is missing.
+        # Less than half a step before the next run, that run is the late one.
         while due < next_hour and (next_hour == present or due <= next_hour - step / 2):
             at = due + (span.last - hour)
             if due > span.active and not any(one.first <= at <= one.active for one in extra):
@@ -181,12 +181,12 @@ def _missing(
 
 
 def hour_of(instant: datetime) -> datetime:
-    """The hour's beginning."""
+    """The start of the hour."""
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
 def calendar(period: Period, hours: Hours) -> Tables:
-    """Days and their hours, the newest day first; where the days are many, the older ones by week."""
+    """Days and their hours, newest day first; if there are many days, the older ones by week."""
     by_day: defaultdict[datetime, list[datetime]] = defaultdict(list)
     for hour in hours.cells:
         by_day[hour.replace(hour=0)].append(hour)
@@ -207,11 +207,11 @@ def _row_of(day: datetime, cells: Mapping[datetime, Cell]) -> list[str | Mark | 
 
 def _note(hours: Hours) -> str:
     if hours.usual is None:
-        return "Too few runs to say which hours should have had one."
+        return "Too few runs to know in which hours one is missing."
     every = "every hour" if hours.usual == 1 else f"every {hours.usual} hours"
     return (
-        f"Usually there is a run {every}; {len(hours.missing):,} missing. None: one was due in that hour. "
-        "1/6 failed: one of its six runs did; 1/2 ok: the other was dry. Open: it has not ended."
+        f"Usually there is a run {every}; {len(hours.missing):,} missing. None: a run was due in that hour. "
+        "1/6 failed: one of its six runs failed; 1/2 ok: the other was dry. Open: the run has not ended."
     )
 
 

@@ -1,4 +1,4 @@
-"""The runs of a period, as far as the ledger can be believed."""
+"""The runs of a period, as far as the ledger can be read."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _IN_RUNS: Final = ("start", "end", "crashed")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What the ledger tells of `[since, until)`.
+    """What the ledger has about `[since, until)`.
 
     Attributes:
         since, until: Aware, UTC.
-        runs: Those that started in it, newest first.
-        earlier: The last ones before it, at most 60, newest first: what is usual shows in them, too.
-        others: What else the ledger tells of it, and since the last run before it: resets, first runs, repairs; newest
+        runs: The runs that started in it, newest first.
+        earlier: The last runs before it, at most 60, newest first; they also show what is usual.
+        others: Other entries of the period, and since the last run before it: resets, first runs, repairs; newest
             first.
-        faults: What is wrong with the ledger: it was cut off, or was changed, so that only some lines can be read.
-        sources: Those that are configured now.
+        faults: What is wrong with the ledger, so that only some lines can be read.
+        sources: The sources that are configured now.
     """
 
     since: datetime
@@ -59,7 +59,7 @@ class Period:
 
 
 def read(settings: Settings, *, days: float, now: datetime) -> Period:
-    """Read the ledger back to the beginning of the period, and a little further.
+    """Read the ledger back to the start of the period, and a little further.
 
     Args:
         settings: Of the home.
@@ -67,11 +67,11 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         now: The present instant; aware, UTC.
 
     Raises:
-        UsageError: The number of days is none that can be reviewed, or the period begins before 1970.
+        UsageError: That number of days cannot be reviewed, or the period begins before 1970.
     """
     check_days(days)
     if now - clock.EPOCH < timedelta(days=days):
-        raise UsageError(f"{days:g} days until {clock.to_people(now)} begin before 1970; no run did.")
+        raise UsageError(f"{days:g} days until {clock.to_people(now)} begin before 1970, when there were no runs.")
     since = now - timedelta(days=days)
     faults: list[str] = []
     history = History.of(settings)
@@ -80,7 +80,7 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         others = _others(Ledger(settings.ledger_file).backwards(), _reach(earlier, since), now)
     except OperatorMustAct as error:
         faults.append(str(error))
-        # What can be read is shown all the same: now a reviewer needs it most.
+        # What can be read is shown anyway: now a reviewer needs it most.
         runs, earlier = _split(history.readable(), since, now)
         lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None) if not malformed(entry)]
         others = _others(reversed(lines), _reach(earlier, since), now)
@@ -91,9 +91,9 @@ def check_days(days: float) -> None:
     """Refuse a number of days that cannot be reviewed.
 
     Raises:
-        UsageError: It is none, or not above 0, or above `LONGEST`.
+        UsageError: It is not a number, not above 0, or above `LONGEST`.
     """
-    # A notebook's parameters are whatever somebody typed.
+    # A parameter of a notebook can be anything that somebody typed.
     if not isinstance(days, Real) or not 0 < days <= LONGEST:
         raise UsageError(f"{days} days cannot be reviewed; give a number above 0 and at most {LONGEST:g}.")
 
@@ -101,7 +101,7 @@ def check_days(days: float) -> None:
 def _split(
     newest_first: Iterable[RunRecord], since: datetime, now: datetime
 ) -> tuple[tuple[RunRecord, ...], tuple[RunRecord, ...]]:
-    """The runs of the period, and the last ones before it."""
+    """The runs of the period, and the last runs before it."""
     runs: list[RunRecord] = []
     earlier: list[RunRecord] = []
     for run in newest_first:
@@ -115,7 +115,7 @@ def _split(
 
 
 def _reach(earlier: Sequence[RunRecord], since: datetime) -> datetime:
-    """From when on a reset explains where the first run of the period began."""
+    """From when on a reset can explain where the first run of the period started."""
     return earlier[0].started if earlier else since
 
 
@@ -125,7 +125,7 @@ def _others(newest_first: Iterable[LedgerEntry], since: datetime, now: datetime)
 
 
 def kind_of(run: RunRecord) -> str:
-    """How a run stands, in one word: `ok`, `unfinished`, `failed` in any way, or `dry`, however that ended."""
+    """The kind of a run: `ok`, `unfinished`, `failed` (in any way), or `dry` (however it ended)."""
     if run.status == UNFINISHED:
         return UNFINISHED
     return "dry" if run.dry_run else "ok" if run.status == "ok" else "failed"

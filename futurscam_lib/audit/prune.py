@@ -1,4 +1,4 @@
-"""Retention: notebooks of old runs are removed, and the ledger keeps what they were."""
+"""Removes the notebooks of old runs; the ledger keeps their hashes."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 FAILED_LONGER: Final = 4
-"""Notebooks of runs that did not end well are kept so many times as long, where nothing else is asked for."""
+"""How many times as long notebooks of runs that did not end well are kept by default."""
 
 _AT_ONCE: Final = 500
 
 
 @dataclass(slots=True, repr=False)
 class Pruned(Shown):
-    """What `prune` removed.
+    """The result of `prune`.
 
     Attributes:
         notebooks: Their paths below the folder of the runs.
         size: Their bytes.
-        kept: Those that were old enough and were kept, with the reason.
-        dry_run: Whether that is only what it would do.
-        linked: Whether a review page stands there, which may lead to what is gone.
+        kept: Those that were old enough but were kept, with the reason.
+        dry_run: Whether nothing was removed, only listed.
+        linked: Whether there is a review page, which may have links to removed pages.
     """
 
     dry_run: bool
@@ -48,15 +48,15 @@ class Pruned(Shown):
     linked: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """For JSON."""
         return {"dry_run": self.dry_run, "notebooks": self.notebooks, "bytes": self.size, "kept": self.kept}
 
     def table(self) -> Table:
         """For a terminal."""
-        return Table(("kept all the same", "because"), list(self.kept.items()), notes=list(self._notes()))
+        return Table(("kept anyway", "because"), list(self.kept.items()), notes=list(self._notes()))
 
     def __repr__(self) -> str:
-        """The table as text; where nothing was kept all the same, only what was removed."""
+        """The table as text; only what was removed if nothing was kept anyway."""
         return repr(self.table()) if self.kept else "\n".join(self._notes())
 
     def _notes(self) -> Iterator[str]:
@@ -64,13 +64,13 @@ class Pruned(Shown):
         if not names:
             yield "There is no notebook to remove." if self.dry_run else "No notebook was removed."
             return
-        did = "Would be removed" if self.dry_run else "Removed; the ledger keeps what they were"
+        did = "Would be removed" if self.dry_run else "Removed; the ledger keeps their hashes"
         what = f"{len(names):,} notebooks" if len(names) > 1 else "1 notebook"
         between = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
         yield f"{did}: {what} ({size(self.size)}), {between}."
         if self.linked:
             go = "would go" if self.dry_run else "are gone"
-            yield f"Their pages {go}, too; `futurscam review` then makes a page without links to them."
+            yield f"Their pages {go}, too; `futurscam review` then writes a page without links to them."
 
 
 def prune(
@@ -82,10 +82,10 @@ def prune(
     started_by: str,
     dry_run: bool = False,
 ) -> Pruned:
-    """Remove the notebooks of runs that ended longer ago, and the pages made of them.
+    """Remove the notebooks of runs that ended longer ago, and the pages made from them.
 
-    What is removed stands in the ledger before it goes, with its hash, so that it is not missed and could be
-    recognised. A notebook that is not what its run left is evidence, and is kept.
+    The ledger records each notebook with its hash before it is removed, so that `verify` does not report it as missing.
+    A notebook that was changed after its run is evidence, and is kept.
 
     Args:
         settings: Of the home.
@@ -93,37 +93,37 @@ def prune(
         keep_failed: The same for runs that did not end well; not less than `keep`.
         now: The present instant, aware, UTC.
         started_by: Who does it, for the ledger.
-        dry_run: Tell, and remove nothing.
+        dry_run: Only list them.
 
     Raises:
         UsageError: Failures would be kept for a shorter time than successes.
         OperatorMustAct: The ledger was changed; nothing was removed.
     """
     if keep_failed < keep:
-        raise UsageError("Notebooks of runs that failed cannot be kept for a shorter time than those of all others.")
+        raise UsageError("Notebooks of failed runs cannot be kept for a shorter time than those of the others.")
     pruned = Pruned(dry_run, linked=(settings.runs / REVIEW).exists())
-    told: dict[str, JsonValue] = {
+    about: dict[str, JsonValue] = {
         "keep_days": _days(keep),
         "keep_failed_days": _days(keep_failed),
         "started_by": started_by,
     }
     ledger = Ledger.of(settings)
-    old = dict(_old(settings, keep=keep, keep_failed=keep_failed, now=now, told=pruned))
+    old = dict(_old(settings, keep=keep, keep_failed=keep_failed, now=now, pruned=pruned))
     names = sorted(old)
     for begin in range(0, len(names), _AT_ONCE):
         some = {name: old[name] for name in names[begin : begin + _AT_ONCE]}
         if not dry_run:
             hashes: JsonValue = {name: run.notebook_sha256 for name, (run, _) in some.items()}
-            ledger.append("pruned", at=now, run_id="", facts={"notebooks": hashes, **told})
+            ledger.append("pruned", at=now, run_id="", facts={"notebooks": hashes, **about})
         for name, (run, path) in some.items():
-            _remove(run, path, settings.runs, name=name, told=pruned)
+            _remove(run, path, settings.runs, name=name, pruned=pruned)
     return pruned
 
 
 def _old(
-    settings: Settings, *, keep: timedelta, keep_failed: timedelta, now: datetime, told: Pruned
+    settings: Settings, *, keep: timedelta, keep_failed: timedelta, now: datetime, pruned: Pruned
 ) -> Iterator[tuple[str, tuple[RunRecord, Path]]]:
-    """Notebooks that are to go: by path, their run and the file."""
+    """The notebooks to remove: by path, their run and the file."""
     history = History.of(settings)
     for run in history.newest():
         longest = keep if run.status == "ok" else keep_failed
@@ -133,32 +133,32 @@ def _old(
         if seen.state == "verifies":
             yield run.notebook, (run, history.path(run))
         elif seen.state == "elsewhere":
-            told.kept[run.notebook] = "it is not in the folder of the runs: see futurscam runs verify"
+            pruned.kept[run.notebook] = "it is not in the folder of the runs; see futurscam runs verify"
         elif seen.state == "changed":
-            told.kept[run.notebook] = "it was changed after its run: see futurscam runs verify"
+            pruned.kept[run.notebook] = "it was changed after its run; see futurscam runs verify"
         elif seen.state == "unreadable":
-            told.kept[run.notebook] = f"it cannot be read ({seen.problem})"
+            pruned.kept[run.notebook] = f"it cannot be read ({seen.problem})"
 
 
-def _remove(run: RunRecord, path: Path, runs: Path, *, name: str, told: Pruned) -> None:
+def _remove(run: RunRecord, path: Path, runs: Path, *, name: str, pruned: Pruned) -> None:
     try:
         size = path.stat().st_size
-        if not told.dry_run:
-            # The page first: while it cannot go, the notebook stays, and both are tried again.
+        if not pruned.dry_run:
+            # The page first: if it cannot be removed, the notebook stays, and the next prune tries both again.
             if page := page_of(run.run_id):
                 (runs / page).unlink(missing_ok=True)
             path.unlink()
     except FileNotFoundError:
-        return  # Somebody else has just removed it, for the same reason.
+        return  # Another prune has just removed it.
     except OSError as error:
-        # Windows does not remove what a program has open; the next time it goes.
-        told.kept[name] = f"it could not be removed ({error.strerror or error})"
+        # Windows does not remove a file that a program has open; the next prune does.
+        pruned.kept[name] = f"it could not be removed ({error.strerror or error})"
         return
-    if not told.dry_run:
-        with suppress(OSError):  # Other notebooks are in it.
+    if not pruned.dry_run:
+        with suppress(OSError):  # It has other notebooks.
             path.parent.rmdir()
-    told.notebooks.append(name)
-    told.size += size
+    pruned.notebooks.append(name)
+    pruned.size += size
 
 
 def _days(length: timedelta) -> float:

@@ -1,4 +1,4 @@
-"""`futurscam lab`: the analyst's desk."""
+"""`futurscam lab`: JupyterLab for an analyst."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def lab(
         typer.Option(metavar="N", min=1, max=65535, help="Listen on this port; default: 8888, or the next free one."),
     ] = None,
 ) -> None:
-    """Open JupyterLab on the notebooks, with the right kernel and the local MongoDB up.
+    """Open JupyterLab on working copies of the notebooks, with the right kernel and the local MongoDB up.
 
-    It serves this machine only, and asks for the token in the address. What lies in runs/ can be read, not changed.
+    The copies are in the folder lab of the home; scheduled runs never use them. JupyterLab serves this machine only,
+    and asks for the token in the address. What is in runs/ can be read, not changed.
     """
     from futurscam_lib.lab.lab import open_lab
 
-    open_lab(settings.load(), notebook, browse=browser, port=port, tell=typer.echo)
+    open_lab(settings.load(), notebook, browse=browser, port=port)

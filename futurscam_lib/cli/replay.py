@@ -63,7 +63,7 @@ def _landed(asked: str) -> str:
     Raises:
         UsageError: There is none, or several missions have that name.
     """
-    from futurscam_lib.audit.lineage.find import find
+    from futurscam_lib.audit.lineage.mission import find
     from futurscam_lib.load import mongo
     from futurscam_lib.load.collections import Collections
 

@@ -66,16 +66,6 @@ def as_csv(runs: Iterable[RunRecord]) -> str:
     return file.getvalue()
 
 
-def kind(run: RunRecord) -> str:
-    """What sets a run apart from those of the schedule."""
-    marks = [
-        *(["dry run"] if run.dry_run else []),
-        *(["replay"] if run.replay else []),
-        *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
-    ]
-    return ", ".join(marks)
-
-
 def _row(run: RunRecord) -> tuple[Any, ...]:
     seconds = None if run.seconds is None else round(run.seconds, 1)
     counts = (run.counts.get(name) for name in COUNTED)
@@ -83,6 +73,7 @@ def _row(run: RunRecord) -> tuple[Any, ...]:
         *(["dry run"] if run.dry_run else []),
         *(["replay"] if run.replay else []),
         *(["rerun"] if run.rerun_of else []),
+        *run.code_marks,
     ]
     names = list(sources_of(run))
     return (run.run_id, run.started, run.status, seconds, *counts, names, ", ".join(marks), run.error)

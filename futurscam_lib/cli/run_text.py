@@ -84,6 +84,7 @@ def _head(run: RunRecord, left: Executed) -> Table:
         ("sources", list(sources_of(run))),
         ("started by", run.started_by),
         ("git commit", run.git_commit or "unknown"),
+        *([("code", ", ".join(run.code_marks) or "the shipped notebook")] if run.source_sha256 else []),
         ("Python", f"{run.python} on {run.platform}"),
         ("ledger", f"line {run.start_line}{f' and line {run.end_line}' if run.end_line else ', without an end'}"),
         ("notebook", str(left.path or "none")),

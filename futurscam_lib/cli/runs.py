@@ -87,12 +87,27 @@ def listed(
 
 
 @runs.command(epilog="Example: futurscam runs show last")
-def show(run: Name, *, as_json: Json = False) -> None:
-    """Show one run: what it was, what it brought, and the cell at which it stopped."""
+def show(
+    run: Name,
+    *,
+    requirements: Annotated[
+        bool, typer.Option("--requirements", help="Print its packages as name==version, one a line, for pip.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show one run: what it was, what it brought, and the cell at which it stopped.
+
+    `futurscam runs show RUN --requirements > requirements.txt` and `pip install -r requirements.txt` rebuild the
+    environment of a run, besides this program itself, which the first line names.
+    """
     from futurscam_lib.cli import run_text
 
     found, left = _one(_history(), run)
-    if as_json:
+    if requirements and as_json:
+        raise UsageError("Give either --requirements or --json.")
+    if requirements:
+        typer.echo(_requirements(found, left))
+    elif as_json:
         print_json({**found.as_dict(), "executed": left.as_dict()})
     else:
         say(run_text.run_text(found, left))
@@ -194,6 +209,23 @@ def opened(
         lab.open_notebook(configured, path, browse=True)
 
 
+def _requirements(run: RunRecord, left: Executed) -> str:
+    """The packages of a run, as pip reads them.
+
+    Raises:
+        UsageError: Its notebook does not record them.
+    """
+    lines = left.requirements
+    if not lines:
+        raise UsageError(
+            f"The notebook of {run.run_id} does not record its packages. {left.state} "
+            f"`futurscam runs show {run.run_id}` shows the versions that the ledger records."
+        )
+    own = run.packages.get("futurscam-etl", "of an unknown version")
+    commit = f", git commit {run.git_commit}" if run.git_commit else ""
+    return "\n".join([f"# Python {run.python}, futurscam-etl {own}{commit}", *lines])
+
+
 def _none_found(source: str) -> str:
     if source and source not in KNOWN_SOURCES:
         return f"No run was to read a source {source!r}; sources are: {', '.join(KNOWN_SOURCES)}."
@@ -214,7 +246,7 @@ def _one(history: History, name: str) -> tuple[RunRecord, Executed]:
 
 
 def _diff_notebooks(one: tuple[RunRecord, Executed], other: tuple[RunRecord, Executed]) -> None:
-    from futurscam_lib.audit.notebook_diff import notebook_diff
+    from futurscam_lib.audit.differences import notebook_diff
     from futurscam_lib.report import terminal
 
     for run, left in (one, other):

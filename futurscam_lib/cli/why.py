@@ -28,26 +28,29 @@ def why(
     *,
     as_json: Json = False,
 ) -> None:
-    """Tell the story of a document, and write nothing.
+    """Show the history of a document. Read-only.
 
-    Each payload it was made from, what that changed, which run loaded it, and whether that run's notebook still
+    Each payload that it was made from, what that changed, which run loaded it, and whether that run's notebook still
     verifies.
     """
-    from futurscam_lib.audit.lineage import text as told
-    from futurscam_lib.audit.lineage import why as lineage
+    from futurscam_lib.audit.lineage.story import text_of
+    from futurscam_lib.audit.lineage.why import story_of
 
-    story = lineage.why(settings.load(), job_id, now=clock.now())
+    story = story_of(settings.load(), job_id, now=clock.now())
     if as_json:
         print_json(story.as_dict())
         return
-    for line in told.lines(story):
+    for line in text_of(story):
         say(line)
 
 
 def raw(
     raw_id: Annotated[
         str,
-        typer.Argument(metavar="RAW_ID", help="As `why` and `rejects show` tell it; its first 8 digits or more do."),
+        typer.Argument(
+            metavar="RAW_ID",
+            help="The raw_id that `why` and `rejects show` print; its first 8 digits or more are enough.",
+        ),
     ],
     *,
     pretty: Annotated[bool, typer.Option("--pretty", help="Indent the JSON.")] = False,
@@ -56,13 +59,13 @@ def raw(
 
     On a terminal control characters are printed as escapes.
     """
-    from futurscam_lib.audit.lineage import raw as landed
+    from futurscam_lib.audit.lineage import payload
 
-    data = landed.payload(settings.load(), raw_id)
+    data = payload.read_payload(settings.load(), raw_id)
     if pretty:
-        data = landed.indented(data)
+        data = payload.indented(data)
     if sys.stdout.isatty():
-        typer.echo(landed.visible(data))
+        typer.echo(payload.visible(data))
         return
     # Not as text: the code page of a Windows console, or its line ends, would change them.
     sys.stdout.flush()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from futurscam_lib.extract.folder_memory import Unread
+    from futurscam_lib.extract.folder_memory import UnreadFiles
     from futurscam_lib.extract.source import Source
     from futurscam_lib.settings import Settings
 
@@ -33,7 +33,7 @@ def open_sources(
 
 def unread(
     settings: Settings, names: Iterable[str], *, has_read: Callable[[str], bool], since: datetime
-) -> Iterator[Unread]:
+) -> Iterator[UnreadFiles]:
     """What lies in sources, is older than what the next run reads, and was read by none. No source is looked at.
 
     Args:

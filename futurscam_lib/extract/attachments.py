@@ -15,9 +15,9 @@ from email.header import decode_header, make_header
 from email.message import Message
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.extract import containers, items, mail_text, smime, tnef
+from futurscam_lib.extract import containers, json_items, mail_text, smime, tnef
 from futurscam_lib.extract.containers import Form, Room, Unopened, form_of
-from futurscam_lib.extract.items import JsonFile
+from futurscam_lib.extract.json_items import JsonFile
 from futurscam_lib.records import Flaw
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Mail:
 
     def origin(self, within: str = "") -> str:
         """Where it stands, readable, or something in it."""
-        return f"{self.received:%Y-%m-%d %H:%M:%S}{within} ({items.as_text(self.id)})"
+        return f"{self.received:%Y-%m-%d %H:%M:%S}{within} ({json_items.as_text(self.id)})"
 
 
 @dataclass(slots=True)
@@ -161,7 +161,7 @@ class Opened:
         if self.wants_text:
             self._read_texts()
         if not self.records:
-            held = f"It contains {items.some(self._kinds, _LISTED)}." if self._kinds else "It has no attachment."
+            held = f"It contains {json_items.some(self._kinds, _LISTED)}." if self._kinds else "It has no attachment."
             reason = (
                 "The subject of this mail announces a job post, but neither its attachments nor its text contain one. "
                 f"{held} Open the mail: if a post is missing, ask the sender for a JSON file, else dismiss the reject."
@@ -231,7 +231,7 @@ def mail_of(origin: str) -> str:
 
 def readable(name: str) -> str:
     """A name that a reader can be shown."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in items.as_text(name)).strip()
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in json_items.as_text(name)).strip()
     return shown if len(shown) <= _MAX_NAME else f"{shown[: _MAX_NAME - 1]}…"
 
 

@@ -2,7 +2,7 @@
 
 The list tells which opportunities changed, and each one's own tab tells the rest; both go into one payload, as they
 came. The list's `updateDate` has whole seconds: what changed in a second that is not over yet may change once more
-within it, and the two could not be told apart. It is left to the next run, which reads the overlap again.
+within it, and the two versions would look the same. It is left to the next run, which reads the overlap again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ import orjson
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, Refused, RetryLater
-from futurscam_lib.extract.boond_details import FORBIDDEN, Contacts, Details
-from futurscam_lib.extract.boond_dictionary import Dictionary
+from futurscam_lib.extract.boond_details import FORBIDDEN, Contacts, Details, Dictionary
 from futurscam_lib.extract.boond_rows import Row, contact_of, origin_of, payload_of, rows_of, state_of, total_of
 from futurscam_lib.extract.boond_signer import signer_of
 from futurscam_lib.extract.http import Http
-from futurscam_lib.extract.paging import each, settled
-from futurscam_lib.extract.seen import Seen
+from futurscam_lib.extract.paging import SeenKeys, each, settled
 from futurscam_lib.records import Flaw, RawRecord
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ class BoondSource:
                 # The list first: where it is refused, the dictionary has nothing to add.
                 begun = list(islice(rows, 1))
                 opening = partial(self._open, http, self._look_up(http), contacts)
-                for opened in each(opening, chain(begun, rows), name=_told):
+                for opened in each(opening, chain(begun, rows), name=_name):
                     came_to[opened.came_to] += 1
                     if opened.record:
                         yield opened.record
@@ -139,7 +137,7 @@ class BoondSource:
         Raises:
             RetryLater, OperatorMustAct: As `read`.
         """
-        with self._http() as http, _remedies(), Seen() as there:
+        with self._http() as http, _remedies(), SeenKeys() as there:
             without_state = found = 0
             for row in self._open_rows(http):
                 if self._is_open(row):
@@ -156,9 +154,9 @@ class BoondSource:
                 self._warn_of_nothing_open()
             sweep = _Sweep(self._settings, self._details, http, there)
             yield sweep
-            if sweep.untold:
+            if sweep.unknown:
                 self._note(
-                    f"{sweep.untold:,} active missions are not listed as open, and BoondManager does not report "
+                    f"{sweep.unknown:,} active missions are not listed as open, and BoondManager does not report "
                     "their state; they stay active."
                 )
 
@@ -199,7 +197,7 @@ class BoondSource:
 
     def _open(self, http: Http, names: Dictionary, contacts: Contacts | None, row: Row) -> _Opened:
         """One opportunity with all that its tab and its contact say."""
-        about: dict[str, Any] = {"source": self.name, "origin": _told(row), "instant": row.changed or clock.now()}
+        about: dict[str, Any] = {"source": self.name, "origin": _name(row), "instant": row.changed or clock.now()}
         size = len(orjson.dumps(row.data))
         if not row.data.get("id"):
             flaw = Flaw("missing", "BoondManager lists an opportunity without an id.")
@@ -325,13 +323,13 @@ class _Sweep:
     """What is open at the source, and what became of the rest.
 
     Attributes:
-        untold: Missions whose state BoondManager did not report.
+        unknown: Missions whose state BoondManager did not report.
     """
 
     def __init__(self, settings: SourceSettings, details: Details, http: Http, there: Container[str]) -> None:
         self._states, self._details, self._http = settings.boond_open_states, details, http
         self._lock = threading.Lock()
-        self.open, self.untold = there, 0
+        self.open, self.unknown = there, 0
         self.share = settings.boond_sweep_share
         self.causes = (
             f"Likely causes: {_OPEN_STATES}={_listed(self._states)} is wrong for this instance, or the user sees other "
@@ -353,7 +351,7 @@ class _Sweep:
             state = None  # The user has lost the right to see it, which says nothing about the mission.
         if state is None:
             with self._lock:
-                self.untold += 1
+                self.unknown += 1
         return None if state is None or state in self._states else "closed"
 
 
@@ -370,7 +368,7 @@ def _listed(numbers: Iterable[int]) -> str:
     return ",".join(map(str, sorted(numbers)))
 
 
-def _told(row: Row) -> str:
+def _name(row: Row) -> str:
     return f"opportunity {row.id}"
 
 

@@ -37,7 +37,7 @@ class Row:
 
 
 def rows_of(answer: Mapping[str, Any]) -> list[Row]:
-    """The rows of one page of the list; what is no object is none."""
+    """The rows of one page of the list; values that are not objects are left out."""
     included = _objects(answer.get("included"))
     rows = []
     for number, data in enumerate(_objects(answer.get("data"))):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from futurscam_lib.extract import items
+from futurscam_lib.extract import json_items
 from futurscam_lib.records import MAX_RECORD_BYTES, Flaw
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Form(Enum):
 
 
 _ENDINGS: Final = {
-    **dict.fromkeys((items.LINES, f"{items.LINES}.txt"), Form.LINES),
+    **dict.fromkeys((json_items.LINES, f"{json_items.LINES}.txt"), Form.LINES),
     **dict.fromkeys((".json", ".json.txt"), Form.JSON),
     ".eml": Form.MAIL,
     ".zip": Form.ZIP,

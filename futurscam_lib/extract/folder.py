@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract import folder_memory, items
+from futurscam_lib.extract import folder_memory, json_items
 from futurscam_lib.extract.folder_memory import DueFile, FileState, FolderMemory
-from futurscam_lib.extract.items import JsonFile
+from futurscam_lib.extract.json_items import JsonFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from futurscam_lib.extract.folder_memory import Unread
+    from futurscam_lib.extract.folder_memory import UnreadFiles
     from futurscam_lib.extract.source import Probe
     from futurscam_lib.records import RawRecord, Window
     from futurscam_lib.settings import Settings
@@ -82,11 +82,11 @@ class FolderSource:
                     self._failed.append(file.path)
                 except OSError as error:
                     self._failed.append(file.path)
-                    unreadable.append(f"{items.as_text(file.path)} ({error.strerror})")
+                    unreadable.append(f"{json_items.as_text(file.path)} ({error.strerror})")
         self._read = window, now
         if unreadable:
             raise RetryLater(
-                f"{len(unreadable)} file(s) of {self._folder} could not be read: {items.some(unreadable)}."
+                f"{len(unreadable)} file(s) of {self._folder} could not be read: {json_items.some(unreadable)}."
             )
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
@@ -94,11 +94,11 @@ class FolderSource:
         if self._read is None:
             return {}
         window, now = self._read
-        failed = {items.as_text(path) for path in self._failed}
+        failed = {json_items.as_text(path) for path in self._failed}
         return {
             origin: instant
             for origin, instant in self._memory.instants(origins, now=now).items()
-            if instant in window and items.file_of(origin) not in failed
+            if instant in window and json_items.file_of(origin) not in failed
         }
 
     def loaded(self) -> None:
@@ -125,14 +125,14 @@ class FolderSource:
             found.remark = " ".join(str(remark) for remark in (look.note, look.unread) if remark)
             waiting = look.waiting
         if walk.unreadable:
-            raise RetryLater(f"Some of {self._folder} could not be read: {items.some(walk.unreadable)}.")
+            raise RetryLater(f"Some of {self._folder} could not be read: {json_items.some(walk.unreadable)}.")
         found.may_read, found.waiting = True, waiting
 
     def _items(self, file: DueFile) -> Iterator[RawRecord]:
         path = self._folder / file.path
         with path.open("rb", buffering=_BUFFER_BYTES) as content:
-            found = JsonFile(self.name, items.as_text(file.path), file.instant, file.size)
-            yield from found.records(content, lines=path.suffix.lower() == items.LINES)
+            found = JsonFile(self.name, json_items.as_text(file.path), file.instant, file.size)
+            yield from found.records(content, lines=path.suffix.lower() == json_items.LINES)
 
 
 def open_source(settings: Settings, *, has_history: Callable[[], bool], dry_run: bool) -> FolderSource:
@@ -147,7 +147,7 @@ def open_source(settings: Settings, *, has_history: Callable[[], bool], dry_run:
     return FolderSource(settings.inbox, memory, is_ours=settings.inbox == settings.home / "inbox")
 
 
-def unread(settings: Settings, *, has_history: Callable[[], bool], since: datetime) -> Unread | None:
+def unread(settings: Settings, *, has_history: Callable[[], bool], since: datetime) -> UnreadFiles | None:
     """Files that are older than what the next run reads, and that no run has read, as the home remembers them.
 
     Args:
@@ -181,9 +181,8 @@ class _Walk:
         """Which links were not followed; empty: none."""
         if not self._outside:
             return ""
-        return (
-            f"{len(self._outside)} link(s) that lead outside the inbox were not followed: {items.some(self._outside)}."
-        )
+        names = json_items.some(self._outside)
+        return f"{len(self._outside)} link(s) that lead outside the inbox were not followed: {names}."
 
     def states(self) -> Iterator[FileState]:
         """All JSON files; may be called again.
@@ -241,12 +240,12 @@ class _Walk:
             folders[:] = [name for name in sorted(folders) if leads_inside(Path(folder, name))]
             for name in sorted(names):
                 path = Path(folder, name)
-                if path.suffix.lower() in items.ENDINGS and leads_inside(path):
+                if path.suffix.lower() in json_items.ENDINGS and leads_inside(path):
                     yield path
 
     def _failed(self, path: Path, error: OSError) -> None:
         relative = self._relative(path)
-        self.unreadable.append(f"{items.as_text(relative)} ({error.strerror})")
+        self.unreadable.append(f"{json_items.as_text(relative)} ({error.strerror})")
         self.unlisted.append(relative)
 
     def _relative(self, path: Path) -> str:
@@ -261,5 +260,5 @@ def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
     with suppress(OSError, RuntimeError):
         if path.resolve(strict=True).is_relative_to(inside):
             return not junction
-    outside.append(items.as_text(path.name))
+    outside.append(json_items.as_text(path.name))
     return False

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from futurscam_lib import clock
 from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, RetryLater
-from futurscam_lib.extract import items
+from futurscam_lib.extract import json_items
 from futurscam_lib.files import replace
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class DueFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadFiles:
     """Files that lay in the folder before the first run of the home, and that no run has read.
 
     Attributes:
@@ -135,7 +135,7 @@ class Unread:
         since = clock.to_text(self.oldest)[:19] + "Z"
         return (
             f"{self.count:,} file(s) are older than the window of this home's first run, and no run has read them yet: "
-            f"{items.some(self.names, total=self.count)}. To read them: "
+            f"{json_items.some(self.names, total=self.count)}. To read them: "
             f"`futurscam run --since {since} --source folder`."
         )
 
@@ -157,7 +157,7 @@ class Look:
     facts: Mapping[str, int]
     note: str
     first: bool
-    unread: Unread | None
+    unread: UnreadFiles | None
     waiting: int
 
     def files(self) -> Iterator[DueFile]:
@@ -220,7 +220,7 @@ class FolderMemory:
             finally:
                 connection.close()
 
-    def unread(self, *, since: datetime) -> Unread | None:
+    def unread(self, *, since: datetime) -> UnreadFiles | None:
         """Files before an instant that no run has read, without a look at the folder; None: none, or not known."""
         if self.path is None or not self.path.is_file():
             return None
@@ -338,7 +338,7 @@ class FolderMemory:
         """The folder as the memory names it: the same after the home was moved."""
         home = self.path.parent if self.path else self.folder
         folder = self.folder.relative_to(home) if self.folder.is_relative_to(home) else self.folder
-        return items.as_text(folder.as_posix())
+        return json_items.as_text(folder.as_posix())
 
     @contextmanager
     def _errors(self, *, forgives_damage: bool = False) -> Iterator[None]:
@@ -389,17 +389,19 @@ def _span(window: Window) -> dict[str, int]:
     }
 
 
-def _unread(connection: sqlite3.Connection, facts: Mapping[str, int]) -> Unread | None:
+def _unread(connection: sqlite3.Connection, facts: Mapping[str, int]) -> UnreadFiles | None:
     count, oldest = connection.execute(_COUNT_UNREAD, facts).fetchone()
     if not count:
         return None
     paths = connection.execute(_SOME_UNREAD, facts)
-    return Unread(count, clock.from_microseconds(oldest), [items.as_text(os.fsdecode(path)) for (path,) in paths])
+    return UnreadFiles(
+        count, clock.from_microseconds(oldest), [json_items.as_text(os.fsdecode(path)) for (path,) in paths]
+    )
 
 
 def _path_of(origin: str) -> bytes:
     """The path of the file in which an item stands; an origin has an escape for each byte that is not text."""
-    return os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), items.file_of(origin)))
+    return os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), json_items.file_of(origin)))
 
 
 def _code_of(error: sqlite3.Error) -> int:

@@ -19,7 +19,7 @@ from futurscam_lib.extract import mail_text
 from futurscam_lib.extract.attachments import TEXT, Mail, Opened
 from futurscam_lib.extract.containers import Form, form_of
 from futurscam_lib.extract.http import Http, TooLarge
-from futurscam_lib.extract.mailbox import Mailbox, Tally
+from futurscam_lib.extract.mailbox import Mailbox, MailTally
 from futurscam_lib.extract.microsoft import AppToken
 from futurscam_lib.extract.paging import each, settled
 from futurscam_lib.records import Window
@@ -69,14 +69,14 @@ class GraphMailSource(Mailbox):
                 place = self._place(http)
                 http.get(place, {"$top": 1, "$select": "id"})
                 found.reached = found.may_read = True
-                tally = Tally(self._rule)
+                tally = MailTally(self._rule)
                 found.waiting = sum(1 for _ in self._mails(http, window, tally))
                 found.remark = tally.near_misses()
         except Refused:
             found.reached = True
             raise
 
-    def _open_mails(self, window: Window, tally: Tally) -> Generator[Opened | None]:
+    def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
         with self._http() as http, self._remedies():
             yield from each(partial(self._open, http), self._mails(http, window, tally), name=_name)
 
@@ -90,7 +90,7 @@ class GraphMailSource(Mailbox):
             headers=_IMMUTABLE,
         )
 
-    def _mails(self, http: Http, window: Window, tally: Tally) -> Iterator[Mail]:
+    def _mails(self, http: Http, window: Window, tally: MailTally) -> Iterator[Mail]:
         """The mails of the window that the rule for subjects selects, each once.
 
         All are listed, with nothing but subject and instant: Graph can only filter by how a subject begins, and would

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_JSON_BYTES: Final = 64 << 20
-"""A larger page is none: 500 opportunities have some 2 MB."""
+"""Not read if it is larger: 500 opportunities have some 2 MB."""
 
 MAX_WAIT_SECONDS: Final = 120
-"""A server that wants to be left alone for longer is asked again by the next run."""
+"""If a server asks for a longer wait, the next run asks again."""
 
 _PATIENCE_SECONDS = 300
 _TIMEOUTS_IN_ALL = 10
@@ -69,7 +69,7 @@ class Answer:
         status: HTTP status.
         headers: Its headers.
         body: Decoded as Content-Encoding says.
-        payload: The body as JSON; None where it is none.
+        payload: The body as JSON; None if it is not JSON.
     """
 
     status: int
@@ -82,7 +82,7 @@ class TooLarge(Exception):
     """A body is larger than asked for."""
 
 
-class _NotYet(Exception):
+class _HttpTryAgain(Exception):
     """This try failed, another may not; `wait` in seconds where the server says how long."""
 
     def __init__(self, message: str, *, wait: float | None = None) -> None:
@@ -227,7 +227,7 @@ class Http:
             for attempt in retries:
                 with attempt:
                     return self._once(method, url, request, limit=limit, wants_json=wants_json)
-        except _NotYet as error:
+        except _HttpTryAgain as error:
             tries = f"{attempt.num} tries" if attempt.num > 1 else "one try"
             raise RetryLater(
                 f"{self._name} did not answer {method} {_path(url)} after {tries}: {error}.\n{NOTHING_LOST}"
@@ -236,15 +236,15 @@ class Http:
 
     def _again(self, error: Exception) -> bool | float:
         """Whether an error is worth another try, and in how many seconds."""
-        if self._closed or not isinstance(error, _NotYet):
+        if self._closed or not isinstance(error, _HttpTryAgain):
             return False
-        # All threads are told to wait at the same time; they need not come back at the same time.
+        # All threads get the same time to wait; they need not come back at the same time.
         return True if error.wait is None else error.wait + random.uniform(0.01, 1)  # noqa: S311 - no secret
 
     def _once(self, method: str, url: httpx.URL, request: dict[str, Any], *, limit: int, wants_json: bool) -> Answer:
         if self._closed:
-            msg = "it is not waited for any longer"
-            raise _NotYet(msg)
+            msg = "the client is closed"
+            raise _HttpTryAgain(msg)
         try:
             with self._client.stream(method, url, **request) as response:
                 self.date = _date(response.headers.get("Date", "")) or self.date
@@ -254,7 +254,7 @@ class Http:
         except httpx.TransportError as error:
             raise self._transport(error) from error
         except httpx.HTTPError as error:  # Too many redirects, a body that cannot be decoded.
-            raise _NotYet(self._clean(f"{type(error).__name__}: {error}")) from error
+            raise _HttpTryAgain(self._clean(f"{type(error).__name__}: {error}")) from error
         if wants_json or response.is_error:
             return Answer(response.status_code, response.headers, body, self._parsed(response, body))
         return Answer(response.status_code, response.headers, body)
@@ -263,29 +263,29 @@ class Http:
         wait = retry_after(response.headers.get("Retry-After", ""), now=self.date or clock.now())
         said = self._clean(f"{response.status_code} {response.reason_phrase}")
         if wait is not None and wait > MAX_WAIT_SECONDS:
-            return RetryLater(f"{self._name} asks to be left alone for {wait:.0f} seconds ({said}).\n{NOTHING_LOST}")
-        return _NotYet(said, wait=wait)
+            return RetryLater(f"{self._name} asks to wait {wait:.0f} seconds ({said}).\n{NOTHING_LOST}")
+        return _HttpTryAgain(said, wait=wait)
 
     def _read(self, response: httpx.Response, limit: int) -> bytes:
         if "," in response.headers.get("Content-Encoding", ""):
             # Each turn makes a thousand bytes of one, before anybody can count them.
             msg = "the answer is compressed more than once"
-            raise _NotYet(msg)
+            raise _HttpTryAgain(msg)
         begun, body = time.monotonic(), bytearray()
         for piece in response.iter_bytes():
             body += piece
             if len(body) > limit:
                 raise TooLarge
             if time.monotonic() - begun > self._seconds * _TIMEOUTS_IN_ALL:
-                msg = "the answer trickles in and does not end"
-                raise _NotYet(msg)
+                msg = "the answer arrives too slowly and does not end"
+                raise _HttpTryAgain(msg)
         return bytes(body)
 
     def _transport(self, error: httpx.TransportError) -> Exception:
         host = self._url.netloc.decode()
         if "CERTIFICATE_VERIFY_FAILED" in str(error) or "certificate verify failed" in str(error):
             return OperatorMustAct(f"The certificate of {self._name} ({host}) is not trusted.\n{tls.UNTRUSTED}")
-        return _NotYet(self._clean(f"{host}: {type(error).__name__}: {error}".rstrip(": ")))
+        return _HttpTryAgain(self._clean(f"{host}: {type(error).__name__}: {error}".rstrip(": ")))
 
     def _parsed(self, response: httpx.Response, body: bytes) -> Any:
         """The body as a JSON object; None where a refusal has another one."""
@@ -305,18 +305,18 @@ class Http:
             return payload
         if not response.is_success:
             return None
-        raise _NotYet(problem)
+        raise _HttpTryAgain(problem)
 
     def _check(self, path: str, answer: Answer) -> None:
         """Make a refusal an error."""
         if answer.status >= httpx.codes.BAD_REQUEST:
-            code, said = (self._clean(text) for text in told(answer.payload))
+            code, said = (self._clean(text) for text in refusal_of(answer.payload))
             words = [str(answer.status), *([code] if code not in f"{answer.status} {said}" else []), said]
-            told_all = " ".join(word for word in words if word)
+            text = " ".join(word for word in words if word)
             where = _path(self._absolute(path))
-            raise Refused(f"{self._name} refused {where}: {told_all}", status=answer.status, code=code)
+            raise Refused(f"{self._name} refused {where}: {text}", status=answer.status, code=code)
         if not httpx.codes.is_success(answer.status):
-            raise Refused(f"{self._name} answered {answer.status} and leads elsewhere.", status=answer.status)
+            raise Refused(f"{self._name} answered {answer.status} and redirects.", status=answer.status)
 
     def _clean(self, said: str) -> str:
         """What a server said, without what it was sent: some quote that."""
@@ -327,10 +327,10 @@ class Http:
         try:
             url = httpx.URL(path if "://" in path else urljoin(str(self._url), path.removeprefix("/")))
         except (httpx.InvalidURL, ValueError):
-            raise Refused(f"{self._name} leads to an address that is none; that is not followed.") from None
+            raise Refused(f"{self._name} returned an address that is not valid; it is not followed.") from None
         if (url.scheme, url.netloc, url.userinfo) != (self._url.scheme, self._url.netloc, b""):
             # What is sent along with each request is meant for this server alone.
-            raise Refused(f"{self._name} leads to another server ({url.host}); that is not followed.")
+            raise Refused(f"{self._name} returned an address of another server ({url.host}); it is not followed.")
         return url
 
     def _watch(self, event: str, info: Mapping[str, Any]) -> None:
@@ -354,8 +354,8 @@ def _wake(connection: socket.socket) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
-def told(payload: Any) -> tuple[str, str]:
-    """Code and text of a refusal, as Graph, OAuth and JSON:API word them; empty where there is none."""
+def refusal_of(payload: Any) -> tuple[str, str]:
+    """Code and text of a refusal, as Graph, OAuth and JSON:API word them; empty if it has none."""
     match payload:
         case {"error": {**found}}:
             return str(found.get("code") or ""), str(found.get("message") or "")

@@ -17,7 +17,7 @@ from imap_tools.errors import ImapToolsError, UnexpectedCommandStatusError
 from futurscam_lib.errors import NOTHING_LOST, OperatorMustAct, Refused, RetryLater, UsageError
 from futurscam_lib.extract import tls
 from futurscam_lib.extract.attachments import readable
-from futurscam_lib.extract.items import some
+from futurscam_lib.extract.json_items import some
 from futurscam_lib.settings.redaction import Redactor
 from futurscam_lib.settings.sources import PASSWORD, XOAUTH2
 
@@ -47,7 +47,7 @@ class Denied(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FetchedItems:
     """What a FETCH returned about one mail.
 
     Attributes:
@@ -64,7 +64,7 @@ class Answer:
         return (found[1] or found[2] or b"").decode("ascii", "replace") if found else ""
 
 
-class _NotYet(Exception):
+class _ImapTryAgain(Exception):
     """This try failed, another may not."""
 
 
@@ -96,7 +96,7 @@ class ImapFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Sign out."""
-        # Who interrupts does not wait for a server that has not finished its sentence.
+        # After Ctrl+C, do not wait for a server that has not finished its answer.
         self._hang_up(politely=kind is not KeyboardInterrupt)
 
     def search(self, criterion: str) -> array[int]:
@@ -115,7 +115,7 @@ class ImapFolder:
         # An answer may come in several lines.
         return array("Q", (int(uid[0]) for line in found if line for uid in re.finditer(rb"\d+", line)))
 
-    def fetch(self, uids: Sequence[int], items: str) -> dict[int, Answer]:
+    def fetch(self, uids: Sequence[int], items: str) -> dict[int, FetchedItems]:
         """Items of mails by UID, of which one may be a content; a mail that was deleted is missing.
 
         Raises:
@@ -123,7 +123,7 @@ class ImapFolder:
             RetryLater: It does not answer.
             OperatorMustAct: It has to be reconnected, and refuses.
         """
-        found: dict[int, Answer] = {}
+        found: dict[int, FetchedItems] = {}
         if not uids:
             return found
         numbers = ",".join(map(str, uids))
@@ -145,9 +145,9 @@ class ImapFolder:
             return True
 
     def _ask(self, question: Callable[[imaplib.IMAP4], tuple[str, list[Any]]]) -> list[Any]:
-        """Put a question, again where that helps; it must not matter how often."""
+        """Send a command, again if that may help; repeating it must not matter."""
         retries = stamina.retry_context(
-            on=_NotYet,
+            on=_ImapTryAgain,
             attempts=self._settings.http_tries,
             timeout=_PATIENCE_SECONDS,
             wait_initial=0.5,
@@ -160,30 +160,30 @@ class ImapFolder:
                 with attempt, self._breaks():
                     client = self._open().client
                     status, data = question(client)
-        except _NotYet as error:
+        except _ImapTryAgain as error:
             if client:
-                # The folder opens, and the line breaks whenever this is asked: Dovecot says no like that.
+                # The folder opens, and the connection is lost at each such command: Dovecot refuses like that.
                 raise Denied(str(error)) from None
             raise RetryLater(
                 f"The mailbox {self._settings.imap_user} at {self._place} did not answer: {error}.\n{NOTHING_LOST}"
             ) from None
         if status != "OK":
-            raise Denied(self._told(_words(data)))
+            raise Denied(self._cleaned(_words(data)))
         return data
 
     @contextmanager
     def _breaks(self) -> Iterator[None]:
-        """Tell a line that broke from an answer that is no."""
+        """Separate a lost connection, which is tried again, from a refusal."""
         try:
             yield
         except (OSError, imaplib.IMAP4.abort) as error:
             self._hang_up(politely=False)
-            raise _NotYet(self._told(str(error)) or type(error).__name__) from None
+            raise _ImapTryAgain(self._cleaned(str(error)) or type(error).__name__) from None
         except imaplib.IMAP4.error as error:
-            raise Denied(self._told(str(error))) from None
+            raise Denied(self._cleaned(str(error))) from None
 
-    def _told(self, said: str) -> str:
-        """What a server said, for a person; it may quote what it was sent."""
+    def _cleaned(self, said: str) -> str:
+        """What a server said, for a person and without secrets: it may quote what it was sent."""
         return " ".join(self._redact(said).split())[:_SHOWN_CHARACTERS]
 
     def _open(self) -> MailBox:
@@ -218,12 +218,12 @@ class ImapFolder:
             if error.reason not in _NO_TLS:
                 raise
             raise OperatorMustAct(
-                f"{self._place} does not speak TLS from the first byte on. "
+                f"{self._place} does not start with TLS. "
                 "Correct FUTURSCAM_IMAP_PORT: 993 is the usual one, 143 another protocol."
             ) from None
         except imaplib.IMAP4.error as error:
-            # A server that is too busy says goodbye instead of hello.
-            raise _NotYet(self._told(str(error))) from None
+            # A server that is too busy sends BYE instead of a greeting.
+            raise _ImapTryAgain(self._cleaned(str(error))) from None
         self._progress.reached = True
         return box
 
@@ -232,9 +232,9 @@ class ImapFolder:
         if not said:
             self._progress.signed_in = True
             return
-        # Who has been let in before is kept out for a while.
+        # A user who could sign in before is refused only for a while.
         if self.validity or _TEMPORARY.search(said):
-            raise _NotYet(f"it does not let the user in ({said})")
+            raise _ImapTryAgain(f"it does not let the user sign in ({said})")
         code = re.search(r"\[([A-Z-]+)", said)
         text = f"{self._place} does not let {self._settings.imap_user} in: {said}\n{self._remedy}"
         raise Refused(text, code=code[1] if code else "")
@@ -253,7 +253,7 @@ class ImapFolder:
         except imaplib.IMAP4.abort:
             raise
         except (imaplib.IMAP4.error, ImapToolsError, ValueError) as error:
-            return self._told(_said(error)) or "no"
+            return self._cleaned(_said(error)) or "no"
         return ""
 
     @property
@@ -276,32 +276,31 @@ class ImapFolder:
         except imaplib.IMAP4.abort:
             raise
         except (imaplib.IMAP4.error, ImapToolsError) as error:
-            raise self._unopened(box, self._told(_said(error))) from None
+            raise self._unopened(box, self._cleaned(_said(error))) from None
         self._progress.may_read = True
         validity = _words(box.client.response("UIDVALIDITY")[1])
         if self.validity not in {"", validity}:
-            raise RetryLater(
-                f"The folder {self._settings.imap_folder!r} was made anew while it was read.\n{NOTHING_LOST}"
-            )
+            folder = self._settings.imap_folder
+            raise RetryLater(f"The folder {folder!r} was deleted and created again while it was read.\n{NOTHING_LOST}")
         self.validity = validity
 
     def _unopened(self, box: MailBox, said: str) -> Exception:
         if _TEMPORARY.search(said):
-            return _NotYet(said)
+            return _ImapTryAgain(said)
         there = _folders(box)
         remedy = f"Correct FUTURSCAM_IMAP_FOLDER; there are: {some(there, 10)}." if there else self._remedy
         what = f"The folder {self._settings.imap_folder!r} of {self._settings.imap_user} at {self._place}"
         return OperatorMustAct(f"{what} cannot be opened: {said}\n{remedy}")
 
 
-def _answers(data: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[Answer]:
+def _answers(data: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[FetchedItems]:
     """What imaplib returns, mail by mail: a line, in pieces where literals stood in it."""
     line, content = b"", None
     for piece in data:
         if isinstance(piece, tuple):
             line, content = line + piece[0], piece[1]
         elif piece:
-            yield Answer(line + piece, content)
+            yield FetchedItems(line + piece, content)
             line, content = b"", None
 
 

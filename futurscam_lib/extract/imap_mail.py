@@ -21,7 +21,7 @@ from futurscam_lib import clock
 from futurscam_lib.errors import RetryLater
 from futurscam_lib.extract.attachments import Mail, Opened, readable
 from futurscam_lib.extract.imap_folder import Denied, ImapFolder
-from futurscam_lib.extract.mailbox import Mailbox, Tally
+from futurscam_lib.extract.mailbox import Mailbox, MailTally
 from futurscam_lib.extract.paging import each
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.records import Flaw, Window
@@ -29,7 +29,7 @@ from futurscam_lib.records import Flaw, Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from futurscam_lib.extract.imap_folder import Answer
+    from futurscam_lib.extract.imap_folder import FetchedItems
     from futurscam_lib.settings.sources import SourceSettings
 
 MAX_MAIL_BYTES: Final = 64 << 20
@@ -93,11 +93,11 @@ class ImapMailSource(Mailbox):
             RetryLater, OperatorMustAct: As `read`.
         """
         with ImapFolder(self._settings, self._token, found) as folder:
-            tally = Tally(self._rule)
+            tally = MailTally(self._rule)
             found.waiting = sum(len(chunk) for chunk in _list(folder, window, tally))
             found.remark = tally.near_misses()
 
-    def _open_mails(self, window: Window, tally: Tally) -> Generator[Opened | None]:
+    def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
         with ImapFolder(self._settings, self._token, Probe()) as folder:
             # No threads: one connection answers one question after the other.
             yield from each(partial(self._open, folder), _fetch(folder, window, tally), name=_name, threads=0)
@@ -130,7 +130,7 @@ def open_source(settings: SourceSettings, **_: object) -> ImapMailSource:
     return ImapMailSource(settings, token=None if given else AppToken(settings, scope=settings.imap_scope))
 
 
-def _list(folder: ImapFolder, window: Window, tally: Tally) -> Iterator[list[_Listed]]:
+def _list(folder: ImapFolder, window: Window, tally: MailTally) -> Iterator[list[_Listed]]:
     """The mails of the window that the rule for subjects selects, some at a time."""
     seconds = Window(window.since.replace(microsecond=0), window.until)
     uids = folder.search(_days(seconds))
@@ -140,7 +140,7 @@ def _list(folder: ImapFolder, window: Window, tally: Tally) -> Iterator[list[_Li
         yield [listed for listed in chunk if listed]
 
 
-def _fetch(folder: ImapFolder, window: Window, tally: Tally) -> Iterator[_Fetched]:
+def _fetch(folder: ImapFolder, window: Window, tally: MailTally) -> Iterator[_Fetched]:
     """These mails with their content; small ones are fetched together."""
     for listed in _list(folder, window, tally):
         for chunk in _chunks(listed):
@@ -166,7 +166,9 @@ def _chunks(mails: Sequence[_Listed]) -> Iterator[list[_Listed]]:
         yield chunk
 
 
-def _listed(folder: ImapFolder, window: Window, tally: Tally, *, uid: int, answer: Answer | Denied) -> _Listed | None:
+def _listed(
+    folder: ImapFolder, window: Window, tally: MailTally, *, uid: int, answer: FetchedItems | Denied
+) -> _Listed | None:
     """A mail as it was listed; None if it is not in the window, or the rule for subjects does not select it.
 
     Args:
@@ -191,7 +193,7 @@ def _listed(folder: ImapFolder, window: Window, tally: Tally, *, uid: int, answe
     return _Listed(uid, Mail(known_as, subject, received), int(answer.text("RFC822.SIZE") or 0))
 
 
-def _ask(folder: ImapFolder, uids: Sequence[int], items: str) -> Iterator[tuple[int, Answer | Denied]]:
+def _ask(folder: ImapFolder, uids: Sequence[int], items: str) -> Iterator[tuple[int, FetchedItems | Denied]]:
     """What the server says about each mail; where it refuses some, the others are asked for without these."""
     try:
         yield from folder.fetch(uids, items).items()

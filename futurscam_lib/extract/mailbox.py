@@ -100,7 +100,7 @@ def _tag_patterns(tags: Iterator[str]) -> Iterator[str]:
             yield rf"{re.escape(word)} ?: ?"
 
 
-class Tally:
+class MailTally:
     """The mails of one reading.
 
     Args:
@@ -129,7 +129,7 @@ class Tally:
         self._empty += opened.is_empty
 
     def remember(self, opened: Opened) -> None:
-        """Remember one mail of which all records were handed over."""
+        """Remember one mail whose records were all yielded."""
         if len(self._read) < _MAX_REMEMBERED:
             self._read.update(
                 hash(origin) for origin in (opened.mail.origin(), *(one.origin for one in opened.records))
@@ -179,7 +179,7 @@ class Mailbox(ABC):
         """Prepare; nothing is asked yet."""
         self._settings = settings
         self._rule = SubjectRule.of(settings)
-        self._tally = Tally(self._rule)
+        self._tally = MailTally(self._rule)
         self.notes: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
@@ -189,7 +189,7 @@ class Mailbox(ABC):
             RetryLater: The server did not answer, or not for some mails; the records of all others came before.
             OperatorMustAct: It refuses the user or the mailbox, or it cannot be trusted.
         """
-        tally = self._tally = Tally(self._rule)
+        tally = self._tally = MailTally(self._rule)
         self.notes = []
         try:
             with closing(self._open_mails(window, tally)) as mails:
@@ -206,5 +206,5 @@ class Mailbox(ABC):
         return self._tally.read_whole(origins)
 
     @abstractmethod
-    def _open_mails(self, window: Window, tally: Tally) -> Generator[Opened | None]:
+    def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
         """The mails of a window that `tally` selects, opened; None for a mail that was deleted meanwhile."""

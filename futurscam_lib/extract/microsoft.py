@@ -29,7 +29,7 @@ _ASK: Final = "Check FUTURSCAM_GRAPH_TENANT, FUTURSCAM_GRAPH_CLIENT_ID and FUTUR
 
 
 class AppToken:
-    """Gives an access token that is valid now; asks for one only where there is none.
+    """Returns an access token that is valid now; requests one only if needed.
 
     Args:
         settings: Tenant, app and secret.
@@ -106,7 +106,7 @@ class _Transport:
         self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: Any
     ) -> _Response:
         """As msal asks for."""
-        return self._told(self._http.ask("GET", url, params=params, headers=headers))
+        return self._response(self._http.ask("GET", url, params=params, headers=headers))
 
     def post(
         self,
@@ -117,12 +117,12 @@ class _Transport:
         **_: Any,
     ) -> _Response:
         """As msal asks for."""
-        return self._told(self._http.ask("POST", url, params=params, data=data, headers=headers))
+        return self._response(self._http.ask("POST", url, params=params, data=data, headers=headers))
 
     def close(self) -> None:
         """As msal asks for."""
 
-    def _told(self, answer: Answer) -> _Response:
+    def _response(self, answer: Answer) -> _Response:
         if answer.payload is None:
             # msal would fail on it in ways of its own.
             raise Refused(
@@ -149,6 +149,6 @@ class _Response:
 
 
 def _refused(error: str, description: str) -> Refused:
-    remedy = next((told for code, told in _REMEDIES.items() if code in description or code == error), _ASK)
+    remedy = next((text for code, text in _REMEDIES.items() if code in description or code == error), _ASK)
     said = " ".join(description.split("Trace ID", maxsplit=1)[0].split())[:_SHOWN_CHARACTERS]
     return Refused(f"Microsoft does not let the app sign in ({error}: {said}).\n{remedy}", code=error)

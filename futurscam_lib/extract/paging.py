@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+import sqlite3
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from futurscam_lib.errors import RetryLater
-from futurscam_lib.extract.items import some
-from futurscam_lib.extract.seen import Seen
+from futurscam_lib.extract.json_items import some
 from futurscam_lib.extract.source import CONCURRENT
 from futurscam_lib.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
 
 MAX_PASSES: Final = 10
 MAX_IN_A_ROW: Final = 5
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class SeenKeys:
+    """A set of keys that is on disk when it grows, so that memory stays flat; the file is deleted with the process."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, turn INTEGER) WITHOUT ROWID")
+
+    def __enter__(self) -> Self:
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget all keys."""
+        self._database.close()
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a key was added."""
+        return self._database.execute("SELECT 1 FROM seen WHERE key = ?", (key,)).fetchone() is not None
+
+    def add(self, key: str, turn: int = 0) -> bool:
+        """Remember a key, and in which turn it was added last; returns whether it is new."""
+        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, turn)).rowcount == 1:
+            return True
+        self._database.execute("UPDATE seen SET turn = ? WHERE key = ?", (turn, key))
+        return False
+
+    def last_in(self, turn: int) -> int:
+        """How many were added in a turn, and in no later turn."""
+        (found,) = self._database.execute("SELECT COUNT(*) FROM seen WHERE turn = ?", (turn,)).fetchone()
+        return int(found)
 
 
 def settled(
@@ -37,7 +74,7 @@ def settled(
     Raises:
         RetryLater: It showed something new however often it was read.
     """
-    with Seen() as seen:
+    with SeenKeys() as seen:
         for number in range(MAX_PASSES):
             pages = missed = 0
             for page in passes():

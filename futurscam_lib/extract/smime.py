@@ -61,7 +61,7 @@ def _binary(content: bytes) -> bytes:
 
 def _taken_out(content: bytes, room: Room) -> bytes:
     try:
-        reader = _Reader(content)
+        reader = _BerReader(content)
         kind, inside = reader.typed(reader.one(_SEQUENCE, 0, len(content)))
         _check(kind)
         # Version, algorithms, content; what follows are certificates and signatures.
@@ -102,7 +102,7 @@ class _Value:
     following: int
 
 
-class _Reader:
+class _BerReader:
     """Reads BER, and so DER, out of bytes; a value may leave its length open."""
 
     def __init__(self, content: bytes) -> None:

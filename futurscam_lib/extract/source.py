@@ -20,11 +20,11 @@ CONCURRENT: Final = 4
 
 @dataclass(slots=True)
 class Probe:
-    """How far one got with a source; filled in step by step, so that a failure leaves what was found before.
+    """How far a check got with a source; filled in step by step, so that a failure leaves the steps before it.
 
     Attributes:
         reached: Whether it answered.
-        signed_in: Whether it took the credentials; None: it wants none.
+        signed_in: Whether it accepted the credentials; None: it needs none.
         may_read: Whether it showed its items.
         waiting: How many items lie in the window.
         remark: What a person should know besides, though nothing is wrong; empty: nothing.
@@ -103,7 +103,7 @@ class Sweep(Protocol):
     causes: str
 
     def fate(self, source_id: str) -> Fate | None:
-        """What became of one item that `open` does not hold; None: it is open after all, or that can't be told.
+        """What became of one item that `open` does not hold; None: it is still open, or that is unknown.
 
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.
@@ -138,7 +138,7 @@ class NotesLoaded(Protocol):
     """A source that must know when all of the last `read` has been loaded."""
 
     def loaded(self) -> None:
-        """Take note that all of the last `read` has been loaded."""
+        """Note that all records of the last `read` have been loaded."""
         ...
 
 

@@ -154,7 +154,7 @@ def _decoded(content: bytes, codepage: str) -> str:
 def _properties(value: bytes) -> dict[int, tuple[int, bytes]]:
     """Type and value of those properties that matter; what follows a broken one is left out."""
     found: dict[int, tuple[int, bytes]] = {}
-    reader = _Reader(value, at=4)
+    reader = _PropertyReader(value, at=4)
     try:
         while reader.at < len(value):
             value_type, number = reader.number(2), reader.number(2)
@@ -169,7 +169,7 @@ def _properties(value: bytes) -> dict[int, tuple[int, bytes]]:
 
 
 @dataclass(slots=True)
-class _Reader:
+class _PropertyReader:
     """Reads a list of properties."""
 
     content: bytes

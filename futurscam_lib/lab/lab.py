@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import typer
 
-from futurscam_lib.lab.places import notebook_page, run_page
+from futurscam_lib.errors import UsageError
+from futurscam_lib.lab import working_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from futurscam_lib.settings import Settings
+
+_TREE: Final = "/lab/tree/"
 
 
 def open_lab(
@@ -21,62 +25,74 @@ def open_lab(
     *,
     browse: bool,
     port: int | None = None,
-    tell: Callable[[str], None] = typer.echo,
+    show: Callable[[str], None] = typer.echo,
 ) -> None:
-    """Open JupyterLab at the notebooks, and serve it until somebody stops it.
+    """Open JupyterLab at the working copies of the notebooks, and serve it until somebody stops it.
 
     Args:
         settings: Of the home.
-        notebook: The name of the one to open; empty: their folder.
+        notebook: The name of the notebook to open; empty: their folder.
         browse: Whether to open a browser.
-        port: To listen on; None: a server of this home that runs already is used, else the next free port from 8888.
-        tell: Told the address and how to stop.
+        port: To listen on; None: a JupyterLab of this home that runs already is used, else the next free one from 8888.
+        show: Gets the lines for the user: the address, how to stop, which working copies are kept.
 
     Raises:
-        UsageError: There is no such notebook, the port can't be had, or no `mongod` to start.
-        OperatorMustAct, RetryLater: The local MongoDB can't start.
+        UsageError: There is no such notebook, the port is in use, or there is no `mongod` to start.
+        OperatorMustAct, RetryLater: The local MongoDB cannot start, or the working copies cannot be written.
     """
-    _open(settings, notebook_page(settings, notebook), browse=browse, port=port, tell=tell)
+    for note in working_copies.refresh(settings):
+        show(note)
+    page = f"{_TREE}{working_copies.LAB}"
+    if notebook:
+        page += f"/{quote(working_copies.named(settings, notebook))}"
+    _open(settings, page, browse=browse, port=port, show=show)
 
 
-def open_notebook(settings: Settings, path: Path, *, browse: bool, tell: Callable[[str], None] = typer.echo) -> None:
-    """Open an executed notebook, to be read, in the JupyterLab of this home; starts one as `open_lab` does.
+def open_notebook(settings: Settings, path: Path, *, browse: bool, show: Callable[[str], None] = typer.echo) -> None:
+    """Open an executed notebook, read-only, in the JupyterLab of this home; starts one as `open_lab` does.
 
     Args:
         settings: Of the home.
         path: The notebook, in the folder of the runs.
         browse: Whether to open a browser.
-        tell: Told the address and how to stop.
+        show: Gets the lines for the user.
 
     Raises:
-        UsageError: It is somewhere else.
-        OperatorMustAct, RetryLater: The local MongoDB can't start.
+        UsageError: It is in another folder.
+        OperatorMustAct, RetryLater: The local MongoDB cannot start.
     """
-    _open(settings, run_page(settings, path), browse=browse, port=None, tell=tell)
+    _open(settings, run_page(settings, path), browse=browse, port=None, show=show)
 
 
-def _open(settings: Settings, page: str, *, browse: bool, port: int | None, tell: Callable[[str], None]) -> None:
-    from futurscam_lib.lab import running
+def run_page(settings: Settings, path: Path) -> str:
+    """Where an executed notebook opens.
 
-    if port is None and (desk := running.find(settings)):
-        if browse:
-            desk.browse(page)
-        tell(f"JupyterLab of this home runs already:  {desk.address(page)}")
-        return
-    _start(settings, page, browse=browse, port=port, tell=tell)
+    Raises:
+        UsageError: It is not in the folder of the runs.
+    """
+    try:
+        inside = path.resolve().relative_to(settings.runs.resolve())
+    except ValueError as error:
+        raise UsageError(f"{path} is not in {settings.runs}, the runs of this home.") from error
+    return f"{_TREE}{settings.runs.name}/{quote(inside.as_posix())}"
 
 
-def _start(settings: Settings, page: str, *, browse: bool, port: int | None, tell: Callable[[str], None]) -> None:
-    from futurscam_lib.lab import server
+def _open(settings: Settings, page: str, *, browse: bool, port: int | None, show: Callable[[str], None]) -> None:
+    from futurscam_lib.lab import running, server
     from futurscam_lib.load import local_server
 
+    if port is None and (lab := running.find(settings)):
+        if browse:
+            lab.browse(page)
+        show(f"JupyterLab of this home runs already:  {lab.address(page)}")
+        return
     if settings.mongo_uri is None:
         local_server.ensure_running(settings)
     settings.runs.mkdir(parents=True, exist_ok=True)
 
     def started(address: str) -> None:
-        tell(f"JupyterLab:  {address}")
-        tell(f"Home:        {settings.home}")
-        tell("Stop it:     Ctrl+C in this window, or File > Shut Down in the browser.")
+        show(f"JupyterLab:  {address}")
+        show(f"Home:        {settings.home}")
+        show("Stop it:     Ctrl+C in this window, or File > Shut Down in the browser.")
 
     server.serve(settings, page, browse=browse, port=port, started=started)

@@ -1,4 +1,4 @@
-"""JupyterLab for one home, in this process: what it is told, how it starts and how it stops."""
+"""JupyterLab's own application, configured for one home."""
 
 # Jupyter's classes have no types.
 # mypy: allow-untyped-calls
@@ -10,21 +10,21 @@ import logging
 import os
 import secrets
 import signal
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from ipykernel.kernelspec import RESOURCES
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec
 from jupyter_server.auth.identity import PasswordIdentityProvider
 from jupyterlab.handlers.announcements import NeverCheckForUpdate
 from jupyterlab.labapp import LabApp
-from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets
 from traitlets.config import Config
 
-from futurscam_lib import settings as settings_module
 from futurscam_lib.errors import UsageError
-from futurscam_lib.lab.contents import DeskFiles
-from futurscam_lib.lab.kernels import DeskKernels
-from futurscam_lib.lab.places import root_of
+from futurscam_lib.lab.contents import HomeFiles
+from futurscam_lib.lab.running import OWN
+from futurscam_lib.runner.kernel import OwnInterpreter
+from futurscam_lib.settings import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +32,25 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 LOOPBACK: Final = "127.0.0.1"
-_WAKE_MILLISECONDS: Final = 500
+_NEWS: Final = "@jupyterlab/apputils-extension:announcements"
 _ENDING_SECONDS: Final = 10
 
 
+class OneKernel(OwnInterpreter):
+    """Offers this interpreter, whatever kernels are installed and whichever kernel an older notebook names."""
+
+    def find_kernel_specs(self) -> dict[str, str]:
+        """The one kernel, with the folder of its pictures."""
+        return {NATIVE_KERNEL_NAME: RESOURCES}
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """The one kernel."""
+        # The name that the notebooks contain: with another one each would count as changed when it is opened.
+        return KernelSpec(**{**super().get_kernel_spec(kernel_name).to_dict(), "display_name": "Python 3"})
+
+
 def serve(settings: Settings, page: str, *, browse: bool, port: int | None, started: Callable[[str], None]) -> None:
-    """Serve JupyterLab until somebody stops it: Ctrl+C, a polite signal, or File > Shut Down in the browser.
+    """Serve JupyterLab until somebody stops it: Ctrl+C, a signal, or File > Shut Down in the browser.
 
     It runs in this process: Ctrl+C reaches it the same way on every system, and no child is left where this is killed
     (kernels end by themselves when their server is gone).
@@ -47,19 +60,18 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
         page: What the browser opens: a path below the server's address.
         browse: Whether to open a browser.
         port: To listen on; None: 8888, or the next free one.
-        started: Told the address, once the server answers.
+        started: Called with the address, once the server answers.
 
     Raises:
-        UsageError: The port can't be had.
+        UsageError: The port is in use.
     """
     if port is not None:
-        _make_sure_it_is_free(port)
-    # For the kernels: a relative one would mean another folder there.
-    os.environ[settings_module.HOME] = str(settings.home)
-    token = secrets.token_urlsafe(32)
-    server: Any = LabApp.initialize_server(
-        argv=[], config=configuration(settings, page, browse=browse, port=port, token=token)
-    )
+        _require_free(port)
+    # For the kernels: a relative path would mean another folder there.
+    os.environ[HOME] = str(settings.home)
+    token = OWN + secrets.token_urlsafe(32)
+    config = configuration(settings, page, browse=browse, port=port, token=token)
+    server: Any = LabApp.initialize_server(argv=[], config=config)
     _stop_at_the_first_signal(server)
     # After its own call that begins to listen.
     server.io_loop.add_callback(started, f"http://{LOOPBACK}:{server.port}{page}?token={token}")
@@ -70,7 +82,7 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
 def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """End what was under way when the loop was stopped, as `asyncio.run` does.
 
-    A request that a thread works at keeps that thread waiting for the next one, and Python does not end before it.
+    Otherwise the thread of an unfinished request waits for its next piece of work, and Python does not end.
     """
     left = asyncio.all_tasks(loop)
     for task in left:
@@ -80,16 +92,25 @@ def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def configuration(settings: Settings, page: str, *, browse: bool, port: int | None, token: str) -> Config:
-    """What Jupyter is told; it goes before what the user's own configuration files say."""
+    """The configuration of JupyterLab; it takes precedence over the configuration files of the user's account.
+
+    Args:
+        settings: Of the home.
+        page: What the browser opens.
+        browse: Whether to open a browser.
+        port: To listen on; None: 8888, or the next free one.
+        token: Gives access.
+    """
+    scratch = settings.scratch / "lab"
     return Config(
         ServerApp={
             "ip": LOOPBACK,
             "base_url": "/",
             "certfile": "",
             "port_retries": 50 if port is None else 0,
-            "root_dir": str(root_of(settings)),
-            "contents_manager_class": DeskFiles,
-            "kernel_spec_manager_class": DeskKernels,
+            "root_dir": str(settings.home),
+            "contents_manager_class": HomeFiles,
+            "kernel_spec_manager_class": OneKernel,
             "identity_provider_class": PasswordIdentityProvider,
             "allow_root": True,
             "open_browser": browse,
@@ -99,8 +120,7 @@ def configuration(settings: Settings, page: str, *, browse: bool, port: int | No
         | ({} if port is None else {"port": port}),
         Application={"log_level": logging.ERROR},
         PasswordIdentityProvider={"token": token},
-        DeskFiles={"runs": str(settings.runs)},
-        DeskKernels={"home": str(settings.home)},
+        HomeFiles={"checkpoints_dir": str(scratch / "checkpoints")},
         MappingKernelManager={"transport_encryption": "required"},
         LabApp={
             "default_url": page,
@@ -108,39 +128,35 @@ def configuration(settings: Settings, page: str, *, browse: bool, port: int | No
             "news_url": None,
             "check_for_updates_class": NeverCheckForUpdate,
             "extension_manager": "readonly",
-            # The tabs that were open last time; those of another project would be missing here.
-            "workspaces_dir": str(settings.scratch / "lab"),
+            # The tabs that were open last time; those of another home would be missing here.
+            "workspaces_dir": str(scratch),
         },
     )
 
 
 def _without_news(_handler: object, page: dict[str, Any]) -> dict[str, Any]:
-    """Take out what asks whether one would like to read Jupyter's news; there are none."""
-    off = [*page.get("disabledExtensions", ()), "@jupyterlab/apputils-extension:announcements"]
-    return {**page, "disabledExtensions": off}
+    """Switch off the question whether one would like to read Jupyter's news."""
+    return {**page, "disabledExtensions": [*page.get("disabledExtensions", ()), _NEWS]}
 
 
-def _make_sure_it_is_free(port: int) -> None:
+def _require_free(port: int) -> None:
     try:
         for one in bind_sockets(port, LOOPBACK):
             one.close()
     except OSError as error:
         raise UsageError(
-            f"Port {port} can't be had ({error.strerror}); nothing was started. "
-            "Give another one, or leave --port away: then the next free one is taken."
+            f"Port {port} can't be used ({error.strerror}); nothing was started. "
+            "Give another one, or leave out --port: then the next free one is used."
         ) from error
 
 
 def _stop_at_the_first_signal(server: Any) -> None:
-    """Replace Jupyter's question "Shut down this Jupyter server?", and its leaving things behind where it can't ask."""
+    """Stop without Jupyter's question "Shut down this Jupyter server?", which nobody can answer without a terminal."""
 
     def stop(number: int, _frame: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)  # The second one ends it at once.
+        signal.signal(number, signal.SIG_DFL)  # A second signal ends it at once.
         server.stop(from_signal=True)
 
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), stop)
-    if sys.platform == "win32":
-        # Python hears of Ctrl+C there only when its loop wakes up.
-        PeriodicCallback(lambda: None, _WAKE_MILLISECONDS).start()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from futurscam_lib import clock
-from futurscam_lib.audit.history import UNFINISHED
+from futurscam_lib.audit.history import OTHER_NOTEBOOK, UNFINISHED
 from futurscam_lib.extract import source_notes
 from futurscam_lib.report.scraps import MEDIA_TYPE
 from futurscam_lib.report.text import instant
@@ -86,6 +86,30 @@ def of_run(run: RunRecord) -> Iterator[Finding]:
         lost = "It was killed, or the machine stopped." if run.status == "crashed" else "The reason is unknown."
         what = f"dry run {run.status}" if run.dry_run else run.status
         yield Finding(what, run.started, run.error or lost, run)
+
+
+def of_code(runs: Sequence[RunRecord]) -> Iterator[Finding]:
+    """Each other notebook than the shipped one, and each commit with uncommitted code, once however many runs used it.
+
+    Args:
+        runs: Newest first.
+    """
+    used: dict[tuple[str, str], list[RunRecord]] = {}
+    for run in runs:
+        for mark in run.code_marks:
+            used.setdefault((mark, run.source_sha256 if mark == OTHER_NOTEBOOK else run.git_commit), []).append(run)
+    for (mark, version), times in used.items():
+        many = (
+            "This run"
+            if len(times) == 1
+            else f"{len(times):,} runs, the first at {instant(times[-1].started, to='minutes')},"
+        )
+        what = (
+            f"executed another notebook than the shipped one: its SHA-256 begins with {version[:_SHOWN]}."
+            if mark == OTHER_NOTEBOOK
+            else f"used code that is not committed: it differs from commit {version[:_SHOWN] or 'unknown'}."
+        )
+        yield Finding(mark, times[0].started, f"{many} {what}", times[0])
 
 
 def of_warnings(runs: Sequence[RunRecord]) -> Iterator[Finding]:

@@ -99,6 +99,7 @@ class Review(Shown):
         for run in self.period.runs:
             yield from findings.of_run(run)
             yield from findings.of_notebook(history, run)
+        yield from findings.of_code(self.period.runs)
         yield from findings.of_warnings(self.period.runs)
         for first, last, number in self.hours.gaps():
             text = (

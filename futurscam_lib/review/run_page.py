@@ -133,13 +133,20 @@ def _facts(run: RunRecord, found: Executed) -> Iterator[Fact]:
     if run.replay:
         yield Fact("Replay", run.replay)
     elif run.window:
-        yield Fact("Window", f"{run.window.get('since')} until {run.window.get('until') or 'open'}")
+        yield Fact(
+            "Window", f"{_instant(run.window.get('since'))} until {_instant(run.window.get('until'), missing='open')}"
+        )
     if run.watermark:
-        yield Fact("Watermark", f"{run.watermark.get('before')} to {run.watermark.get('after') or 'unknown'}")
+        yield Fact("Watermark", f"{_instant(run.watermark.get('before'))} to {_instant(run.watermark.get('after'))}")
     if run.counts:
         yield Fact("Records", ", ".join(f"{run.counts.get(name)} {name}" for name in COUNTED))
     if run.rerun_of:
         yield Fact("Rerun of", run.rerun_of)
     yield Fact("By", run.started_by or "unknown")
-    yield Fact("Code", run.git_commit[:12] or "unknown")
+    marks = f", {', '.join(run.code_marks)}" if run.code_marks else ""
+    yield Fact("Code", f"{run.git_commit[:12] or 'unknown'}{marks}", "failed" if marks else "")
     yield Fact("Notebook", run.notebook or "none")
+
+
+def _instant(text: str | None, *, missing: str = "unknown") -> str:
+    return instant(text, to="microseconds") if text else missing

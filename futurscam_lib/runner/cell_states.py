@@ -15,6 +15,7 @@ from papermill.execute import ERROR_ANCHOR_MSG, ERROR_MARKER_TAG
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.files import write_atomically
 from futurscam_lib.runner.notebook_file import error_output, publishable, to_bytes
+from futurscam_lib.runner.run_start import requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +86,7 @@ class CellStates(NotebookExecutionManager):
         super().__init__(nb, progress_bar=progress_bar, autosave_cell_every=0)
         self.job = job
         nb.metadata.papermill["input_path"], nb.metadata.papermill["output_path"] = job.names
-        nb.metadata["futurscam"] = {"status": "running"}
+        nb.metadata["futurscam"] = {"status": "running", "requirements": requirements()}
 
     def save(self, **_: Any) -> None:
         """Replace the part by the notebook as it is now; papermill calls this at each change of state."""

@@ -91,7 +91,8 @@ def finish(part: Path, final: Path, *, status: str, headline: str, notebook: Not
         raise FileExistsError(msg)
     # Through bytes from memory, too: it is a copy then, and what is written is what a reader gets.
     closed = _notebook(part.read_bytes() if notebook is None else to_bytes(notebook), part)
-    closed.metadata["futurscam"] = {"status": status}
+    recorded = closed.metadata.get("futurscam")
+    closed.metadata["futurscam"] = {**(recorded if isinstance(recorded, dict) else {}), "status": status}
     for cell in closed.cells:
         _close(cell, closed, status)
     place_status(closed, headline)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.errors import UsageError
-from futurscam_lib.extract.items import as_text
+from futurscam_lib.extract.json_items import as_text
 from futurscam_lib.extract.source import Unasked
 from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.collections import Collections

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
 from futurscam_lib.run_ids import started_by
+from futurscam_lib.runner.source_notebook import code_facts
 from futurscam_lib.settings import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
 _PACKAGES: Final = (
     "futurscam-etl",
@@ -37,12 +39,14 @@ class RunStart:
     """The start of a run.
 
     Attributes:
+        notebook: The notebook that is executed.
         parameters: What the notebook is given.
         watermark: The watermark before the run.
         rerun_of: The run whose window it reads again; empty: none.
         confirmed: Whether it may close and reopen any number of missions.
     """
 
+    notebook: Path
     parameters: Mapping[str, Any]
     watermark: datetime
     rerun_of: str = ""
@@ -59,12 +63,23 @@ class RunStart:
             "python": platform.python_version(),
             "packages": {name: found for name in _PACKAGES if (found := _version(name))},
             "git_commit": git_commit(PROJECT),
+            "code": code_facts(self.notebook),
         }
         if self.rerun_of:
             facts["rerun_of"] = self.rerun_of
         if self.confirmed:
             facts["confirmed"] = True
         return facts
+
+
+def requirements() -> list[str]:
+    """Return `name==version` of every installed package, sorted; it rebuilds this environment, but for this project.
+
+    Read from the names of folders: reading the metadata of 200 packages takes a third of a second.
+    """
+    folders = {path.name for place in sys.path if Path(place).is_dir() for path in Path(place).glob("*.dist-info")}
+    pairs = {name.removesuffix(".dist-info").partition("-")[::2] for name in folders}
+    return sorted(f"{name.replace('_', '-')}=={version}" for name, version in pairs if name != "futurscam_etl")
 
 
 def git_commit(folder: Path) -> str | None:

@@ -88,7 +88,9 @@ class _LockedRun:
         before = self._find_watermark()
         mark_crashed(self._settings, self._ledger, found_by=self._run_id)
         parameters = self._parameters(before)
-        start = RunStart(parameters, before, rerun_of=self._request.rerun_of, confirmed=self._request.confirmed)
+        start = RunStart(
+            self._notebook, parameters, before, rerun_of=self._request.rerun_of, confirmed=self._request.confirmed
+        )
         facts = start.facts()
         self._append("start", facts)
         run_events.log_start(facts, run_id=self._run_id, notebook=self._output)

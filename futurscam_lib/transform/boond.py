@@ -1,4 +1,4 @@
-"""BoondManager opportunity -> RFP.
+"""BoondManager: from an opportunity to an RFP document.
 
 The payload is what the extractor puts together for one opportunity: `{"data": <the row of the list>, "detail": <its
 information or profile, or null>, "included": [<the resources that they refer to>], "labels": {"origin": <the name of
@@ -17,7 +17,6 @@ from futurscam_lib.transform import places, vocabulary
 from futurscam_lib.transform.fields import Fields
 from futurscam_lib.transform.jsonapi import Resource
 from futurscam_lib.transform.text import as_html, fold, tidy, without_bullet
-from futurscam_lib.transform.vocabulary import Speller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,34 +67,33 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         The document. Its daily rates are None: the amounts of an opportunity are totals.
 
     Raises:
-        Rejected: It has no sound id, title or last change; `.path` names it. Anything else that is odd costs its own
-            field and is counted in `oddities`.
+        Rejected: It has no sound id, title or last change; `.path` names it. Any other value that is not understood
+            costs its own field and is counted in `oddities`.
     """
     record = Fields.of(payload)
     job_id, instant = job_id_of(record), last_change_of(record, seen_at=seen_at)
-    speller = Speller(record.unknown)
     opportunity = Resource.of(record)
     attributes = opportunity.attributes
     source_id = _id_of(record)
     content: rfp.RfpContent = {
         "job_id": job_id,
-        "reference": reference_of(record),
+        "reference": attributes.text("reference") or "",
         "roleTitle": attributes.required_text("title"),
         "role": None,
         "job_desc": _description(attributes),
         "job_url": f"{instance.url.rstrip('/')}/opportunities/{quote(source_id, safe='')}",
         "seniority": rfp.NOT_SPECIFIED,
         "remoteOption": rfp.NO_REMOTE_OPTION,
-        "isActive": _is_active(attributes, speller, instance),
+        "isActive": _is_active(attributes, instance),
         "RFP_type": None,
         "company": _company(opportunity),
-        "conditions": _conditions(attributes, speller),
-        "skills": _skills(attributes, speller),
+        "conditions": _conditions(attributes),
+        "skills": _skills(attributes),
         "languages": [],
         "questions": [],
         "publishedAt": attributes.instant("creationDate", naive=clock.BRUSSELS),
         "deadlineAt": attributes.deadline("answerDate", naive=clock.BRUSSELS),
-        "serviceProvider": _service_provider(record, attributes, speller, instance),
+        "serviceProvider": _service_provider(record, attributes, instance),
         "metadata": [
             *_contact(opportunity, "contact", role="contact"),
             *_contact(opportunity, "mainManager", role="manager"),
@@ -106,8 +104,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
         source_id=source_id,
         instant=instant,
         transform_version=TRANSFORM_VERSION,
-        # Several fields are read through the same objects: what is odd about one of these counts once.
-        oddities=tuple(dict.fromkeys(record.unknown)),
+        oddities=tuple(record.unknown),
     )
 
 
@@ -126,22 +123,20 @@ def reference_of(record: Fields) -> str:
 
 
 def last_change_of(record: Fields, *, seen_at: datetime | None = None) -> str:
-    """The instant of the opportunity's version, as sortable text: what the row says, or else the detail.
+    """The instant of the opportunity's version, as sortable text: that of the row, or else that of the detail.
 
     Raises:
         Rejected: See `Fields.last_change`.
     """
-    # What is odd on the way is counted where the whole opportunity is read.
-    record = record.uncounted()
     row, detail = (record.child(name).child("attributes") for name in ("data", "detail"))
     # The detail is read after the row. Where the opportunity changed in between, this is a mixture of two versions:
-    # dated as the older one it gives way to the newer, which the list shows the next run.
-    said = row if row.text("updateDate") or not detail.text("updateDate") else detail
-    return said.last_change("updateDate", seen_at=seen_at, naive=clock.BRUSSELS)
+    # dated as the older one it gives way to the newer one, which the list shows in the next run.
+    dated = row if row.text("updateDate") or not detail.text("updateDate") else detail
+    return dated.last_change("updateDate", seen_at=seen_at, naive=clock.BRUSSELS)
 
 
 def _id_of(record: Fields) -> str:
-    return record.uncounted().child("data").required_identifier("id")
+    return record.child("data").required_identifier("id")
 
 
 def _description(attributes: Fields) -> str:
@@ -152,11 +147,11 @@ def _description(attributes: Fields) -> str:
     return description or criteria
 
 
-def _is_active(attributes: Fields, speller: Speller, instance: Instance) -> bool:
+def _is_active(attributes: Fields, instance: Instance) -> bool:
     state = attributes.whole("state")
     if state is None:
         # An opportunity shown in vain costs a reader a glance, one hidden in vain may cost a mission.
-        speller.unknown.append(("attributes.state", "missing"))
+        attributes.unknown.append(("attributes.state", "missing"))
         return True
     return state in instance.open_states
 
@@ -180,12 +175,12 @@ def _company(opportunity: Resource) -> rfp.Company:
     }
 
 
-def _conditions(attributes: Fields, speller: Speller) -> rfp.Conditions:
+def _conditions(attributes: Fields) -> rfp.Conditions:
     immediately = attributes.says("startDate", _IMMEDIATE)
     from_at = None if immediately else attributes.day("startDate")
     return {
         # The amounts of an opportunity (turnoverEstimatedExcludingTax and the like) are totals, no rates per day.
-        "dailyRate": {"currency": _currency(attributes, speller), "min": None, "max": None},
+        "dailyRate": {"currency": _currency(attributes), "min": None, "max": None},
         "fixedMargin": None,
         "fromAt": from_at,
         "toAt": attributes.day("endDate"),
@@ -194,33 +189,36 @@ def _conditions(attributes: Fields, speller: Speller) -> rfp.Conditions:
     }
 
 
-def _currency(attributes: Fields, speller: Speller) -> str | None:
+def _currency(attributes: Fields) -> str | None:
     text = attributes.identifier("currency")
     # A number means another currency in each instance.
     if text is None or _is_number(text):
         return None
-    return speller(vocabulary.currencies(), text, path="attributes.currency", kept=False)
+    known = vocabulary.currencies().get(fold(text))
+    if known is None:
+        attributes.unknown.append(("attributes.currency", vocabulary.counted(text)))
+    return known
 
 
-def _skills(attributes: Fields, speller: Speller) -> list[rfp.Skill]:
+def _skills(attributes: Fields) -> list[rfp.Skill]:
     skills: list[rfp.Skill] = []
     for tool in attributes.children("tools", named="tool", mixed=True):
         name = without_bullet(tool.identifier("tool") or "")
         if _is_number(name):
-            speller.unknown.append(("attributes.tools", vocabulary.counted(name)))
+            attributes.unknown.append(("attributes.tools", vocabulary.counted(name)))
         elif name:
             skills.append({"name": name, "seniority": rfp.NOT_SPECIFIED, "lastUsed": None})
     return skills
 
 
-def _service_provider(record: Fields, attributes: Fields, speller: Speller, instance: Instance) -> str | None:
+def _service_provider(record: Fields, attributes: Fields, instance: Instance) -> str | None:
     """The name of the origin: from the settings, or from the instance's dictionary. Its detail is free text."""
     number = attributes.child("origin").filled().whole("typeOf")
     if number is None:
         return None
     known = instance.origins.get(number) or record.child("labels").text("origin")
     if known is None and instance.origins:
-        speller.unknown.append(("attributes.origin.typeOf", str(number)))
+        attributes.unknown.append(("attributes.origin.typeOf", str(number)))
     return known
 
 

@@ -1,8 +1,8 @@
-"""Reading fields of a parsed payload: an odd value costs its field, never the record.
+"""Reading fields of a parsed payload: a value that is not understood costs its field, never the record.
 
-A value of the wrong type or form is read if its meaning is plain, else it reads as not given. Either way it is noted
-in `unknown`: the field's path and what was odd, never the value itself. What identifies or orders a record is required:
-`required_text`, `required_identifier` and `last_change` raise.
+A value of the wrong type or form is read if its meaning is plain, else it reads as not given. Either way it is added
+to `unknown` once: the field's path and what is wrong, never the value itself. The fields that identify or order a
+record are required: `required_text`, `required_identifier` and `last_change` raise.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from futurscam_lib import clock
 from futurscam_lib.errors import Rejected
 from futurscam_lib.records import IN_FUTURE
-from futurscam_lib.transform.text import REPLACEMENT, has_lone_surrogate, tidy
+from futurscam_lib.transform import vocabulary
+from futurscam_lib.transform.text import REPLACEMENT, fold, has_lone_surrogate, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -58,15 +58,24 @@ class Fields:
 
     Attributes:
         path: Where the object stands, dotted; elements of a list stand where their list does.
-        unknown: What was odd in the payload, as (path, what); shared by all objects of one payload.
+        unknown: The unknown values of the payload, as (path, what); shared by all objects of one payload.
     """
 
-    __slots__ = ("_data", "path", "unknown")
+    __slots__ = ("_children", "_data", "_elsewhere", "_noted", "path", "unknown")
 
     def __init__(self, data: dict[str, Any], path: str = "", unknown: list[tuple[str, str]] | None = None) -> None:
-        """Wrap `data`, which stands at `path` (empty for the whole payload)."""
+        """Wrap an object.
+
+        Args:
+            data: The object.
+            path: Where it stands; empty for the whole payload.
+            unknown: Takes the unknown values.
+        """
         self._data, self.path = data, path
         self.unknown = [] if unknown is None else unknown
+        self._children: dict[str, Fields] = {}
+        self._elsewhere: dict[str, str] = {}
+        self._noted: set[tuple[str, str]] = set()
 
     @classmethod
     def of(cls, payload: Any) -> Fields:
@@ -82,33 +91,40 @@ class Fields:
         return cls(payload)
 
     def filled(self) -> Fields:
-        """The same with null for each blank text: there are sources that write nothing so, whatever the type."""
+        """The same with null for each blank text, which some sources write for a value of any type."""
         blank_is_null = {name: None if _is_blank(value) else value for name, value in self._data.items()}
         return Fields(blank_is_null, self.path, self.unknown)
 
     def under(self, upper: Fields) -> Fields:
         """The fields of both objects; where `upper` has one, it wins, also with null."""
-        both = {**self._data, **upper._data}
-        return _Overlaid(both, self.path, self.unknown, uppers=upper._data.keys(), upper_path=upper.path)
-
-    def uncounted(self) -> Fields:
-        """The same, to be read once more: what is odd is counted once."""
-        return Fields(self._data, self.path)
+        both = Fields({**self._data, **upper._data}, self.path, self.unknown)
+        both._elsewhere = dict.fromkeys(upper._data, upper.path)
+        return both
 
     def where(self, name: str) -> str:
         """Dotted path of a field."""
-        return f"{self.path}.{name}" if self.path else name
+        path = self._elsewhere.get(name, self.path)
+        return f"{path}.{name}" if path else name
 
     def note(self, name: str, what: str) -> None:
-        """Count a field's value as unknown; `what` says what is odd about it and nothing of what it is."""
-        self.unknown.append((self.where(name), what))
+        """Count a field's value as unknown, once however often it is read.
+
+        Args:
+            name: The field.
+            what: What is wrong with it, and nothing of the value.
+        """
+        if (name, what) not in self._noted:
+            self._noted.add((name, what))
+            self.unknown.append((self.where(name), what))
 
     def child(self, name: str) -> Fields:
-        """An object."""
-        value = self._data.get(name)
-        if value is not None and not isinstance(value, dict):
-            value = self._odd(name, value, _as_object, "an object")
-        return Fields(value or {}, self.where(name), self.unknown)
+        """An object; the same one each time."""
+        if name not in self._children:
+            value = self._data.get(name)
+            if value is not None and not isinstance(value, dict):
+                value = self._odd(name, value, _as_object, "an object")
+            self._children[name] = Fields(value or {}, self.where(name), self.unknown)
+        return self._children[name]
 
     def items(self, name: str) -> list[Any]:
         """The elements of a list; one value stands for a list of one."""
@@ -135,10 +151,10 @@ class Fields:
                 yield Fields(element, self.where(name), self.unknown)
             elif named and isinstance(element, str | int) and not isinstance(element, bool) and not _is_blank(element):
                 if not mixed:
-                    self.note(name, f"{_kind(element)} read as an object")
+                    self.unknown.append((self.where(name), f"{_kind(element)} read as an object"))
                 yield Fields({named: element}, self.where(name), self.unknown)
             elif element is not None and not _is_blank(element):
-                self.note(name, f"{_kind(element)}, not an object")
+                self.unknown.append((self.where(name), f"{_kind(element)}, not an object"))
 
     def says(self, name: str, word: str) -> bool:
         """Whether a field is this word, which is lower case; in any case."""
@@ -159,13 +175,51 @@ class Fields:
     def text(self, name: str, *, longest: int = LONGEST_LINE) -> str | None:
         """Text in one tidy line, cut to `longest` characters; None where there is none."""
         value = self._data.get(name)
-        return None if value is None else self._line(name, value, longest)
+        if value is not None and not isinstance(value, str):
+            value = self._odd(name, value, _as_text, "text")
+        if value is None:
+            return None
+        line = tidy(value)
+        if len(line) <= longest and REPLACEMENT not in line:
+            return line or None
+        if has_lone_surrogate(value):
+            self.note(name, _REPLACED)
+        return self._cut(name, line, longest).rstrip()
 
     def texts(self, name: str) -> Iterator[str]:
         """Each text of a list in one tidy line, without those that are null or blank."""
         for element in self.items(name):
-            if element is not None and (line := self._line(name, element, LONGEST_LINE)):
+            if line := Fields({name: element}, self.path, self.unknown).text(name):
                 yield line
+
+    def word(self, name: str, table: Mapping[str, str], *, label: str = "", kept: bool = True) -> str | None:
+        """The document's word for the text of a field.
+
+        Args:
+            name: The field.
+            table: One of the vocabularies; its keys are folded.
+            label: The field with the source's own wording for people; used for a word that the table does not know.
+            kept: Whether an unknown word stays in the document; else it gives None.
+        """
+        text, wording = self.text(name), self.text(label) if label else None
+        return self.spell(name, text, table, wording=wording, kept=kept)
+
+    def spell(
+        self, name: str, text: str | None, table: Mapping[str, str], *, wording: str | None = None, kept: bool = True
+    ) -> str | None:
+        """The document's word for a text.
+
+        Args:
+            name: The field in which the text stands.
+            text: One tidy line.
+            table: One of the vocabularies; its keys are folded.
+            wording: The source's own wording for people.
+            kept: Whether an unknown word stays in the document; else it gives None.
+        """
+        if not text or (known := table.get(fold(text))) is not None:
+            return known if text else None
+        self.unknown.append((self.where(name), vocabulary.counted(text)))
+        return vocabulary.readable(text, wording) if kept else None
 
     def required_text(self, name: str) -> str:
         """Text in one tidy line.
@@ -294,18 +348,6 @@ class Fields:
         finer = instant.microsecond % 1000
         return instant - timedelta(microseconds=finer) if finer else instant
 
-    def _line(self, name: str, value: Any, longest: int) -> str | None:
-        if not isinstance(value, str):
-            value = self._odd(name, value, _as_text, "text")
-            if value is None:
-                return None
-        line = tidy(value)
-        if len(line) <= longest and REPLACEMENT not in line:
-            return line or None
-        if has_lone_surrogate(value):
-            self.note(name, _REPLACED)
-        return self._cut(name, line, longest).rstrip()
-
     def _cut(self, name: str, text: str, longest: int) -> str:
         if len(text) > longest:
             self.note(name, f"cut to {longest:,} characters")
@@ -326,27 +368,6 @@ class Fields:
         if value is None or isinstance(value, str):
             return Rejected(f"{path} is missing or empty.", code="missing", path=path)
         return _wrong(path, value, wanted)
-
-
-class _Overlaid(Fields):
-    """Two objects read as one; each field still names the object in which it stands."""
-
-    __slots__ = ("_upper_path", "_uppers")
-
-    def __init__(
-        self,
-        data: dict[str, Any],
-        path: str,
-        unknown: list[tuple[str, str]],
-        *,
-        uppers: AbstractSet[str],
-        upper_path: str,
-    ) -> None:
-        super().__init__(data, path, unknown)
-        self._uppers, self._upper_path = uppers, upper_path
-
-    def where(self, name: str) -> str:
-        return f"{self._upper_path}.{name}" if name in self._uppers else super().where(name)
 
 
 def _is_blank(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Pro Unity job post -> RFP."""
+"""Pro Unity: from a job post to an RFP document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from futurscam_lib import rfp
 from futurscam_lib.transform import places, vocabulary
 from futurscam_lib.transform.fields import MOST_ELEMENTS, Fields
 from futurscam_lib.transform.text import clean_html, tidy, without_bullet
-from futurscam_lib.transform.vocabulary import Speller
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,12 +30,11 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         The document. Daily rates are per day, excl. VAT, None where the post gives none.
 
     Raises:
-        Rejected: The post has no sound id, title or time stamp; `.path` names it. Anything else that is odd costs its
-            own field and is counted in `oddities`.
+        Rejected: The post has no sound id, title or time stamp; `.path` names it. Any other value that is not
+            understood costs its own field and is counted in `oddities`.
     """
     post = Fields.of(payload)
     job_id, instant = job_id_of(post), last_change_of(post, seen_at=seen_at)
-    speller = Speller(post.unknown)
     publication, location = post.child("publicationInfo"), post.child("locationInfo")
     roles = list(post.child("roleInfo").children("roles", named="name"))
     content: rfp.RfpContent = {
@@ -46,14 +44,14 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         "role": next((name for role in roles if (name := role.text("name"))), None),
         "job_desc": clean_html(post.raw_text("description") or ""),
         "job_url": _url(post),
-        "seniority": _seniority(roles, speller),
-        "remoteOption": _remote_option(location, speller),
+        "seniority": _seniority(roles),
+        "remoteOption": location.word("remoteOption", vocabulary.REMOTE_OPTION) or rfp.NO_REMOTE_OPTION,
         "isActive": not publication.flag("isClosed"),
         "RFP_type": None,
-        "company": _company(post.child("companyInfo"), location, speller),
-        "conditions": _conditions(post, speller),
-        "skills": _skills(post, speller),
-        "languages": _languages(post, speller),
+        "company": _company(post.child("companyInfo"), location),
+        "conditions": _conditions(post),
+        "skills": _skills(post),
+        "languages": _languages(post),
         "questions": _questions(post),
         "publishedAt": publication.instant("publishDate"),
         "deadlineAt": publication.deadline("applicationDeadline"),
@@ -103,30 +101,17 @@ def _url(post: Fields) -> str:
     return url
 
 
-def _seniority(roles: list[Fields], speller: Speller) -> str:
-    for role in roles:
-        word = speller(
-            vocabulary.SENIORITY,
-            role.text("seniority"),
-            path="roleInfo.roles.seniority",
-            label=role.text("seniorityLabel"),
-        )
-        if word:
-            return word
-    return rfp.NOT_SPECIFIED
+def _seniority(roles: list[Fields]) -> str:
+    words = (role.word("seniority", vocabulary.SENIORITY, label="seniorityLabel") for role in roles)
+    return next(filter(None, words), rfp.NOT_SPECIFIED)
 
 
-def _remote_option(location: Fields, speller: Speller) -> str:
-    word = speller(vocabulary.REMOTE_OPTION, location.text("remoteOption"), path="locationInfo.remoteOption")
-    return word or rfp.NO_REMOTE_OPTION
-
-
-def _company(company: Fields, location: Fields, speller: Speller) -> rfp.Company:
+def _company(company: Fields, location: Fields) -> rfp.Company:
     place = location.child("mainLocation")
     department = company.text("departmentName")
-    country = speller(vocabulary.countries(), place.text("country"), path=place.where("country"))
+    country = place.word("country", vocabulary.countries())
     zip_code = places.zip_code(place.text("zipCode"))
-    region = speller(vocabulary.REGION, place.text("region"), path=place.where("region"))
+    region = place.word("region", vocabulary.REGION)
     return {
         "name": company.text("companyName"),
         "department": department,
@@ -139,62 +124,46 @@ def _company(company: Fields, location: Fields, speller: Speller) -> rfp.Company
     }
 
 
-def _conditions(post: Fields, speller: Speller) -> rfp.Conditions:
+def _conditions(post: Fields) -> rfp.Conditions:
     budget = post.child("budgetInfo")
     margin = budget.amount("fixedMargin")
     return {
-        "dailyRate": _daily_rate(budget, speller),
+        "dailyRate": _daily_rate(budget),
         "fixedMargin": margin if margin is not None else post.amount("supplierFixedMargin"),
         "fromAt": budget.day("startDate"),
         "toAt": budget.day("endDate"),
         "startImmediately": budget.flag("canStartImmediately"),
-        "occupation": speller(vocabulary.OCCUPATION, budget.text("occupation"), path="budgetInfo.occupation"),
+        "occupation": budget.word("occupation", vocabulary.OCCUPATION),
     }
 
 
-def _daily_rate(budget: Fields, speller: Speller) -> rfp.DailyRate:
+def _daily_rate(budget: Fields) -> rfp.DailyRate:
     currency = budget.child("currencyInfo")
     low, high = budget.amount("minDailyRate"), budget.amount("maxDailyRate")
     if low is not None and high is not None and low > high:
         # Nobody can know which of the two is wrong.
         budget.note("minDailyRate", "above maxDailyRate")
         low = high = None
-    word = speller(vocabulary.currencies(), currency.text("symbol"), path=currency.where("symbol"), kept=False)
-    return {"currency": word, "min": low, "max": high}
+    return {"currency": currency.word("symbol", vocabulary.currencies(), kept=False), "min": low, "max": high}
 
 
-def _skills(post: Fields, speller: Speller) -> list[rfp.Skill]:
+def _skills(post: Fields) -> list[rfp.Skill]:
     skills: list[rfp.Skill] = []
     for skill in post.child("skillInfo").children("skills", named="name"):
-        word = speller(
-            vocabulary.SKILL_SENIORITY,
-            skill.text("seniority"),
-            path="skillInfo.skills.seniority",
-            label=skill.text("seniorityLabel"),
-        )
-        last_used = speller(
-            vocabulary.LAST_USED,
-            skill.text("lastUsageTime"),
-            path="skillInfo.skills.lastUsageTime",
-            label=skill.text("lastUsageTimeLabel"),
-        )
+        word = skill.word("seniority", vocabulary.SKILL_SENIORITY, label="seniorityLabel")
+        last_used = skill.word("lastUsageTime", vocabulary.LAST_USED, label="lastUsageTimeLabel")
         name = without_bullet(skill.text("name") or "")
         if name:
             skills.append({"name": name, "seniority": word or rfp.NOT_SPECIFIED, "lastUsed": last_used})
     return skills
 
 
-def _languages(post: Fields, speller: Speller) -> list[rfp.Language]:
+def _languages(post: Fields) -> list[rfp.Language]:
     languages: list[rfp.Language] = []
     for group in post.child("languageInfo").children("languageGroups", named="languages"):
-        level = speller(
-            vocabulary.LANGUAGE_LEVEL,
-            group.text("languageLevel"),
-            path="languageInfo.languageGroups.languageLevel",
-            label=group.text("languageLevelLabel"),
-        )
+        level = group.word("languageLevel", vocabulary.LANGUAGE_LEVEL, label="languageLevelLabel")
         for name in group.texts("languages"):
-            language = speller(vocabulary.languages(), name, path="languageInfo.languageGroups.languages")
+            language = group.spell("languages", name, vocabulary.languages())
             if language:
                 languages.append({"language": language, "level": level or rfp.NOT_SPECIFIED})
     if len(languages) > MOST_ELEMENTS:

@@ -1,7 +1,7 @@
-"""Every vocabulary in one place: what a source says, what the document says.
+"""Every vocabulary in one place: the words of sources, and those of documents.
 
-A value that no table knows is not an error. It is kept in a readable form and counted, so that somebody can add it
-here, raise the transform's version, and have the documents made again.
+A word that no table knows is not an error. It is kept in a readable form and counted, so that somebody can add it
+here, raise the transform's version, and rebuild the documents.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib.rfp import NO_REMOTE_OPTION, NOT_SPECIFIED
-from futurscam_lib.transform.text import fold, tidy
+from futurscam_lib.transform.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -166,37 +166,16 @@ def counted(text: str) -> str:
 
 
 def kind_of(what: str) -> str:
-    """What was odd about a value, without the word that `counted` adds: that is content of a post."""
+    """What is wrong with a value, without the word that `counted` adds: that is content of a post."""
     return UNKNOWN_WORD if what.startswith(f"{UNKNOWN_WORD}: ") else what
 
 
-class Speller:
-    """Looks values up for one record and remembers those that no table knows."""
+def readable(text: str, wording: str | None) -> str | None:
+    """An unknown word as a document keeps it: with its words apart, or in the source's own wording; None: no letters.
 
-    def __init__(self, unknown: list[tuple[str, str]] | None = None) -> None:
-        """Remember them in `unknown`, where it is given: with what else is odd in the record."""
-        self.unknown = [] if unknown is None else unknown
-
-    def __call__(
-        self, table: Mapping[str, str], value: str | None, *, path: str, label: str | None = None, kept: bool = True
-    ) -> str | None:
-        """Give the document's word for a source's value.
-
-        Args:
-            table: One of the vocabularies of this module; its keys are folded.
-            value: What the source says; None or blank gives None.
-            path: The source's field, for the count of unknown values.
-            label: The source's own wording for people, where it gives one; used for an unknown value.
-            kept: Whether an unknown value stays in the document; else it gives None.
-        """
-        text = tidy(value or "")
-        if not text:
-            return None
-        known = table.get(fold(text))
-        if known is not None:
-            return known
-        self.unknown.append((path, counted(text)))
-        if not kept:
-            return None
-        readable = (tidy(label or "") or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
-        return readable if _LETTER.search(readable) else None
+    Args:
+        text: One tidy line.
+        wording: The source's own wording for people, where it gives one.
+    """
+    found = (wording or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
+    return found if _LETTER.search(found) else None

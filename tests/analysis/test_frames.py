@@ -53,7 +53,7 @@ def ids(**filters: Any) -> set[str]:
 
 def types_of(frame: pd.DataFrame) -> dict[str, str]:
     """Column by column."""
-    return {name: str(kind) for name, kind in frame.dtypes.items()}
+    return {name: str(kind) for name, kind in frame.dtypes.items()}  # type: ignore[misc]
 
 
 def test_a_document_becomes_one_flat_row(database: Mongo) -> None:
@@ -157,7 +157,7 @@ def test_dates_that_pandas_or_python_cannot_hold_do_not_fail(database: Mongo) ->
         beyond = {"$dateAdd": {"startDate": "$deadlineAt", "unit": "day", "amount": days}}
         database.RFP.update_one({"job_id": job_id}, [{"$set": {"deadlineAt": beyond}}])
 
-    days = [{"$set": {"conditions.fromAt": "$deadlineAt"}}]
+    days = [{"$set": {"conditions.fromAt": "$deadlineAt"}}]  # type: ignore[assignment]
     database.RFP.update_many({}, days)
 
     found = rfps(columns=["job_id", "deadline_at", "starts_at"]).set_index("job_id")
@@ -522,7 +522,7 @@ def test_no_connection_stays_open(database: Mongo, monkeypatch: pytest.MonkeyPat
     """An analyst calls it hundreds of times in one kernel; also where it fails, its client is closed."""
     database.RFP.insert_one(document("a"))
     connect, clients = mongo.connect, list[Any]()
-    monkeypatch.setattr(mongo, "connect", lambda configured: clients.append(connect(configured)) or clients[-1])
+    monkeypatch.setattr(mongo, "connect", lambda configured: clients.append(connect(configured)) or clients[-1])  # type: ignore[func-returns-value]
 
     rfps()
     with pytest.raises(UsageError):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from futurscam_lib import clock
-from futurscam_lib.audit.continuity import Continuity, Jump, Unread
+from futurscam_lib.audit.continuity import Continuity, Jump, UnreadTime
 from futurscam_lib.audit.entries import LedgerEntry
 
 T0 = clock.parse("2026-11-02T08:00:00Z")
@@ -133,7 +133,7 @@ def test_a_gap_may_be_read_piece_by_piece(history: Told) -> None:
 
     history.run(7, 7, name="last", window={"since": hour(0), "until": hour(2)})
     assert history.jumps[0].missing is None
-    assert history.jumps[0].how_read == "what lies between was read, the last of it by last"
+    assert history.jumps[0].how_read == "the time between was read later, the last of it by last"
 
 
 def test_a_gap_may_be_read_source_by_source(history: Told) -> None:
@@ -162,9 +162,9 @@ def test_what_cannot_be_read_is_not_missing(configured: tuple[str, ...]) -> None
     for jump in (history.jumps[0], history.forward[0]):
         assert (jump.missing is not None) is is_back
         assert not jump.read_by
-        assert jump.how_read == "what lies between was not all read from boond (not configured any more)"
+        assert jump.how_read == "not all of the time between was read from boond (no longer configured)"
     ((_, note),) = history.notes()
-    assert note.endswith("was not all read." if is_back else "was not all read from boond (not configured any more).")
+    assert note.endswith("the time between was read." if is_back else "read from boond (no longer configured).")
 
 
 def test_where_no_run_told_its_sources_any_run_reads_a_gap() -> None:
@@ -211,7 +211,7 @@ def test_what_is_missing_is_what_no_run_read_hour_by_hour(
     assert sorted(told) == sorted(left)
 
 
-def _holds(part: Unread, at: int) -> bool:
+def _holds(part: UnreadTime, at: int) -> bool:
     return part.since <= T0 + timedelta(hours=at) < part.until
 
 
@@ -265,7 +265,7 @@ def test_a_reset_forward_is_noted(history: Told, found: float | None) -> None:
     ((line, what),) = history.notes()
     assert line == 3
     assert "from 2026-11-02 09:00:00.000000 UTC forward to 2026-11-02 11:00:00.000000 UTC" in what
-    assert what.endswith("; what lies between was not all read.")
+    assert what.endswith("; not all of the time between was read.")
 
     history.run(3, 4, window={"since": hour(1), "until": None})
     ((line, what),) = history.notes()
@@ -303,7 +303,10 @@ def test_a_reset_that_had_no_effect_is_noted(history: Told, *, now: bool) -> Non
     assert history.jumps == []
     ((line, what),) = history.notes()
     assert line == 3
-    assert "was to be 2026-11-02 08:00:00.000000 UTC, and was found at 2026-11-02 09:00:00.000000 UTC" in what
+    assert (
+        "watermark to 2026-11-02 08:00:00.000000 UTC, but the watermark was still 2026-11-02 09:00:00.000000 UTC"
+        in what
+    )
 
 
 def test_a_reset_that_had_its_effect_is_not_noted(history: Told) -> None:

@@ -10,9 +10,8 @@ import pytest
 
 from futurscam_lib import clock
 from futurscam_lib.audit import executed
-from futurscam_lib.audit.differences import CellDifference, Difference, between
+from futurscam_lib.audit.differences import CellDifference, Difference, between, notebook_diff
 from futurscam_lib.audit.history import History
-from futurscam_lib.audit.notebook_diff import notebook_diff
 from futurscam_lib.cli import run_text
 from tests.made_runs import PACKAGES, counts
 from tests.made_runs import executed as made_notebook
@@ -177,10 +176,10 @@ def test_what_could_not_be_compared_is_told(made: MadeRuns) -> None:
     told = "\n".join(compared(made).notes)
 
     assert f"The notebook of {gone} could not be compared. It is missing" in told
-    assert f"The run {edited} left no schema" in told
+    assert f"The run {edited} recorded no schema" in told
     assert "It is not what the run left" in told
-    assert f"The run {edited} left no counts: it is crashed." in told
-    assert "other files than it holds" in told
+    assert f"The run {edited} recorded no counts: it is crashed." in told
+    assert "uncommitted changes" in told
 
 
 def test_notebooks_line_by_line() -> None:

@@ -13,9 +13,9 @@ from bson.datetime_ms import DatetimeMS
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from futurscam_lib.audit.ledger import Ledger
-from futurscam_lib.audit.lineage import text as lineage_text
-from futurscam_lib.audit.lineage import why as lineage
+from futurscam_lib.audit.lineage.story import text_of
 from futurscam_lib.audit.lineage.versions import UNSETTLED
+from futurscam_lib.audit.lineage.why import story_from, story_of
 from futurscam_lib.errors import RetryLater, UsageError
 from futurscam_lib.load import mongo, quarantine
 from futurscam_lib.load.lifecycle import SourceEnds
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pymongo import MongoClient
 
-    from futurscam_lib.audit.lineage.story import FieldChange, Standing, Step, Story
+    from futurscam_lib.audit.lineage.story import FieldChange, InvolvedRun, Story, StoryStep
     from futurscam_lib.settings import Settings
     from tests.made_runs import MadeRuns
 
@@ -59,7 +59,7 @@ def load(world: World, *records: RawRecord, fault: Fault | None = None, dry_run:
 
 def told(world: World, asked: str = JOBS[0]) -> Story:
     """The story of a mission."""
-    return lineage.tell(world.settings, world.collections, asked, now=world.now)
+    return story_from(world.settings, world.collections, asked, now=world.now)
 
 
 def results(story: Story) -> list[str]:
@@ -67,14 +67,14 @@ def results(story: Story) -> list[str]:
     return [step.result for step in story.steps]
 
 
-def changes(step: Step) -> dict[str, tuple[Any, Any]]:
+def changes(step: StoryStep) -> dict[str, tuple[Any, Any]]:
     """Field by field, from and to."""
     return {change.field: (change.before, change.after) for change in step.changes}
 
 
 def text(story: Story) -> str:
     """As a terminal shows it."""
-    return "\n".join(lineage_text.lines(story))
+    return "\n".join(text_of(story))
 
 
 def put(content: dict[str, Any], change: FieldChange) -> None:
@@ -269,7 +269,7 @@ def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPa
     after = told(world)
 
     today = version_for("folder")
-    assert before.steps[0].notes[0] == f"Version {today - 1} of the mapping dealt with it; today's is {today}."
+    assert before.steps[0].notes[0] == f"Version {today - 1} of the mapping processed it; the current one is {today}."
     assert [(one.field, one.before, one.after, one.why) for one in before.steps[-1].changes] == [
         ("serviceProvider", "Mended", None, "mapping")
     ]
@@ -297,7 +297,7 @@ def test_a_document_that_was_made_again_shows_what_changed(
         {"field": "conditions.fromAt", **day},
         {"field": "questions", "before": None, "after": []},
     ]
-    listed = [{"job_id": "job-1", **one} for one in listed] + [{"job_id": "job-2", "field": "reference", **day}]
+    listed = [{"job_id": "job-1", **one} for one in listed] + [{"job_id": "job-2", "field": "reference", **day}]  # type: ignore[assignment]
     run_id = made.add(world.now, scraps={"changes": {"total": 2, "listed": listed}})
     seen_in(world, run_id)
 
@@ -311,7 +311,7 @@ def test_a_document_that_was_made_again_shows_what_changed(
         "serviceProvider": ("Broken", "Mended"),
         "conditions.fromAt": (datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
     }
-    assert "It is just what these steps made of it." in text(story)
+    assert "It is exactly what these steps made." in text(story)
     assert unproven.steps[2].changes == unproven.steps[-1].changes == ()
     assert "so what changed is not known" in text(unproven)
 
@@ -366,11 +366,11 @@ def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
 
     assert results(torn) == ["inserted", UNSETTLED, "document"]
     assert changes(torn.steps[1])["roleTitle"] == ("Red", "Blue")
-    assert "run-2 may not be loaded yet" in " ".join(torn.notes)
+    assert "run-2 landed may not be loaded yet" in " ".join(torn.notes)
     assert results(whole) == ["inserted", "unchanged", "document"]
     assert changes(whole.steps[1])["roleTitle"] == ("Red", "Blue")
     assert not whole.notes
-    assert "interrupted before it wrote that down" in text(whole)
+    assert "interrupted before it recorded that" in text(whole)
     load(world, record(post(instant=INSTANTS[2], content="short")))
     later = told(world)
     assert changes(later.steps[2])["roleTitle"] == ("Blue", "Short")
@@ -410,7 +410,7 @@ def test_every_name_that_people_use(world: World) -> None:
     for name in ("job-1", "JP1", "source-1", "folder#job-1", "wrong.json"):
         assert told(world, name).job_id == "job-1"
     assert told(world, "folder:broken.json").rejects == told(world, "broken.json").rejects
-    with pytest.raises(UsageError, match=r"Several missions are called 'JP2'(?s:.*)job-2(?s:.*)job-3"):
+    with pytest.raises(UsageError, match=r"Several missions have the name 'JP2'(?s:.*)job-2(?s:.*)job-3"):
         told(world, "JP2")
 
 
@@ -435,7 +435,9 @@ def test_names_in_another_letter_case(world: World) -> None:
     assert (told(world, "gone").state, told(world, "REFUSED").state) == ("removed", "rejected")
     foreign = told(world, "foreign-1")
     assert (foreign.state, foreign.job_id, foreign.rejects) == ("foreign", "", [])
-    with pytest.raises(UsageError, match=r"Several missions are called 'Jp7'(?s:.*)  (jp7|JP7)  Red\n  (jp7|JP7)  Red"):
+    with pytest.raises(
+        UsageError, match=r"Several missions have the name 'Jp7'(?s:.*)  (jp7|JP7)  Red\n  (jp7|JP7)  Red"
+    ):
         told(world, "Jp7")
     for unknown in ("Ref-1", "jp06000", "  "):
         with pytest.raises(UsageError, match="was never seen"):
@@ -484,7 +486,7 @@ def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None
     with pytest.raises(UsageError, match="found by their job_id or item"):
         told(world, "JP078")
     load(world, record(post("job-3", name=None, **number), origin="same.json"))
-    with pytest.raises(UsageError, match="Several missions are called 'JP077'"):
+    with pytest.raises(UsageError, match="Several missions have the name 'JP077'"):
         told(world, "JP077")
 
 
@@ -569,7 +571,7 @@ def test_documents_that_others_made_or_removed(world: World) -> None:
     removed, foreign = told(world), told(world, "theirs")
 
     assert (removed.state, removed.document, results(removed)) == ("removed", None, ["inserted", "removed"])
-    assert "A run never deletes" in text(removed)
+    assert "Runs never delete documents" in text(removed)
     assert (foreign.state, [step.kind for step in foreign.steps]) == ("foreign", ["now"])
     assert "no `_etl` of ours" in text(foreign)
     assert foreign.as_dict()["document"]["odd"] == "nan"
@@ -596,7 +598,7 @@ def test_documents_that_were_edited_whatever_way(world: World, monkeypatch: pyte
         for value in ODD:
             world.collections.rfps.replace_one({}, good)
             world.collections.rfps.update_one({}, {"$set": {field: value}})
-            story = lineage.why(world.settings, "job-1", now=world.now)
+            story = story_of(world.settings, "job-1", now=world.now)
             assert text(story)
             assert json.dumps(story.as_dict(), allow_nan=False)
 
@@ -607,7 +609,7 @@ def test_an_instant_that_python_does_not_have(world: World, monkeypatch: pytest.
     world.collections.rfps.update_one({}, {"$set": {"publishedAt": DatetimeMS(10**15)}})
     monkeypatch.setattr("futurscam_lib.load.mongo.connect", CONNECT)
 
-    (change,) = lineage.why(world.settings, "job-1", now=world.now).steps[-1].changes
+    (change,) = story_of(world.settings, "job-1", now=world.now).steps[-1].changes
 
     assert (change.field, change.after, change.why) == ("publishedAt", DatetimeMS(10**15), "edited")
 
@@ -623,7 +625,7 @@ def test_a_document_of_another_program_that_has_no_job_id(world: World) -> None:
         assert text(story).startswith("FOREIGN-1  x\n")
     world.collections.rfps.insert_one({"job_id": "job-1", "reference": "FOREIGN-1", "roleTitle": "y"})
     for asked in ("FOREIGN-1", "foreign-1"):
-        with pytest.raises(UsageError, match=r"Several missions are called"):
+        with pytest.raises(UsageError, match=r"Several missions have the name"):
             told(world, asked)
 
 
@@ -636,7 +638,7 @@ def test_a_payload_that_is_no_longer_kept(world: World) -> None:
 
     assert results(story) == ["inserted", "document"]
     assert "no longer in RFP_raw" in text(story)
-    assert "nothing checks its fields" in text(story)
+    assert "its fields cannot be checked" in text(story)
 
 
 def test_hostile_text_steers_no_terminal(world: World) -> None:
@@ -646,7 +648,7 @@ def test_hostile_text_steers_no_terminal(world: World) -> None:
     world.collections.rfps.update_one({}, {"$set": {HOSTILE.replace(".", ""): HOSTILE, "_etl.run_id": HOSTILE}})
 
     for asked in ("job-1", f"2{HOSTILE}"):
-        assert all(line.isprintable() for line in lineage_text.lines(told(world, asked)))
+        assert all(line.isprintable() for line in text_of(told(world, asked)))
     load(world, *(record(post(job, number={"numberFormatted": HOSTILE})) for job in ("job-3", f"j{HOSTILE}")))
     with pytest.raises(UsageError) as raised:
         told(world, HOSTILE)
@@ -669,7 +671,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
 
     story = told(world)
 
-    runs: Mapping[str, Standing] = {run.run_id: run for run in story.runs}
+    runs: Mapping[str, InvolvedRun] = {run.run_id: run for run in story.runs}
     standing = {name: runs[run_id] for name, run_id in names.items()}
     states = {name: (run.status, run.notebook_state) for name, run in standing.items()}
     assert states == {
@@ -688,10 +690,16 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
     assert "its hash does not match" in standing["damaged"].problem
     assert (standing["by hand"].by_hand, standing["unknown"].known) == (True, False)
     shown = text(story)
-    for words in ("NOT what it was", "is MISSING", "because of its age", "by hand: no ledger", "does NOT know it"):
+    for words in (
+        "was CHANGED after",
+        "is MISSING",
+        "because of its age",
+        "by hand: the ledger",
+        "does NOT know it",
+    ):
         assert words in shown
     for words in (
-        "crashed, ledger lines 9, 10; its notebook is what was found after",
+        "crashed, ledger lines 9, 10; its notebook is unchanged since",
         "ok, ledger lines 1, 2; its notebook verifies",
     ):
         assert words in shown

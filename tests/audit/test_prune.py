@@ -188,7 +188,7 @@ def test_what_was_removed_is_told_in_a_sentence(old: MadeRuns) -> None:
 
     (old.settings.runs / "review.html").write_text("")
     text = repr(done(old))
-    assert text.startswith("Removed; the ledger keeps what they were: 3 notebooks")
+    assert text.startswith("Removed; the ledger keeps their hashes: 3 notebooks")
     assert again in text
     assert repr(done(old)) == "No notebook was removed."
 
@@ -206,7 +206,7 @@ def test_a_notebook_that_no_run_wrote_is_kept(old: MadeRuns) -> None:
             ledger.append(event, at=NOW - 40 * DAY, run_id="../../x", facts=facts)
 
     pruned = done(old)
-    assert pruned.kept == {"../x.ipynb": "it is not in the folder of the runs: see futurscam runs verify"}
+    assert pruned.kept == {"../x.ipynb": "it is not in the folder of the runs; see futurscam runs verify"}
     assert len(there(old)) == 3
     assert not (old.settings.runs / "y.ipynb").exists()
     assert outside.exists()

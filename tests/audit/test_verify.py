@@ -312,7 +312,7 @@ def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
         name = log.add(T0 + timedelta(hours=RUNS + 4 + number), window=read, **more)
         Watermark(log.settings.watermark_file).reset(log.watermark)
     assert serious(log) == []
-    assert f"was read, the last of it by {name}." in look(log).findings[0].what
+    assert f"was read later, the last of it by {name}." in look(log).findings[0].what
 
 
 def test_a_gap_of_which_a_part_is_read(log: MadeRuns) -> None:
@@ -343,7 +343,7 @@ def test_a_gap_of_a_source_that_is_no_longer_configured(log: MadeRuns) -> None:
     Watermark(log.settings.watermark_file).reset(log.watermark)
     (finding,) = look(log).findings
     assert not finding.serious
-    assert finding.what.endswith("; what lies between was not all read from boond (not configured any more).")
+    assert finding.what.endswith("; not all of the time between was read from boond (no longer configured).")
 
     log.settings = log.settings.model_copy(update={"sources": ("folder", "boond")})
     ((_, what),) = serious(log)

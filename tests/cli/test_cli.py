@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from futurscam_lib import clock, run_ids, settings
 from futurscam_lib.cli import demo
@@ -76,6 +78,12 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
     month = told["run_id"][:4] + "-" + told["run_id"][4:6]
     assert told["notebook"] == str(filled.runs / month / f"{told['run_id']}.ipynb")
     assert database["RFP"].count_documents({}) == 1
+
+    shown = futurscam("runs", "show", "last", "--requirements").stdout.splitlines()
+    assert shown[0].startswith("# Python 3.")
+    assert {f"pymongo=={version('pymongo')}", f"jupyter-client=={version('jupyter-client')}"} < set(shown)
+    assert shown[1:] == sorted(shown[1:])
+    assert [str(Requirement(line)) for line in shown[1:]] == shown[1:]
 
     again = json.loads(futurscam("run", "--since", "2020-01-01", "--json").stdout)
     assert again["counts"]["unchanged"] == again["counts"]["extracted"] == 2

@@ -78,6 +78,22 @@ def test_the_list(made: MadeRuns) -> None:
     assert done.returncode == 0
 
 
+def test_another_notebook_and_uncommitted_code_show(made: MadeRuns) -> None:
+    """In the list and in one run; nothing where the ledger of an earlier version does not say."""
+    code = {"notebook_sha256": "ab" * 32, "shipped": True, "uncommitted": False}
+    older = made.add(T0)
+    usual = made.add(T0 + HOUR, code=code)
+    other = made.add(T0 + 2 * HOUR, code=code | {"shipped": False, "uncommitted": True})
+
+    lines = said("list").splitlines()
+
+    assert "other notebook, uncommitted code" in lines[1]
+    assert not any("notebook" in line or "uncommitted" in line for line in lines[2:])
+    assert "other notebook, uncommitted code" in said("show", other)
+    assert "the shipped notebook" in said("show", usual)
+    assert "shipped" not in said("show", older)
+
+
 def test_filters(made: MadeRuns) -> None:
     """Status, period and source; the source of one that crashed is what it was asked to read."""
     names = [made.add(T0 + hour * HOUR, status=status) for hour, status in enumerate(STATUSES)]

@@ -28,7 +28,7 @@ KEY = "a key of more than sixteen letters"
 
 def futurscam(*arguments: str) -> Result:
     """Call the command in this process; its errors are raised."""
-    return CliRunner().invoke(app.app, ["runs", *arguments], catch_exceptions=False)
+    return CliRunner().invoke(app.app, ["runs", *arguments], catch_exceptions=False)  # type: ignore[return-value]
 
 
 def told(*arguments: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from futurscam_lib.audit.lineage import raw as lineage_raw
+from futurscam_lib.audit.lineage.payload import indented, read_payload
 from futurscam_lib.cli import why
 from futurscam_lib.errors import UsageError
 from futurscam_lib.load import mongo
@@ -86,7 +86,7 @@ def test_the_story_from_the_command_line(home: Settings) -> None:
     assert told.returncode == as_json.returncode == raw.returncode == 0
     assert "Ingénieur ✓" in told.stdout.decode()
     assert "folder: first.json, line 1" in told.stdout.decode()
-    assert "by hand: no ledger tells such a run" in told.stdout.decode()
+    assert "by hand: the ledger does not record such runs" in told.stdout.decode()
     story: dict[str, Any] = json.loads(as_json.stdout)
     assert story.keys() == STORY
     assert story["state"] == "document"
@@ -147,14 +147,14 @@ def test_pretty(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = on_terminal(monkeypatch, landed, pretty=True)
 
     assert '\n  "name": "\\ud800\\u001b[31mé\\u202e"' in shown
-    assert lineage_raw.indented('{"a":[1]}'.encode("utf-16")) == b'{\n  "a": [\n    1\n  ]\n}'
+    assert indented('{"a":[1]}'.encode("utf-16")) == b'{\n  "a": [\n    1\n  ]\n}'
 
 
 @pytest.mark.parametrize("data", [b"{", b"", b"\xff", b"[" * 100_000])
 def test_pretty_needs_json(data: bytes) -> None:
     """What is none is refused with the way to see it all the same."""
     with pytest.raises(UsageError, match="without --pretty"):
-        lineage_raw.indented(data)
+        indented(data)
 
 
 def test_a_beginning_of_a_raw_id(home: Settings, database: Database[dict[str, Any]]) -> None:
@@ -163,17 +163,15 @@ def test_a_beginning_of_a_raw_id(home: Settings, database: Database[dict[str, An
     first, second = sorted(records_of(home))
     database["RFP_raw"].insert_one({**database["RFP_raw"].find_one({"_id": first}), "_id": first[:9] + "0" * 55})  # type: ignore[dict-item]
 
-    assert (
-        lineage_raw.payload(home, f" {second[:8].upper()} ") == database["RFP_raw"].find_one({"_id": second})["payload"]
-    )  # type: ignore[index]
-    assert lineage_raw.payload(home, first)
+    assert read_payload(home, f" {second[:8].upper()} ") == database["RFP_raw"].find_one({"_id": second})["payload"]  # type: ignore[index]
+    assert read_payload(home, first)
     database["RFP_raw"].insert_one({**(database["RFP_raw"].find_one({"_id": first}) or {}), "_id": "ab" * 4 + "f" * 56})
-    assert lineage_raw.payload(home, "ab" * 4)
+    assert read_payload(home, "ab" * 4)
     with pytest.raises(UsageError, match=f"Several payloads begin with {first[:8]}:(?s:.*){first}"):
-        lineage_raw.payload(home, first[:8])
+        read_payload(home, first[:8])
     for wrong in (second[:7], "", "folder:x", second + "0", "$ne"):
         with pytest.raises(UsageError, match="hexadecimal"):
-            lineage_raw.payload(home, wrong)
+            read_payload(home, wrong)
 
 
 def test_a_payload_without_bytes(home: Settings) -> None:
@@ -183,9 +181,9 @@ def test_a_payload_without_bytes(home: Settings) -> None:
     (landed,) = records_of(home)
 
     with pytest.raises(
-        UsageError, match=r"were not kept: The file has 6,000,000 bytes.(?s:.*)stood at .\[31m\.json"
+        UsageError, match=r"were not kept: The file has 6,000,000 bytes.(?s:.*)came from .\[31m\.json"
     ) as raised:
-        lineage_raw.payload(home, landed)
+        read_payload(home, landed)
     assert str(raised.value).isprintable()
 
 

@@ -13,7 +13,7 @@ from futurscam_lib import clock
 from futurscam_lib import settings as settings_module
 from futurscam_lib.diagnostics import sources
 from tests.diagnostics.conftest import files, named, results_of
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.graph import GraphServer
 
@@ -50,7 +50,7 @@ def look(*names: str, **variables: str) -> list[CheckResult]:
 @pytest.mark.usefixtures("home")
 def test_sources_that_can_be_read(boond: BoondServer, graph: GraphServer) -> None:
     """Each with its clock and its number of waiting items."""
-    found = look("boond", "graph_mail", **told.boond(boond), **told.graph(graph))
+    found = look("boond", "graph_mail", **source_settings.boond(boond), **source_settings.graph(graph))
 
     assert [(one.name, one.state) for one in found] == [
         ("boond", "ok"),
@@ -67,7 +67,7 @@ def test_a_source_that_refuses(boond: BoondServer) -> None:
     """The result says what is missing and what to do."""
     boond.forbidden = True
 
-    found = named(look("boond", **told.boond(boond)), "boond")
+    found = named(look("boond", **source_settings.boond(boond)), "boond")
 
     assert found.state == "problem"
     assert not found.no_answer
@@ -80,7 +80,7 @@ def test_a_source_that_does_not_answer(boond: BoondServer) -> None:
     """A retry may help; its clock is not reported as well."""
     boond.break_off("/", times=1000)
 
-    (found,) = look("boond", **told.boond(boond))
+    (found,) = look("boond", **source_settings.boond(boond))
 
     assert found.no_answer
     assert "futurscam check --source boond" in found.remedy
@@ -92,7 +92,7 @@ def test_a_source_with_a_wrong_clock(boond: BoondServer, minutes: int, state: st
     """A warning within half the overlap, a problem beyond."""
     boond.clock = lambda: clock.now() + timedelta(minutes=minutes)
 
-    found = named(look("boond", **told.boond(boond)), "clock")
+    found = named(look("boond", **source_settings.boond(boond)), "clock")
 
     assert found.state == state
     assert "BoondManager" in found.what
@@ -121,7 +121,7 @@ def test_a_sound_folder(sound: Settings) -> None:
 
 def test_a_source_that_can_be_read_and_warns(boond: BoondServer) -> None:
     """Unknown open states stop no run; the remedy is shown."""
-    found = named(look("boond", **told.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
+    found = named(look("boond", **source_settings.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
 
     assert found.state == "warning"
     assert "names 42, which this BoondManager does not have" in found.what

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from futurscam_lib.extract.attachments import Mail, Opened, part_name, readable
 from futurscam_lib.extract.containers import Form
-from futurscam_lib.extract.mailbox import SubjectRule, Tally
+from futurscam_lib.extract.mailbox import MailTally, SubjectRule
 from futurscam_lib.records import MAX_RECORD_BYTES, RawRecord
 
 RULE: Final = SubjectRule(["[JOB EXPORT]"], ["[EXT]"])
@@ -388,7 +388,7 @@ def test_whatever_a_mail_holds_something_is_noted(body: bytes) -> None:
 
 def notes_of(*mails: Opened) -> list[str]:
     """What is said about them."""
-    tally = Tally(RULE)
+    tally = MailTally(RULE)
     for mail in mails:
         tally.add(mail)
     return list(tally.notes())
@@ -418,7 +418,7 @@ def test_mails_and_their_other_attachments_are_counted() -> None:
 
 def test_names_are_only_so_many() -> None:
     """Five are shown, and a mailbox of a million names takes the memory of a thousand."""
-    tally = Tally(RULE)
+    tally = MailTally(RULE)
     for mail in range(30):
         tally.add(with_others(*(f"{mail}-{number}.png" for number in range(100)), "logo.png"))
     many = list(tally.notes())[1]
@@ -521,7 +521,7 @@ def test_mails_without_a_post_are_counted() -> None:
 
 def test_near_misses_are_counted() -> None:
     """And not read."""
-    tally = Tally(RULE)
+    tally = MailTally(RULE)
 
     assert [tally.selects(text) for text in ("RE: [JOB EXPORT] 1", "New [JOB EXPORT]", "Lunch")] == [True, False, False]
     (note,) = tally.notes()
@@ -544,7 +544,7 @@ def test_a_reject_is_no_mail_without_a_post() -> None:
 )
 def test_a_reject_of_a_mail_that_now_gives_something_else_is_found(name: str, mail_id: str, rest: bytes) -> None:
     """Only once the mail was read whole, and not what it still gives: that is how such a reject is closed."""
-    before, now, tally = opened(mail_id), opened(mail_id), Tally(RULE)
+    before, now, tally = opened(mail_id), opened(mail_id), MailTally(RULE)
     before.add_unreadable(name, 1, "It cannot be had.")
     before.add_unreadable(name, 2, "It cannot be had.")
     before.finish()
@@ -563,7 +563,7 @@ def test_a_reject_of_a_mail_that_now_gives_something_else_is_found(name: str, ma
 
 def test_the_reject_of_a_mail_that_now_gives_a_post_is_found() -> None:
     """A later version can open what this one cannot."""
-    before, now, tally = opened(), opened(), Tally(RULE)
+    before, now, tally = opened(), opened(), MailTally(RULE)
     before.finish()
     now.add("a.json", Form.JSON, b"{}")
     now.finish()

@@ -11,11 +11,11 @@ import pytest
 
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct, RetryLater
 from futurscam_lib.extract.boond import BoondSource
-from futurscam_lib.extract.boond_dictionary import Dictionary
+from futurscam_lib.extract.boond_details import Dictionary
 from futurscam_lib.extract.source import Probe
 from futurscam_lib.records import Window
 from tests.extract.conftest import T0
-from tests.servers import told
+from tests.servers import source_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def source(boond: BoondServer, configure: Callable[..., Settings]) -> Callable[.
     """Makes the source, with some settings changed."""
 
     def make(**more: str) -> BoondSource:
-        return BoondSource(configure({**told.boond(boond), **more}))
+        return BoondSource(configure({**source_settings.boond(boond), **more}))
 
     return make
 

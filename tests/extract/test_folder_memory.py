@@ -134,7 +134,7 @@ def test_a_run_that_is_killed_after_it_looked_loses_nothing(at_home: Home) -> No
     put(at_home.inbox / "copy.json", at=OLD)
     records = at_home.source().read(at_home.window)
     next(records)
-    records.close()
+    records.close()  # type: ignore[attr-defined]
     at_home.later(600)
 
     assert at_home.run() == ["copy.json"]
@@ -473,7 +473,7 @@ def remembered(home: Home) -> list[str]:
         return sorted(os.fsdecode(path) for (path,) in connection.execute("SELECT path FROM files"))
 
 
-def unread(home: Home) -> folder_memory.Unread | None:
+def unread(home: Home) -> folder_memory.UnreadFiles | None:
     """What `status` shows."""
     return FolderMemory(home.file, home.inbox, writes=False).unread(since=home.window.since)
 

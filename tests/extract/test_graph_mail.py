@@ -16,7 +16,7 @@ from futurscam_lib.extract.source import Probe
 from futurscam_lib.records import MAX_RECORD_BYTES, Window
 from tests.extract import made_mails as made
 from tests.extract.conftest import T0
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.graph import File, GraphServer, Item, Reference
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def source(graph: GraphServer, configure: Callable[..., Settings]) -> Callable[.
     """Makes the source, with some settings changed."""
 
     def make(**more: str) -> GraphMailSource:
-        return GraphMailSource(configure({**told.graph(graph), **more}))
+        return GraphMailSource(configure({**source_settings.graph(graph), **more}))
 
     return make
 

@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from futurscam_lib.errors import OperatorMustAct, RetryLater
-from futurscam_lib.extract.paging import MAX_IN_A_ROW, MAX_PASSES, each, settled
-from futurscam_lib.extract.seen import Seen
+from futurscam_lib.extract.paging import MAX_IN_A_ROW, MAX_PASSES, SeenKeys, each, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -264,9 +263,9 @@ def test_a_result_may_be_nothing() -> None:
     assert list(each(lambda _: None, range(3), name=str)) == [None] * 3
 
 
-def test_what_was_seen_is_a_set() -> None:
+def test_seen_keys_are_a_set() -> None:
     """Each text is new once; any text will do."""
-    with Seen() as seen:
+    with SeenKeys() as seen:
         assert [seen.add(text) for text in ("a", "b", "a", "", "é\U0001f9d1", "")] == [
             True,
             True,
@@ -278,9 +277,9 @@ def test_what_was_seen_is_a_set() -> None:
         assert ("a" in seen, "" in seen, "c" in seen) == (True, True, False)
 
 
-def test_what_was_seen_is_known_by_its_last_turn() -> None:
+def test_seen_keys_count_for_their_last_turn() -> None:
     """A text that comes by again counts for the later turn only."""
-    with Seen() as seen:
+    with SeenKeys() as seen:
         for turn, texts in enumerate(("abc", "bcd", "d")):
             for text in texts:
                 seen.add(text, turn)
@@ -288,18 +287,18 @@ def test_what_was_seen_is_known_by_its_last_turn() -> None:
         assert [seen.last_in(turn) for turn in range(4)] == [1, 2, 1, 0]
 
 
-def test_two_of_them_do_not_know_each_other() -> None:
+def test_two_sets_of_seen_keys_are_independent() -> None:
     """Two sources may have the same ids."""
-    with Seen() as one, Seen() as two:
+    with SeenKeys() as one, SeenKeys() as two:
         one.add("a")
         assert "a" not in two
 
 
-def test_much_that_was_seen_takes_no_memory() -> None:
+def test_many_seen_keys_take_no_memory() -> None:
     """A hundred thousand ids as long as Graph's lie on disk."""
     tracemalloc.start()
     try:
-        with Seen() as seen:
+        with SeenKeys() as seen:
             assert all(seen.add(f"{number:0150}") for number in range(100_000))
             assert not seen.add(f"{99_999:0150}")
         peak = tracemalloc.get_traced_memory()[1]

@@ -48,7 +48,7 @@ class Lab:
     def start(cls, *arguments: str, env: dict[str, str]) -> Self:
         """Start it on a free port, and wait until it has said where it is."""
         log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by `stop`
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0  # type: ignore[attr-defined]
         process = subprocess.Popen(
             [sys.executable, "-m", "futurscam_lib", "lab", "--no-browser", "--port", free_port(), *arguments],
             env=env,
@@ -80,7 +80,7 @@ class Lab:
         """
         children = psutil.Process(self.process.pid).children(recursive=True)
         started = [child for child in children if not child.name().startswith("mongod")]
-        self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)
+        self.process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGINT)  # type: ignore[attr-defined]
         try:
             code = self.process.wait(SECONDS)
         except subprocess.TimeoutExpired:

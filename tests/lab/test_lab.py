@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import socket
@@ -18,9 +19,9 @@ import pytest
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import UsageError
 from futurscam_lib.lab import lab as lab_module
-from futurscam_lib.lab import places, running
+from futurscam_lib.lab import running, working_copies
 from futurscam_lib.load import local_server
-from tests.lab.lab_server import Kernel, Lab, environment
+from tests.lab.lab_server import Kernel, Lab, environment, free_port
 from tests.made_runs import MadeRuns
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def test_it_says_where_it_is_and_how_to_stop_it(lab: Lab, configured: Settings) 
     """Three lines: the address at the notebook asked for, the home, the way out; only this machine is served."""
     address, home, stop = lab.said
 
-    assert TOKEN.sub("", address).endswith(f"{lab.url}/lab/tree/notebooks/explore.ipynb")
+    assert TOKEN.sub("", address).endswith(f"{lab.url}/lab/tree/lab/explore.ipynb")
     assert str(configured.home) in home
     assert "Ctrl+C" in stop
     listening = [one.laddr.ip for one in psutil.Process(lab.process.pid).net_connections() if one.status == "LISTEN"]
@@ -100,18 +101,11 @@ def test_the_database_is_up_and_the_kernel_finds_it(lab: Lab, configured: Settin
     server = local_server.find(configured)
     assert server
 
-    with Kernel(lab, "notebooks/etl.ipynb") as kernel:
+    with Kernel(lab, "lab/etl.ipynb") as kernel:
         shown = kernel.run("from futurscam_lib import settings; print(settings.load().home)")
 
     assert shown[0]["text"] == f"{configured.home}\n"
-    assert {one["name"] for one in lab.contents("notebooks").json()["content"]} >= {"etl.ipynb"}
-
-
-def test_the_runs_of_the_home_are_under_runs(lab: Lab, configured: Settings, executed: Path) -> None:
-    """Though the home is not where the notebooks are."""
-    model = lab.contents(f"runs/{executed.relative_to(configured.runs).as_posix()}").json()
-    assert "# One run" in [cell["source"] for cell in model["content"]["cells"]]
-    assert lab.client.get("/files/runs/ledger.jsonl").content == configured.ledger_file.read_bytes()
+    assert {one["name"] for one in lab.contents("lab").json()["content"]} >= {"etl.ipynb"}
 
 
 def test_a_second_one_leads_to_the_first(lab: Lab, environ: dict[str, str]) -> None:
@@ -119,7 +113,7 @@ def test_a_second_one_leads_to_the_first(lab: Lab, environ: dict[str, str]) -> N
     second = command("etl", env=environ)
 
     assert (second.returncode, second.stderr) == (0, "")
-    assert TOKEN.sub("", second.stdout).split()[-1] == f"{lab.url}/lab/tree/notebooks/etl.ipynb"
+    assert TOKEN.sub("", second.stdout).split()[-1] == f"{lab.url}/lab/tree/lab/etl.ipynb"
     assert lab.token in second.stdout
 
 
@@ -132,7 +126,7 @@ def test_an_executed_notebook_opens_in_the_lab_that_runs(
     monkeypatch.setattr("webbrowser.open", opened.append)
     said: list[str] = []
 
-    lab_module.open_notebook(configured, executed, browse=True, tell=said.append)
+    lab_module.open_notebook(configured, executed, browse=True, show=said.append)
 
     page = f"{lab.url}/lab/tree/runs/{executed.relative_to(configured.runs).as_posix()}?token={lab.token}"
     assert said == [f"JupyterLab of this home runs already:  {page}"]
@@ -143,12 +137,25 @@ def test_an_executed_notebook_opens_in_the_lab_that_runs(
     assert lab.client.get(urlsplit(page).path).status_code == 200
 
 
-@pytest.mark.usefixtures("_same_jupyter", "lab")
-def test_the_lab_of_another_home_is_not_taken_for_this_ones(environ: dict[str, str], tmp_path: Path) -> None:
-    """Both show the same notebooks, but their kernels and their runs are those of their homes."""
+@pytest.mark.usefixtures("_same_jupyter")
+def test_only_the_running_lab_of_the_same_home_is_used(
+    lab: Lab, environ: dict[str, str], configured: Settings, tmp_path: Path
+) -> None:
+    """Not one of another home, not an ordinary Jupyter in the same folder, not one that no longer answers."""
     other = settings.load(environ | {settings.HOME: str(tmp_path / "other")})
     assert running.find(other) is None
-    assert running.find(settings.load(environ)) is not None
+    assert running.find(configured) is not None
+
+    [entry] = Path(environ["JUPYTER_RUNTIME_DIR"]).glob("jpserver-*.json")
+    kept = entry.read_text("utf-8")
+    server = json.loads(kept)
+    try:
+        for changed in ({"token": "somebody's own"}, {"url": f"http://127.0.0.1:{free_port()}/"}):
+            entry.write_text(json.dumps(server | changed), "utf-8")
+            assert running.find(configured) is None
+    finally:
+        entry.write_text(kept, "utf-8")
+    assert lab.token.startswith(running.OWN)
 
 
 def test_a_port_that_is_taken_is_refused(environ: dict[str, str]) -> None:
@@ -161,19 +168,22 @@ def test_a_port_that_is_taken_is_refused(environ: dict[str, str]) -> None:
         refused = command("--port", str(port), env=environ)
 
     assert refused.returncode == 2
-    assert f"Port {port} can't be had" in refused.stderr
-    assert "leave --port away" in refused.stderr
+    assert f"Port {port} can't be used" in refused.stderr
+    assert "leave out --port" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["nothing", "../etl", "runs/x", "*"])
-def test_an_unknown_notebook_is_refused(environ: dict[str, str], name: str) -> None:
+def test_an_unknown_notebook_is_refused(configured: Settings, name: str) -> None:
     """Only what lies in the folder of the notebooks opens; the error names it."""
+    working_copies.refresh(configured)
     with pytest.raises(UsageError, match=r"no notebook '.*there are: .*etl"):
-        places.notebook_page(settings.load(environ), name)
+        working_copies.named(configured, name)
 
 
 def test_only_executed_notebooks_open_as_such(configured: Settings, tmp_path: Path) -> None:
     """A file elsewhere is none of this home's runs; odd names are kept apart from the address around them."""
     with pytest.raises(UsageError, match="runs of this home"):
-        places.run_page(configured, tmp_path / "x.ipynb")
-    assert places.run_page(configured, configured.runs / "a b" / "c#?.ipynb") == "/lab/tree/runs/a%20b/c%23%3F.ipynb"
+        lab_module.run_page(configured, tmp_path / "x.ipynb")
+    assert (
+        lab_module.run_page(configured, configured.runs / "a b" / "c#?.ipynb") == "/lab/tree/runs/a%20b/c%23%3F.ipynb"
+    )

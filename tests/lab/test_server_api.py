@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
-NOTEBOOKS = settings.PROJECT / "notebooks"
 NAMED = ("etl", "review", "explore")
 
 
@@ -40,10 +39,9 @@ NAMED = ("etl", "review", "explore")
 def environ(
     tmp_path_factory: pytest.TempPathFactory, mongod_uri: str, mongo_client: MongoClient[dict[str, Any]]
 ) -> Iterator[dict[str, str]]:
-    """Environment of a home with notebooks of its own and a database of its own, gone at the end."""
+    """Environment of a home with a database of its own, gone at the end."""
     folder, name = tmp_path_factory.mktemp("lab"), f"test_{uuid.uuid4().hex}"
     home = folder / "Le Bureau d'été #1"
-    shutil.copytree(NOTEBOOKS, home / "notebooks", ignore=shutil.ignore_patterns(".*"))
     shutil.copytree(DEMO, home / "inbox")
     _decoys(folder)
     try:
@@ -101,7 +99,7 @@ def inside_runs(executed: Path, configured: Settings) -> str:
 
 def test_the_page_answers_and_asks_nothing_of_the_network(lab: Lab) -> None:
     """/lab is the application; news, update checks and the installing of extensions are off."""
-    page = lab.client.get("/lab/tree/notebooks")
+    page = lab.client.get("/lab/tree/lab")
 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
@@ -112,28 +110,28 @@ def test_the_page_answers_and_asks_nothing_of_the_network(lab: Lab) -> None:
     assert lab.client.get("/lab/api/update").json()["notification"] is None
 
 
-@pytest.mark.parametrize("path", ["/api/contents/notebooks", "/api/sessions", "/api/kernelspecs", "/api/terminals"])
+@pytest.mark.parametrize("path", ["/api/contents/lab", "/api/sessions", "/api/kernelspecs", "/api/terminals"])
 def test_nobody_gets_in_without_the_token(lab: Lab, path: str) -> None:
     """The token is asked for, whatever the user's own configuration says."""
     assert httpx.get(f"{lab.url}{path}").status_code == 403
     assert lab.client.get(path).status_code == 200
 
 
-def test_the_notebooks_are_at_hand_and_can_be_saved(lab: Lab, configured: Settings) -> None:
-    """Those of the home are listed; one is opened, changed and saved under another name, and checkpoints are kept."""
-    listed = {one["name"] for one in lab.contents("notebooks").json()["content"]}
-    assert listed == {path.name for path in (configured.home / "notebooks").glob("*.ipynb")}
+def test_a_working_copy_can_be_saved(lab: Lab, configured: Settings) -> None:
+    """The three copies are listed; one is opened, changed and saved under another name, and a checkpoint is kept."""
+    listed = {one["name"] for one in lab.contents("lab").json()["content"]}
+    assert listed == {f"{name}.ipynb" for name in NAMED}
 
-    model = lab.contents("notebooks/etl.ipynb").json()
+    model = lab.contents("lab/etl.ipynb").json()
     assert model["writable"]
     model["content"]["cells"][0]["source"] = "# Mine"
-    saved = lab.contents("notebooks/mine.ipynb", method="PUT", json={"type": "notebook", "content": model["content"]})
+    saved = lab.contents("lab/mine.ipynb", method="PUT", json={"type": "notebook", "content": model["content"]})
 
     assert saved.status_code == 201
-    kept = configured.home / "notebooks" / "mine.ipynb"
+    kept = configured.home / "lab" / "mine.ipynb"
     assert json.loads(kept.read_bytes())["cells"][0]["source"] in ("# Mine", ["# Mine"])
-    assert len(lab.contents("notebooks/mine.ipynb/checkpoints").json()) == 1
-    kept.unlink()  # Not by the server, which moves it to the trash of whoever tests.
+    assert len(lab.contents("lab/mine.ipynb/checkpoints").json()) == 1
+    kept.unlink()  # Not by the server, which moves it to the trash of the person who runs the tests.
 
 
 @pytest.mark.parametrize("named", ["python3", "a-kernel-of-another-machine"])
@@ -142,7 +140,7 @@ def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Setting
     specs = lab.client.get("/api/kernelspecs").json()["kernelspecs"]
     assert {name: spec["spec"]["display_name"] for name, spec in specs.items()} == {"python3": "Python 3"}
 
-    with Kernel(lab, "notebooks/etl.ipynb", name=named) as kernel:
+    with Kernel(lab, "lab/etl.ipynb", name=named) as kernel:
         shown = kernel.run("import os, sys; print(sys.executable, sys.flags.utf8_mode, os.environ['FUTURSCAM_HOME'])")
 
     assert shown == [
@@ -153,7 +151,7 @@ def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Setting
 @pytest.mark.parametrize("name", NAMED)
 def test_run_all_cells(lab: Lab, name: str) -> None:
     """Each of the three notebooks runs from top to bottom without an error, and shows something in nearly all cells."""
-    outputs = lab.run_cells(f"notebooks/{name}.ipynb")
+    outputs = lab.run_cells(f"lab/{name}.ipynb")
 
     faults = {cell: one for cell, shown in outputs.items() for one in shown if one["output_type"] == "error"}
     assert faults == {}
@@ -172,13 +170,13 @@ def test_a_rerun_shows_what_it_would_do_and_then_does_it(
     later = told | {"name": "A <b>better</b> title", "timeStamp": clock.to_text(clock.now())}
     post.write_text(json.dumps(later), "utf-8")
 
-    dry = {cell: repr(shown) for cell, shown in lab.run_cells("notebooks/etl.ipynb").items()}
+    dry = {cell: repr(shown) for cell, shown in lab.run_cells("lab/etl.ipynb").items()}
 
     assert "set dry_run = False in the cell Parameters" in dry["load"]
     assert all(text in dry["updated"] for text in ("roleTitle", before["roleTitle"], "better", "would be updated"))
     assert rfps.find_one({"job_id": job}) == before
 
-    wet = lab.run_cells("notebooks/etl.ipynb", replacing=("dry_run: bool = True", "dry_run: bool = False"))
+    wet = lab.run_cells("lab/etl.ipynb", replacing=("dry_run: bool = True", "dry_run: bool = False"))
 
     after = rfps.find_one({"job_id": job}) or {}
     assert "better" in after["roleTitle"]
@@ -200,43 +198,41 @@ def test_an_executed_notebook_is_read_and_not_written(lab: Lab, executed: Path, 
     assert refused.status_code == 403
     assert refused.json()["message"].startswith("This is the audit log")
     assert "Save Notebook As" in refused.json()["message"]
-    assert lab.contents("notebooks/a copy.ipynb", method="PUT", json=body).status_code == 201
-    assert lab.contents("notebooks", method="POST", json={"copy_from": path}).status_code == 201
+    assert lab.contents("lab/a copy.ipynb", method="PUT", json=body).status_code == 201
+    assert lab.contents("lab", method="POST", json={"copy_from": path}).status_code == 201
     assert _fingerprint(configured.runs) == before
     for copied in ("a copy.ipynb", executed.name):
-        (configured.home / "notebooks" / copied).unlink()
+        (configured.home / "lab" / copied).unlink()
 
 
 def test_nothing_else_writes_into_the_audit_log(lab: Lab, executed: Path, configured: Settings) -> None:
-    """Checkpoints, renaming, deleting, uploading, new files and folders: each is refused, and nothing changes."""
+    """Restoring, renaming, deleting, uploading, new files and folders: each is refused, and nothing changes."""
     before = _fingerprint(configured.runs)
     path = inside_runs(executed, configured)
     text = {"type": "file", "format": "text", "content": "x"}
+    assert lab.contents(f"{path}/checkpoints", method="POST").status_code == 201  # kept outside the log
     tried = [
-        lab.contents(f"{path}/checkpoints", method="POST"),
         lab.contents(f"{path}/checkpoints/checkpoint", method="POST"),
-        lab.contents(f"{path}/checkpoints/checkpoint", method="DELETE"),
-        lab.contents(path, method="PATCH", json={"path": "notebooks/moved.ipynb"}),
-        lab.contents("notebooks/etl.ipynb", method="PATCH", json={"path": "runs/moved.ipynb"}),
+        lab.contents(path, method="PATCH", json={"path": "lab/moved.ipynb"}),
+        lab.contents("lab/etl.ipynb", method="PATCH", json={"path": "runs/moved.ipynb"}),
         lab.contents("runs", method="PATCH", json={"path": "gone"}),
         lab.contents(path, method="DELETE"),
         lab.contents("runs", method="DELETE"),
         lab.contents("runs/upload.txt", method="PUT", json=text),
         lab.contents("runs/upload.txt", method="PUT", json={**text, "chunk": 1}),
-        lab.contents("notebooks/../runs/upload.txt", method="PUT", json=text),
+        lab.contents("lab/../runs/upload.txt", method="PUT", json=text),
         lab.contents("runs", method="POST", json={"type": "notebook"}),
         lab.contents("runs", method="POST", json={"type": "directory"}),
-        lab.contents("runs", method="POST", json={"copy_from": "notebooks/etl.ipynb"}),
+        lab.contents("runs", method="POST", json={"copy_from": "lab/etl.ipynb"}),
     ]
 
     assert [answer.status_code for answer in tried] == [403] * len(tried)
-    assert lab.contents(f"{path}/checkpoints").json() == []
     assert _fingerprint(configured.runs) == before
 
 
 def test_run_all_in_a_browser(lab: Lab) -> None:
     """Run > Run All Cells shows under the load how to apply what it would change."""
-    with _browser(lab, "/lab/tree/notebooks/etl.ipynb") as page:
+    with _browser(lab, "/lab/tree/lab/etl.ipynb") as page:
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
         page.get_by_text("To apply it, set dry_run = False in the cell Parameters").wait_for(state="attached")
@@ -251,6 +247,22 @@ def test_an_executed_notebook_in_a_browser(lab: Lab, executed: Path, configured:
         page.get_by_role("menuitem", name="Edit", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Cut Cell")).click()
         page.locator(".jp-mod-dirty").first.wait_for(state="attached")
+
+
+def test_a_run_in_the_review_opens_its_executed_notebook(lab: Lab, executed: Path, configured: Settings) -> None:
+    """A click on its name shows the notebook that the run left, in a tab of its own."""
+    path = configured.home / "lab" / "review.ipynb"
+    outputs = lab.run_cells("lab/review.ipynb")
+    notebook = json.loads(path.read_bytes())
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [{k: v for k, v in one.items() if k != "transient"} for one in outputs[cell["id"]]]
+    path.write_text(json.dumps(notebook), "utf-8")
+
+    with _browser(lab, "/lab/workspaces/review/tree/lab/review.ipynb") as page:
+        page.locator(".jp-RenderedHTMLCommon a", has_text=executed.stem).first.click()
+        page.locator(".jp-NotebookPanel:visible h1", has_text="One run").wait_for()
+        assert page.get_by_role("tab", name=executed.name).is_visible()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from futurscam_lib import clock
 from futurscam_lib.errors import RetryLater
-from futurscam_lib.extract import folder_memory, items
+from futurscam_lib.extract import folder_memory, json_items
 from futurscam_lib.extract.folder import FolderSource
 from futurscam_lib.extract.folder_memory import FolderMemory
 from futurscam_lib.load.collections import Collections
@@ -206,8 +206,8 @@ class FolderWorld:
         """Every item of every file that a run has to have read."""
         for name in set(self.names()) - self.unread():
             with (self.inbox / name).open("rb") as file:
-                found = items.JsonFile("folder", name, self.now, (self.inbox / name).stat().st_size)
-                yield from found.records(file, lines=name.endswith(items.LINES))
+                found = json_items.JsonFile("folder", name, self.now, (self.inbox / name).stat().st_size)
+                yield from found.records(file, lines=name.endswith(json_items.LINES))
 
     def check(self) -> None:
         """Every item of every file is a document or an open reject, as many as there are, and nothing more is open."""
@@ -233,7 +233,7 @@ class FolderWorld:
         opened = {
             name
             for name, found in entries.items()
-            if found["state"] == "open" and found["job_id"] is None and items.file_of(found["origin"]) in still
+            if found["state"] == "open" and found["job_id"] is None and json_items.file_of(found["origin"]) in still
         }
         assert opened == broken, f"open: {sorted(opened)}, broken: {sorted(broken)}"
 

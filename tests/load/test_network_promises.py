@@ -13,7 +13,7 @@ from futurscam_lib.extract import boond as boond_module
 from futurscam_lib.extract import paging
 from tests.load.machine import INSTANTS, JOBS, OVERLAP, examples
 from tests.load.network import Network, NetworkPromises
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.graph import GraphServer
 
@@ -33,7 +33,11 @@ def networks(
     """Makes fresh worlds, one at a time, over two servers that stay."""
     with GraphServer() as graph, BoondServer() as boond, stamina.set_testing(testing=True, attempts=1000, cap=True):
         monkeypatch.setenv("SSL_CERT_FILE", str(graph.ca_file))
-        for name, value in {**told.graph(graph), **told.boond(boond), "FUTURSCAM_HTTP_TRIES": "2"}.items():
+        for name, value in {
+            **source_settings.graph(graph),
+            **source_settings.boond(boond),
+            "FUTURSCAM_HTTP_TRIES": "2",
+        }.items():
             monkeypatch.setenv(name, value)
         configured = settings.load()
         made: list[Network] = []

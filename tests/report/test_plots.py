@@ -161,7 +161,7 @@ def test_parts_lie_on_each_other(drawn: list[matplotlib.figure.Figure]) -> None:
 
     size_of(picture)
     (axes,) = drawn[0].axes
-    assert [bar.get_y() for bar in axes.patches] == [0, 0, 1, 2]
+    assert [bar.get_y() for bar in axes.patches] == [0, 0, 1, 2]  # type: ignore[attr-defined]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["folder $x$", "b" * 39 + "…"]
     assert not any(text.get_parse_math() for text in axes.get_legend().get_texts())
     assert picture.description == "T. a: 4, b: 2.5"

@@ -150,6 +150,24 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
     }
 
 
+def test_another_notebook_and_uncommitted_code_are_findings(made: MadeRuns) -> None:
+    """Each once, however many runs used it; nothing where the ledger does not say."""
+    code = {"notebook_sha256": "ab" * 32, "shipped": False, "uncommitted": None}
+    made.add(T0)
+    made.add(T0 + HOUR, code=code | {"shipped": True, "uncommitted": False})
+    for hour in (2, 3):
+        made.add(T0 + hour * HOUR, code=code)
+    made.add(T0 + 4 * HOUR, code=code | {"shipped": True, "uncommitted": True}, git_commit="1234567890abcdef-dirty")
+
+    told = {one.what: one.text for one in looked_at(made, now=T0 + 5 * HOUR).found}
+
+    assert told["other notebook"] == (
+        "2 runs, the first at 2026-11-02 10:05 UTC, executed another notebook than the shipped one: "
+        "its SHA-256 begins with abababababab."
+    )
+    assert told["uncommitted code"] == "This run used code that is not committed: it differs from commit 1234567890ab."
+
+
 def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
     """Each warning once however many runs report it, with the newest numbers; a note is none."""
     for hour in range(3):
@@ -437,7 +455,7 @@ def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> 
     found = looked_at(made, now=T0 + 4 * HOUR)
 
     assert column(found.watermark, "what") == ["moved", "gap, read", "moved by 2 runs"]
-    assert f"; what lies between was read, the last of it by {reader}." in repr(found.watermark)
+    assert f"; the time between was read later, the last of it by {reader}." in repr(found.watermark)
     assert "1 place(s)" in found.watermark.notes[0]
     assert "watermark gap" not in whats(found)
 
@@ -456,7 +474,7 @@ def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> No
 
     reader = made.add(T0 + 3 * HOUR, window={"since": clock.to_text(left), "until": None})
     text = column(looked_at(made, now=T0 + 4 * HOUR).watermark, "more")[1]
-    assert text == f"It could not be read before. Forward: what lies between was read, the last of it by {reader}."
+    assert text == f"It could not be read before. Forward: the time between was read later, the last of it by {reader}."
 
 
 def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> None:
@@ -468,7 +486,7 @@ def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> No
 
     text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
 
-    assert text == "Forward: what lies between was not all read from boond (not configured any more)."
+    assert text == "Forward: not all of the time between was read from boond (no longer configured)."
 
 
 def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
@@ -486,7 +504,7 @@ def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
 
     found = looked_at(made, now=T0 + 5 * HOUR)
     assert "gap, read" in column(found.watermark, "what")
-    assert "was not all read from boond (not configured any more)." in repr(found.watermark)
+    assert "read from boond (no longer configured)." in repr(found.watermark)
     assert "watermark gap" not in whats(found)
 
     made.settings = made.settings.model_copy(update={"sources": ("folder", "boond")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from futurscam_lib import run_ids
-from futurscam_lib.runner import run_start
+from futurscam_lib.runner import run_start, source_notebook
+from futurscam_lib.settings import SHIPPED_NOTEBOOKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,10 +54,45 @@ def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
     """What is there has its version."""
     monkeypatch.setattr(run_start, "_PACKAGES", ("pymongo", "no-such-package"))
 
-    told = run_start.RunStart({"dry_run": True}, watermark=T0).facts()
+    told = run_start.RunStart(SHIPPED_NOTEBOOKS / "etl.ipynb", {"dry_run": True}, watermark=T0).facts()
 
     assert list(told["packages"]) == ["pymongo"]
+    assert told["code"]["shipped"] is True
     assert told["watermark"] == {"before": "2026-11-23T13:25:01.223456+00:00"}
+
+
+def test_another_notebook_than_the_shipped_one_is_recorded(tmp_path: Path) -> None:
+    """One cell more, or another parameter, makes it another; outputs and metadata do not."""
+    shipped = (SHIPPED_NOTEBOOKS / "etl.ipynb").read_bytes()
+    notebook = tmp_path / "etl.ipynb"
+    for data, same in (
+        (shipped, True),
+        (shipped.replace(b'"outputs": []', b'"outputs": [ ]'), True),
+        (shipped.replace(b"dry_run: bool = True", b"dry_run: bool = False"), False),
+        (b"{}", False),
+    ):
+        notebook.write_bytes(data)
+        facts = source_notebook.code_facts(notebook)
+        assert facts["shipped"] is same
+        assert facts["notebook_sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_uncommitted_code_is_recorded(tmp_path: Path) -> None:
+    """A changed module, a new one, and a changed notebook; not what lies elsewhere; None without git."""
+    assert source_notebook.has_uncommitted_code(tmp_path) is None
+    git(tmp_path, "init")
+    for folder in ("futurscam_lib", "notebooks", "docs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").write_text("committed", "utf-8")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "All")
+    (tmp_path / "docs" / "file").write_text("changed", "utf-8")
+    assert source_notebook.has_uncommitted_code(tmp_path) is False
+
+    for path in ("futurscam_lib/new.py", "notebooks/file"):
+        (tmp_path / path).write_text("changed", "utf-8")
+        assert source_notebook.has_uncommitted_code(tmp_path) is True
+        git(tmp_path, "stash", "-u")
 
 
 def test_run_ids_sort_by_time_and_do_not_meet() -> None:

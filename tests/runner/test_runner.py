@@ -21,7 +21,6 @@ from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.runner import cell_states, engine, notebook_file, runner
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.runner.request import Request
-from futurscam_lib.runner.verdict import problem_of
 from tests.runner.conftest import GLUE, SUMMARY, headline, post, soon
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 SECRET = "Zwiebel77kuchen"  # noqa: S105 - of nobody
 T0 = datetime(2026, 11, 20, 12, 5, 1, 223_456, tzinfo=UTC)
 HOUR, MINUTE, MILLISECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(milliseconds=1)
-ZEROS = dict.fromkeys(("extracted", "inserted", "updated", "unchanged", "stale", "rejected"), 0)
 SHOW_START = "import json\nprint('start', json.load(open('.futurscam.lock.json'))['since'])"
 FAILURES = "summary['failures'] = {'folder': {'error': %r, 'message': 'The mailbox was shut.'}}\n" + GLUE
 
@@ -95,41 +93,24 @@ def test_a_watermark_that_cannot_be_believed_stops_the_run(workshop: Workshop, d
     assert not (workshop.home / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("asked", "moves"),
-    [
-        ({}, True),
-        ({"since": T0 - HOUR, "overlap": timedelta(minutes=30)}, True),
-        ({"since": T0}, True),
-        ({"since": T0 + HOUR}, False),
-        ({"until": T0 + HOUR}, False),
-        ({"since": T0 - HOUR, "until": T0 + HOUR}, False),
-        ({"sources": ("folder",)}, False),
-        ({"sources": ("mailbox", "folder")}, True),
-        ({"dry_run": True}, False),
-        ({"overlap": timedelta(minutes=1)}, False),
-        ({"overlap": timedelta(minutes=10)}, True),
-    ],
-    ids=str,
-)
-def test_which_successful_run_moves_the_watermark(workshop: Workshop, asked: dict[str, Any], *, moves: bool) -> None:
-    """One that left no gap: open end, from the watermark or before it, all sources, for real; the others leave it."""
-    configured = workshop.settings.model_copy(update={"sources": ("folder", "mailbox")})
+@pytest.mark.parametrize(("asked", "moves"), [({"since": T0 - HOUR}, True), ({"until": T0 + HOUR}, False)], ids=str)
+def test_a_successful_run_moves_the_watermark_unless_it_leaves_a_gap(
+    workshop: Workshop, asked: dict[str, Any], *, moves: bool
+) -> None:
+    """To its own start plus 1 ms; test_request has all that leaves a gap."""
     before = workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, SHOW_START, GLUE)
 
-    result = runner.run(configured, Request(**asked))
+    result = workshop.run(**asked)
 
     assert (result.status, result.exit_code) == ("ok", 0)
     assert workshop.last.facts["watermark"] == result.watermark
+    assert result.watermark["before"] == clock.to_text(T0)
     if moves:
         assert workshop.watermark == start_of(workshop, result.run_id) + MILLISECOND
     else:
         assert workshop.watermark_file.read_bytes() == before
-        assert result.watermark["after"] == result.watermark["before"] == clock.to_text(T0)
-    parameters = workshop.entries("start")[0].facts["parameters"]
-    assert parameters["watermark"] == clock.to_text(asked.get("since", T0))
-    assert parameters["sources"] == ",".join(asked.get("sources", ("folder", "mailbox")))
+        assert result.watermark["after"] == clock.to_text(T0)
 
 
 def test_a_watermark_that_cannot_be_written(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,19 +160,10 @@ def test_a_dry_run_leaves_mongodb_and_the_watermark_alone(workshop: Workshop) ->
         (["import sys\nsys.exit(0)"], 1, "SystemExit", ""),
         (["import os\nos._exit(0)"], 1, "DeadKernelError", "exit code 0"),
         (["1 / 0"], 1, "ZeroDivisionError", "division by zero"),
-        (["from futurscam_lib.errors import *\nraise UsageError('wrong')"], 2, "UsageError", "wrong"),
-        (["from futurscam_lib.errors import *\nraise RetryLater('later')"], 3, "RetryLater", "later"),
-        (["from futurscam_lib.errors import *\nraise OperatorMustAct('act')"], 4, "OperatorMustAct", "act"),
-        (["from futurscam_lib.errors import *\nraise NotReconciled('off')"], 1, "NotReconciled", "off"),
         ([GLUE, "from futurscam_lib.errors import *\nraise RetryLater('later')"], 3, "RetryLater", "later"),
         (["pass"], 1, "UntrueSummary", "without gluing its summary"),
-        (["summary['run_id'] = 'other'", GLUE], 1, "UntrueSummary", "that of 'other'"),
-        (["summary['sources']['folder']['extracted'] = 3", GLUE], 1, "UntrueSummary", "sum for folder is off"),
         (["summary['counts']['stale'] = 3", GLUE], 1, "UntrueSummary", "sum for total is off"),
-        (["glue('summary', [1])"], 1, "UntrueSummary", "wrong form"),
         ([FAILURES % "RetryLater"], 3, "SourceFailed", "folder: The mailbox was shut."),
-        ([FAILURES % "OperatorMustAct"], 4, "SourceFailed", "folder: The mailbox was shut."),
-        ([FAILURES % "KeyError"], 1, "SourceFailed", "folder: The mailbox was shut."),
     ],
 )
 def test_a_run_that_fails(workshop: Workshop, cells: list[str], exit_code: int, name: str, told: str) -> None:
@@ -212,27 +184,6 @@ def test_a_run_that_fails(workshop: Workshop, cells: list[str], exit_code: int, 
     assert headline(notebook).startswith("Failed in ")
     assert "The watermark stays at" in headline(notebook)
     assert workshop.kernels() == []
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"counts": {}},
-        {"counts": {**ZEROS, "stale": "0"}},
-        {"sources": {"folder": 1}},
-        {"sources": {"folder": {}}},
-        {"sources": None},
-        {"failures": {"folder": "RetryLater"}},
-        {"failures": {"folder": {"error": "RetryLater", "message": None}}},
-    ],
-    ids=str,
-)
-def test_what_is_no_summary(more: dict[str, Any]) -> None:
-    """A part that is counted with is missing or of another kind: not believed, and no reason to fall over."""
-    whole = {"run_id": "r1", "counts": ZEROS, "sources": {"folder": ZEROS}, "failures": {}}
-    assert problem_of(whole, run_id="r1", replay="") == ""
-
-    assert "wrong form" in problem_of({**whole, **more}, run_id="r1", replay="")
 
 
 def test_a_failing_source_keeps_what_it_gave_before(workshop: Workshop) -> None:
@@ -471,7 +422,7 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
     """What somebody writes over the part on the disk, at the worst moment, does not get into the audit log."""
     workshop.set_watermark(T0)
     workshop.notebook("print('genuine')", SUMMARY, GLUE)
-    tell, write, left = runner.run_events.log_retries, cell_states.write_atomically, iter(range(8 if fails else 100))
+    tell, write, left = runner.run_events.log_retries, cell_states.write_atomically, iter(range(8 if fails else 100))  # type: ignore[attr-defined]
 
     def forge() -> None:
         (part,) = workshop.settings.runs.glob("*/*.part")
@@ -487,7 +438,7 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(runner.run_events, "log_retries", forging)
+    monkeypatch.setattr(runner.run_events, "log_retries", forging)  # type: ignore[attr-defined]
     monkeypatch.setattr(cell_states, "write_atomically", full)
     with pytest.raises(OperatorMustAct) if fails else nullcontext():
         workshop.run()
@@ -509,7 +460,7 @@ def test_what_somebody_put_at_the_place_of_the_notebook_is_not_adopted(
         (part,) = workshop.settings.runs.glob("*/*.part")
         part.with_suffix("").write_text("another's")
 
-    monkeypatch.setattr(runner.run_events, "log_retries", put)
+    monkeypatch.setattr(runner.run_events, "log_retries", put)  # type: ignore[attr-defined]
     with pytest.raises(FileExistsError):
         workshop.run()
 
@@ -523,7 +474,7 @@ def test_an_interrupt_just_after_the_notebook_was_closed(workshop: Workshop, mon
     """The ledger calls the run failed, and so does its notebook, whose hash the ledger has."""
     workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, GLUE)
-    move, times = notebook_file.move_if_absent, iter(range(1))
+    move, times = notebook_file.move_if_absent, iter(range(1))  # type: ignore[attr-defined]
 
     def interrupted(old: Path, new: Path) -> None:
         move(old, new)

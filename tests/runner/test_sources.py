@@ -12,7 +12,7 @@ import pytest
 from futurscam_lib import clock
 from tests.extract import made_mails
 from tests.runner.conftest import post
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.graph import File, GraphServer
 
@@ -35,7 +35,7 @@ def graph(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph
         mail = [File("jobpost.json", json.dumps(post("mailed")).encode())]
         server.deliver("[JOB EXPORT] JP1", received=T0, attachments=mail)
         monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
-        _set(monkeypatch, told.graph(server))
+        _set(monkeypatch, source_settings.graph(server))
         yield server
 
 
@@ -45,7 +45,7 @@ def boond(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boond
     del workshop
     with BoondServer() as server:
         server.publish(title="Architect", updated=T0)
-        _set(monkeypatch, told.boond(server))
+        _set(monkeypatch, source_settings.boond(server))
         yield server
 
 
@@ -407,7 +407,7 @@ def test_a_mailbox_through_imap(
         trusted.write_bytes(graph.ca_file.read_bytes() + server.authority.read_bytes())
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
         monkeypatch.setenv("FUTURSCAM_SOURCES", "graph_mail,imap_mail")
-        _set(monkeypatch, told.dovecot(server, "rfp@example.com"))
+        _set(monkeypatch, source_settings.dovecot(server, "rfp@example.com"))
         server.deliver("rfp@example.com", mail.as_bytes(), T0)
 
         checked = {one["name"]: one for one in json.loads(sources.command("check", "--json").stdout)}

@@ -57,10 +57,10 @@ def test_install_show_remove(user: Path) -> None:
     unit = (user / ".config/systemd/user/futurscam-etl.service").read_text("utf-8")
     assert f'"--home" "{user / "etl"}" "run"' in unit
 
-    told = json.loads(futurscam("show", "--json").stdout)
-    assert told["installed"] is True
-    assert told["last_run"] is told["next_run"] is None
-    assert told["meaning"] == "not yet run since login"
+    shown = json.loads(futurscam("show", "--json").stdout)
+    assert shown["installed"] is True
+    assert shown["last_run"] is shown["next_run"] is None
+    assert shown["meaning"] == "not yet run since login"
     assert "installed" in futurscam().stdout
 
     assert "Removed" in futurscam("remove").stdout
@@ -105,7 +105,7 @@ def test_wrong_usage(system: Any, user: Path, arguments: tuple[str, ...], words:
 
 
 @linux_only
-def test_a_wrong_setting_is_told_before_it_is_scheduled(system: Any, user: Path) -> None:
+def test_a_wrong_setting_is_reported_before_scheduling(system: Any, user: Path) -> None:
     """What would fail every hour is not scheduled."""
     done = futurscam("install", env={"FUTURSCAM_OVERLAP_MINUTES": "ten"})
 
@@ -152,9 +152,3 @@ def test_a_path_with_a_line_break_is_refused() -> None:
 def test_each_system_has_its_scheduler(platform: str, name: str) -> None:
     """What is installed where."""
     assert schedule.this_system(platform) == name
-
-
-def test_every_verb_shows_an_example() -> None:
-    """The help says how each is called."""
-    for verb in ("install", "show", "remove"):
-        assert f"Example: futurscam schedule {verb}" in futurscam(verb, "--help").stdout

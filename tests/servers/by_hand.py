@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import futurscam_lib
-from tests.servers import told
+from tests.servers import source_settings
 from tests.servers.boond import BoondServer
 from tests.servers.boond_book import LOST, OPEN
 from tests.servers.graph import File, GraphServer
@@ -46,7 +46,7 @@ def graph() -> None:
     with GraphServer(port=arguments.port) as server:
         server.latency = arguments.latency
         fill_mailbox(server, arguments.mails)
-        settings = {"FUTURSCAM_SOURCES": "graph_mail", **told.graph(server)}
+        settings = {"FUTURSCAM_SOURCES": "graph_mail", **source_settings.graph(server)}
         _serve(server, settings, trust=server.ca_file)
 
 
@@ -56,7 +56,7 @@ def boond() -> None:
     with BoondServer(port=arguments.port) as server:
         server.latency = arguments.latency
         fill_book(server, arguments.opportunities)
-        settings = {"FUTURSCAM_SOURCES": "boond", **told.boond(server)}
+        settings = {"FUTURSCAM_SOURCES": "boond", **source_settings.boond(server)}
         _serve(server, settings, trust=None)
 
 

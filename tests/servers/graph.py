@@ -19,7 +19,7 @@ from tests.servers.graph_login import Login
 from tests.servers.graph_mailbox import ROOT, Attachment, File, Folder, Item, Mail, Mailbox, Reference, is_id
 from tests.servers.graph_paging import Pages
 from tests.servers.graph_query import MAX_TOP, Query, check_options, inefficient, number_of, top_of
-from tests.servers.loopback import HOST
+from tests.servers.loopback import HOST  # type: ignore[attr-defined]
 from tests.servers.messages import Answer
 from tests.servers.refusal import Refused
 

@@ -158,7 +158,7 @@ def test_as_many_are_in_flight_as_are_asked_at_once(server: Rows, client: httpx.
     client.get("/")
     assert server.in_flight_peak == 1
     together = threading.Barrier(3)
-    server.before = lambda _: together.wait(10) and None
+    server.before = lambda _: together.wait(10) and None  # type: ignore[assignment]
 
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: client.get("/").status_code, range(3)))

@@ -90,8 +90,8 @@ class Handler(BaseHTTPRequestHandler):
     # Head and body leave together.
     wbufsize = -1
     server: Wire
-    server_version: ClassVar[str] = "loopback"
-    sys_version: ClassVar[str] = ""
+    server_version: ClassVar[str] = "loopback"  # type: ignore[misc]
+    sys_version: ClassVar[str] = ""  # type: ignore[misc]
 
     def answer(self) -> None:
         """Answer one request, whatever its method."""

@@ -8,14 +8,14 @@ import pytest
 from babel import Locale
 
 from futurscam_lib.transform import vocabulary
+from futurscam_lib.transform.fields import Fields
 from futurscam_lib.transform.text import fold
-from futurscam_lib.transform.vocabulary import Speller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLES = {name: table for name, table in vars(vocabulary).items() if name.isupper() and isinstance(table, dict)}
-TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.countries, vocabulary.currencies)}
+TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.countries, vocabulary.currencies)}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.c
 )
 def test_a_known_value_gets_the_documents_word(table: Mapping[str, str], says: str, word: str) -> None:
     """Case and white space do not matter, and nothing is counted."""
-    speller = Speller()
+    fields = Fields({"x": says})
 
-    assert speller(table, says, path="x") == word
-    assert speller.unknown == []
+    assert fields.word("x", table) == word
+    assert fields.unknown == []
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
@@ -91,21 +91,19 @@ def test_a_table_can_be_looked_up_and_its_words_are_stable(name: str) -> None:
 )
 def test_an_unknown_value_is_kept_readable_and_counted(says: str, label: str | None, kept: str) -> None:
     """A reader sees words, the source's own where it has some; what is counted is what the source said."""
-    speller = Speller()
+    fields = Fields({"b": says, "label": label}, "a")
 
-    assert speller(vocabulary.SENIORITY, says, path="a.b", label=label) == kept
-    assert speller.unknown == [
-        ("a.b", f"unknown word: {says.replace(chr(0), '') if len(says) < 40 else 'a long text'}")
-    ]
+    assert fields.word("b", vocabulary.SENIORITY, label="label") == kept
+    assert fields.unknown == [("a.b", f"unknown word: {says.replace(chr(0), '') if len(says) < 40 else 'a long text'}")]
 
 
 @pytest.mark.parametrize("says", ["7", "???", "-"])
 def test_what_has_no_letter_is_no_word(says: str) -> None:
     """It is counted, and the document has nothing."""
-    speller = Speller()
+    fields = Fields({"x": says})
 
-    assert speller(vocabulary.languages(), says, path="x") is None
-    assert speller.unknown == [("x", f"unknown word: {says}")]
+    assert fields.word("x", vocabulary.languages()) is None
+    assert fields.unknown == [("x", f"unknown word: {says}")]
 
 
 def test_the_names_come_from_all_four_languages() -> None:
@@ -120,7 +118,7 @@ def test_the_names_come_from_all_four_languages() -> None:
 @pytest.mark.parametrize("says", [None, "", "  ", "\x00"])
 def test_no_value_is_no_word(says: str | None) -> None:
     """What the source leaves open is not an unknown value."""
-    speller = Speller()
+    fields = Fields({"x": says, "label": "A label"})
 
-    assert speller(vocabulary.countries(), says, path="x", label="A label") is None
-    assert speller.unknown == []
+    assert fields.word("x", vocabulary.countries(), label="label") is None
+    assert fields.unknown == []

@@ -1,4 +1,4 @@
-"""What happened to a mission, step by step, each with what it changed in the document."""
+"""The steps of a mission's story, in order of time, each with what it changed in the document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock
-from futurscam_lib.audit.lineage.story import FieldChange, Step
+from futurscam_lib.audit.lineage.story import EDITED, ENRICHED, MAPPING, REOPENED, FieldChange, StoryStep
 from futurscam_lib.audit.lineage.versions import UNSETTLED
 from futurscam_lib.load.quarantine import dismissal
 from futurscam_lib.load.upsert import differences
@@ -16,74 +16,63 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from futurscam_lib.audit.lineage.find import Found
+    from futurscam_lib.audit.lineage.mission import Mission
     from futurscam_lib.audit.lineage.story import State
     from futurscam_lib.audit.lineage.versions import Version
 
-ENRICHED: Final = "enriched"
-REOPENED: Final = "reopened"
-EDITED: Final = "edited"
-MAPPING: Final = "mapping"
-
-MEANINGS: Final = {
-    ENRICHED: "filled in by enrichment; new versions of the mission keep it",
-    REOPENED: "true again, because the source shows the mission as open",
-    EDITED: "changed in MongoDB by something other than a run; the next version of the mission writes over it",
-    MAPPING: "not what today's mapping and settings make of the payload, but what those did that loaded it, or an edit",
-}
-_KEPT_ONLY_IN_OUTCOMES: Final = "The payload is no longer in RFP_raw, so what it held is not known."
+_KEPT_ONLY_IN_OUTCOMES: Final = "The payload is no longer in RFP_raw, so its content is not known."
 _UNSETTLED: Final = (
-    "The document says that it was made from this payload, but what became of it is not written down: its run was "
-    "interrupted, or another run has dealt with it since."
+    "The document says that it was made from this payload, but the outcome of the payload is not recorded: its run was "
+    "interrupted, or another run has processed it since."
 )
 _CLOSING_NOT_KEPT: Final = (
-    "A run had closed it before. When, by which run and why is not known: the document keeps only its last change of "
-    "this kind."
+    "A run had closed it before. When, by which run and why is not known: the document keeps only its last closing or "
+    "reopening."
 )
 _FACTS: Final = {"job_id": None, "reference": None, "roleTitle": None}
-"""What `differences` asks of a document, which somebody may have edited."""
+"""Fields that `differences` needs; somebody may have removed them from the document."""
 
 
-def told(
-    found: Found, payloads: Sequence[Version], *, state: State, instants: Mapping[str, datetime]
-) -> tuple[Step, ...]:
-    """All steps in order of time; the last one says how the mission stands.
+def steps_of(
+    mission: Mission, payloads: Sequence[Version], *, state: State, instants: Mapping[str, datetime]
+) -> tuple[StoryStep, ...]:
+    """All steps in order of time; the last one is the current state.
 
     Args:
-        found: What MongoDB holds of it.
-        payloads: Its payloads, marked.
-        state: How it stands.
-        instants: When runs started.
+        mission: What MongoDB has about it.
+        payloads: Its payloads, after `mark`.
+        state: Its current state.
+        instants: When runs started, by run_id.
     """
     content: dict[str, Any] = {}
-    made: list[Step] = []
+    made: list[StoryStep] = []
     ended: dict[str, bool] = {}
-    for one in _in_time(payloads, list(_ends(found))):
-        if isinstance(one, Step):
+    for one in _in_time(payloads, list(_ends(mission))):
+        if isinstance(one, StoryStep):
             step, ended = one, {"isActive": one.kind == "reopened"}
             if step.kind == "reopened" and content.get("isActive") is True:
                 step = replace(step, notes=(_CLOSING_NOT_KEPT,))
             after = {**content, **ended} if content else content
         else:
-            # The document still says how it ended, so what was loaded since then kept that.
-            after, step = _content(one, content), _payload_step(one, found, instants)
+            # Closed or reopened: what was loaded since then kept that.
+            after, step = _content(one, content), _payload_step(one, mission, instants)
             after = {**after, **ended} if after else after
         made.append(replace(step, changes=_changes(content, after)))
         content = after
-    return (*made, _now_step(found, payloads, content, state))
+    return (*made, _now_step(mission, payloads, content, state))
 
 
-def _ends(found: Found) -> Iterator[Step]:
-    if closed := found.closed:
-        yield Step("closed", at=closed["at"], run_id=closed["run_id"], result=closed["reason"])
-    if reopened := found.reopened:
-        yield Step("reopened", at=reopened["at"], run_id=reopened["run_id"])
+def _ends(mission: Mission) -> Iterator[StoryStep]:
+    if closed := mission.closed:
+        yield StoryStep("closed", at=closed["at"], run_id=closed["run_id"], result=closed["reason"])
+    if reopened := mission.reopened:
+        yield StoryStep("reopened", at=reopened["at"], run_id=reopened["run_id"])
 
 
-def _in_time(payloads: Sequence[Version], ends: Sequence[Step]) -> list[Version | Step]:
-    """What the document was in order of version, which is that of time but where runs crossed; the rest in between."""
+def _in_time(payloads: Sequence[Version], ends: Sequence[StoryStep]) -> list[Version | StoryStep]:
+    """Versions of the document in order of version (of time, unless runs overlapped), the other steps between them."""
     at = clock.EARLIEST
-    placed: list[tuple[datetime, int, Any, str, Version | Step]] = []
+    placed: list[tuple[datetime, int, Any, str, Version | StoryStep]] = []
     for one in sorted(payloads, key=lambda one: (not one.stood, one.key)):
         own = one.at or one.landed.at or at
         at = max(at, own) if one.stood else at
@@ -93,17 +82,17 @@ def _in_time(payloads: Sequence[Version], ends: Sequence[Step]) -> list[Version 
 
 
 def _content(one: Version, before: dict[str, Any]) -> dict[str, Any]:
-    """The document after this payload; one that only moved its version leaves it closed where it was closed."""
+    """The document after this payload; a payload that only moved its version leaves a closed document closed."""
     return one.made if one.stood and not one.moved and one.made else before
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[FieldChange, ...]:
-    found = differences(before, {**_FACTS, **after})
-    return tuple(FieldChange(one.field, one.before, one.after) for one in found)
+    changes = differences(before, {**_FACTS, **after})
+    return tuple(FieldChange(one.field, one.before, one.after) for one in changes)
 
 
-def _payload_step(one: Version, found: Found, instants: Mapping[str, datetime]) -> Step:
-    return Step(
+def _payload_step(one: Version, mission: Mission, instants: Mapping[str, datetime]) -> StoryStep:
+    return StoryStep(
         "again" if one.again else "payload",
         at=one.at,
         run_id=one.landed.run_id if one.at_landing else one.run_id,
@@ -114,12 +103,12 @@ def _payload_step(one: Version, found: Found, instants: Mapping[str, datetime]) 
         landed=one.landed,
         again_run_id=one.run_id if one.at_landing else "",
         again_at=instants.get(one.run_id) if one.at_landing else None,
-        notes=tuple(_notes_on(one, found)),
+        notes=tuple(_notes_on(one, mission)),
     )
 
 
-def _notes_on(one: Version, found: Found) -> Iterator[str]:
-    entry = next((entry for entry in found.rejects if entry["raw_id"] == one.landed.raw_id), None)
+def _notes_on(one: Version, mission: Mission) -> Iterator[str]:
+    entry = next((entry for entry in mission.rejects if entry["raw_id"] == one.landed.raw_id), None)
     if one.result == "rejected":
         yield _refusal(entry) if entry else one.reason
     elif entry:
@@ -131,19 +120,22 @@ def _notes_on(one: Version, found: Found) -> Iterator[str]:
         return
     if one.at_first:
         yield (
-            "Its document was made again later, and what became of the payload at first was written over. "
+            "Its document was made again later, which overwrote the first outcome of the payload. "
             "Which version of the mapping loaded it is not known."
         )
         return
     if one.again and not one.listed:
-        yield "The notebook of that run shows no changed field of this mission, so what changed is not known."
+        yield "The notebook of that run lists no changed field of this mission, so what changed is not known."
     today = version_for(one.landed.source)
     if one.key.transform_version != today:
-        yield f"Version {one.key.transform_version} of the mapping dealt with it; today's is {today}."
+        yield f"Version {one.key.transform_version} of the mapping processed it; the current one is {today}."
     if one.result != "rejected" and one.reason:
-        yield f"Today's mapping makes nothing of it: {one.reason}"
+        yield f"The current mapping rejects it: {one.reason}"
     elif one.result != "rejected" and not one.as_loaded:
-        yield "Today's mapping and settings make something else of it than was loaded; the changes told are today's."
+        yield (
+            "The current mapping and settings give another document than was loaded; the changes shown are those of "
+            "the current one."
+        )
 
 
 def _refusal(entry: Mapping[str, Any]) -> str:
@@ -152,16 +144,16 @@ def _refusal(entry: Mapping[str, Any]) -> str:
     return reason if named else f"{reason} ({entry['path']})"
 
 
-def _now_step(found: Found, payloads: Sequence[Version], content: dict[str, Any], state: State) -> Step:
-    if not found.document:
-        return Step("now", result=state, notes=tuple(_notes_without(found, state)))
+def _now_step(mission: Mission, payloads: Sequence[Version], content: dict[str, Any], state: State) -> StoryStep:
+    if not mission.document:
+        return StoryStep("now", result=state, notes=tuple(_notes_without(mission, state)))
     last = max((one for one in payloads if one.stood), key=lambda one: one.key, default=None)
-    stands = {name: value for name, value in found.document.items() if name != "_id"}  # No mapping makes an `_id`.
-    whys = [replace(one, why=_why(one, found, last)) for one in _changes(content, stands)]
-    return Step("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
+    stands = {name: value for name, value in mission.document.items() if name != "_id"}  # No mapping makes an `_id`.
+    whys = [replace(one, why=_why(one, mission, last)) for one in _changes(content, stands)]
+    return StoryStep("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
 
 
-def _why(change: FieldChange, found: Found, last: Version | None) -> str:
+def _why(change: FieldChange, mission: Mission, last: Version | None) -> str:
     if change.field == "RFP_type" and change.before is None:
         return ENRICHED
     if last is None or not last.made:
@@ -169,27 +161,27 @@ def _why(change: FieldChange, found: Found, last: Version | None) -> str:
     if not last.as_loaded:
         return MAPPING
     opened = change.field == "isActive" and change.before is False and change.after is True
-    return REOPENED if opened and not found.closed else EDITED
+    return REOPENED if opened and not mission.closed else EDITED
 
 
 def _notes_now(state: State, last: Version | None, changes: Sequence[FieldChange]) -> Iterator[str]:
     if state == "foreign":
-        yield "Another program wrote this document: it has no `_etl` of ours, so nothing tells where it came from."
+        yield "Another program wrote this document: it has no `_etl` of ours, so its origin is not known."
     elif last is None or not last.made:
-        yield "The payload that it was made from cannot be made into a document again, so nothing checks its fields."
+        yield "The payload that it was made from can no longer be transformed, so its fields cannot be checked."
     elif not changes:
-        yield "It is just what these steps made of it."
+        yield "It is exactly what these steps made."
     if any(change.why == MAPPING for change in changes):
-        yield "`futurscam run --since INSTANT` reads it again, and a newer version of the mapping then makes it anew."
+        yield "`futurscam run --since INSTANT` reads it again, and a newer version of the mapping then rebuilds it."
 
 
-def _notes_without(found: Found, state: State) -> Iterator[str]:
+def _notes_without(mission: Mission, state: State) -> Iterator[str]:
     if state == "removed":
         yield (
-            "It was loaded, and RFP holds it no more. A run never deletes: somebody removed it. "
+            "It was loaded, but is no longer in RFP. Runs never delete documents: somebody removed it. "
             "`futurscam run --since INSTANT` loads it again where its source still shows it."
         )
-    for entry in found.rejects:
+    for entry in mission.rejects:
         yield f"{entry['_id']} is {entry['state']} in the quarantine: {_refusal(entry)}"
         yield f"Rejected {entry['attempts']} time(s): {_when_rejected(entry)}."
         if dismissed := dismissal(entry):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from futurscam_lib import jsontext
 from futurscam_lib.errors import Rejected
-from futurscam_lib.extract import splitter
+from futurscam_lib.extract import json_items
 from futurscam_lib.records import MAX_RECORD_BYTES
 
 if TYPE_CHECKING:
@@ -42,17 +42,17 @@ BLANKS = st.text(" \t\r\n", max_size=4)
 PIECES = st.integers(1, 40) | st.just(1 << 20)
 
 
-def elements(data: bytes) -> list[splitter.Item]:
+def elements(data: bytes) -> list[json_items.Item]:
     """The items of a file that holds a list."""
-    return list(splitter.elements(io.BytesIO(data)))
+    return list(json_items.split_list(io.BytesIO(data)))
 
 
-def lines(data: bytes) -> list[splitter.Item]:
+def lines(data: bytes) -> list[json_items.Item]:
     """The items of a JSON Lines file."""
-    return list(splitter.lines(io.BytesIO(data)))
+    return list(json_items.split_lines(io.BytesIO(data)))
 
 
-def place_of(item: splitter.Item) -> tuple[str, int, int]:
+def place_of(item: json_items.Item) -> tuple[str, int, int]:
     """Why an item is rejected, and where."""
     if item.flaw:
         return item.flaw.code, item.line, 0
@@ -81,7 +81,7 @@ class Endless(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0) -> int:
         """Begin again."""
         assert (offset, whence) == (0, 0)
-        self._parts, self._rest, self.given = self._make(), b"", 0
+        self._parts, self._rest, self.given = self._make(), b"", 0  # type: ignore[assignment]
         return 0
 
     def readinto(self, buffer: Any) -> int:
@@ -94,7 +94,7 @@ class Endless(io.RawIOBase):
         return count
 
 
-def peak_of(items: Iterator[splitter.Item]) -> tuple[int, int]:
+def peak_of(items: Iterator[json_items.Item]) -> tuple[int, int]:
     """How many items there are, and the most memory that reading them took."""
     tracemalloc.start()
     try:
@@ -129,8 +129,8 @@ def test_a_list_splits_into_its_elements(
     text = f"{around[0]}{text}{around[1]}"
     data = ENCODINGS[encoding](text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splitter, "PIECE_BYTES", piece)
-        assert splitter.begins_list(io.BytesIO(data))
+        patch.setattr(json_items, "PIECE_BYTES", piece)
+        assert json_items.begins_list(io.BytesIO(data))
         items = elements(data)
 
     assert [item.flaw for item in items] == [None] * len(values)
@@ -153,7 +153,7 @@ def test_lines_are_items(*, values: list[Any], end: str, ended: bool, encoding: 
     """Each line is an item of its own, with or without a last line end; blank ones are none."""
     text = end.join(json.dumps(value, ensure_ascii=False) for value in values) + (end if ended else "")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splitter, "PIECE_BYTES", piece)
+        patch.setattr(json_items, "PIECE_BYTES", piece)
         items = lines(ENCODINGS[encoding](text))
 
     assert [orjson.loads(item.payload) for item in items] == [orjson.loads(json.dumps(value)) for value in values]
@@ -174,7 +174,7 @@ def test_no_bytes_are_too_strange(data: bytes, mark: bytes, piece: int) -> None:
     """Whatever a file holds, splitting ends and gives items; of UTF-8, bytes as they stood in the file."""
     whole = mark + data
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splitter, "PIECE_BYTES", piece)
+        patch.setattr(json_items, "PIECE_BYTES", piece)
         found = [*elements(whole), *lines(whole)]
 
     assert len(found) <= 2 * len(whole) + 2
@@ -299,7 +299,7 @@ def test_a_huge_line_costs_itself_and_no_memory(mark: str) -> None:
 
     tracemalloc.start()
     try:
-        items = list(splitter.lines(file))
+        items = list(json_items.split_lines(file))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -315,7 +315,7 @@ def test_a_huge_element_costs_the_rest_and_no_memory() -> None:
 
     tracemalloc.start()
     try:
-        items = list(splitter.elements(file))
+        items = list(json_items.split_list(file))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -326,10 +326,10 @@ def test_a_huge_element_costs_the_rest_and_no_memory() -> None:
 
 @pytest.mark.parametrize(
     ("split", "head", "end", "tail"),
-    [(splitter.elements, b"[", b",\n", b"{}]"), (splitter.lines, b"", b"\n", b"{}")],
+    [(json_items.split_list, b"[", b",\n", b"{}]"), (json_items.split_lines, b"", b"\n", b"{}")],
 )
 def test_forty_megabytes_stream(
-    split: Callable[[Any], Iterator[splitter.Item]], head: bytes, end: bytes, tail: bytes
+    split: Callable[[Any], Iterator[json_items.Item]], head: bytes, end: bytes, tail: bytes
 ) -> None:
     """Many items take the memory of a few, and the first is there before the second megabyte was read."""
     body = b'{"a":"' + b"x" * 20_000 + b'"}' + end
@@ -339,7 +339,7 @@ def test_forty_megabytes_stream(
     given = raw.given
     count, peak = peak_of(split(io.BufferedReader(Endless(head, body, 2000, tail))))
 
-    assert given <= 2 * splitter.PIECE_BYTES
+    assert given <= 2 * json_items.PIECE_BYTES
     assert count == 2001
     assert peak < 8 << 20
 

@@ -1,4 +1,4 @@
-"""From what people call a mission to what MongoDB holds of it."""
+"""Finds what MongoDB has about a mission, by any name that people use for it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What MongoDB holds of a mission.
+class Mission:
+    """What MongoDB has about a mission.
 
     Attributes:
-        job_id: Its key; empty where only rejects are known, which tell none.
-        document: As it stands; None where there is none.
+        job_id: Its key; empty if only rejects without a job_id are known.
+        document: As it is now; None if there is none.
         rejects: Its entries in the quarantine.
-        outcomes: What became of each of its payloads, as `RFP_outcomes` keeps it.
+        outcomes: The outcome of each of its payloads, from `RFP_outcomes`.
         unfinished: Runs that may have landed payloads which are not loaded yet.
     """
 
@@ -54,19 +54,19 @@ class Found:
 
     @property
     def etl(self) -> dict[str, Any]:
-        """The document's `_etl`; empty where it is not as this software writes it."""
+        """The document's `_etl`; empty if this software did not write it."""
         etl = (self.document or {}).get("_etl")
         return etl if _is_like(etl, _PROVENANCE) else {}
 
     @property
     def closed(self) -> dict[str, Any] | None:
-        """When, by which run and why it was closed; None where it was not."""
+        """When, by which run and why it was closed; None if it was not."""
         closed = self.etl.get("closed")
         return closed if _is_like(closed, _CLOSING) else None
 
     @property
     def reopened(self) -> dict[str, Any] | None:
-        """When and by which run it was opened again after its source had ended it; None where it was not."""
+        """When and by which run it was reopened after its source had closed it; None if it was not."""
         reopened = self.etl.get("reopened")
         return reopened if _is_like(reopened, _REOPENING) else None
 
@@ -76,39 +76,40 @@ class Found:
 
 
 def _is_like(value: Any, kinds: Mapping[str, type]) -> TypeGuard[dict[str, Any]]:
-    """Whether it has these names, each with a value of its kind; another program may have written it."""
+    """Whether it has these names, each with a value of that type; another program may have written it."""
     return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in kinds.items())
 
 
-def find(collections: Collections, asked: str) -> Found:
-    """Look under every name that people use.
+def find(collections: Collections, asked: str) -> Mission:
+    """Find a mission by any of its names.
 
     Args:
-        collections: Where to look.
-        asked: A `job_id`, a reference, the id at the source, or the name of a reject or its place. Spaces around it
-            are ignored unless something is called so; letter case is, for the first three, where nothing else is.
+        collections: Where to search.
+        asked: A `job_id`, a reference, the id at the source, or the name of a reject or its place. Spaces around
+            it are ignored unless a name has them. If nothing matches exactly, the case of letters is ignored for the
+            first three.
 
     Returns:
-        What there is, perhaps nothing.
+        What was found; false if nothing.
 
     Raises:
         UsageError: Several missions have that name.
     """
     bare = asked.strip()
     for name in dict.fromkeys((asked, bare)) if bare else ():
-        if found := _called(collections, name):
+        if found := _named(collections, name):
             return found
-    return _however_written(collections, bare) if bare else Found("", None, [], [], _unfinished(collections))
+    return _in_any_case(collections, bare) if bare else Mission("", None, [], [], _unfinished(collections))
 
 
-def _called(collections: Collections, asked: str) -> Found:
-    """What has just this name."""
+def _named(collections: Collections, asked: str) -> Mission:
+    """What has exactly this name."""
     document = collections.rfps.find_one({"job_id": asked})
     if document is not None:
         return _of_job(collections, asked, document)
-    rejects = _rejects_called(collections, asked)
+    rejects = _rejects_named(collections, asked)
     outcomes = list(collections.outcomes.find({"_id": {"$in": [entry["raw_id"] for entry in rejects]}}))
-    # What was rejected without telling its job may have been made into a document by a later mapping.
+    # A reject without a job_id may have become a document with a later mapping.
     jobs = {one["job_id"] for one in [*rejects, *outcomes] if one["job_id"]}
     if len(jobs) > 1:
         raise _several(asked, [(entry["_id"], entry["reason"]) for entry in rejects])
@@ -129,8 +130,8 @@ def _called(collections: Collections, asked: str) -> Found:
     return _rejected_as(collections, asked) or found
 
 
-def _rejected_as(collections: Collections, asked: str) -> Found | None:
-    """What was only ever rejected, by the reference in its payload: the quarantine keeps none. The newest are read."""
+def _rejected_as(collections: Collections, asked: str) -> Mission | None:
+    """A mission that was always rejected, by the reference in its payload. Only the newest rejects are read."""
     rejects = list(collections.rejects.find({"state": _ANY_STATE}).sort("at", DESCENDING).limit(REJECTS_READ))
     ids = [entry["raw_id"] for entry in rejects]
     folded = asked.casefold()
@@ -140,13 +141,13 @@ def _rejected_as(collections: Collections, asked: str) -> Found | None:
     jobs = {entry["job_id"] for entry in called}
     if len(jobs) > 1:
         raise _several(asked, [(entry["_id"], entry["reason"]) for entry in called])
-    return _called(collections, next(iter(jobs)) or called[0]["_id"]) if jobs else None
+    return _named(collections, next(iter(jobs)) or called[0]["_id"]) if jobs else None
 
 
-def _however_written(collections: Collections, asked: str) -> Found:
-    """What has this name in other letter case.
+def _in_any_case(collections: Collections, asked: str) -> Mission:
+    """What has this name if the case of letters is ignored.
 
-    No index helps, so all is read: most of a second for a hundred thousand documents.
+    No index helps, so everything is read: most of a second for a hundred thousand documents.
     """
     either = {"$or": [{"job_id": asked}, {"reference": asked}, {"_etl.source_id": asked}]}
     documents = list(collections.rfps.find(either, collation=_ANY_CASE).limit(_FEW + 1))
@@ -163,31 +164,31 @@ def _however_written(collections: Collections, asked: str) -> Found:
     return _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
 
 
-def _of_document(collections: Collections, document: dict[str, Any]) -> Found:
+def _of_document(collections: Collections, document: dict[str, Any]) -> Mission:
     job_id = _job_of(document)
     if job_id:
         return _of_job(collections, job_id, document)
-    # Not looked up under an empty name, which rejects have that tell no job.
-    return Found("", document, [], [], _unfinished(collections))
+    # Not searched by an empty job_id, which rejects without one have.
+    return Mission("", document, [], [], _unfinished(collections))
 
 
 def _job_of(document: dict[str, Any]) -> str:
-    """Its key; empty where another program gave it none, or one that is no text."""
+    """Its key; empty if another program gave it none, or one that is not text."""
     job_id = document.get("job_id")
     return job_id if isinstance(job_id, str) else ""
 
 
-def _rejects_called(collections: Collections, asked: str) -> list[dict[str, Any]]:
-    """Entries of the quarantine with that name, or of what stood in that place."""
+def _rejects_named(collections: Collections, asked: str) -> list[dict[str, Any]]:
+    """Entries of the quarantine with that name or origin."""
     named = collections.rejects.find({"_id": asked})
     placed = collections.rejects.find({"state": _ANY_STATE, "origin": asked})
     return list({entry["_id"]: entry for entry in (*named, *placed)}.values())
 
 
-def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> Found:
+def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> Mission:
     rejects = collections.rejects.find({"state": _ANY_STATE, "job_id": job_id})
     outcomes = collections.outcomes.find({"job_id": job_id})
-    return Found(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
+    return Mission(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
 
 
 def _unfinished(collections: Collections) -> list[str]:
@@ -199,4 +200,4 @@ def _unfinished(collections: Collections) -> list[str]:
 def _several(asked: str, names: list[tuple[Any, Any]]) -> UsageError:
     lines = [f"  {as_text(name)}  {as_text(told, longest=80)}" for name, told in names[:_FEW]]
     more = ["  and others"] if len(names) > _FEW else []
-    return UsageError("\n".join([f"Several missions are called {asked!r}; ask for one of these:", *lines, *more]))
+    return UsageError("\n".join([f"Several missions have the name {asked!r}; ask for one of these:", *lines, *more]))

@@ -1,4 +1,4 @@
-"""One landed payload, as it came."""
+"""Prints one landed payload, byte for byte: `futurscam raw`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LATIN: Final = 0xFF
 _RAW_ID: Final = re.compile("[0-9a-f]{8,64}")
 
 
-def payload(configured: Settings, raw_id: str) -> bytes:
+def read_payload(configured: Settings, raw_id: str) -> bytes:
     """The bytes of a payload.
 
     Args:
-        configured: Where it is looked for.
-        raw_id: Its SHA-256, hex, or a beginning of at least 8 digits that no other has.
+        configured: Settings of the home.
+        raw_id: Its SHA-256, hex, or a unique beginning of at least 8 digits.
 
     Raises:
         UsageError: There is no such payload, there are several, or it was landed without its bytes.
@@ -32,7 +32,7 @@ def payload(configured: Settings, raw_id: str) -> bytes:
     """
     asked = raw_id.strip().lower()
     if not _RAW_ID.fullmatch(asked):
-        raise UsageError(f"{raw_id!r} is no raw_id, nor the beginning of one: that is 8 to 64 hexadecimal digits.")
+        raise UsageError(f"{raw_id!r} is not a raw_id or the beginning of one: 8 to 64 hexadecimal digits.")
     with mongo.connect(configured) as client, mongo.mongo_errors():
         raw = Collections.of(client[configured.database]).raw
         # `g` follows the last hexadecimal digit.
@@ -49,14 +49,14 @@ def payload(configured: Settings, raw_id: str) -> bytes:
     if landed["flaw"]:
         raise UsageError(
             f"The bytes of {landed['_id']} were not kept: {as_text(landed['flaw']['reason'], longest=1000)} "
-            f"It has {landed['size']:,} bytes and stood at {as_text(landed['origin'], longest=1000)} "
+            f"It has {landed['size']:,} bytes and came from {as_text(landed['origin'], longest=1000)} "
             f"({as_text(landed['source'])})."
         )
     return bytes(landed["payload"])
 
 
 def indented(data: bytes) -> bytes:
-    """The same JSON, a line for each value, as UTF-8.
+    """The same JSON, indented, as UTF-8.
 
     Raises:
         UsageError: It is not JSON.
@@ -70,7 +70,7 @@ def indented(data: bytes) -> bytes:
 
 
 def visible(data: bytes) -> str:
-    """Bytes as text that steers no terminal: what is no letter is written as an escape, lines stay."""
+    """Bytes as text for a terminal: control characters become escapes, line breaks stay."""
     return "".join(
         c if c.isprintable() or c in "\n\t" else _escaped(c) for c in data.decode("utf-8", "backslashreplace")
     )

@@ -1,7 +1,7 @@
-"""Splitting a file that holds many items into their untouched bytes, without holding the file.
+"""JSON files to raw records: one object, the elements of a list, or the lines of a JSON Lines file.
 
-A UTF-8 file's bytes come out exactly as they went in, wrong ones too (they travel as surrogate escapes), so that one
-wrong byte costs one item and not the file.
+A file is split into the untouched bytes of its items without holding the file. A UTF-8 file's bytes come out exactly as
+they went in, wrong bytes too (as surrogate escapes), so that one wrong byte costs one item and not the file.
 """
 
 from __future__ import annotations
@@ -9,14 +9,21 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from futurscam_lib.jsontext import encoding_of
-from futurscam_lib.records import MAX_RECORD_BYTES, Flaw
+from futurscam_lib.records import MAX_RECORD_BYTES, Flaw, RawRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+LINES: Final = ".jsonl"
+ENDINGS: Final = (".json", LINES)
+"""How the names of such files end, in any case."""
+
+_ITEM: Final = re.compile(r"(\[\d+\]|:\d+)$")
 
 PIECE_BYTES: Final = 1 << 20
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
@@ -25,6 +32,79 @@ _JSON_BLANKS: Final = b" \t\r\n"
 # Only looks for where a value ends. More generous than JSON where the end is plain all the same, so that a control
 # character in a text, or a number of too many digits, costs one element and not the rest of the list.
 _DECODER: Final = json.JSONDecoder(parse_int=float, strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFile:
+    """A file as its source shows it.
+
+    Attributes:
+        source: Name of the source.
+        origin: Where it stands there, readable; an item's own place is appended.
+        instant: The instant by which the source orders it.
+        size: Its bytes.
+    """
+
+    source: str
+    origin: str
+    instant: datetime
+    size: int
+
+    def records(self, file: BinaryIO, *, lines: bool) -> Iterator[RawRecord]:
+        """Its items, untouched; one that is too large or cannot be separated from the next is a flawed record.
+
+        Args:
+            file: The content, at its start; must be seekable.
+            lines: Whether each line is an item.
+        """
+        if lines:
+            yield from self._split(split_lines(file), lambda position: f"{self.origin}:{position}")
+        elif begins_list(file):
+            yield from self._split(split_list(file), lambda position: f"{self.origin}[{position}]")
+        else:
+            yield self._whole(file)
+
+    def flawed(self, flaw: Flaw) -> RawRecord:
+        """The record of the file as a whole, whose bytes are not kept."""
+        return RawRecord.flawed(
+            flaw, source=self.source, origin=self.origin, instant=self.instant, size=self.size, line=1
+        )
+
+    def too_large(self) -> RawRecord:
+        """The record of a file that holds more than is read."""
+        reason = f"The file holds one item of {self.size:,} bytes; more than {MAX_RECORD_BYTES:,} are not read."
+        return self.flawed(Flaw("too-large", reason))
+
+    def _whole(self, file: BinaryIO) -> RawRecord:
+        payload = file.read(MAX_RECORD_BYTES + 1)
+        if len(payload) > MAX_RECORD_BYTES:
+            return self.too_large()
+        return RawRecord.of(payload, source=self.source, origin=self.origin, instant=self.instant, line=1, column=1)
+
+    def _split(self, items: Iterator[Item], origin: Callable[[int], str]) -> Iterator[RawRecord]:
+        for item in items:
+            about: dict[str, Any] = {"source": self.source, "origin": origin(item.position), "instant": self.instant}
+            if item.flaw is None:
+                yield RawRecord.of(item.payload, **about, line=item.line, column=item.column)
+            else:
+                yield RawRecord.flawed(item.flaw, **about, size=item.size, line=item.line)
+
+
+def file_of(origin: str) -> str:
+    """The file in which an item stands, as `JsonFile` made its origin."""
+    return origin if origin.lower().endswith(ENDINGS) else _ITEM.sub("", origin)
+
+
+def as_text(name: str) -> str:
+    r"""A name as MongoDB and JSON take it: a byte that is no text becomes `\udcff`, so that two names stay two."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def some(names: list[str], most: int = 5, *, total: int = 0) -> str:
+    """The first of some names, for a sentence; `total` is how many there are, where only some are given."""
+    left = max(total, len(names)) - most
+    more = f" and {left:,} more" if left > 0 else ""
+    return ", ".join(sorted(names)[:most]) + more
 
 
 class Item(NamedTuple):
@@ -38,7 +118,7 @@ class Item(NamedTuple):
     size: int = 0
 
 
-def lines(file: BinaryIO) -> Iterator[Item]:
+def split_lines(file: BinaryIO) -> Iterator[Item]:
     """The items of a JSON Lines file; blank lines are none. `position` is the line."""
     codec = encoding_of(file.read(4))
     file.seek(0)
@@ -51,7 +131,7 @@ def lines(file: BinaryIO) -> Iterator[Item]:
             yield Item(number, number, 1, payload)
 
 
-def elements(file: BinaryIO) -> Iterator[Item]:
+def split_list(file: BinaryIO) -> Iterator[Item]:
     """The elements of a file that holds one JSON list. `position` is the element's number.
 
     What follows the last element that could be read (broken JSON, a missing bracket) becomes one last item, so that

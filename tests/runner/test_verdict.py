@@ -1,0 +1,93 @@
+"""When a run is believed, and which exit code it ends with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nbformat
+import pytest
+
+from futurscam_lib.runner.engine import Execution
+from futurscam_lib.runner.verdict import RunVerdict, judge, problem_of
+
+ZEROS = dict.fromkeys(("extracted", "inserted", "updated", "unchanged", "stale", "rejected"), 0)
+WHOLE: dict[str, Any] = {"run_id": "r1", "counts": ZEROS, "sources": {"folder": ZEROS}, "failures": {}}
+
+
+def verdict_on(glued: Any, status: Any = "ok", error_name: str = "") -> RunVerdict:
+    """Judge a run whose notebook glued this."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])
+    data = {
+        "application/scrapbook.scrap.json+json": {"name": "summary", "data": glued, "encoder": "json", "version": 1}
+    }
+    notebook.cells[0].outputs = [
+        nbformat.v4.new_output("display_data", data, metadata={"scrapbook": {"name": "summary"}})
+    ]
+    execution = Execution(status, error_name, "It broke." if error_name else "", None, notebook)
+    return judge(execution, run_id="r1", replay="", redact=str)
+
+
+def test_a_whole_summary_is_believed() -> None:
+    """Exit code 0."""
+    verdict = verdict_on(WHOLE)
+
+    assert (verdict.status, verdict.exit_code, verdict.error, verdict.summary) == ("ok", 0, "", WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("error_name", "code"),
+    [("UsageError", 2), ("RetryLater", 3), ("OperatorMustAct", 4), ("NotReconciled", 1), ("ZeroDivisionError", 1)],
+)
+def test_an_error_of_the_notebook_goes_before_its_summary(error_name: str, code: int) -> None:
+    """The exit code says what happens next; what had been counted until then is kept."""
+    verdict = verdict_on(WHOLE, "failed", error_name)
+
+    assert (verdict.status, verdict.exit_code, verdict.error_name) == ("failed", code, error_name)
+    assert verdict.summary == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"), [(["RetryLater"], 3), (["OperatorMustAct", "RetryLater"], 4), (["KeyError"], 1)]
+)
+def test_a_source_that_failed_fails_the_run(errors: list[str], code: int) -> None:
+    """The most urgent error gives the exit code."""
+    failures = {f"source{number}": {"error": name, "message": "Shut."} for number, name in enumerate(errors)}
+    verdict = verdict_on({**WHOLE, "failures": failures})
+
+    assert (verdict.status, verdict.exit_code, verdict.error_name) == ("failed", code, "SourceFailed")
+    assert verdict.error.startswith("source0: Shut.")
+
+
+@pytest.mark.parametrize(
+    ("glued", "told"),
+    [
+        ([1], "wrong form"),
+        ({**WHOLE, "run_id": "other"}, "that of 'other'"),
+        ({**WHOLE, "sources": {"folder": {**ZEROS, "extracted": 3}}}, "sum for folder is off"),
+        ({**WHOLE, "counts": {**ZEROS, "stale": 3}}, "sum for total is off"),
+    ],
+)
+def test_a_summary_that_is_not_true_fails_the_run(glued: Any, told: str) -> None:
+    """Exit code 1, and the reason."""
+    verdict = verdict_on(glued)
+
+    assert (verdict.exit_code, verdict.error_name) == (1, "UntrueSummary")
+    assert told in verdict.error
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"counts": {}},
+        {"counts": {**ZEROS, "stale": "0"}},
+        {"sources": {"folder": 1}},
+        {"sources": {"folder": {}}},
+        {"sources": None},
+        {"failures": {"folder": "RetryLater"}},
+        {"failures": {"folder": {"error": "RetryLater", "message": None}}},
+    ],
+    ids=str,
+)
+def test_what_is_no_summary(more: dict[str, Any]) -> None:
+    """A part that is counted with is missing or of another kind: not believed, and no reason to fall over."""
+    assert "wrong form" in problem_of({**WHOLE, **more}, run_id="r1", replay="")
