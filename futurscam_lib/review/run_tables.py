@@ -14,6 +14,7 @@ from futurscam_lib.records import shown_counts
 from futurscam_lib.report import plots
 from futurscam_lib.report.tables import Mark, Table
 from futurscam_lib.report.text import ZONE, in_zone
+from futurscam_lib.report.transformed import UNKNOWN_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
