@@ -338,7 +338,7 @@ def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
 
     table = looked_at(made, now=T0 + 3 * HOUR, days=1).records
 
-    assert table.columns[-1] == "last gave something (UTC)"
+    assert table.columns[-1] == "last records (UTC)"
     assert {row[0]: row[-1] for row in table.rows} == {
         "boond": T0 - 30 * HOUR,
         "folder": T0,
@@ -625,7 +625,7 @@ def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatc
     found = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
 
     for table in (found.publication, found.by_hand):
-        assert "Not known. MongoDB could not be asked: MongoDB did not answer" in repr(table)
+        assert "Unknown. MongoDB could not be asked: MongoDB did not answer" in repr(table)
         assert "None." not in repr(table)
     assert whats(found) == ["MongoDB not asked"]
     assert found.as_dict()["unanswered"].startswith("MongoDB could not be asked")

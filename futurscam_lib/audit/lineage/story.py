@@ -247,8 +247,8 @@ def _headline(story: Story, runs: Mapping[str, InvolvedRun]) -> Iterator[str]:
     if story.state == "document":
         etl = document["_etl"]
         own = etl.get("source_id")
-        told = f" ({as_text(own)} there)" if own not in (story.job_id, document.get("reference")) else ""
-        yield f"{'Active' if document.get('isActive') else 'Not active'}, from {as_text(etl.get('source'))}{told}."
+        there = f" ({as_text(own)} there)" if own not in (story.job_id, document.get("reference")) else ""
+        yield f"{'Active' if document.get('isActive') else 'Not active'}, from {as_text(etl.get('source'))}{there}."
         yield f"First seen {_when(story.first_seen_at)}by {_run(story.first_run_id, runs)}."
 
 

@@ -13,6 +13,7 @@ from futurscam_lib.audit.period import kind_of
 from futurscam_lib.records import shown_counts
 from futurscam_lib.report import plots
 from futurscam_lib.report.tables import Mark, Table
+from futurscam_lib.report.text import ZONE, in_zone
 from futurscam_lib.report.transformed import UNKNOWN_VALUES
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def runs(found: Sequence[RunRecord]) -> Table:
         )
         for run in shown
     ]
-    columns = ("started (UTC)", "run", "status", "took", *names, "closed", "reopened", "started by")
+    columns = (f"started ({ZONE})", "run", "status", "took", *names, "closed", "reopened", "started by")
     notes = (
         [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
     )
@@ -95,7 +96,7 @@ def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Ta
         failed = sum(kind_of(run) == "failed" for run in wet)
         last = max(filter(None, map(gave.get, number)), default=None)
         rows.append(("total", len(wet), failed, *(total[name] for name in names), last))
-    columns = ("source", "runs", "of these failed", *names, "last gave something (UTC)")
+    columns = ("source", "runs", "of these failed", *names, f"last records ({ZONE})")
     notes = ["Failed: runs in which this source did; in total, runs that did for whatever reason."] if rows else []
     return Table(columns, rows, title="Records per source", notes=notes)
 
@@ -120,7 +121,7 @@ def records_by_run(found: Sequence[RunRecord]) -> Table:
         for source, counts in run.sources.items()
         if any(counts.get(name) for name in _NEWS)
     ]
-    return Table(("started (UTC)", "run", "source", *names), rows, title="Records per run, where something was new")
+    return Table((f"started ({ZONE})", "run", "source", *names), rows, title="Records per run, where something was new")
 
 
 def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
@@ -134,7 +135,7 @@ def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
             sums[source][step(run)] += counts.get("inserted", 0) + counts.get("updated", 0)
     labels = _newest_labels(wet, step)
     parts = {source: [sums[source][label] for label in labels] for source in sources}
-    return plots.stacked(labels, parts, title=f"New and updated documents per {_unit(days)} (UTC)")
+    return plots.stacked(labels, parts, title=f"New and updated documents per {_unit(days)} ({ZONE})")
 
 
 def durations(found: Sequence[RunRecord]) -> Table:
@@ -167,7 +168,7 @@ def reasons(found: Sequence[RunRecord]) -> Table:
         (one.name, one.number, one.runs, link_to(one.last), one.last.started)
         for one in _tallied(found, "reject_reasons")
     ]
-    columns = ("reason", "rejects", "runs", "last one", "when (UTC)")
+    columns = ("reason", "rejects", "runs", "last one", f"when ({ZONE})")
     notes = [_REASONS] if rows else []
     return Table(columns, rows[:_WORDS], title="Rejects by reason", notes=notes, total=len(rows), limit=_WORDS)
 
@@ -178,7 +179,7 @@ def unknown_values(found: Sequence[RunRecord]) -> Table:
         (*_field_and_value(one.name), one.number, one.runs, link_to(one.last), one.last.started)
         for one in _tallied(found, "oddities")
     ]
-    columns = ("field", "what", "times", "runs", "last one", "when (UTC)")
+    columns = ("field", "what", "times", "runs", "last one", f"when ({ZONE})")
     notes = [UNKNOWN_VALUES, "docs/SOURCES.md says where words are added."] if rows else []
     return Table(columns, rows[:_WORDS], title="Unknown values", notes=notes, total=len(rows), limit=_WORDS)
 
@@ -229,7 +230,7 @@ def _unit(days: float) -> str:
 
 def _step(days: float) -> Callable[[RunRecord], str]:
     form = {"hour": "%m-%d %Hh", "day": "%Y-%m-%d", "month": "%Y-%m"}[_unit(days)]
-    return lambda run: f"{run.started:{form}}"
+    return lambda run: f"{in_zone(run.started):{form}}"
 
 
 def _newest_labels(found: Iterable[RunRecord], step: Callable[[RunRecord], str]) -> list[str]:
