@@ -15,7 +15,7 @@ from futurscam_lib.audit.runs_folder import NotebookCheck, check_notebook, is_no
 from futurscam_lib.audit.seal import RESTORE, Doubt, Seal, check_end, check_seal, read_head
 from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import COUNTED, with_all_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -260,8 +260,8 @@ def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> Ru
         window=table(told.get("window"))
         or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
         watermark=told.get("watermark") or asked.get("watermark") or {},
-        counts=told.get("counts") or {},
-        sources=told.get("sources") or {},
+        counts=with_all_counts(told.get("counts") or {}),
+        sources={name: with_all_counts(one) for name, one in (told.get("sources") or {}).items()},
         closed=number(told.get("closed")),
         reopened=number(told.get("reopened")),
         error=told.get("error") or "",

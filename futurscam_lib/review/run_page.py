@@ -15,7 +15,7 @@ from futurscam_lib.audit.hours import page_of
 from futurscam_lib.audit.period import kind_of
 from futurscam_lib.errors import UsageError
 from futurscam_lib.files import read_bytes, write_atomically
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import shown_counts
 from futurscam_lib.report.text import duration, instant
 from futurscam_lib.review.layout import page, part
 from futurscam_lib.review.rendering import rendered
@@ -143,7 +143,7 @@ def _facts(run: RunRecord, found: Executed) -> Iterator[tuple[str, str, str]]:
     if run.watermark:
         yield "Watermark", f"{run.watermark.get('before')} to {run.watermark.get('after') or 'unknown'}", ""
     if run.counts:
-        yield "Records", ", ".join(f"{run.counts.get(name)} {name}" for name in COUNTED), ""
+        yield "Records", ", ".join(f"{run.counts.get(name)} {name}" for name in shown_counts([run.counts])), ""
     if run.rerun_of:
         yield "Rerun of", run.rerun_of, ""
     yield "By", run.started_by or "unknown", ""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.audit.hours import link_to
 from futurscam_lib.audit.period import kind_of
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import shown_counts
 from futurscam_lib.report import plots
-from futurscam_lib.report.reports import UNKNOWN_VALUES
 from futurscam_lib.report.tables import Mark, Table
+from futurscam_lib.report.transformed import UNKNOWN_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +34,7 @@ _PERCENT: Final = 90
 _REASONS: Final = (
     "In one word, and the field it is about. What is wrong with each record, in a sentence: futurscam rejects list"
 )
-_NEWS: Final = ("inserted", "updated", "stale", "rejected")
+_NEWS: Final = ("inserted", "updated", "stale", "rejected", "dropped")
 
 
 def listed(runs: Sequence[RunRecord]) -> list[RunRecord]:
@@ -47,20 +47,21 @@ def listed(runs: Sequence[RunRecord]) -> list[RunRecord]:
 def runs(found: Sequence[RunRecord]) -> Table:
     """The runs, each leading to its page."""
     shown = listed(found)
+    names = shown_counts(run.counts for run in shown)
     rows = [
         (
             run.started,
             link_to(run),
             Mark(f"{run.status}, dry" if run.dry_run else run.status, kind_of(run)),
             timedelta(seconds=run.seconds) if run.seconds is not None else None,
-            *(run.counts.get(name) for name in COUNTED),
+            *map(run.counts.get, names),
             run.closed,
             run.reopened,
             run.started_by,
         )
         for run in shown
     ]
-    columns = ("started (UTC)", "run", "status", "took", *COUNTED, "closed", "reopened", "started by")
+    columns = ("started (UTC)", "run", "status", "took", *names, "closed", "reopened", "started by")
     notes = (
         [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
     )
@@ -84,16 +85,17 @@ def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Ta
         for source, counts in run.sources.items():
             sums[source].update(counts)
     gave = _last_gave([*wet, *earlier])
+    names = shown_counts(sums.values())
     rows: list[tuple[Any, ...]] = [
-        (source, number[source], failures[source], *(sums[source][name] for name in COUNTED), gave.get(source))
+        (source, number[source], failures[source], *(sums[source][name] for name in names), gave.get(source))
         for source in sorted(number)
     ]
     if wet:
         total = sum(sums.values(), Counter[str]())
         failed = sum(kind_of(run) == "failed" for run in wet)
         last = max(filter(None, map(gave.get, number)), default=None)
-        rows.append(("total", len(wet), failed, *(total[name] for name in COUNTED), last))
-    columns = ("source", "runs", "of these failed", *COUNTED, "last gave something (UTC)")
+        rows.append(("total", len(wet), failed, *(total[name] for name in names), last))
+    columns = ("source", "runs", "of these failed", *names, "last gave something (UTC)")
     notes = ["Failed: runs in which this source did; in total, runs that did for whatever reason."] if rows else []
     return Table(columns, rows, title="Records per source", notes=notes)
 
@@ -110,14 +112,15 @@ def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
 
 def records_by_run(found: Sequence[RunRecord]) -> Table:
     """The newest runs that brought something new, per source."""
+    names = shown_counts(run.counts for run in found)
     rows = [
-        (run.started, link_to(run), source, *(counts.get(name) for name in COUNTED))
+        (run.started, link_to(run), source, *map(counts.get, names))
         for run in found
         if not run.dry_run
         for source, counts in run.sources.items()
         if any(counts.get(name) for name in _NEWS)
     ]
-    return Table(("started (UTC)", "run", "source", *COUNTED), rows, title="Records per run, where something was new")
+    return Table(("started (UTC)", "run", "source", *names), rows, title="Records per run, where something was new")
 
 
 def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:

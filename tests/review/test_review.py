@@ -20,7 +20,7 @@ from futurscam_lib.audit.entries import numbers
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import UsageError
-from futurscam_lib.report import reports
+from futurscam_lib.report.transformed import UNKNOWN_VALUES
 from futurscam_lib.review import review
 from futurscam_lib.review.findings import summary_in
 from futurscam_lib.review.overview import Review
@@ -307,7 +307,7 @@ def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) ->
         ("name", "cut to 500 characters", 1, 1),
     ]
     assert str(table.rows[0][4]) == last
-    assert table.notes[0] == reports.UNKNOWN_VALUES
+    assert table.notes[0] == UNKNOWN_VALUES
     assert repr(looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_words) == repr(table)
 
 

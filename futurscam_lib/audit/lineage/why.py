@@ -91,7 +91,7 @@ def _story(configured: Settings, asked: str, mission: Mission, payloads: Sequenc
 def _state(mission: Mission) -> State:
     if mission.document:
         return "document" if mission.etl else "foreign"
-    return "removed" if any(one["result"] != "rejected" for one in mission.outcomes) else "rejected"
+    return "removed" if any(one["result"] not in {"rejected", "dropped"} for one in mission.outcomes) else "rejected"
 
 
 def _runs_of(mission: Mission, payloads: Sequence[Version]) -> Iterator[str]:
