@@ -85,8 +85,8 @@ def some_of(known: Collection[str]) -> Kind:
     """One or more of some names, separated by commas."""
 
     def parse(text: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
-        _ensure(names and set(names) <= set(known))
+        names = lines(text)
+        _ensure(set(names) <= set(known))
         return names
 
     return Kind(parse, f"one or more of {', '.join(known)}, separated by commas")
