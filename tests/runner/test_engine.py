@@ -137,7 +137,7 @@ def test_a_run_that_goes_well(lab: Lab, capfd: pytest.CaptureFixture[str]) -> No
     notebook = nbformat.read(lab.final, as_version=4)
     assert set(cell_states(notebook).values()) == {"completed"}
     assert "é\"'\\ 7" in printed(notebook)
-    assert notebook.metadata.futurscam == {"status": "ok"}
+    assert notebook.metadata.futurscam.status == "ok"
     assert notebook.metadata.papermill.parameters == {"word": "é\"'\\", "many": 7}
     assert notebook.metadata.papermill.exception is None
     assert "3 inserted" in notebook.cells[0].source
