@@ -415,7 +415,7 @@ def test_the_countdown_is_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch
         screen = Screen()
         for seconds in (3600.2, 3600.0, 3599.4, 9.0):
             screen.count_down(seconds)
-        screen.say("=== Run #2")
+        screen.print_line("=== Run #2")
 
         assert isinstance(sys.stdout, io.StringIO)
         assert isinstance(sys.stderr, io.StringIO)
@@ -436,7 +436,7 @@ def test_output_that_nobody_reads_does_not_end_the_loop(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stderr", Gone())
     screen = Screen()
     screen.count_down(5)
-    screen.say("=== Run #2")
+    screen.print_line("=== Run #2")
 
 
 def test_the_clock_goes_on_and_is_not_the_wall_clock() -> None:
