@@ -1,4 +1,4 @@
-"""The states of a run's cells, as its notebook tells them, and every save of that notebook."""
+"""The states of a run's cells as its notebook shows them, and every save of that notebook."""
 
 # papermill and nbformat have no types.
 # mypy: allow-untyped-calls
@@ -34,14 +34,14 @@ class ExecutionEnd:
         error_name: Class name of the error, empty when ok.
         error: Its message, not redacted.
         cell: Index of the cell that it happened in.
-        told: Whether the kernel itself wrote the error into the cell's outputs.
+        shown: Whether the kernel itself wrote the error into the cell's outputs.
     """
 
     status: Literal["ok", "failed", "timed out"]
     error_name: str = ""
     error: str = ""
     cell: int | None = None
-    told: bool = False
+    shown: bool = False
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class CellStates(NotebookExecutionManager):
             self.nb.metadata.papermill["exception"] = True
         if verdict.cell is not None:
             cell = self.nb.cells[verdict.cell]
-            if not (verdict.told and any(output.output_type == "error" for output in cell.outputs)):
+            if not (verdict.shown and any(output.output_type == "error" for output in cell.outputs)):
                 cell.outputs.append(error_output(verdict.error_name, verdict.error))
             self.cell_exception(cell, verdict.cell)
             self.cell_complete(cell, verdict.cell)

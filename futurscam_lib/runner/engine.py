@@ -1,4 +1,4 @@
-"""Executes a notebook headless, and leaves a file that tells the truth.
+"""Executes a notebook headless; its file shows the true state at any moment.
 
 Light to import: papermill is loaded when a run begins.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["GRACE", "HEARTBEAT", "Execution", "execute", "finish", "part_path", "reopen", "unknown_parameters"]
 
 HEARTBEAT: Final = timedelta(seconds=15)
-"""How often the notebook is saved while a cell says nothing."""
+"""How often the notebook is saved while a cell prints nothing."""
 
 GRACE: Final = timedelta(seconds=5)
 """How long a cell that was interrupted because the budget is used up may take to stop."""
@@ -92,11 +92,11 @@ def execute(
         saved: Called with the executed notebook as it was saved last, also where this raises; not called where
             none was.
         progress: Show a bar and papermill's log on stderr.
-        heartbeat: How often the part is saved while a cell says nothing.
+        heartbeat: How often the part is saved while a cell prints nothing.
         grace: How long a cell may take to stop when the budget is used up; then its kernel is killed.
 
     Returns:
-        How it ended. A cell that raised, a kernel that died or never started, a used-up budget and Ctrl+C are told
+        How it ended. A cell that raised, a kernel that died or never started, a used-up budget and Ctrl+C are returned
         here, not raised.
 
     Raises:
@@ -207,7 +207,7 @@ def _check(source: NotebookNode, parameters: Mapping[str, object], notebook: Pat
 
 @contextmanager
 def _discreet_logs(redact: Redactor, *, progress: bool) -> Iterator[None]:
-    """While a notebook runs, the loggers below it tell no secret, and papermill tells nothing unless asked for."""
+    """While a notebook runs, the loggers below it log no secret, and papermill logs only with `progress`."""
 
     def discreet(record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage()), ()

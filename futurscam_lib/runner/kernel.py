@@ -45,7 +45,7 @@ class OwnInterpreter(KernelSpecManager):
 
 
 class Kernel:
-    """One kernel process and what it says outside of its messages.
+    """One kernel process and what it prints outside of its messages.
 
     Attributes:
         manager: The jupyter_client manager that a notebook client takes.
@@ -74,7 +74,7 @@ class Kernel:
                 await self.manager.interrupt_kernel()
 
     def exit_report(self) -> str:
-        """How the process ended and what it said last, for an error message; not redacted."""
+        """Return how the process ended and what it printed last, for an error message; not redacted."""
         code = None if self._process is None else self._process.poll()
         if code is None:
             how = "The kernel did not answer"
@@ -83,8 +83,8 @@ class Kernel:
             how += " (by the system when memory runs out, or by a person)" if code == -9 else ""  # noqa: PLR2004
         else:
             how = f"The kernel ended by itself with exit code {code}"
-        said = self._last_words()
-        return f"{how}. Its last words:\n{said}" if said else f"{how}."
+        printed = self._last_lines()
+        return f"{how}. It printed last:\n{printed}" if printed else f"{how}."
 
     def kill(self) -> None:
         """Make sure that no process is left, also when jupyter_client was interrupted while it ended it."""
@@ -96,7 +96,7 @@ class Kernel:
                 process.wait(_END_SECONDS)
         self._log.close()
 
-    def _last_words(self) -> str:
+    def _last_lines(self) -> str:
         self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, self._log.tell() - _LOG_TAIL))
         return self._log.read().decode(errors="replace").strip()

@@ -144,7 +144,7 @@ class DescribedLock(Generic[_Description]):
 
 
 def _is_held_for_readers(path: Path) -> bool | None:
-    """None: the system does not tell."""
+    """None: the system does not show it."""
     if sys.platform != "win32":
         import fcntl
 

@@ -1,9 +1,10 @@
-"""Where events go: a short line on stderr for whoever watches, a whole one in a file of each run.
+"""Where events go: a short line on stderr, and a whole one in the log file of each run.
 
-Modules say `structlog.get_logger().info("watermark moved", to=...)`: an event in a few words, facts as keywords, never
-a payload; `printed=True` where the command prints the same itself, so that the console need not say it twice.
+Modules call `structlog.get_logger().info("watermark moved", to=...)`: an event in a few words, facts as keywords, never
+a payload; `printed=True` where the command prints the same itself, so that the console does not repeat it.
 
-Files are `logs/etl_20261123_132501.log` (UTC, the start of the run), UTF-8, a line an event; see `log_lines`.
+Files are `logs/etl_20261123_132501.log` (UTC, the start of the run), UTF-8, one line per event; see `log_lines`. Each
+run has its own file and the folder has limits of age and size, which no handler of the standard library knows.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def place_status(notebook: NotebookNode, headline: str) -> None:
 
 
 def error_output(name: str, message: str) -> NotebookNode:
-    """A cell's output for what its kernel could not tell by itself."""
+    """A cell's output for an error that its kernel could not show itself."""
     frames = [f"{name}: {message}"]
     output: NotebookNode = fast_import("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=frames)
     return output

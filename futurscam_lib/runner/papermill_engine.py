@@ -82,7 +82,7 @@ class _Client(PapermillNotebookClient):
         self._room = _PRINT_LIMIT
 
     def run(self) -> ExecutionEnd:
-        """Run the cells and tell how that ended; no kernel is left, whatever is raised."""
+        """Run the cells and return how that ended; no kernel is left, whatever is raised."""
         try:
             # Not the default loop, which on Windows cannot watch zmq's sockets.
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -111,7 +111,7 @@ class _Client(PapermillNotebookClient):
         try:
             await self._run_cells()
         except CellExecutionError as error:
-            return ExecutionEnd("failed", error.ename, error.evalue, self.current, told=True)
+            return ExecutionEnd("failed", error.ename, error.evalue, self.current, shown=True)
         except FuturscamError:
             raise
         except DeadKernelError:
@@ -148,7 +148,7 @@ class _Client(PapermillNotebookClient):
         self.nb.metadata["language_info"] = about["content"]["language_info"]
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        """Take one message of the kernel; what a cell prints beyond a limit is left out, and said to be."""
+        """Take one message of the kernel; what a cell prints beyond a limit is replaced by a note."""
         if msg["msg_type"] == "stream":
             if self._room <= 0:
                 return None
@@ -165,7 +165,7 @@ class _Client(PapermillNotebookClient):
         while True:
             await asyncio.sleep(pause)
             begin = time.monotonic()
-            with suppress(OperatorMustAct):  # The save after the cell will tell, if it still fails then.
+            with suppress(OperatorMustAct):  # The save after the cell raises if it still fails then.
                 self.nb_man.save()
             pause = max(self.job.heartbeat.total_seconds(), _HEARTBEAT_SHARE * (time.monotonic() - begin))
 

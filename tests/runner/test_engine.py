@@ -137,7 +137,7 @@ def test_a_run_that_goes_well(lab: Lab, capfd: pytest.CaptureFixture[str]) -> No
     notebook = nbformat.read(lab.final, as_version=4)
     assert set(cell_states(notebook).values()) == {"completed"}
     assert "é\"'\\ 7" in printed(notebook)
-    assert notebook.metadata.futurscam == {"status": "ok"}
+    assert notebook.metadata.futurscam.status == "ok"
     assert notebook.metadata.papermill.parameters == {"word": "é\"'\\", "many": 7}
     assert notebook.metadata.papermill.exception is None
     assert "3 inserted" in notebook.cells[0].source
@@ -318,7 +318,7 @@ def test_a_killed_supervisor(lab: Lab, supervisor: subprocess.Popen[str]) -> Non
     assert "has not ended" in nbformat.read(lab.part, as_version=4).cells[0].source
     notebook = lab.finish("crashed", "Killed after 3 minutes.")
     assert list(cell_states(notebook).values()) == ["completed", "failed", "pending"]
-    assert notebook.metadata.futurscam == {"status": "crashed"}
+    assert notebook.metadata.futurscam.status == "crashed"
     assert notebook.metadata.papermill.exception is True
     assert printed(notebook) == "started\n"
     assert "Killed after 3 minutes." in notebook.cells[0].source
@@ -598,7 +598,7 @@ def test_what_stands_in_the_part_by_then_does_not_count(lab: Lab) -> None:
     assert "given" in printed(nbformat.read(lab.final, as_version=4))
     assert "FORGED" not in lab.final.read_text("utf-8")
     assert hashlib.sha256(lab.final.read_bytes()).hexdigest() == digest
-    assert execution.notebook.metadata.futurscam == {"status": "running"}
+    assert execution.notebook.metadata.futurscam.status == "running"
 
 
 def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

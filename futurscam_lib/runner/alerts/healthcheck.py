@@ -48,9 +48,9 @@ def _ping(configured: Settings, step: str, *, body: str = "") -> None:
         except Exception as error:  # noqa: BLE001 - no answer, a wrong proxy or certificate: a run never fails because of it
             problem = f"{type(error).__name__}: {error}"
         if not problem:
-            _log.debug("healthcheck told", step=step or "success")
+            _log.debug("healthcheck pinged", step=step or "success")
             return
-    _log.warning("healthcheck not told", step=step or "success", why=configured.redactor()(problem))
+    _log.warning("healthcheck not pinged", step=step or "success", why=configured.redactor()(problem))
 
 
 def _problem_of(url: str, body: bytes) -> str:

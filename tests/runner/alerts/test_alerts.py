@@ -617,7 +617,7 @@ def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) 
     assert reported().exit_code == ExitCode.RETRY_LATER
 
     assert run.log is not None
-    assert 'healthcheck not told step=/start why="500' in run.log.read_text("utf-8")
+    assert 'healthcheck not pinged step=/start why="500' in run.log.read_text("utf-8")
     assert receiver.asked[:4] == [("GET", f"{PING}/start")] * 2 + [("GET", PING)] * 2
     check_silence(quick)
 
