@@ -38,7 +38,7 @@ def show(*, as_json: Json = False) -> None:
 
 @config.command(epilog="Example: futurscam config check")
 def check() -> None:
-    """Check all settings; ends with 2 where one is wrong."""
+    """Check all settings; ends with 2 if one is wrong."""
     from futurscam_lib.diagnostics.runs import wrong_addresses
 
     if wrong := wrong_addresses(settings.load()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from futurscam_lib import settings
-from futurscam_lib.cli.output import GROUP, tell
+from futurscam_lib.cli.output import GROUP, print_error
 from futurscam_lib.errors import ExitCode
 from futurscam_lib.settings import mongo_uri
 
@@ -50,6 +50,6 @@ def uri() -> None:
         return
     found = local_server.find(configured)
     if found is None:
-        tell("The local server is not running; `futurscam db start` starts it.")
+        print_error("The local server is not running; `futurscam db start` starts it.")
         raise typer.Exit(int(ExitCode.RETRY_LATER))
     typer.echo(found.uri)

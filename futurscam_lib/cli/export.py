@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import instant, tell
+from futurscam_lib.cli.output import instant, print_error
 
 Several = list[str] | None
 
@@ -31,39 +31,42 @@ def export(
     *,
     file: Annotated[
         str | None,
-        typer.Argument(help="The file; `-`: stdout; none: rfps-TIME.csv in the current folder."),
+        typer.Argument(help="The file; `-`: stdout; if none is given: rfps-TIME.csv in the current folder."),
     ] = None,
     written_as: Annotated[
-        Format | None, typer.Option("--format", help="Not given: what the file's ending says.")
+        Format | None, typer.Option("--format", help="If not given: what the file's ending says.")
     ] = None,
-    active: Annotated[bool, typer.Option("--active", help="Only open ones.")] = False,
+    active: Annotated[bool, typer.Option("--active", help="Only open RFPs.")] = False,
     since: Annotated[
-        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those published since then.")
+        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only RFPs published since then.")
     ] = None,
-    source: Annotated[Several, typer.Option(metavar="NAME", help="Only of this source; may be repeated.")] = None,
-    seniority: Annotated[Several, typer.Option(metavar="NAME", help="Only of this one; may be repeated.")] = None,
-    region: Annotated[Several, typer.Option(metavar="NAME", help="Only in this one; may be repeated.")] = None,
-    skill: Annotated[Several, typer.Option(metavar="NAME", help="Only those that ask for it; may be repeated.")] = None,
-    text: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Only those in which all these words stand.")
+    source: Annotated[Several, typer.Option(metavar="NAME", help="Only RFPs of this source; may be repeated.")] = None,
+    seniority: Annotated[
+        Several, typer.Option(metavar="NAME", help="Only RFPs with this seniority; may be repeated.")
     ] = None,
+    region: Annotated[Several, typer.Option(metavar="NAME", help="Only RFPs in this region; may be repeated.")] = None,
+    skill: Annotated[
+        Several, typer.Option(metavar="NAME", help="Only RFPs that ask for this skill; may be repeated.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(metavar="WORDS", help="Only RFPs that contain all these words.")] = None,
     columns: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Only these columns, separated by commas, in this order.")
     ] = None,
-    descriptions: Annotated[bool, typer.Option("--descriptions", help="The descriptions too, as plain text.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    descriptions: Annotated[bool, typer.Option("--descriptions", help="Add the descriptions, as plain text.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write the RFPs as CSV, Excel or Parquet.
 
-    A spreadsheet calculates nothing of what stands in them. All times are UTC.
+    A spreadsheet calculates nothing in it. All times are UTC.
     """
-    from futurscam_lib.analysis import export as desk
     from futurscam_lib.analysis import frames
+    from futurscam_lib.analysis.export import Target
+    from futurscam_lib.analysis.export import columns as chosen_columns
     from futurscam_lib.analysis.filters import Filters
 
-    target = desk.Target.of(file, written_as=written_as, force=force, now=clock.now())
+    target = Target.of(file, written_as=written_as, force=force, now=clock.now())
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    wanted = desk.columns(names, descriptions=descriptions)
+    wanted = chosen_columns(names, descriptions=descriptions)
     filters = Filters(
         active=active or None,
         since=since,
@@ -77,6 +80,6 @@ def export(
     target.write(found)
     rfps = f"{found.num_rows:,} RFP{'' if found.num_rows == 1 else 's'}"
     if target.path is None:
-        tell(f"{rfps} written.")
+        print_error(f"{rfps} written.")
     else:
         typer.echo(f"{rfps} written to {target.path.absolute()}")

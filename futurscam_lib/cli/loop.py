@@ -1,4 +1,4 @@
-"""`futurscam loop` and `futurscam stop`: the operator's continuous mode."""
+"""`futurscam loop` and `futurscam stop`: run again and again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import settings
-from futurscam_lib.cli.output import Sources, say, source_names, tell
+from futurscam_lib.cli.output import Sources, print_error, print_text, source_names
 
 
 def register(app: typer.Typer) -> None:
@@ -26,11 +26,11 @@ def loop(
     ] = 60,
     source: Sources = None,
     background: Annotated[
-        bool, typer.Option("--background", help="Start it without a window, with a log of its own, and come back.")
+        bool, typer.Option("--background", help="Start it without a window, with a log of its own, and return.")
     ] = False,
     log: Annotated[str, typer.Option(hidden=True)] = "",
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="What each `futurscam run` is given.")
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Options of each `futurscam run`.")
     ] = None,
 ) -> None:
     """Run now and then every so many minutes.
@@ -48,26 +48,26 @@ def loop(
     if not background:
         screen = Screen()
         processes.keep_running(
-            configured, every, arguments=given, log=log, say=screen.say, count_down=screen.count_down
+            configured, every, arguments=given, log=log, say=screen.print_line, count_down=screen.count_down
         )
         return
     state = processes.start(configured, every, arguments=given)
     typer.echo(f"Loop started: pid {state.pid}, every {state.interval_minutes:g} min.")
     typer.echo(f"Log:          {state.log}")
-    say("`futurscam status` shows it, `futurscam stop` ends it.")
+    print_text("`futurscam status` shows it, `futurscam stop` ends it.")
 
 
 def stop(
     *,
-    now: Annotated[bool, typer.Option("--now", help="Interrupt an active run; it still writes its ledger.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Interrupt an active run; it still writes the ledger.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0, help="Wait no longer, and end with 3 then.")
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Wait at most this long, then end with 3.")
     ] = None,
 ) -> None:
-    """End the loop of this home, and nothing else; an active run is finished first."""
+    """End the loop of this home; an active run is finished first."""
     from futurscam_lib.runner.loop import processes
 
-    say(processes.stop(settings.load(), now=now, timeout=timeout, say=tell))
+    print_text(processes.stop(settings.load(), now=now, timeout=timeout, say=print_error))
 
 
 class Screen:
@@ -78,14 +78,14 @@ class Screen:
         self._shown = ""
         self._watched = sys.stdout.isatty() and sys.stderr.isatty()
 
-    def say(self, line: str) -> None:
-        """Print a line, at once: the next to write may be the run."""
-        with suppress(OSError):  # Whoever read has gone; the runs go on.
+    def print_line(self, line: str) -> None:
+        """Print a line at once: the run may write next."""
+        with suppress(OSError):  # Nobody reads any more; the runs go on.
             self._show("")
             typer.echo(line)
 
     def count_down(self, seconds: float) -> None:
-        """Show on one line how long the next run is away."""
+        """Show on one line the time until the next run."""
         if self._watched:
             whole = timedelta(seconds=round(seconds))
             with suppress(OSError):

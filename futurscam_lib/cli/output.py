@@ -1,4 +1,4 @@
-"""What commands share: how they take instants, and how they print."""
+"""What commands share: how they read options, and how they print."""
 
 from __future__ import annotations
 
@@ -19,17 +19,12 @@ import typer
 
 from futurscam_lib import clock, settings
 from futurscam_lib.errors import FuturscamError, UsageError
-from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED, moved
-from futurscam_lib.report.tables import Table
-from futurscam_lib.report.terminal import plain
 from futurscam_lib.runner import logs
 from futurscam_lib.settings.sources import KNOWN_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from futurscam_lib.runner.result import Result
 
 GROUP: Final[Any] = {"no_args_is_help": False, "add_completion": False, "rich_markup_mode": None}
 """How a group of commands is made."""
@@ -41,11 +36,23 @@ Sources = Annotated[
 ]
 
 
-def instant(text: str) -> datetime:
-    """What an option that takes an instant is given.
+def absolute(home: Path) -> Path:
+    """Return the folder that `--home` names.
 
     Raises:
-        BadParameter: It is none.
+        UsageError: It names a user who is not known here.
+    """
+    try:
+        return home.expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageError(f"--home {home}: there is no such user here. Nothing has run.") from error
+
+
+def instant(text: str) -> datetime:
+    """Read the value of an option that takes an instant.
+
+    Raises:
+        BadParameter: It is not an instant.
     """
     try:
         return clock.parse(text)
@@ -76,12 +83,12 @@ _COMMAND: Final = re.compile("(?<=`)futurscam (?=[a-z])|(?<=: )futurscam (?=[a-z
 
 
 def work_in(home: Path | None) -> None:
-    """Have the commands that messages name work for the home that was named on the command line; None: none was."""
+    """Let messages name commands for the home that was named on the command line; None: none was named."""
     _NAMED.set(str(home) if home else "")
 
 
 def command(words: str, *, program: str = "futurscam") -> str:
-    """What to type for a command, with the home where it was named.
+    """Return what to type for a command, with the home if it was named.
 
     Args:
         words: The command and its arguments.
@@ -93,7 +100,7 @@ def command(words: str, *, program: str = "futurscam") -> str:
 
 
 def typed_program() -> str:
-    """How this process was started: what a person types for `futurscam` where it is not on PATH."""
+    """Return what to type for `futurscam`, as this process was started."""
     if "UV" in os.environ:  # Set by `uv run`, which also puts the program on PATH for this process only.
         return "python -m uv run futurscam"
     if shutil.which("futurscam"):
@@ -102,13 +109,13 @@ def typed_program() -> str:
     return str(started) if started.stem == "futurscam" else f'"{sys.executable}" -m futurscam_lib'
 
 
-def say(text: str) -> None:
-    """Print on stdout; the commands it names, between backticks or after a colon, can be typed as they stand."""
+def print_text(text: str) -> None:
+    """Print on stdout; commands in it, between backticks or after a colon, are completed so that they can be typed."""
     typer.echo(_to_type(text))
 
 
-def tell(text: str) -> None:
-    """Print on stderr as `say` does, without secrets; where there is no stderr, nothing."""
+def print_error(text: str) -> None:
+    """Print on stderr as `print_text` does, without secrets; nothing if there is no stderr."""
     logs.to_stderr(redacted(_to_type(text)))
 
 
@@ -117,47 +124,20 @@ def _to_type(text: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """The text without secrets."""
+    """Return the text without secrets."""
     with suppress(FuturscamError):
         return _redactor()(text)
     return text  # Wrong settings: their error names no secret.
 
 
 def print_json(value: Any) -> None:
-    """Print it on stdout; letters that stdout cannot take are escaped, not lost."""
+    """Print JSON on stdout; letters that stdout cannot print are escaped."""
     whole = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
     typer.echo(json.dumps(value, ensure_ascii=not whole, indent=2))
 
 
-def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
-    """Print how a run ended; only the table, warnings and errors when `quiet`."""
-    rows = [(name, *(one[column] for column in COUNTED)) for name, one in result.sources.items()]
-    typer.echo(repr(Table(("source", *COUNTED), [*rows, ("total", *(result.counts[column] for column in COUNTED))])))
-    if not quiet:
-        if result.closed or result.reopened:
-            typer.echo(moved(result.closed, result.reopened, dry_run=result.dry_run))
-        typer.echo("")
-        typer.echo(f"Run:        {result.run_id}, {result.status} in {result.seconds:.1f} s")
-        if result.replay:
-            typer.echo(f"Replay:     {result.replay}")
-        else:
-            typer.echo(f"Window:     {result.window['since']} until {result.window['until'] or 'open'}")
-        before, after = result.watermark["before"], result.watermark["after"]
-        typer.echo(f"Watermark:  {f'stays at {after}' if before == after else f'{before} -> {after}'}")
-        typer.echo(f"Notebook:   {result.notebook}")
-        typer.echo(f"Log:        {log or 'none could be written'}")
-    for note in source_notes.each(result.notes):
-        text = plain(str(note))
-        if note.warning:
-            tell(text)
-        elif not quiet:
-            say(f"Note:       {text}")
-    if result.error:
-        tell(f"\n{result.error}")
-
-
 def jsonable(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document of MongoDB as JSON holds it."""
+    """Return a document of MongoDB with its instants as text."""
     return {name: clock.to_text(value) if isinstance(value, datetime) else value for name, value in document.items()}
 
 

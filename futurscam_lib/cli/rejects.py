@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import GROUP, Json, jsonable, print_json, say
+from futurscam_lib.cli.output import GROUP, Json, jsonable, print_json, print_text
 from futurscam_lib.report.tables import Table, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-rejects = typer.Typer(help="The quarantine: what could not become a document.", **GROUP)
+group = typer.Typer(help="The quarantine: what could not become a document.", **GROUP)
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    app.add_typer(rejects, name="rejects")
+    app.add_typer(group, name="rejects")
 
 
-@rejects.callback(invoke_without_command=True)
+@group.callback(invoke_without_command=True)
 def _rejects(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         listed(everything=False, as_json=False)
 
 
-@rejects.command("list", epilog="Example: futurscam rejects list --json")
+@group.command("list", epilog="Example: futurscam rejects list --json")
 def listed(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Include resolved and dismissed items.")] = False,
@@ -35,9 +35,9 @@ def listed(
 ) -> None:
     """List what is in the quarantine, newest first."""
     from futurscam_lib.load.quarantine import dismissal
-    from futurscam_lib.runner import rejects as kept
+    from futurscam_lib.runner import rejects
 
-    found = kept.listed(settings.load(), everything=everything)
+    found = rejects.listed(settings.load(), everything=everything)
     if as_json:
         print_json([jsonable(reject) for reject in found])
         return
@@ -49,18 +49,18 @@ def listed(
     typer.echo(repr(Table(columns, rows)))
 
 
-@rejects.command(epilog='Example: futurscam rejects show "folder:broken.json"')
+@group.command(epilog='Example: futurscam rejects show "folder:broken.json"')
 def show(item: Annotated[str, typer.Argument(help="The item, as `rejects list` names it.")]) -> None:
-    """Show one entry and the payload it is about."""
-    from futurscam_lib.runner import rejects as kept
+    """Show one reject and its payload."""
+    from futurscam_lib.runner import rejects
 
-    entry, payload = kept.shown(settings.load(), item)
-    typer.echo(repr(Table(("", "value"), list(entry.items()), longest=kept.LONGEST_REASON)))
+    entry, payload = rejects.shown(settings.load(), item)
+    typer.echo(repr(Table(("", "value"), list(entry.items()), longest=rejects.LONGEST_REASON)))
     typer.echo("\nPayload:")
     typer.echo(payload)
 
 
-@rejects.command(epilog='Example: futurscam rejects dismiss "folder:broken.json" --because "A test of ours."')
+@group.command(epilog='Example: futurscam rejects dismiss "folder:broken.json" --because "A test of ours."')
 def dismiss(
     *,
     items: Annotated[list[str], typer.Argument(help="The items, as `rejects list` names them.")],
@@ -73,18 +73,18 @@ def dismiss(
     Dismissed items are no longer counted and send no alerts. If the next version of one is rejected too, its reject
     opens again.
     """
-    from futurscam_lib.runner import rejects as kept
+    from futurscam_lib.runner import rejects
 
-    found = kept.dismiss(settings.load(), items, because=because, now=clock.now(), dry_run=dry_run)
+    found = rejects.dismiss(settings.load(), items, because=because, now=clock.now(), dry_run=dry_run)
     if as_json:
         print_json([jsonable(reject) for reject in found])
         return
     for reject in found:
-        say(f"{_what_became_of(reject, dry_run=dry_run)}: {as_text(reject['_id'])}")
-    say("Dry run: nothing was written." if dry_run else "`futurscam rejects list --all` still shows them.")
+        print_text(f"{_outcome(reject, dry_run=dry_run)}: {as_text(reject['_id'])}")
+    print_text("Dry run: nothing was written." if dry_run else "`futurscam rejects list --all` still shows them.")
 
 
-def _what_became_of(reject: Mapping[str, Any], *, dry_run: bool) -> str:
+def _outcome(reject: Mapping[str, Any], *, dry_run: bool) -> str:
     if dry_run:
         return "Would be dismissed"
     if reject["state"] == "dismissed":
@@ -93,18 +93,18 @@ def _what_became_of(reject: Mapping[str, Any], *, dry_run: bool) -> str:
     return f"Not dismissed, because it is {reject['state']} by now"
 
 
-@rejects.command(epilog="Example: futurscam rejects retry")
+@group.command(epilog="Example: futurscam rejects retry")
 def retry(
     *,
     items: Annotated[
-        list[str] | None, typer.Argument(help="Only these items, dismissed ones too; none: all open ones.")
+        list[str] | None, typer.Argument(help="Only these items, also dismissed ones; if none is given: all open ones.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Transform the landed payloads again, after a mapping was corrected; no source is read."""
-    from futurscam_lib.runner import rejects as kept
+    """Transform the landed payloads again, after a mapping was corrected; reads no source."""
+    from futurscam_lib.runner import rejects
 
-    summary = kept.retry(settings.load(), items or [])
+    summary = rejects.retry(settings.load(), items or [])
     if as_json:
         print_json(summary.as_dict())
     else:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import settings
-from futurscam_lib.cli import one_run
-from futurscam_lib.cli.output import Json, Sources, instant, print_json, print_result, source_names
+from futurscam_lib.cli.output import Json, Sources, instant, source_names
+from futurscam_lib.cli.run import execute, finish
 from futurscam_lib.errors import UsageError
 from futurscam_lib.records import Replay
 
@@ -48,13 +48,7 @@ def replay(
         raise UsageError("--job takes the job_id of a mission.")
     job_id = _landed(job) if job else ""
     request = Request(sources=source_names(source), dry_run=dry_run, replay=Replay(since, job_id))
-    quiet: bool = context.obj
-    result, log = one_run.do(request, as_json=as_json, quiet=quiet)
-    if as_json:
-        print_json({**result.as_dict(), "log": str(log) if log else None})
-    else:
-        print_result(result, log=log, quiet=quiet)
-    raise typer.Exit(int(result.exit_code))
+    finish(*execute(request, context, as_json=as_json), context, as_json=as_json)
 
 
 def _landed(asked: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import Json, print_json, tell
+from futurscam_lib.cli.output import Json, print_error, print_json
 from futurscam_lib.errors import ExitCode, FuturscamError, OperatorMustAct, RetryLater, UsageError, exit_code_of
 from futurscam_lib.report.tables import Table
 from futurscam_lib.runner import logs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 
-_UNTOUCHED: Final = "runs/review.html is as it was."
+_UNTOUCHED: Final = "runs/review.html was not changed."
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +40,7 @@ def review(
 ) -> None:
     """Write runs/review.html: what the runs of the last days did, and what to look at.
 
-    One page that asks nothing of any other machine. Each run that it lists has a page of its own in runs/html. The
+    The page loads nothing from any other machine. Each run that it lists has a page of its own in runs/html. The
     watermark, the documents and the notebooks of the runs stay as they are.
     """
     from futurscam_lib.audit import period
@@ -52,27 +52,27 @@ def review(
     execution = _executed(configured, days, progress=seen)
     now = clock.now()
     try:
-        target = review_page.write(configured, execution.notebook, now=now, watched=_bar if seen else iter)
+        target = review_page.write(configured, execution.notebook, now=now, watched=_progress_bar if seen else iter)
     except OSError as error:
         raise _not_written(f"The pages in {configured.runs} could not be written", error) from error
-    told = review_page.told_by(execution.notebook)
+    glued = review_page.glued_by(execution.notebook)
     if as_json:
-        print_json({**{name: value for name, value in told.items() if name != "listed"}, "page": str(target)})
+        print_json({**{name: value for name, value in glued.items() if name != "listed"}, "page": str(target)})
     else:
-        counts = told["counts"]
+        counts = glued["counts"]
         typer.echo(repr(Table(tuple(counts), [tuple(counts.values())])))
         typer.echo(f"\nReview:     {target}")
-    if told.get("unanswered"):
-        tell(told["unanswered"])
+    if glued.get("unanswered"):
+        print_error(glued["unanswered"])
     if opened:
         import webbrowser
 
         if not webbrowser.open(target.as_uri()):
-            tell(f"No browser could be opened; the page is {target}.")
+            print_error(f"No browser could be opened; the page is {target}.")
 
 
 def _executed(configured: Settings, days: float, *, progress: bool) -> Execution:
-    """Execute the review notebook; what it leaves on disk is removed.
+    """Execute the review notebook, and remove what it leaves on disk.
 
     Raises:
         FuturscamError: It failed; the page that was there stays.
@@ -84,7 +84,7 @@ def _executed(configured: Settings, days: float, *, progress: bool) -> Execution
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise _not_written(f"The review must write in {configured.scratch}, and cannot", error) from error
+        raise _not_written(f"The review could not write in {configured.scratch}", error) from error
     try:
         execution = engine.execute(
             configured.notebook("review"),
@@ -123,6 +123,6 @@ def _failed(execution: Execution) -> FuturscamError:
     )
 
 
-def _bar(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
+def _progress_bar(runs: Iterable[RunRecord]) -> Iterator[RunRecord]:
     with typer.progressbar(runs, label="Pages of the runs", file=sys.stderr) as bar:
         yield from bar

@@ -1,4 +1,4 @@
-"""How runs are listed: as a table for a person, as CSV for a spreadsheet."""
+"""Runs as a table for people, and as CSV for spreadsheets."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ _CSV: Final = (
 )
 _LEAST_ERROR: Final = 24
 _LEFT_OUT: Final = ("kind", "error", "started (UTC)", "unchanged", "stale", "updated", "sources", "seconds", "inserted")
-"""What goes first where a terminal is too narrow; the first two only where they are empty."""
+"""Columns left out first where a terminal is too narrow; the first two only if they are empty."""
 _LONGEST_CELL: Final = 1000
 
 
 def table(runs: Sequence[RunRecord], *, notes: Sequence[str] = ()) -> Table:
-    """One line a run; on a terminal columns are left out, and errors cut, so that it stays a line."""
+    """Return a table with one line per run; on a terminal columns are left out and errors cut to keep it one line."""
     rows = [dict(zip(_HEADINGS, _row(run), strict=True)) for run in runs]
+    headings = [name for name in _HEADINGS if name != "dropped" or any(row[name] for row in rows)]
     if not sys.stdout.isatty():
-        return _table(_HEADINGS, rows, notes, longest=MAX_TEXT)
+        return _table(headings, rows, notes, longest=MAX_TEXT)
     width = shutil.get_terminal_size().columns - 1
-    widths = {name: max([len(name), *(len(as_text(row[name])) for row in rows)]) + 2 for name in _HEADINGS}
+    widths = {name: max([len(name), *(len(as_text(row[name])) for row in rows)]) + 2 for name in headings}
     error, widths["error"] = widths["error"], min(widths["error"], _LEAST_ERROR)
     missing: list[str] = []
     for name in _LEFT_OUT:
@@ -46,7 +47,7 @@ def table(runs: Sequence[RunRecord], *, notes: Sequence[str] = ()) -> Table:
             del widths[name]
             missing += [] if empty else [name]
     room = width - sum(widths.values()) + widths.get("error", 0)
-    more = [f"Left out, for want of width: {', '.join(missing)}."] if missing else []
+    more = [f"Left out, because the terminal is too narrow: {', '.join(missing)}."] if missing else []
     return _table(list(widths), rows, [*notes, *more], longest=max(_LEAST_ERROR, min(MAX_TEXT, room, error)))
 
 
@@ -56,13 +57,13 @@ def _table(names: Sequence[str], rows: Sequence[dict[str, Any]], notes: Sequence
 
 
 def as_csv(runs: Iterable[RunRecord]) -> str:
-    """One line a run; what came from outside is never calculated by a spreadsheet."""
+    """Return one line per run; a spreadsheet calculates nothing in it."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_CSV)
     for run in runs:
-        told = _flat(run)
-        writer.writerow([_cell(told[name]) for name in _CSV])
+        values = _flat(run)
+        writer.writerow([_cell(values[name]) for name in _CSV])
     return file.getvalue()
 
 

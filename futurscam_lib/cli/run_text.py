@@ -1,4 +1,4 @@
-"""How one run, and what differs between two, is told on a terminal."""
+"""One run, and what differs between two runs, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock
 from futurscam_lib.audit.history import sources_of
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED, moved
+from futurscam_lib.records import moved, shown_counts
 from futurscam_lib.report.tables import Table, as_text
 from futurscam_lib.report.terminal import plain
 
@@ -37,8 +37,8 @@ _DIFF_LINES: Final = 400
 
 
 def run_text(run: RunRecord, left: Executed) -> str:
-    """All that is known of a run, a part after the other."""
-    parts = [repr(part) for part in (_head(run, left), *_counted(run), *brought(left), *_words(run))]
+    """Return all that is known of a run, in parts."""
+    parts = [repr(part) for part in (_head(run, left), *_counted(run), *loaded(left), *_words(run))]
     if left.failed:
         parts.append(_failed_text(left.failed))
     if run.packages:
@@ -46,8 +46,8 @@ def run_text(run: RunRecord, left: Executed) -> str:
     return "\n\n".join(parts)
 
 
-def brought(left: Executed) -> Iterator[Table]:
-    """What a run added, changed and rejected, as far as its notebook tells; a list that is empty is left out."""
+def loaded(left: Executed) -> Iterator[Table]:
+    """Yield what a run added, changed and rejected, from its notebook; empty lists are left out."""
     for name, title, columns in _LISTS:
         found = left.listed(name)
         if found and found[0]:
@@ -62,11 +62,11 @@ def brought(left: Executed) -> Iterator[Table]:
 
 
 def differences_text(found: Differences) -> str:
-    """All that differs, or that nothing does."""
+    """Return all differences, or one line that there are none."""
     if not found.any:
-        told = [f"Nothing differs between {as_text(found.first)} and {as_text(found.second)}."]
-        return "\n".join([*told, *map(_line, found.notes)])
-    rows = [(one.part, one.name, _said(one.first), _said(one.second)) for one in found.facts]
+        same = f"Nothing differs between {as_text(found.first)} and {as_text(found.second)}."
+        return "\n".join([same, *map(_line, found.notes)])
+    rows = [(one.part, one.name, _shown(one.first), _shown(one.second)) for one in found.facts]
     columns = ("what", "", as_text(found.first), as_text(found.second))
     parts = [repr(Table(columns, rows, limit=len(rows)))] if rows else []
     parts += [f"Cell {as_text(one.cell_id)}, {one.change}:\n{_indented(one.diff, _DIFF_LINES)}" for one in found.cells]
@@ -92,15 +92,15 @@ def _head(run: RunRecord, left: Executed) -> Table:
     notes = [f"Error: {run.error}"] if run.error else []
     notes.append(f"The notebook: {left.state}")
     if left.notebook is not None and left.listed("changes") is None:
-        notes.append("It tells no list of what was new, changed or rejected: it did not get there, or is an older one.")
+        notes.append("It lists no changes: the run ended before, or an older version of this program did it.")
     return Table(("", f"run {as_text(run.run_id)}"), rows, notes=notes)
 
 
 def _ended(run: RunRecord) -> str:
     if run.ended is None:
-        return "not yet, as far as the ledger knows: it is active, or was killed"
+        return "the ledger has no end of it: it is active, or was killed"
     if run.status == "crashed":
-        return f"killed; found out {clock.to_people(run.ended)}"
+        return f"killed; detected {clock.to_people(run.ended)}"
     seconds = "" if run.seconds is None else f", after {run.seconds:,.1f} s"
     return f"{clock.to_people(run.ended)}{seconds}"
 
@@ -109,7 +109,7 @@ def _kind(run: RunRecord) -> str:
     marks = [
         *([f"rerun of {run.rerun_of}"] if run.rerun_of else []),
         *([f"replay: {run.replay}"] if run.replay else []),
-        *(["with --yes: missions closed and reopened however many"] if run.confirmed else []),
+        *(["--yes: any number of missions could be closed and reopened"] if run.confirmed else []),
     ]
     return ", ".join(["headless", *marks, *(["dry run: nothing was written"] if run.dry_run else [])])
 
@@ -123,22 +123,23 @@ def _window(run: RunRecord) -> str:
 def _watermark(run: RunRecord) -> str:
     before, after = (_people(run.watermark.get(name)) for name in ("before", "after"))
     if not after:
-        return f"{before}; where it stood afterwards is not told"
+        return f"{before}; its value after the run is not recorded"
     return f"stayed at {before}" if before == after else f"{before} -> {after}"
 
 
 def _counted(run: RunRecord) -> Iterator[Table]:
     if run.sources:
-        rows = [(name, *(one.get(column) for column in COUNTED)) for name, one in run.sources.items()]
-        total = ("total", *(run.counts.get(column) for column in COUNTED))
+        names = shown_counts([run.counts])
+        rows = [(name, *map(one.get, names)) for name, one in run.sources.items()]
+        total = ("total", *map(run.counts.get, names))
         notes = [moved(run.closed, run.reopened, dry_run=run.dry_run)]
-        yield Table(("source", *COUNTED), [*rows, total], notes=notes, limit=len(rows) + 1)
+        yield Table(("source", *names), [*rows, total], notes=notes, limit=len(rows) + 1)
     if run.failures:
         failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]
         yield Table(("source", "failed by", "because"), failed)
     if run.notes:
         noted = [(str(note),) for note in source_notes.each(run.notes)]
-        yield Table(("what the sources noted",), noted, limit=len(noted), longest=source_notes.LONGEST)
+        yield Table(("notes of the sources",), noted, limit=len(noted), longest=source_notes.LONGEST)
 
 
 def _words(run: RunRecord) -> Iterator[Table]:
@@ -152,16 +153,16 @@ def _words(run: RunRecord) -> Iterator[Table]:
 
 
 def _failed_text(failed: FailedCell) -> str:
-    told = [f"The cell that failed: {as_text(failed.heading or failed.cell_id)}", "", _indented(failed.source)]
+    parts = [f"The cell that failed: {as_text(failed.heading or failed.cell_id)}", "", _indented(failed.source)]
     error = ": ".join(filter(None, (failed.error_name, failed.error)))
     # The traceback of most errors ends with the error itself.
     trace = failed.traceback.strip()
-    told += ["", _indented(trace, last=True)] if trace else []
-    return "\n".join([*told, *(["", _indented(error)] if error.strip() not in trace else [])])
+    parts += ["", _indented(trace, last=True)] if trace else []
+    return "\n".join([*parts, *(["", _indented(error)] if error.strip() not in trace else [])])
 
 
 def _indented(text: str | Sequence[str], most: int = _LINES, *, last: bool = False) -> str:
-    """Lines as a terminal may show them, no more than `most`: the first of them, or the last."""
+    """Return lines that a terminal can show: the first `most` of them, or the last."""
     lines = [plain(line) for line in (text.split("\n") if isinstance(text, str) else text)]
     kept, left_out = (lines[-most:] if last else lines[:most]), len(lines) - most
     more = [f"... {left_out} more lines"] if left_out > 0 else []
@@ -172,7 +173,7 @@ def _short(value: Any, key: str) -> str:
     return as_text(value, longest=_LONGEST.get(key, 40))
 
 
-def _said(value: Any) -> str:
+def _shown(value: Any) -> str:
     return "-" if value is None or value == "" else as_text(value, longest=70)
 
 
@@ -181,7 +182,7 @@ def _line(text: str) -> str:
 
 
 def _people(text: Any) -> str:
-    """An instant of the ledger as people write it; what is none stays as it is."""
+    """Return an instant of the ledger as people write it; anything else stays as it is."""
     try:
         return clock.to_people(clock.parse(text)) if text else ""
     except (ValueError, TypeError, AttributeError):

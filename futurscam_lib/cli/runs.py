@@ -1,4 +1,4 @@
-"""`futurscam runs`: past runs, as the ledger and their notebooks tell them."""
+"""`futurscam runs`: past runs, from the ledger and their notebooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from futurscam_lib import settings
 from futurscam_lib.audit.history import STATUSES
-from futurscam_lib.cli.output import GROUP, Json, command, instant, print_json, print_result, say, tell
+from futurscam_lib.cli.output import GROUP, Json, command, instant, print_error, print_json, print_text
 from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.settings.sources import KNOWN_SOURCES
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.history import History, RunRecord
     from futurscam_lib.runner.result import Result
 
-runs = typer.Typer(help="Past runs: list, show, compare, open, run again; prove that none was changed.", **GROUP)
+runs = typer.Typer(help="Past runs: list, show, compare, open, run again, verify.", **GROUP)
 
 Name = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or `last`.")]
 _SHOWN: Final = 20
 
 
 def _status(text: str) -> str:
-    # With a hyphen, too, which needs no quotation marks.
-    found = text.replace("-", " ")
-    if found not in STATUSES:
-        msg = f"{text!r} is none; there are: {', '.join(STATUSES)}."
+    # A hyphen needs no quotation marks.
+    status = text.replace("-", " ")
+    if status not in STATUSES:
+        msg = f"{text!r} is not a status; allowed: {', '.join(STATUSES)}."
         raise typer.BadParameter(msg)
-    return found
+    return status
 
 
 def register(app: typer.Typer) -> None:
@@ -52,17 +52,21 @@ def listed(
     *,
     status: Annotated[
         list[str] | None,
-        typer.Option(parser=_status, metavar="STATUS", help=f"Only these: {', '.join(STATUSES)}; may be repeated."),
+        typer.Option(
+            parser=_status,
+            metavar="STATUS",
+            help=f"Only runs with this status: {', '.join(STATUSES)}; may be repeated.",
+        ),
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those that started then or later.")
+        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only runs that started then or later.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only those that started before.")
+        datetime | None, typer.Option(parser=instant, metavar="INSTANT", help="Only runs that started before.")
     ] = None,
-    source: Annotated[str, typer.Option(metavar="NAME", help="Only those that were to read this source.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many at most.")] = _SHOWN,
-    everything: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
+    source: Annotated[str, typer.Option(metavar="NAME", help="Only runs that read this source.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most this many.")] = _SHOWN,
+    everything: Annotated[bool, typer.Option("--all", help="Show all.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list on stdout.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, safe to open in a spreadsheet.")] = False,
 ) -> None:
@@ -79,10 +83,10 @@ def listed(
     elif as_csv:
         typer.echo(run_list.as_csv(found), nl=False)
     elif not found:
-        say(_none_found(source) if status or since or until or source else "No run yet.")
+        print_text(_none_found(source) if status or since or until or source else "No run yet.")
     else:
         more = next(chosen, None) is not None
-        notes = ["There are older ones: --limit N shows more, --all shows all."] if more else []
+        notes = ["There are older runs: --limit N shows more, --all shows all."] if more else []
         typer.echo(repr(run_list.table(found, notes=notes)))
 
 
@@ -95,7 +99,7 @@ def show(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one run: what it was, what it brought, and the cell at which it stopped.
+    """Show one run: what it was asked for, what it loaded, and the cell that failed.
 
     `futurscam runs show RUN --requirements > requirements.txt` and `pip install -r requirements.txt` rebuild the
     environment of a run, besides this program itself, which the first line names.
@@ -110,7 +114,7 @@ def show(
     elif as_json:
         print_json({**found.as_dict(), "executed": left.as_dict()})
     else:
-        say(run_text.run_text(found, left))
+        print_text(run_text.run_text(found, left))
 
 
 @runs.command(epilog="Example: futurscam runs diff 20261123T12 last")
@@ -119,11 +123,11 @@ def diff(
     second: Name,
     *,
     notebook: Annotated[
-        bool, typer.Option("--notebook", help="Compare the executed notebooks, sources and outputs, line by line.")
+        bool, typer.Option("--notebook", help="Compare the executed notebooks line by line, sources and outputs.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what differs between two runs, but for times and names."""
+    """Show what differs between two runs, except times and names."""
     from futurscam_lib.audit.differences import between
     from futurscam_lib.cli import run_text
 
@@ -138,7 +142,7 @@ def diff(
     if as_json:
         print_json(found.as_dict())
     else:
-        say(run_text.differences_text(found))
+        print_text(run_text.differences_text(found))
 
 
 @runs.command(epilog="Example: futurscam runs rerun last --apply")
@@ -146,29 +150,30 @@ def rerun(
     context: typer.Context,
     run: Name,
     *,
-    apply: Annotated[bool, typer.Option("--apply", help="Write it to MongoDB; otherwise it is a dry run.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write to MongoDB; otherwise it is a dry run.")] = False,
     as_json: Json = False,
 ) -> None:
     """Read the window of a run again, from the same sources; the watermark stays where it is.
 
-    Without --apply nothing is written to MongoDB: it shows what would change, and says how to apply it.
+    Without --apply nothing is written to MongoDB: it shows what would change, and the command that applies it.
     """
-    from futurscam_lib.cli import one_run, run_text
+    from futurscam_lib.cli import run_text
+    from futurscam_lib.cli.run import execute, print_result
     from futurscam_lib.runner.rerun import request_of
 
     configured, quiet = settings.load(), bool(context.obj)
     history = _history()
     request = request_of(history.find(run), configured, apply=apply)
-    result, log = one_run.do(request, as_json=as_json, quiet=quiet)
+    result, log = execute(request, context, as_json=as_json)
     _, left = _one(history, result.run_id)
     to_apply = command(f"runs rerun {request.rerun_of} --apply") if result.status == "ok" and not apply else None
     if as_json:
-        brought: dict[str, Any] = {name: left.scraps.get(name) for name in ("new", "changes", "rejects")}
-        told = {**result.as_dict(), "log": str(log) if log else None, "rerun_of": request.rerun_of}
-        print_json({**told, **brought, "apply": to_apply})
+        lists: dict[str, Any] = {name: left.scraps.get(name) for name in ("new", "changes", "rejects")}
+        about = {"log": str(log) if log else None, "rerun_of": request.rerun_of, "apply": to_apply}
+        print_json({**result.as_dict(), **lists, **about})
     else:
         print_result(result, log=log, quiet=quiet)
-        for table in run_text.brought(left):
+        for table in run_text.loaded(left):
             typer.echo(f"\n{table!r}")
         if to_apply:
             typer.echo(f"\n{_would(result)} Apply it:\n    {to_apply}")
@@ -179,8 +184,8 @@ def rerun(
 def opened(
     run: Name,
     *,
-    html: Annotated[bool, typer.Option("--html", help="As a page in the browser, instead of in JupyterLab.")] = False,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print where it is.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Open a page in the browser, instead of JupyterLab.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the path.")] = False,
 ) -> None:
     """Open the executed notebook of a run."""
     configured = settings.load()
@@ -228,8 +233,8 @@ def _requirements(run: RunRecord, left: Executed) -> str:
 
 def _none_found(source: str) -> str:
     if source and source not in KNOWN_SOURCES:
-        return f"No run was to read a source {source!r}; sources are: {', '.join(KNOWN_SOURCES)}."
-    return "No run is like that; `futurscam runs list` lists the newest."
+        return f"There is no source {source!r}; allowed: {', '.join(KNOWN_SOURCES)}."
+    return "No run matches; `futurscam runs list` lists the newest."
 
 
 def _history() -> History:
@@ -253,29 +258,33 @@ def _diff_notebooks(one: tuple[RunRecord, Executed], other: tuple[RunRecord, Exe
         if left.notebook is None:
             raise UsageError(f"The notebook of {run.run_id} cannot be compared. {left.state}")
         if left.genuine is False:
-            tell(f"{run.run_id}: {left.state}")
+            print_error(f"{run.run_id}: {left.state}")
     try:
         found = notebook_diff(one[1].notebook or {}, other[1].notebook or {}, colours=terminal.in_colour())
     except ValueError as error:
         raise UsageError(
             f"The notebook of {one[0].run_id} or of {other[0].run_id} cannot be compared: {error}."
         ) from error
-    typer.echo(found or "Nothing differs in their sources and outputs.")
+    typer.echo(found or "Their sources and outputs do not differ.")
 
 
 def _existing(run: RunRecord, left: Executed) -> Path:
-    """The notebook of a run, where there is one that can be opened."""
+    """Return the path of a run's notebook.
+
+    Raises:
+        UsageError: There is none that can be opened.
+    """
     if left.path is None or left.notebook is None or left.path.suffix != ".ipynb":
         where = f" ({left.path})" if left.path else ""
         raise UsageError(
             f"The notebook of {run.run_id} cannot be opened{where}. {left.state} "
-            f"`futurscam runs show {run.run_id}` tells what else is known."
+            f"`futurscam runs show {run.run_id}` shows what else is known."
         )
     return left.path
 
 
 def _would(result: Result) -> str:
     counts = result.counts
-    told = f"insert {counts['inserted']}, update {counts['updated']} and reject {counts['rejected']}"
+    records = f"insert {counts['inserted']}, update {counts['updated']} and reject {counts['rejected']}"
     missions = f"close {result.closed} and reopen {result.reopened} mission(s)"
-    return f"Dry run: nothing was written to MongoDB. Applied, it would {told}, and {missions}."
+    return f"Dry run: nothing was written to MongoDB. Applied, it would {records}, and {missions}."

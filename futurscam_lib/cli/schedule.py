@@ -1,4 +1,4 @@
-"""`futurscam schedule`: have the system start the runs."""
+"""`futurscam schedule`: let the system start the runs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Annotated, Any
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import GROUP, print_json, say
+from futurscam_lib.cli.output import GROUP, print_json, print_text
 from futurscam_lib.errors import UsageError
 
-_ABOUT = "Have the system start the runs: Windows Task Scheduler, systemd or launchd."
-schedule = typer.Typer(help=_ABOUT, **GROUP)
+_ABOUT = "Let the system start the runs: Windows Task Scheduler, systemd or launchd."
+group = typer.Typer(help=_ABOUT, **GROUP)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.add_typer(schedule, name="schedule")
+    app.add_typer(group, name="schedule")
 
 
-@schedule.callback(invoke_without_command=True)
+@group.callback(invoke_without_command=True)
 def _schedule(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         show(as_json=False)
 
 
-@schedule.command(epilog="Example: futurscam schedule install --every 2h --at 06:30")
+@group.command(epilog="Example: futurscam schedule install --every 2h --at 06:30")
 def install(
     *,
     every: Annotated[
@@ -59,60 +59,60 @@ def install(
         ),
     ] = None,
 ) -> None:
-    """Schedule `futurscam run`, in place of what was scheduled before."""
-    from futurscam_lib import schedule as scheduling
+    """Schedule `futurscam run`; replaces the schedule that was installed before."""
+    from futurscam_lib import schedule
     from futurscam_lib.schedule import timing
 
-    system = target or scheduling.this_system()
+    system = target or schedule.this_system()
     _check(system, password=password, only_print=only_print)
-    planner = scheduling.planner(system)
+    planner = schedule.planner(system)
     if not only_print:
         settings.load()
     rows = settings.explain()
-    job = scheduling.job(timing.parse(every, at), password=password, rows=rows)
+    job = schedule.job(timing.parse(every, at), password=password, rows=rows)
     if only_print:
         _print_plan(planner.plan(job, now=clock.now().astimezone()))
         return
-    notes = scheduling.here().install(job, now=clock.now().astimezone())
+    notes = schedule.here().install(job, now=clock.now().astimezone())
     typer.echo(f"Scheduled ({system}): futurscam run, {job.timing}.")
     for note in notes:
         typer.echo(note)
-    _warn(scheduling.unseen(rows))
+    _warn(schedule.unseen(rows))
 
 
-@schedule.command(epilog="Example: futurscam schedule show --json")
+@group.command(epilog="Example: futurscam schedule show --json")
 def show(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
     """Show what is scheduled, how the last run ended and when the next one starts."""
-    from futurscam_lib import schedule as scheduling
+    from futurscam_lib import schedule
 
-    status = scheduling.here().status()
+    status = schedule.here().status()
     if as_json:
         print_json(status.as_dict())
         return
-    say(repr(status))
+    print_text(repr(status))
     if not status.installed:
-        say("`futurscam schedule install` schedules it.")
+        print_text("`futurscam schedule install` schedules it.")
 
 
-@schedule.command(epilog="Example: futurscam schedule remove")
+@group.command(epilog="Example: futurscam schedule remove")
 def remove() -> None:
-    """Unschedule it; documents, notebooks and settings stay."""
-    from futurscam_lib import schedule as scheduling
+    """Remove the schedule; documents, notebooks and settings stay."""
+    from futurscam_lib import schedule
 
-    typer.echo(scheduling.here().remove())
+    typer.echo(schedule.here().remove())
 
 
 def _check(system: str, *, password: bool, only_print: bool) -> None:
-    from futurscam_lib import schedule as scheduling
+    from futurscam_lib import schedule
 
     if password and system != "windows":
         raise UsageError("--password is for Windows; other systems run without one.")
-    if not only_print and system != scheduling.this_system():
-        raise UsageError(f"--for {system} only goes with --print: this system has {scheduling.this_system()}.")
+    if not only_print and system != schedule.this_system():
+        raise UsageError(f"--for {system} only goes with --print: this system has {schedule.this_system()}.")
 
 
 def _print_plan(plan: Any) -> None:
-    """The files go to stdout, to be kept or piped; all else to stderr."""
+    """Print the files on stdout, so that they can be piped, and all else on stderr."""
     for file in plan.files:
         typer.echo(f"# {file.path}", err=len(plan.files) == 1)
         typer.echo(file.text, nl=len(plan.files) > 1)
@@ -123,7 +123,7 @@ def _print_plan(plan: Any) -> None:
 def _warn(names: list[str]) -> None:
     if names:
         typer.echo(
-            f"\nSet in this console's environment: {', '.join(names)}. A scheduled run does not get what only this "
-            "console knows: put it into .env.",
+            f"\nSet in this console's environment: {', '.join(names)}. A scheduled run does not get "
+            "them: put them into .env.",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""`futurscam runs verify`, `seal` and `prune`: whether the audit log can be trusted, and for how long it is kept."""
+"""`futurscam runs verify`, `seal` and `prune`: the audit log is proved, sealed, and cut to an age."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import Json, print_json, say
+from futurscam_lib.cli.output import Json, print_json, print_text
 from futurscam_lib.cli.runs import runs
 from futurscam_lib.errors import AlreadyRunning, OperatorMustAct, UsageError
 from futurscam_lib.run_ids import new_run_id, started_by
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def register(_app: typer.Typer) -> None:
-    """The commands belong to the group `runs`, which is registered by its own module."""
+    """Add the commands to the group `runs`, which its own module registers."""
     runs.command(epilog="Example: futurscam runs verify")(verify)
     runs.command(epilog="Example: futurscam runs seal")(seal)
     runs.command(epilog="Example: futurscam runs prune --keep-days 400 --dry-run")(prune)
@@ -28,14 +28,14 @@ def register(_app: typer.Typer) -> None:
 def verify(
     *,
     documents: Annotated[
-        bool, typer.Option("--documents", help="Ask MongoDB, too, which runs loaded the documents.")
+        bool, typer.Option("--documents", help="Also ask MongoDB which runs loaded the documents.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that the audit log is what the runs left: each line of the ledger, each notebook, and nothing besides.
+    """Check that the audit log is intact: each line of the ledger, each notebook, and no file besides. Read-only.
 
-    Ends with 4 where something was changed, removed or inserted, and names the line or the file; with 3 where MongoDB
-    was to be asked and does not answer, and nothing else is wrong.
+    Ends with 4 if something was changed, removed or inserted, and names the line or the file; with 3 if only MongoDB,
+    which --documents asks, did not answer.
     """
     configured = settings.load()
     found = _verified(configured, active=_active(configured), documents=documents)
@@ -43,15 +43,15 @@ def verify(
         print_json(found.as_dict())
     else:
         for line in found.report():
-            say(line)
+            print_text(line)
     raise typer.Exit(int(found.exit_code))
 
 
 def seal(*, as_json: Json = False) -> None:
-    """Use a new key (FUTURSCAM_LEDGER_KEY) from here on; everything that stands in the ledger is sealed by it, too.
+    """Use a new key (FUTURSCAM_LEDGER_KEY) from now on; it also seals everything that is in the ledger.
 
-    Refuses where something else is wrong than the missing seal, where the key is not new, and while a run is active,
-    which could not end by the key that it began with.
+    Refuses if the audit log has any other problem than the missing seal, if the key is not new, and while a run is
+    active, because a run ends with the key that it began with.
     """
     from futurscam_lib.audit.ledger import Ledger
     from futurscam_lib.runner.lock import RunLock
@@ -67,7 +67,7 @@ def seal(*, as_json: Json = False) -> None:
             if wrong := _in_the_way(before):
                 raise OperatorMustAct(
                     f"Nothing was sealed: something else is wrong ({wrong[0].place}: {wrong[0].what.rstrip('.')}). "
-                    "`futurscam runs verify` tells all of it."
+                    "`futurscam runs verify` shows everything."
                 )
             entry = Ledger.of(configured).seal(at=clock.now(), facts={"started_by": started_by()})
     except AlreadyRunning as error:
@@ -75,9 +75,9 @@ def seal(*, as_json: Json = False) -> None:
     if as_json:
         print_json({"line": entry.seq, "at": entry.at})
     else:
-        had = "another key sealed" if before.sealed else "no key had sealed"
+        earlier = "had another seal" if before.sealed else "had no seal"
         typer.echo(
-            f"Sealed from line {entry.seq} on, and by it all before, which {had}. "
+            f"Sealed from line {entry.seq} on, together with all lines before, which {earlier}. "
             "Every process that runs here needs the key."
         )
 
@@ -91,18 +91,19 @@ def prune(
             metavar="M",
             min=1,
             max=146000,
-            help="The same for runs that did not end well; 4 times as long when not given.",
+            help="The same for runs that failed; 4 times as long if not given.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove the notebooks of old runs; the ledger keeps what they were, and `verify` does not miss them."""
-    from futurscam_lib.audit import prune as retention
+    """Remove the notebooks of old runs; the ledger keeps their lines, and `verify` accepts that they are gone."""
+    from futurscam_lib.audit.prune import FAILED_LONGER
+    from futurscam_lib.audit.prune import prune as prune_runs
 
     keep = timedelta(days=keep_days)
-    keep_failed = timedelta(days=keep_failed_days) if keep_failed_days else keep * retention.FAILED_LONGER
-    found = retention.prune(
+    keep_failed = timedelta(days=keep_failed_days) if keep_failed_days else keep * FAILED_LONGER
+    found = prune_runs(
         settings.load(),
         keep=keep,
         keep_failed=keep_failed,
@@ -113,13 +114,13 @@ def prune(
     if as_json:
         print_json(found.as_dict())
     else:
-        say(repr(found))
+        print_text(repr(found))
 
 
 def _in_the_way(found: Verified) -> list[AuditFinding]:
-    """What keeps a ledger from being sealed.
+    """Return what keeps a ledger from being sealed.
 
-    One that never was sealed may lack its head: those of before there were heads do, and the next line writes it.
+    A ledger without a seal may lack its head: earlier versions wrote none, and the next line writes it.
     """
     from futurscam_lib.audit.seal import HEAD_MISSING
 
@@ -127,7 +128,7 @@ def _in_the_way(found: Verified) -> list[AuditFinding]:
 
 
 def _active(configured: Settings) -> str:
-    """What holds the lock now; empty: nothing does."""
+    """Return the run that holds the lock now; empty: none."""
     from futurscam_lib.runner.lock import RunLock
 
     holder = RunLock(configured.lock_file).holder()
@@ -135,6 +136,6 @@ def _active(configured: Settings) -> str:
 
 
 def _verified(configured: Settings, *, active: str, documents: bool = False) -> Verified:
-    from futurscam_lib.audit.verify import verify as look
+    from futurscam_lib.audit.verify import verify as verify_home
 
-    return look(configured, now=clock.now(), active=active, documents=documents)
+    return verify_home(configured, now=clock.now(), active=active, documents=documents)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from futurscam_lib import clock, settings
-from futurscam_lib.cli.output import Json, print_json, say
+from futurscam_lib.cli.output import Json, print_json, print_text
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def why(
         print_json(story.as_dict())
         return
     for line in text_of(story):
-        say(line)
+        print_text(line)
 
 
 def raw(

@@ -501,7 +501,7 @@ def test_a_status_is_asked_for_as_it_is_shown(home: Settings, said: str) -> None
     """With a space as in the table, with a hyphen as a shell likes it; what is none is told with what there is."""
     assert (
         futurscam("runs", "list", "--status", said).stdout
-        == "No run is like that; `futurscam runs list` lists the newest.\n"
+        == "No run matches; `futurscam runs list` lists the newest.\n"
     )
 
     wrong = futurscam("runs", "list", "--status", "late")

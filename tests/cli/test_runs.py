@@ -126,9 +126,9 @@ def test_nothing_to_list(made: MadeRuns) -> None:
     assert said("list") == "No run yet.\n"
     made.add(T0)
     assert said("list", "--source", "fax") == (
-        "No run was to read a source 'fax'; sources are: folder, graph_mail, imap_mail, boond.\n"
+        "There is no source 'fax'; allowed: folder, graph_mail, imap_mail, boond.\n"
     )
-    assert said("list", "--source", "boond").startswith("No run is like that")
+    assert said("list", "--source", "boond").startswith("No run matches")
     assert said("list", "--source", "fax", "--json") == "[]\n"
     assert said("list", "--source", "fax", "--csv").count("\n") == 1
     with pytest.raises(UsageError, match="either"):
@@ -268,8 +268,8 @@ def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
         ("ok", lambda path: path.unlink(), "It is missing"),
         ("ok", lambda path: path.write_bytes(b"{"), "It is torn"),
         ("ok", lambda path: path.write_bytes(path.read_bytes() + b"\n"), "It is not what the run left"),
-        ("crashed", lambda path: path, "killed; found out 2026-11-02 09:00:00"),
-        ("unfinished", lambda path: path, "not yet, as far as the ledger knows"),
+        ("crashed", lambda path: path, "killed; detected 2026-11-02 09:00:00"),
+        ("unfinished", lambda path: path, "the ledger has no end of it"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(made: MadeRuns, status: str, spoil: Any, words: str) -> None:
@@ -313,7 +313,7 @@ def test_the_difference_of_notebooks(made: MadeRuns) -> None:
 
     assert "-  5 rows\n+  6 rows" in text
     assert "\x1b" not in text
-    assert said("diff", "last", "last", "--notebook") == "Nothing differs in their sources and outputs.\n"
+    assert said("diff", "last", "last", "--notebook") == "Their sources and outputs do not differ.\n"
     made.path(made.made[0]).write_text('{"cells": [{"cell_type": "x", "source": ""}]}', "utf-8")
     with pytest.raises(UsageError, match="not a notebook"):
         said("diff", *made.made, "--notebook")

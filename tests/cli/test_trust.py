@@ -83,7 +83,7 @@ def test_seal(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "something else is wrong" in str(CliRunner().invoke(app.app, ["runs", "seal"]).exception)
     foreign.unlink()
 
-    assert "Sealed from line 7 on, and by it all before, which no key had sealed." in futurscam("seal").stdout
+    assert "Sealed from line 7 on, together with all lines before, which had no seal." in futurscam("seal").stdout
     assert futurscam("verify").exit_code == 0
     assert KEY not in futurscam("verify").output + log.settings.ledger_file.read_text("utf-8")
 
