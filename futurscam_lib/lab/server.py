@@ -71,6 +71,8 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
     os.environ[HOME] = str(settings.home)
     token = OWN + secrets.token_urlsafe(32)
     config = configuration(settings, page, browse=browse, port=port, token=token)
+    # Where jupytext is installed, its extension would wrap the contents manager and hide why a save is refused.
+    LabApp.serverapp_config["jpserver_extensions"] = {"jupytext": False}
     server: Any = LabApp.initialize_server(argv=[], config=config)
     _stop_at_the_first_signal(server)
     # After its own call that begins to listen.
