@@ -94,6 +94,10 @@ class NotReconciled(FuturscamError):
     """The sum of what was loaded is not the sum of what was extracted."""
 
 
+class CellFailed(FuturscamError):
+    """A function of a notebook's cell failed, or did with a document what it may not do."""
+
+
 class Rejected(FuturscamError):
     """A record cannot become an RFP document; it goes to the quarantine and the run goes on.
 

@@ -1,4 +1,4 @@
-"""Bytes to JSON, with the place of what is wrong."""
+"""From bytes to JSON; an error names the line and the column."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from futurscam_lib.errors import Rejected
 
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _MANY: Final = 19
-"""Digits: an int of 64 bits holds fewer, and Python itself refuses to read thousands of them."""
-# What orjson refuses and what costs no more than the value that it stands in: half a surrogate pair, NaN and Infinity,
-# numbers beyond what a float holds.
+"""Digits: an int of 64 bits holds fewer, and Python refuses to read thousands of them."""
+# Reads what orjson refuses although it spoils only one value: half a surrogate pair, NaN and Infinity, numbers that no
+# float holds.
 _TOLERANT: Final = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) < _MANY else float(digits))
 
 
@@ -30,8 +30,8 @@ def encoding_of(head: bytes) -> str:
 def parse(payload: bytes, *, first_line: int = 1, first_column: int = 1) -> Any:
     """Parse one JSON value.
 
-    A lone surrogate stays in its text, and a number that no float holds becomes NaN or infinite: who reads the value
-    decides what it costs.
+    A lone surrogate stays in its text, and a number that no float holds becomes NaN or infinite: the reader of the
+    value decides about it.
 
     Args:
         payload: UTF-8, or UTF-8/UTF-16 with a byte order mark.
@@ -56,8 +56,8 @@ def _rejected(payload: bytes, error: ValueError, begins: tuple[int, int]) -> Rej
     try:
         text = payload.decode(codec)
     except UnicodeDecodeError as wrong:
-        # What stands before the wrong byte can be read, except perhaps half a character of it. Python counts from
-        # behind a byte order mark of UTF-8.
+        # The bytes before the wrong one can be read, except perhaps half a character. Python counts from behind a
+        # byte order mark of UTF-8.
         before = wrong.object[: wrong.start].decode(codec, "ignore")
         line, column = _place(before, len(before), begins)
         name = "UTF-16" if codec == "utf-16" else "UTF-8"

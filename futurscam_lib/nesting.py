@@ -1,7 +1,7 @@
-"""How deep the tags of some HTML stand inside each other, told before a parser that takes its time is given it.
+"""Detects HTML whose tags are nested so deeply that a parser would take minutes.
 
-HTML's rules have a parser look through all open elements at each tag, so the time grows with the square of the depth:
-100 kB of `<div>` take seconds, a megabyte minutes.
+At each tag a parser looks through all open elements, so its time grows with the square of the depth: 100 kB of `<div>`
+take seconds, a megabyte takes minutes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from typing import Final
 
 DEEPEST: Final = 256
-"""What people and programs write is some twenty deep; browsers stop at 512."""
+"""HTML of people and programs is some twenty deep; browsers stop at 512."""
 
 _NAME: Final = "[a-zA-Z][a-zA-Z0-9:-]*"
-"""With a colon, too: Word writes `<o:p></o:p>` in every paragraph."""
+"""A colon is allowed: Word writes `<o:p></o:p>` in every paragraph."""
 _SPACE: Final = r"[ \t\n\f\r]"
 _ATTRIBUTE: Final = (
     rf"{_SPACE}+[^ \t\n\f\r\"'<>/=]+(?:{_SPACE}*={_SPACE}*(?:\"[^\"<>]*\"|'[^'<>]*'|[^ \t\n\f\r\"'=<>`]+))?"
@@ -21,21 +21,21 @@ _ATTRIBUTE: Final = (
 _TOKEN: Final = re.compile(rf"<({_NAME})(?:{_ATTRIBUTE})*+{_SPACE}*/?>|</({_NAME}){_SPACE}*>|<!--|(-->)|<[a-zA-Z/!?]")
 _ANY_TAG: Final = re.compile(r"</?[a-z!?][^<>]*>", re.IGNORECASE)
 _ENDLESS: Final = re.compile(r"&#[0-9]{4000,};?")
-"""A number that Python refuses to read, with a ValueError; to a browser it is a wrong character."""
+"""A number that Python refuses to read with a ValueError; a browser shows a wrong character."""
 _VOID: Final = {"br", "hr", "img", "meta"}
 _REPEATED: Final = {"dd", "dt", "li", "option", "p", "td", "th", "tr"}
-"""One that follows another directly ends it."""
+"""Such a tag ends one of the same name that is open."""
 _LISTS: Final = {"div", "dl", "ol", "ul"}
-"""Their end ends the last entry in them, too, as that of an entry or a cell ends the last paragraph in it."""
+"""Their end tag also ends the last entry in them, as the end of an entry or a cell ends the last paragraph in it."""
 _COMMENT: Final = "!"
 _UNCLEAR: Final = "?"
 
 
 def too_deep(html: str) -> bool:
-    """Whether more than `DEEPEST` tags may stand inside each other.
+    """Whether more than `DEEPEST` tags may be nested.
 
-    May: it errs to that side. What is not plainly the end of the innermost tag (another one's, one in a comment, in a
-    script or in an odd attribute) ends nothing. So whatever the text is, a parser finds it hardly deeper than that.
+    Where it is not clear, the answer is yes: an end tag that does not plainly end the innermost tag (it is another
+    tag's, or in a comment, a script or an odd attribute) ends nothing. So a parser finds hardly any more depth.
     """
     if html.count("<") <= DEEPEST:
         return False
@@ -52,7 +52,12 @@ def too_deep(html: str) -> bool:
 
 
 def without_tags(html: str, put: str = "") -> str:
-    """What is left without a parser: the text and its entities, with something put where tags were."""
+    """The text and its entities, found without a parser.
+
+    Args:
+        html: The HTML.
+        put: Takes the place of each tag.
+    """
     return _ENDLESS.sub("\ufffd", _ANY_TAG.sub(put, html))
 
 

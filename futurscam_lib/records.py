@@ -11,7 +11,7 @@ from futurscam_lib import clock
 from futurscam_lib.errors import NotReconciled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from futurscam_lib.errors import Rejected
 
@@ -217,6 +217,7 @@ class Counts:
         unchanged: Records that brought nothing new: known payloads, or newer versions of the same content.
         stale: Records older than what is there.
         rejected: Records that went to the quarantine.
+        dropped: Documents that a cell of the notebook left out. Older ledger lines do not have it: that is 0.
     """
 
     extracted: int = 0
@@ -225,11 +226,12 @@ class Counts:
     unchanged: int = 0
     stale: int = 0
     rejected: int = 0
+    dropped: int = 0
 
     @property
     def accounted(self) -> int:
         """The right side of the sum."""
-        return self.inserted + self.updated + self.unchanged + self.stale + self.rejected
+        return sum(getattr(self, name) for name in COUNTED[1:])
 
     def __add__(self, other: Self) -> Self:
         """Field by field."""
@@ -241,6 +243,16 @@ class Counts:
 
 
 COUNTED: Final = tuple(field.name for field in fields(Counts))
+
+
+def with_all_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts as earlier versions wrote them, without `dropped`, with every name; none stay none."""
+    return {**dict.fromkeys(COUNTED, 0), **counts} if counts else {}
+
+
+def shown_counts(counts: Iterable[Mapping[str, int | None]]) -> tuple[str, ...]:
+    """The counts that a table shows of some runs or sources: `dropped` only where something was dropped."""
+    return COUNTED if any(one.get("dropped") for one in counts) else COUNTED[:-1]
 
 
 def total(counts: Mapping[str, Counts]) -> Counts:

@@ -190,13 +190,21 @@ class Rfp:
         Raises:
             Rejected: A field has a value that the document cannot hold; `.path` names it.
         """
-        try:
-            whole = _CHECK.validate_python(content)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
-            raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
-        return cls(whole, source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+        return cls(checked(content), source_id, VersionKey(instant, transform_version, content_hash(content)), oddities)
+
+
+def checked(content: Any) -> RfpContent:
+    """The content with a default for each field that is left out.
+
+    Raises:
+        Rejected: The document cannot hold a value; `.path` names the field.
+    """
+    try:
+        return _CHECK.validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise Rejected(f"{path}: {first['msg']}.", code="wrong-type", path=path) from error
 
 
 def customer(name: str | None, department: str | None, *, show_department: bool | None) -> str | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(futurscam_lib.__file__).parent
 NOTEBOOKS = PACKAGE.parent / "notebooks"
 NAME = "futurscam_lib"
-STAGES = ("extract", "transform", "load")
+STAGES = ("extract", "transform", "enrich", "load")
 FLOORS = (
     *("__main__", "cli", "diagnostics", "lab", "analysis", "review", "schedule", "runner", "pipeline"),
     *("audit", "report", *STAGES),
@@ -160,7 +160,7 @@ def test_few_modules_stand_loose() -> None:
             "load.x reaches transform.text.",
         ),
         ("load/x.py", "import_module('futurscam_lib.extract')", "load.x reaches extract."),
-        ("load/x.py", "from futurscam_lib.report import tally", "load.x imports report.tally, which stands above it."),
+        ("load/x.py", "from futurscam_lib.report import text", "load.x imports report.text, which stands above it."),
         (
             "report/x.py",
             "from futurscam_lib.pipeline.run import Run",
@@ -169,7 +169,11 @@ def test_few_modules_stand_loose() -> None:
         ("report/x.py", "from futurscam_lib import cli", "report.x imports cli, which stands above it."),
         ("audit/x.py", "from futurscam_lib.runner import lock", "audit.x imports runner.lock, which stands above it."),
         ("new.py", "", "new stands on no floor."),
-        ("clock.py", "from futurscam_lib.report.tally import Tally", "clock imports report.tally, which is no base."),
+        (
+            "clock.py",
+            "from futurscam_lib.report.text import size",
+            "clock imports report.text, which is no base.",
+        ),
         ("clock.py", "from futurscam_lib import errors, clock", None),
         ("errors.py", "from futurscam_lib import clock", "clock comes back to itself."),
         ("clock.py", "from . import errors", "clock imports what is no module of the package, or the package itself."),
@@ -185,7 +189,7 @@ def test_an_arrow_that_points_elsewhere_is_found(tmp_path: Path, module: str, li
     """Each rule fails on an example that breaks it, and on nothing else."""
     modules = (
         "pipeline/run",
-        "report/tally",
+        "report/text",
         "runner/lock",
         "load/mongo",
         "transform/text",

@@ -32,7 +32,7 @@ def reject_of(payload: bytes, **begins: int) -> Rejected:
         (b"", "utf-8"),
     ],
 )
-def test_a_mark_tells_the_encoding(head: bytes, codec: str) -> None:
+def test_a_byte_order_mark_gives_the_encoding(head: bytes, codec: str) -> None:
     """Byte order marks are the only sign that is believed; without one it is UTF-8."""
     assert encoding_of(head) == codec
 

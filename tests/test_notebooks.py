@@ -17,6 +17,7 @@ import pytest
 import scrapbook
 
 import futurscam_lib
+from futurscam_lib.records import COUNTED
 from futurscam_lib.report import scraps
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ ETL = PROJECT / "notebooks" / "etl.ipynb"
 DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 POST = "jobpost_JobPostModelToSupplierV1_60001.json"
 BROKEN = "jobpost_JobPostModelToSupplierV1_60098.json"
+NOTHING = dict.fromkeys(COUNTED, 0)
 EARLY = "2026-01-01T00:00:00+00:00"
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -145,7 +147,15 @@ def test_opening_and_running_it_changes_nothing(home: Settings, database: Databa
     summary = glued(home, "out")
     assert summary["dry_run"] is True
     assert summary["run_id"].startswith("interactive-")
-    assert summary["counts"] == {"extracted": 2, "inserted": 1, "updated": 0, "unchanged": 0, "stale": 0, "rejected": 1}
+    assert summary["counts"] == {
+        "extracted": 2,
+        "inserted": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "stale": 0,
+        "rejected": 1,
+        "dropped": 0,
+    }
     assert "Dry run" in text_of(notebook, "load")
     assert {name: database[name].count_documents({}) for name in database.list_collection_names()} == {}
     after = {path: path.read_bytes() for path in home.home.rglob("*") if path.is_file() and path.name != "out.ipynb"}
@@ -164,7 +174,15 @@ def test_a_run_by_hand_loads_under_its_own_name(home: Settings, database: Databa
 
     summary = glued(home, "first")
     assert summary["run_id"] == "interactive-20261123T132501Z-3f9a1c"
-    assert summary["counts"] == {"extracted": 2, "inserted": 1, "updated": 0, "unchanged": 0, "stale": 0, "rejected": 1}
+    assert summary["counts"] == {
+        "extracted": 2,
+        "inserted": 1,
+        "updated": 0,
+        "unchanged": 0,
+        "stale": 0,
+        "rejected": 1,
+        "dropped": 0,
+    }
     assert summary["counts"] == scraps.read(notebook)["summary"]["counts"]
     (document,) = database.RFP.find()
     assert document["_etl"]["run_id"] == document["_etl"]["first_run_id"] == summary["run_id"]
@@ -179,7 +197,15 @@ def test_a_run_by_hand_loads_under_its_own_name(home: Settings, database: Databa
     notebook = execute(home, "second", dry_run=False)
 
     summary = glued(home, "second")
-    assert summary["counts"] == {"extracted": 3, "inserted": 0, "updated": 1, "unchanged": 2, "stale": 0, "rejected": 0}
+    assert summary["counts"] == {
+        "extracted": 3,
+        "inserted": 0,
+        "updated": 1,
+        "unchanged": 2,
+        "stale": 0,
+        "rejected": 0,
+        "dropped": 0,
+    }
     assert summary["watermark"].startswith("2026-01-01T00:00:00")
     (document,) = database.RFP.find()
     assert document["roleTitle"] == "Principal Data Engineer"

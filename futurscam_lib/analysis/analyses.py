@@ -1,10 +1,10 @@
-"""What analysts ask of the RFPs: each question a function of DataFrames, each answer a table or a picture.
+"""Questions about the RFPs: each function takes DataFrames and returns a table or a picture.
 
-`missions` is what `rfps()` gives, `asked` what `skills()` gives, `spoken` what `languages()` gives. Nothing here asks
-MongoDB, so a frame can be filtered, changed or put together with others before. `now` is a datetime, UTC where it
-names no offset, or what else `moment` takes.
+`missions` is what `rfps()` returns, `asked` what `skills()` returns, `spoken` what `languages()` returns. Nothing here
+queries MongoDB, so a frame can be filtered, changed or combined with others first. `now` is a datetime, UTC where it
+has no offset, or anything else that `moment` takes.
 
-A name that a table has a use for itself, such as a region called "others", stands between quotes in it.
+A value that equals a label of the table itself, such as a region called "others", is shown in quotes.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _SENIORITIES: Final = ("Junior", "Medior", "Senior", "Expert")
 _DAYS: Final = ((0, 2), (3, 5), (6, 9), (10, 14), (15, 21), (22, 30), (31, 60), (61, 90))
 _LONGEST_LABEL: Final = 40
 _MOST_COLUMNS: Final = 8
-"""So many regions or levels get a column: the levels that sources give, and what is not said, are eight."""
+"""The most regions or levels that get a column: sources know seven levels, and NOT_SAID is the eighth."""
 _MOST_SKILLS: Final = 200
-"""Pairs are looked for among so many skills: their number grows with its square."""
+"""Pairs are searched among this many skills: the number of pairs grows with the square."""
 
 
 def moment(when: When = "") -> datetime:
@@ -259,13 +259,13 @@ def languages_asked(spoken: pd.DataFrame) -> Table:
 def by_mission(asked: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """What missions ask for, once a mission however often it names it: `job_id` and these columns of `asked`.
 
-    What belongs to no `job_id` is left out: nothing tells how many missions that are.
+    Rows without a `job_id` are left out: nobody knows how many missions they stand for.
     """
     return asked[["job_id", *columns]].dropna(subset="job_id").drop_duplicates(ignore_index=True)
 
 
 def top(values: pd.Series, *, title: str, most: int = 15) -> Picture:
-    """How often each value of a column comes up: the `most` frequent as bars."""
+    """How often each value of a column occurs: the `most` frequent ones as bars."""
     counts = _most(values, most)[::-1]
     labels = [as_text(name, longest=_LONGEST_LABEL) for name in counts.index]
     return plots.bars(labels, [int(count) for count in counts], title=title, lying=True)
@@ -281,10 +281,10 @@ def _grouped(values: pd.Series, *, most: int) -> pd.Series:
 
 
 def _named(values: pd.Series, *taken: str) -> pd.Series:
-    """With NOT_SAID where there is none; a name that is this, or one of those taken, is put between quotes."""
-    # Spaces as they are shown: "not said" with another kind of space looks like the bucket, too.
+    """Names, NOT_SAID where one is missing; a name that equals it, or one of `taken`, is put in quotes."""
+    # Spaces as they are shown: "not said" with another kind of space looks the same.
     texts = values.map(lambda name: " ".join(name.split()), na_action="ignore").astype("string")
-    # Those between quotes get more of them, so that two names never become one.
+    # A name in quotes gets further quotes, so that two names never become one.
     alike = texts.str.fullmatch(f'"*({"|".join(map(re.escape, (NOT_SAID, *taken)))})"*', na=False)
     return texts.mask(alike, '"' + texts + '"').fillna(NOT_SAID)
 

@@ -1,12 +1,15 @@
-"""The columns of an RFP as an analyst sees them: where each stands in the document, and what it holds.
+"""The columns of an RFP for analysts and exports: the field of the document that each shows, and its type.
 
-Other programs write into the collection, too, so a document may lack any field or hold something odd in it. MongoDB
-itself makes missing what is not of a column's kind; the row stays.
+To add a column, add a line to `_ALL`: frames, exports and `help(rfps)` follow.
+
+Other programs write into the collection, too, so a document may lack any field or hold a value of another type. MongoDB
+then returns a missing value for that column; the row stays.
 """
 
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,15 +33,17 @@ class Column:
             list of objects, whose fields are texts.
         path: Where it stands in the document, dotted.
         on_request: Left out unless it is asked for by name.
+        note: What its name does not say, for `help(rfps)`.
     """
 
     name: str
     kind: Kind
     path: str
     on_request: bool = False
+    note: str = ""
 
     def expression(self) -> Any:
-        """What MongoDB computes it by; null where the document has nothing of its kind."""
+        """The expression with which MongoDB computes it; null where the document has no value of its kind."""
         return _EXPRESSIONS[self.kind](f"${self.path}")
 
 
@@ -46,10 +51,15 @@ _ALL: Final = (
     Column("job_id", "key", "job_id"),
     Column("reference", "text", "reference"),
     Column("title", "text", "roleTitle"),
-    Column("role", "text", "role"),
-    Column("company", "text", "company.name"),
+    Column("role", "text", "role", note="the platform's name for the job"),
+    Column("company", "text", "company.name", note="the customer"),
     Column("department", "text", "company.department"),
-    Column("show_department", "flag", "company.showDepartment"),
+    Column(
+        "show_department",
+        "flag",
+        "company.showDepartment",
+        note="the platform shows the department in the customer's place",
+    ),
     Column("street", "text", "company.street"),
     Column("zipcode", "text", "company.zipcode"),
     Column("city", "text", "company.city"),
@@ -59,10 +69,10 @@ _ALL: Final = (
     Column("remote", "text", "remoteOption"),
     Column("active", "flag", "isActive"),
     Column("rfp_type", "text", "RFP_type"),
-    Column("rate_min", "number", "conditions.dailyRate.min"),
-    Column("rate_max", "number", "conditions.dailyRate.max"),
-    Column("currency", "text", "conditions.dailyRate.currency"),
-    Column("fixed_margin", "number", "conditions.fixedMargin"),
+    Column("rate_min", "number", "conditions.dailyRate.min", note="per day, excl. VAT"),
+    Column("rate_max", "number", "conditions.dailyRate.max", note="per day, excl. VAT"),
+    Column("currency", "text", "conditions.dailyRate.currency", note="of the rates, ISO 4217"),
+    Column("fixed_margin", "number", "conditions.fixedMargin", note="percent"),
     Column("occupation", "text", "conditions.occupation"),
     Column("starts_at", "day", "conditions.fromAt"),
     Column("ends_at", "day", "conditions.toAt"),
@@ -72,7 +82,7 @@ _ALL: Final = (
     Column("n_skills", "count", "skills"),
     Column("n_languages", "count", "languages"),
     Column("n_questions", "count", "questions"),
-    Column("provider", "text", "serviceProvider"),
+    Column("provider", "text", "serviceProvider", note="the intermediary"),
     Column("url", "text", "job_url"),
     Column("source", "text", "_etl.source"),
     Column("source_id", "text", "_etl.source_id"),
@@ -82,17 +92,44 @@ _ALL: Final = (
     Column("changed_at", "date", "_etl.changed_at"),
     Column("first_run_id", "text", "_etl.first_run_id"),
     Column("run_id", "text", "_etl.run_id"),
-    Column("interactive", "by hand", "_etl.run_id"),
-    Column("description", "text", "job_desc", on_request=True),
-    Column("skills", "skills", "skills", on_request=True),
-    Column("languages", "languages", "languages", on_request=True),
+    Column("interactive", "by hand", "_etl.run_id", note="last loaded by hand"),
+    Column("description", "text", "job_desc", on_request=True, note="plain text"),
+    Column("skills", "skills", "skills", on_request=True, note="a list; `skills()` returns rows"),
+    Column("languages", "languages", "languages", on_request=True, note="a list; `languages()` returns rows"),
     Column("questions", "texts", "questions", on_request=True),
 )
 COLUMNS: Final = {column.name: column for column in _ALL}
 """All columns, in the order in which they are shown."""
 
 STANDARD: Final = tuple(column.name for column in _ALL if not column.on_request)
-"""Those that one gets without asking."""
+"""The columns without those on request."""
+
+
+EXPORTED: Final = tuple(name for name in COLUMNS if name != "description")
+"""Those of an export; descriptions are long, and have an option of their own."""
+
+_GROUPS: Final[dict[str, tuple[Kind, ...]]] = {
+    "Text": ("key", "text"),
+    "Numbers": ("number",),
+    "Counts": ("count",),
+    "Flags": ("flag", "by hand"),
+    "Days, as the source wrote them": ("day",),
+    "Instants (UTC)": ("date",),
+}
+
+
+def described() -> str:
+    """All columns as the lines of a docstring, by what they hold."""
+    groups = {
+        head: [one for one in _ALL if one.kind in kinds and not one.on_request] for head, kinds in _GROUPS.items()
+    }
+    groups["On request"] = [one for one in _ALL if one.on_request]
+    items = (f"- {head}: {', '.join(map(_described, columns))}." for head, columns in groups.items())
+    return "\n".join(textwrap.fill(item, 118, subsequent_indent="  ") for item in items)
+
+
+def _described(column: Column) -> str:
+    return f"`{column.name}`" + (f" ({column.note})" if column.note else "")
 
 
 def chosen(names: str | Iterable[str] | None) -> list[Column]:

@@ -1,4 +1,4 @@
-"""RFPs into a file that is complete or absent, or to whoever reads stdout."""
+"""Write RFPs to a file that is complete or absent, or to stdout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from futurscam_lib import files
-from futurscam_lib.analysis.columns import STANDARD, chosen
+from futurscam_lib.analysis.columns import EXPORTED, chosen
 from futurscam_lib.analysis.writers import WRITERS
 from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 
@@ -30,12 +30,12 @@ STDOUT: Final = "-"
 DEFAULT: Final = "csv"
 
 _KEPT_OF_A_NAME: Final = 50
-"""Characters in the name of a temporary file, so that it is none too long where the file's own just fits."""
+"""Characters of the file's name in that of its temporary file, which must not become too long for the file system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to, and how.
+    """The file of an export and its format.
 
     Attributes:
         path: The file; None: stdout. Never a link: what one leads to.
@@ -49,7 +49,7 @@ class Target:
 
     @classmethod
     def of(cls, name: str | None, *, written_as: str | None, force: bool, now: datetime) -> Target:
-        """Where a user wants it.
+        """The target that a user names.
 
         Args:
             name: The file; `-`: stdout; None: one in the current folder, named by the time.
@@ -58,14 +58,14 @@ class Target:
             now: Aware, UTC.
 
         Raises:
-            UsageError: The ending says another format, or none that is known; the file is there, or can't be.
+            UsageError: The ending belongs to another format or to none; the file exists, or cannot exist there.
         """
         if name == STDOUT:
             return _checked(cls(None, written_as or DEFAULT))
         if name is None:
             written_as = written_as or DEFAULT
             name = f"rfps-{now:%Y%m%dT%H%MZ}.{written_as}"
-        # A link stays one; what it leads to is written.
+        # A link is kept; the file that it leads to is written.
         try:
             path = Path(name).expanduser()
         except RuntimeError as error:
@@ -77,7 +77,7 @@ class Target:
         """Write the RFPs.
 
         Raises:
-            UsageError: The file cannot be written, or Excel could not hold so many rows; what was there is there.
+            UsageError: The file cannot be written, or has more rows than Excel holds; an existing file is unchanged.
             OperatorMustAct: The disk is full; the same.
         """
         if self.path is None:
@@ -100,7 +100,7 @@ class Target:
         files.sync_folder(self.path.parent)
 
     def _to_stdout(self, table: pa.Table) -> None:
-        # As a file, in which the writer can go back; a pipe cannot.
+        # Into memory first: writers seek, and a pipe cannot.
         whole = io.BytesIO()
         WRITERS[self.format](table, whole)
         try:
@@ -109,18 +109,18 @@ class Target:
         except OSError as error:
             if not (isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)):
                 raise
-            # Whoever read it has seen enough; Windows calls that an invalid argument.
-            # What is buffered still would make Python complain when it ends.
+            # The reader has closed the pipe; Windows calls that an invalid argument.
+            # Python would complain at its end about what is still buffered.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def columns(names: Sequence[str], *, descriptions: bool) -> list[Column]:
-    """The columns of an export: those asked for; without any the standard ones, skills, languages and questions.
+    """The columns of an export: those asked for; without any all but the description.
 
     Raises:
         UsageError: There is no such column.
     """
-    several = list(names or [*STANDARD, "skills", "languages", "questions"])
+    several = list(names or EXPORTED)
     return chosen([*several, "description"] if descriptions else several)
 
 

@@ -1,4 +1,4 @@
-"""What an analyst asks for, as a query of MongoDB; whatever is asked stays a value in it."""
+"""An analyst's filters as a MongoDB query; every filter stays a value in it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _KNOWN: Final = {
     "seniority": tuple(dict.fromkeys(vocabulary.SENIORITY.values())),
     "remote": tuple(vocabulary.REMOTE_OPTION.values()),
 }
-"""What has few names, so that another one is a slip of the pen; unless some RFP has it."""
+"""Filters with few values: another one is a typing error, unless some RFP has it."""
 
 _SHOWN: Final = 30
 _LONGEST: Final = 40
@@ -55,7 +55,7 @@ _SEARCHED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which RFPs; None and an empty text ask for nothing, and so does an empty name.
+    """Which RFPs; None, an empty text and an empty name filter nothing.
 
     Attributes:
         active: Only those that are open, or only those that are closed.
@@ -100,10 +100,10 @@ class Filters:
 
 
 def refuse_unknown(match: dict[str, Any], rfps: Collection[dict[str, Any]]) -> None:
-    """Make sure that each name in a query that `Filters` made is one that can be: of the software, or of an RFP.
+    """Make sure that the software or some RFP knows each name in a query of `Filters`.
 
     Raises:
-        UsageError: A source, seniority or remote option is none; those that exist are named.
+        UsageError: A source, seniority or remote option is unknown; the text lists those that exist.
     """
     for field, known in _KNOWN.items():
         path = _NAMES[field]
@@ -137,7 +137,7 @@ def _names(field: str, names: Any) -> list[str] | None:
     # A dictionary would be an operator of MongoDB.
     if isinstance(names, dict) or not all(isinstance(name, str) for name in several):
         raise UsageError(f"{field} takes a name or a list of names, not {names!r}.")
-    # An empty name is not asked for, but a list without any is: it finds nothing.
+    # An empty name filters nothing, but an empty list does: it finds no RFP.
     return [_spoken(field, name) for name in several if name.strip()] or (None if several else [])
 
 

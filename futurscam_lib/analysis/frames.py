@@ -1,14 +1,16 @@
-"""The RFPs in pandas: one call, one row each."""
+"""The RFPs as DataFrames, one row each."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import textwrap
 import warnings
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib import clock, settings
-from futurscam_lib.analysis.columns import COLUMNS, Column, chosen
+from futurscam_lib.analysis.columns import COLUMNS, Column, chosen, described
 from futurscam_lib.analysis.filters import COLLATION, Filters, refuse_unknown
 from futurscam_lib.errors import UsageError, require_extra
 from futurscam_lib.load import mongo
@@ -65,19 +67,7 @@ def rfps(
     Returns:
         Missing values are missing (`NaN`, `NaT`, `<NA>`), also where a document holds something odd. The columns:
 
-        - Mission: `job_id`, `reference`, `title`, `role` (the platform's name for the job), `seniority`, `remote`,
-          `active`, `rfp_type`, `url`, `provider` (the intermediary).
-        - Company: `company` (the customer), `department`, `show_department` (the platform shows the department in the
-          customer's place), `street`, `zipcode`, `city`, `region`, `country`.
-        - Conditions: `rate_min`, `rate_max` (per day, excl. VAT, in `currency`, ISO 4217), `fixed_margin` (percent),
-          `occupation`, `start_immediately`.
-        - Days: `starts_at`, `ends_at`, as the source wrote them.
-        - Times (UTC): `published_at`, `deadline_at`.
-        - Counts: `n_skills`, `n_languages`, `n_questions`.
-        - Provenance: `source`, `source_id`, `version`, `raw_id`, `first_seen_at`, `changed_at`, `first_run_id`,
-          `run_id`, `interactive` (last loaded by hand).
-        - On request: `description` (plain text), `skills`, `languages` (lists; `skills()` and `languages()` give them
-          as rows), `questions` (a list of the screening questions).
+        COLUMNS
 
         Text is `string`, instants are `datetime64[ms, UTC]`, flags `boolean`, rates `float64`, counts `int64`. Days are
         `datetime64[ms]` at midnight without a time zone, so that none moves to another day or month:
@@ -93,12 +83,18 @@ def rfps(
     return _framed(read(settings.load(), filters, columns=chosen(columns), limit=limit))
 
 
+# The list of columns is in one place.
+rfps.__doc__ = inspect.cleandoc(rfps.__doc__ or "").replace(
+    "    COLUMNS\n", textwrap.indent(described(), "    ") + "\n"
+)
+
+
 def skills(**filters: Any) -> pd.DataFrame:
     """The skills that RFPs ask for: `job_id`, `skill`, `seniority`, `last_used`; one row a skill.
 
     Args:
-        filters: Those of `rfps`, and its `limit`; they choose the RFPs, of which all skills are given. Left out are
-            those without a `job_id`, which no run leaves: their rows could not be told apart.
+        filters: Those of `rfps`, and its `limit`; they choose the RFPs, of which all skills are given. RFPs
+            without a `job_id` are left out: their rows could not be distinguished. No run writes such RFPs.
 
     Raises:
         UsageError, RetryLater, OperatorMustAct: See `rfps`.
@@ -150,7 +146,7 @@ def _positive(limit: Any) -> int:
 
 def _api() -> Any:
     with warnings.catch_warnings():
-        # Said when it was built with another patch release of pyarrow; it accepts those itself.
+        # pyarrow warns when pymongoarrow was built with another patch release, which it accepts itself.
         warnings.filterwarnings("ignore", ".* size changed, may indicate binary incompatibility", RuntimeWarning)
         from pymongoarrow import api
     return api
@@ -176,7 +172,7 @@ def _schema(columns: Iterable[Column]) -> Any:
 
 
 def _decodable(table: pa.Table) -> pa.Table:
-    """With � for what is not UTF-8: other programs write it, and MongoDB keeps it."""
+    """Replace bytes that are not UTF-8 by �: other programs write them, and MongoDB keeps them."""
     import pyarrow as pa
 
     for place, column in enumerate(table.columns):
@@ -207,7 +203,7 @@ def _decoded(cell: Any) -> Any:
 
 
 def _readable(table: pa.Table) -> pa.Table:
-    """With the description as plain text."""
+    """Convert the descriptions to plain text."""
     import pyarrow as pa
 
     if "description" not in table.column_names:
@@ -228,7 +224,7 @@ def _plain(texts: pa.ChunkedArray) -> pa.Array:
 
 
 def _with_days(table: pa.Table, names: Iterable[str]) -> pa.Table:
-    """With calendar days in place of the instants that documents keep them as."""
+    """Convert the instants that stand for days in documents into calendar days."""
     import pyarrow as pa
 
     for name in names:

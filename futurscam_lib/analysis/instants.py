@@ -1,4 +1,4 @@
-"""Instants as an analyst gives them: text, dates, what comes out of a DataFrame."""
+"""Read instants that an analyst gives: text, dates, values of a DataFrame."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def instant(name: str, when: Any) -> datetime | None:
     """An instant, aware and UTC; None where none is given.
 
     Args:
-        name: What it is asked for, for the error.
+        name: The name of the argument, for the error.
         when: See `When`.
 
     Raises:
-        UsageError: It is no instant, or one outside of the years 1 to 9999.
+        UsageError: It is not an instant, or is outside the years 1 to 9999.
     """
     if when is None or (isinstance(when, str) and not when.strip()):
         return None
@@ -29,7 +29,7 @@ def instant(name: str, when: Any) -> datetime | None:
             return clock.parse(when)
         except ValueError as error:
             raise UsageError(f"{name}: {error}.") from error
-    # What pandas has where there is no instant is a datetime that does not equal itself.
+    # The missing instant of pandas is a datetime that does not equal itself.
     if not isinstance(when, date) or when != when:  # noqa: PLR0124
         raise UsageError(f"{name} takes an instant like 2026-11-20T08:00:00Z, a date or a datetime, not {when!r}.")
     try:

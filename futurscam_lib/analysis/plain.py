@@ -1,4 +1,4 @@
-"""Plain text of the HTML that a description is."""
+"""Convert the HTML of descriptions to plain text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPACE: Final = re.compile(r" ?\n[ \n]*")
 def plain_text(markup: str) -> str:
     """The text of some HTML: a line for each paragraph, entry and row, a dot before an entry; no tag is left."""
     marked = _CELL.sub(" \\g<0>", _LINES.sub("\n\\g<0>", _ITEM.sub("\\g<0>• ", markup)))
-    # What is nested without end would take the parser minutes.
+    # The parser would take minutes for tags that are nested too deeply.
     bare = without_tags(marked) if too_deep(marked) else nh3.clean(marked, tags=set())
     text = html.unescape(bare)
     return _SPACE.sub("\n", _BLANKS.sub(" ", text)).strip()

@@ -1,4 +1,4 @@
-"""RFPs as CSV, as an Excel workbook and as Parquet; a spreadsheet calculates nothing of what they hold."""
+"""Write RFPs as CSV, Excel and Parquet; no text in them can become a formula of a spreadsheet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SLICE: Final = 1000
 _FIRST_YEAR_OF_EXCEL: Final = 1900
 _FORMATS: Final = {"day": {"num_format": "yyyy-mm-dd"}, "instant": {"num_format": 'yyyy-mm-dd hh:mm "UTC"'}}
 _NOT_GIVEN: Final = "NS"
-# What XML cannot hold, and what steers a terminal; tab and line ends stay.
+# Characters that XML cannot hold or that control a terminal; tab and line ends stay.
 _UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -100,7 +100,7 @@ class _Cells:
 
     def __init__(self, sheet: Worksheet, formats: Mapping[str, Format], quoted: Format) -> None:
         self._sheet, self._formats, self._quoted = sheet, formats, quoted
-        # What begins like a formula stays text, too, after somebody edits the cell.
+        # Text that begins like a formula also stays text after somebody edits the cell.
         self._quoted.set_quote_prefix()
 
     def write(self, row: int, column: int, cell: Any) -> None:

@@ -113,20 +113,20 @@ class Continuity:
 
     def see(self, entry: LedgerEntry) -> None:
         """Look at the next entry."""
-        told = entry.facts.get("watermark")
+        watermark = entry.facts.get("watermark")
         if is_dry(entry):
             return  # It moves nothing, and may have started anywhere.
         match entry.event:
             case "first-run":
-                self._first_run(entry, instant(told))
-            case "reset" if isinstance(told, dict):
-                self._set(entry, instant(told.get("before")), instant(told.get("after")))
-            case "start" if isinstance(told, dict):
+                self._first_run(entry, instant(watermark))
+            case "reset" if isinstance(watermark, dict):
+                self._set(entry, instant(watermark.get("before")), instant(watermark.get("after")))
+            case "start" if isinstance(watermark, dict):
                 asked = self._asked[entry.run_id] = _sources(entry)
                 self._whole = self._whole or asked
-                self._begin(entry, instant(told.get("before")), asked)
-            case "end" if isinstance(told, dict):
-                self._end(entry, instant(told.get("before")), instant(told.get("after")))
+                self._begin(entry, instant(watermark.get("before")), asked)
+            case "end" if isinstance(watermark, dict):
+                self._end(entry, instant(watermark.get("before")), instant(watermark.get("after")))
 
     def find(self, now_at: datetime | None) -> None:
         """Compare with what `.last_execution` has now; None if it does not exist or cannot be read."""

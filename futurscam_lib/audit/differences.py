@@ -135,9 +135,9 @@ def _count(name: str, first: int | None, second: int | None) -> Iterator[Differe
 def _schema(left: tuple[Executed, Executed]) -> Iterator[Difference]:
     schemas = [one.scraps.get("schema") for one in left]
     for name, prefix in (("fields", ""), ("transform_versions", "transform version of ")):
-        told = [schema.get(name) if isinstance(schema, dict) else None for schema in schemas]
-        if isinstance(told[0], dict) and isinstance(told[1], dict):
-            yield from _differing("schema", told[0], told[1], prefix)
+        values = [schema.get(name) if isinstance(schema, dict) else None for schema in schemas]
+        if isinstance(values[0], dict) and isinstance(values[1], dict):
+            yield from _differing("schema", values[0], values[1], prefix)
 
 
 def _code(first: RunRecord, second: RunRecord, left: tuple[Executed, Executed]) -> Iterator[Difference]:

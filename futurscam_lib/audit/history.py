@@ -15,7 +15,7 @@ from futurscam_lib.audit.runs_folder import NotebookCheck, check_notebook, is_no
 from futurscam_lib.audit.seal import RESTORE, Doubt, Seal, check_end, check_seal, read_head
 from futurscam_lib.errors import FuturscamError, OperatorMustAct, UsageError
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import COUNTED, with_all_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -244,43 +244,43 @@ def _paired(newest_first: Iterable[LedgerEntry]) -> Iterator[RunRecord]:
 
 
 def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> RunRecord:
-    asked, told = start.facts, end.facts if end else {}
-    parameters: dict[str, Any] = asked.get("parameters") or {}
-    code: dict[str, Any] = asked.get("code") or {}
-    status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(told.get("status"))
-    notebook = str(told.get("notebook") or asked.get("notebook") or "")
+    start_facts, end_facts = start.facts, end.facts if end else {}
+    parameters: dict[str, Any] = start_facts.get("parameters") or {}
+    code: dict[str, Any] = start_facts.get("code") or {}
+    status = UNFINISHED if end is None else "crashed" if end.event == "crashed" else str(end_facts.get("status"))
+    notebook = str(end_facts.get("notebook") or start_facts.get("notebook") or "")
     return RunRecord(
         run_id=start.run_id,
         status=status,
         started=clock.parse(start.at),
         ended=clock.parse(end.at) if end else None,
-        seconds=told.get("seconds"),
+        seconds=end_facts.get("seconds"),
         dry_run=bool(parameters.get("dry_run")),
         parameters=parameters,
-        window=table(told.get("window"))
+        window=table(end_facts.get("window"))
         or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
-        watermark=told.get("watermark") or asked.get("watermark") or {},
-        counts=told.get("counts") or {},
-        sources=told.get("sources") or {},
-        closed=number(told.get("closed")),
-        reopened=number(told.get("reopened")),
-        error=told.get("error") or "",
-        error_name=told.get("error_name") or "",
-        failures=told.get("failures") or {},
-        reject_reasons=numbers(told.get("reject_reasons")),
-        oddities=numbers(told.get("oddities")),
-        notes=source_notes.bounded(told.get("notes")),
+        watermark=end_facts.get("watermark") or start_facts.get("watermark") or {},
+        counts=with_all_counts(end_facts.get("counts") or {}),
+        sources={name: with_all_counts(one) for name, one in (end_facts.get("sources") or {}).items()},
+        closed=number(end_facts.get("closed")),
+        reopened=number(end_facts.get("reopened")),
+        error=end_facts.get("error") or "",
+        error_name=end_facts.get("error_name") or "",
+        failures=end_facts.get("failures") or {},
+        reject_reasons=numbers(end_facts.get("reject_reasons")),
+        oddities=numbers(end_facts.get("oddities")),
+        notes=source_notes.bounded(end_facts.get("notes")),
         notebook=notebook,
-        notebook_sha256=told.get("notebook_sha256") or "",
+        notebook_sha256=end_facts.get("notebook_sha256") or "",
         pruned=notebook in pruned,
-        rerun_of=asked.get("rerun_of") or "",
+        rerun_of=start_facts.get("rerun_of") or "",
         replay=str(parameters.get("replay") or ""),
-        confirmed=asked.get("confirmed") is True,
-        started_by=asked.get("started_by") or "",
-        git_commit=asked.get("git_commit") or "",
-        python=asked.get("python") or "",
-        platform=asked.get("platform") or "",
-        packages=asked.get("packages") or {},
+        confirmed=start_facts.get("confirmed") is True,
+        started_by=start_facts.get("started_by") or "",
+        git_commit=start_facts.get("git_commit") or "",
+        python=start_facts.get("python") or "",
+        platform=start_facts.get("platform") or "",
+        packages=start_facts.get("packages") or {},
         source_sha256=str(code.get("notebook_sha256") or ""),
         shipped=_flag(code.get("shipped")),
         uncommitted=_flag(code.get("uncommitted")),

@@ -55,15 +55,15 @@ def review(
         target = review_page.write(configured, execution.notebook, now=now, watched=_progress_bar if seen else iter)
     except OSError as error:
         raise _not_written(f"The pages in {configured.runs} could not be written", error) from error
-    summary = review_page.told_by(execution.notebook)
+    glued = review_page.glued_by(execution.notebook)
     if as_json:
-        print_json({**{name: value for name, value in summary.items() if name != "listed"}, "page": str(target)})
+        print_json({**{name: value for name, value in glued.items() if name != "listed"}, "page": str(target)})
     else:
-        counts = summary["counts"]
+        counts = glued["counts"]
         typer.echo(repr(Table(tuple(counts), [tuple(counts.values())])))
         typer.echo(f"\nReview:     {target}")
-    if summary.get("unanswered"):
-        print_error(summary["unanswered"])
+    if glued.get("unanswered"):
+        print_error(glued["unanswered"])
     if opened:
         import webbrowser
 

@@ -20,7 +20,7 @@ from futurscam_lib.cli.output import (
 )
 from futurscam_lib.errors import AlreadyRunning, ExitCode, FuturscamError, UsageError
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED, moved
+from futurscam_lib.records import moved, shown_counts
 from futurscam_lib.report.tables import Table
 from futurscam_lib.report.terminal import plain
 from futurscam_lib.runner import logs
@@ -141,8 +141,9 @@ def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
         log: Its log, where there is one.
         quiet: Print only the table, warnings and errors.
     """
-    rows = [(name, *(one[column] for column in COUNTED)) for name, one in result.sources.items()]
-    typer.echo(repr(Table(("source", *COUNTED), [*rows, ("total", *(result.counts[column] for column in COUNTED))])))
+    names = shown_counts([result.counts])
+    sources = {**result.sources, "total": result.counts}
+    typer.echo(repr(Table(("source", *names), [(name, *map(one.get, names)) for name, one in sources.items()])))
     if not quiet:
         if result.closed or result.reopened:
             typer.echo(moved(result.closed, result.reopened, dry_run=result.dry_run))

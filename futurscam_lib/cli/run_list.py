@@ -34,10 +34,11 @@ _LONGEST_CELL: Final = 1000
 def table(runs: Sequence[RunRecord], *, notes: Sequence[str] = ()) -> Table:
     """Return a table with one line per run; on a terminal columns are left out and errors cut to keep it one line."""
     rows = [dict(zip(_HEADINGS, _row(run), strict=True)) for run in runs]
+    headings = [name for name in _HEADINGS if name != "dropped" or any(row[name] for row in rows)]
     if not sys.stdout.isatty():
-        return _table(_HEADINGS, rows, notes, longest=MAX_TEXT)
+        return _table(headings, rows, notes, longest=MAX_TEXT)
     width = shutil.get_terminal_size().columns - 1
-    widths = {name: max([len(name), *(len(as_text(row[name])) for row in rows)]) + 2 for name in _HEADINGS}
+    widths = {name: max([len(name), *(len(as_text(row[name])) for row in rows)]) + 2 for name in headings}
     error, widths["error"] = widths["error"], min(widths["error"], _LEAST_ERROR)
     missing: list[str] = []
     for name in _LEFT_OUT:

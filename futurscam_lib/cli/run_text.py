@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from futurscam_lib import clock
 from futurscam_lib.audit.history import sources_of
 from futurscam_lib.extract import source_notes
-from futurscam_lib.records import COUNTED, moved
+from futurscam_lib.records import moved, shown_counts
 from futurscam_lib.report.tables import Table, as_text
 from futurscam_lib.report.terminal import plain
 
@@ -129,10 +129,11 @@ def _watermark(run: RunRecord) -> str:
 
 def _counted(run: RunRecord) -> Iterator[Table]:
     if run.sources:
-        rows = [(name, *(one.get(column) for column in COUNTED)) for name, one in run.sources.items()]
-        total = ("total", *(run.counts.get(column) for column in COUNTED))
+        names = shown_counts([run.counts])
+        rows = [(name, *map(one.get, names)) for name, one in run.sources.items()]
+        total = ("total", *map(run.counts.get, names))
         notes = [moved(run.closed, run.reopened, dry_run=run.dry_run)]
-        yield Table(("source", *COUNTED), [*rows, total], notes=notes, limit=len(rows) + 1)
+        yield Table(("source", *names), [*rows, total], notes=notes, limit=len(rows) + 1)
     if run.failures:
         failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]
         yield Table(("source", "failed by", "because"), failed)

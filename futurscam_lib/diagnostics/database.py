@@ -42,7 +42,7 @@ _DATA: Final = "data"
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class DatabaseCounts:
     """What is in the database.
 
     Attributes:
@@ -70,10 +70,10 @@ def address(database: Database[dict[str, Any]]) -> str:
     return f"{database.name} on {', '.join(sorted(f'{host}:{port}' for host, port in database.client.nodes))}"
 
 
-def count(database: Database[dict[str, Any]]) -> Counts:
+def count(database: Database[dict[str, Any]]) -> DatabaseCounts:
     """Count what an operator asks for."""
     collections = Collections.of(database)
-    return Counts(
+    return DatabaseCounts(
         documents=collections.rfps.estimated_document_count(),
         active=collections.rfps.count_documents({"isActive": True}),
         rejects_open=collections.rejects.count_documents({"state": OPEN}),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 - dataclass fields are read at run time by tools
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
+from futurscam_lib import rfp
 from futurscam_lib.errors import Rejected
-from futurscam_lib.records import RawRecord, Reject
+from futurscam_lib.load.spool import CODEC
+from futurscam_lib.records import RawRecord, Reject, place_of
 from futurscam_lib.rfp import Rfp, VersionKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Result = Literal["inserted", "updated", "unchanged", "stale", "rejected"]
+Result = Literal["inserted", "updated", "unchanged", "stale", "rejected", "dropped"]
 
 _RAW: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 # MongoDB takes 16 MB; cleaning can lengthen a text, and the database adds fields of its own.
@@ -37,6 +40,7 @@ class Entry:
         key: Its version.
         encoded: The whole document with `_etl`, BSON.
         size, line: Bytes of the payload, and where in its file it begins, as in `RawRecord`.
+        edited: Whether a cell of the notebook changed it.
     """
 
     source: str
@@ -48,6 +52,7 @@ class Entry:
     encoded: bytes
     size: int = 0
     line: int = 0
+    edited: bool = False
 
     def rejected(self, error: Rejected) -> Reject:
         """The reject of a document that the database did not take."""
@@ -59,8 +64,44 @@ class Entry:
         """The document as the database takes it, without a second encoding."""
         return RawBSONDocument(self.encoded, _RAW)
 
+    def decoded(self) -> dict[str, Any]:
+        """The document as MongoDB gives it back; a new one each time."""
+        return bson.decode(self.encoded, CODEC)
+
+    def outcome(self, result: Result) -> Outcome:
+        """What became of it."""
+        return Outcome(
+            source=self.source,
+            raw_id=self.raw_id,
+            result=result,
+            transform_version=self.key.transform_version,
+            job_id=self.job_id,
+            version=self.key.text,
+            place=place_of(self.source, self.origin),
+            edited=self.edited,
+        )
+
+    def with_content(self, document: Mapping[str, Any], *, enriched: bool) -> Entry:
+        """The same version of the job with another content.
+
+        Args:
+            document: The new content; its `_etl` is not looked at.
+            enriched: Whether what changed stands outside of the content hash, because the source does not give it.
+
+        Raises:
+            Rejected: A field has a value that the document cannot hold, or the document is too large.
+        """
+        etl = self.decoded()["_etl"]
+        given = {name: value for name, value in document.items() if name != "_etl"}
+        # As MongoDB gives it back, so that the hash does not depend on what MongoDB does not keep.
+        content: Any = bson.decode(_encode(rfp.checked(given)), CODEC)
+        digest = self.key.content_hash if enriched else rfp.content_hash(content)
+        key = self.key._replace(content_hash=digest)
+        encoded = _encode({**content, "_etl": {**etl, "version": key.text, "content_hash": digest}})
+        return replace(self, key=key, encoded=encoded, edited=self.edited or not enriched)
+
     @classmethod
-    def of(cls, rfp: Rfp, raw: RawRecord, *, run_id: str, seen_at: datetime) -> Entry:
+    def of(cls, made: Rfp, raw: RawRecord, *, run_id: str, seen_at: datetime) -> Entry:
         """Complete a document with its provenance and encode it.
 
         Raises:
@@ -68,21 +109,19 @@ class Entry:
         """
         provenance = {
             "source": raw.source,
-            "source_id": rfp.source_id,
-            "version": rfp.key.text,
-            "content_hash": rfp.key.content_hash,
-            "transform_version": rfp.key.transform_version,
+            "source_id": made.source_id,
+            "version": made.key.text,
+            "content_hash": made.key.content_hash,
+            "transform_version": made.key.transform_version,
             "raw_id": raw.raw_id,
             "first_run_id": run_id,
             "run_id": run_id,
             "first_seen_at": seen_at,
             "changed_at": seen_at,
         }
-        encoded = bson.encode({**rfp.content, "_etl": provenance})
-        if len(encoded) > _MAX_DOCUMENT_BYTES:
-            raise Rejected(f"The document has {len(encoded):,} bytes, more than MongoDB takes.", code="too-large")
-        job_id = rfp.content["job_id"]
-        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, job_id, rfp.key, encoded, raw.size, raw.line)
+        encoded = _encode({**made.content, "_etl": provenance})
+        job_id = made.content["job_id"]
+        return cls(raw.source, raw.raw_id, raw.origin, raw.instant, job_id, made.key, encoded, raw.size, raw.line)
 
     def to_spool(self) -> dict[str, Any]:
         """As a spool keeps it."""
@@ -96,6 +135,7 @@ class Entry:
             "encoded": self.encoded,
             "size": self.size,
             "line": self.line,
+            "edited": self.edited,
         }
 
     @classmethod
@@ -111,14 +151,26 @@ class Entry:
             encoded=entry["encoded"],
             size=entry["size"],
             line=entry["line"],
+            edited=entry["edited"],
         )
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    try:
+        encoded = bson.encode(document)
+    except (BSONError, UnicodeError, OverflowError):
+        # Their texts can quote the value.
+        raise Rejected("The document has a value that MongoDB cannot hold.", code="wrong-type") from None
+    if len(encoded) > _MAX_DOCUMENT_BYTES:
+        raise Rejected(f"The document has {len(encoded):,} bytes, more than MongoDB takes.", code="too-large")
+    return encoded
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one payload; `item` names its entry in the quarantine where it was rejected.
 
-    `place` is the place it was read from, as `RawRecord.place`.
+    `place` is the place it was read from, as `RawRecord.place`; `edited` as in `Entry`.
     """
 
     source: str
@@ -129,6 +181,7 @@ class Outcome:
     version: str | None = None
     item: str | None = None
     place: str = ""
+    edited: bool = False
 
     def to_document(self, run_id: str) -> dict[str, Any]:
         """As `RFP_outcomes` keeps it, but for the places, of which there may be many."""
@@ -140,6 +193,7 @@ class Outcome:
             "job_id": self.job_id,
             "version": self.version,
             "item": self.item,
+            "edited": self.edited,
         }
 
 

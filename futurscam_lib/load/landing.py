@@ -35,7 +35,8 @@ MAX_PLACES: Final = 1000
 
 
 _MOST_AHEAD: Final = timedelta(days=1)
-_DEALING: Final = {"result": 1, "transform_version": 1, "job_id": 1, "item": 1, "places": 1}
+_DEALING: Final = {"result": 1, "edited": 1, "transform_version": 1, "job_id": 1, "item": 1, "places": 1}
+_WITHOUT_DOCUMENT: Final = ("rejected", "dropped")
 _NO_LONGER_NEW: Final = ("inserted", "updated")
 
 _Key = tuple[str, str]
@@ -193,7 +194,7 @@ class Landing:
             if outcome["transform_version"] >= self._versions[record.source]
         ]
         # The jobs are answered from an index alone. Somebody may have emptied a collection to have it filled again.
-        jobs = self._jobs({outcome["job_id"] for _, outcome in done if outcome["result"] != "rejected"})
+        jobs = self._jobs({outcome["job_id"] for _, outcome in done if outcome["result"] not in _WITHOUT_DOCUMENT})
         entries = self._entries({_item(*one) for one in done if one[1]["result"] == "rejected"})
         known = _Known()
         for record, outcome in done:
@@ -202,7 +203,7 @@ class Landing:
                 entry = entries.get(_item(record, outcome))
                 if entry is None or not _stands_for(entry, record):
                     continue
-            elif outcome["job_id"] not in jobs:
+            elif outcome["result"] != "dropped" and outcome["job_id"] not in jobs:
                 continue
             known.add(record, outcome, entry)
         return known

@@ -9,7 +9,7 @@ from pymongo.errors import WriteError
 
 from futurscam_lib.errors import OperatorMustAct
 from futurscam_lib.load import refusals
-from futurscam_lib.load.foreseen import Ahead, Foreseen
+from futurscam_lib.load.dry_run_state import DryRunState, MissionState
 from futurscam_lib.load.spool import chunked
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _WITHOUT_ETL: Final = {"$or": [_NO_OBJECT, _LIST]}
 _NO_DATE: Final = {"isActive": True, "deadlineAt": {"$exists": True, "$not": {"$type": ["date", "null"]}}}
 
 _KNOWN: Final = dict.fromkeys(("job_id", "isActive", "deadlineAt", "_etl.source", "_etl.source_id", "_etl.version"), 1)
-"""Fields of which `Ahead` is made, and the version."""
+"""Fields of which `MissionState` is made, and the version."""
 
 
 PLAUSIBLE: Final = 10
@@ -45,7 +45,7 @@ def close_past_deadline(
     run_id: str,
     now: datetime,
     dry_run: bool,
-    foreseen: Foreseen | None = None,
+    dry_run_state: DryRunState | None = None,
     open_until_closed: Collection[str] = (),
 ) -> int:
     """Close the open missions whose deadline has passed.
@@ -58,7 +58,7 @@ def close_past_deadline(
         run_id: Who closes.
         now: Which deadlines have passed; aware, UTC.
         dry_run: Whether only to count.
-        foreseen: In a dry run, what the steps before would have written.
+        dry_run_state: In a dry run, what the steps before would have written.
         open_until_closed: Sources whose missions stay open until the source closes them, whatever their deadline.
 
     Returns:
@@ -66,7 +66,7 @@ def close_past_deadline(
     """
     past = _past(now, open_until_closed)
     if dry_run:
-        return (foreseen or Foreseen()).count(
+        return (dry_run_state or DryRunState()).count(
             collections.rfps,
             past,
             lambda one: one.active and not _is_ahead(one, now) and one.source not in open_until_closed,
@@ -125,16 +125,16 @@ def kept_ending(old: Mapping[str, Any], new: Mapping[str, Any], *, now: datetime
     closed, reopened = (old["_etl"].get(name) for name in ENDS)
     match closed:
         case {"reason": str(reason)} if old.get("isActive") is False:
-            if reason.endswith(AT_SOURCE) or not _is_ahead(Ahead.of(new), now):
+            if reason.endswith(AT_SOURCE) or not _is_ahead(MissionState.of(new), now):
                 return {"isActive": False, "closed": closed}
     if reopened is not None and old.get("isActive") is True:
         return {"isActive": True, "reopened": reopened}
     return {}
 
 
-def count_active(collections: Collections, foreseen: Foreseen) -> int:
+def count_active(collections: Collections, dry_run_state: DryRunState) -> int:
     """How many missions are active; in a dry run, how many would be before deadlines close some."""
-    return foreseen.count(collections.rfps, {"isActive": True}, lambda one: one.active)
+    return dry_run_state.count(collections.rfps, {"isActive": True}, lambda one: one.active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +146,13 @@ class Mission:
         guard: Filter that holds until it is written.
     """
 
-    known: Ahead
+    known: MissionState
     guard: dict[str, Any]
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """From what `to_document` gave."""
-        return cls(Ahead(**document["known"]), document["guard"])
+        return cls(MissionState(**document["known"]), document["guard"])
 
     def to_document(self) -> dict[str, Any]:
         """As BSON holds it, for a spool."""
@@ -175,7 +175,7 @@ class SourceEnds:
         run_id: str,
         now: datetime,
         dry_run: bool,
-        foreseen: Foreseen | None = None,
+        dry_run_state: DryRunState | None = None,
         open_until_closed: Collection[str] = (),
     ) -> None:
         """Prepare.
@@ -186,10 +186,10 @@ class SourceEnds:
             run_id: Who closes and opens.
             now: Which deadlines have passed; aware, UTC.
             dry_run: Whether to write nothing.
-            foreseen: In a dry run, what the steps before would have written.
+            dry_run_state: In a dry run, what the steps before would have written.
             open_until_closed: As for `close_past_deadline`.
         """
-        self._foreseen = foreseen or Foreseen()
+        self._dry_run_state = dry_run_state or DryRunState()
         self._rfps, self._source = collections.rfps, source
         self._run_id, self._now, self._dry_run = run_id, now, dry_run
         self._ignores_deadlines = source in open_until_closed
@@ -197,7 +197,7 @@ class SourceEnds:
     def count_active(self) -> int:
         """How many missions of the source are active."""
         condition = {"_etl.source": self._source, "isActive": True}
-        return self._foreseen.count(self._rfps, condition, lambda one: one.active and one.source == self._source)
+        return self._dry_run_state.count(self._rfps, condition, lambda one: one.active and one.source == self._source)
 
     def missing(self, there: Container[str]) -> Iterator[Mission]:
         """Open missions of the source that are not `there`, ids of what it shows as open."""
@@ -215,7 +215,7 @@ class SourceEnds:
     def close(self, mission: Mission, fate: str) -> int:
         """Close one; gives how many that were: none where a newer version was loaded meanwhile."""
         if self._dry_run:
-            self._foreseen.put(replace(mission.known, active=False))
+            self._dry_run_state.put(replace(mission.known, active=False))
             return 1
         closing = _closing(self._run_id, self._now, f"{fate} {AT_SOURCE}")
         return _update_all(self._rfps, mission.guard, closing)
@@ -228,7 +228,7 @@ class SourceEnds:
         for missions in chunked(self.returned(there), size=lambda _: 1):
             if self._dry_run:
                 for mission in missions:
-                    self._foreseen.put(replace(mission.known, active=True))
+                    self._dry_run_state.put(replace(mission.known, active=True))
                 opened += len(missions)
             else:
                 chosen = {"_id": {"$in": [mission.guard["_id"] for mission in missions]}, "isActive": False}
@@ -238,11 +238,11 @@ class SourceEnds:
     def _missions(self, *, active: bool) -> Iterator[Mission]:
         condition = {"_etl.source": self._source, "isActive": active}
         for found in filter(_is_ours, self._rfps.find(condition, _KNOWN)):
-            known = Ahead.of(found)
-            if known.job_id not in self._foreseen:
+            known = MissionState.of(found)
+            if known.job_id not in self._dry_run_state:
                 guard = {"_id": found["_id"], "_etl.version": found["_etl"]["version"], "isActive": active}
                 yield Mission(known, guard)
-        for known in self._foreseen.of(self._source, active=active):
+        for known in self._dry_run_state.of(self._source, active=active):
             yield Mission(known, {})
 
 
@@ -333,7 +333,7 @@ def _update_all(rfps: Documents, condition: Mapping[str, Any], update: Mapping[s
     return due - rfps.count_documents(condition)
 
 
-def _is_ahead(one: Ahead, now: datetime) -> bool:
+def _is_ahead(one: MissionState, now: datetime) -> bool:
     return one.deadline is None or one.deadline >= now
 
 

@@ -42,7 +42,11 @@ def landed(
     for chunk in chunked(found, size=lambda one: one["size"]):
         records, jobs = _records(collections, chunk, sources)
         current = _current(collections, landing, records, jobs=jobs, always=always)
-        pending = [record for record in records if (record.raw_id, record.place) not in current]
+        # A cell of the notebook left these out or changed them: it may do something else today.
+        touched = {one["_id"] for one in chunk if one.get("edited") or one.get("result") == "dropped"}
+        pending = [
+            record for record in records if record.raw_id in touched or (record.raw_id, record.place) not in current
+        ]
         known = Counter(record.source for record in records)
         known.subtract(record.source for record in pending)
         yield Landed(pending, known)
@@ -69,6 +73,7 @@ def _ordered(collections: Collections) -> list[dict[str, Any]]:
             "$project": {
                 "size": 1,
                 "result": "$outcome.result",
+                "edited": "$outcome.edited",
                 "job_id": "$outcome.job_id",
                 "mapping": "$outcome.transform_version",
                 "version": version,

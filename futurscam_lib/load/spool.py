@@ -41,7 +41,7 @@ def chunked(items: Iterable[T], *, size: Callable[[T], int]) -> Iterator[list[T]
 
 
 class Spool:
-    """Append entries, then read them once in the same order.
+    """Append entries, then read them in the same order, as often as needed.
 
     Entries are BSON documents: what the database takes needs no second encoding.
     """
@@ -52,7 +52,7 @@ class Spool:
         self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
             max_size=IN_MEMORY_BYTES, buffering=_BUFFER_BYTES, dir=str(folder)
         )
-        self._count = 0
+        self._count, self._end = 0, 0
 
     def __len__(self) -> int:
         """Entries appended so far."""
@@ -70,14 +70,19 @@ class Spool:
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one entry."""
-        self._file.write(bson.encode(entry))
+        self._file.seek(self._end)
+        self._end += self._file.write(bson.encode(entry))
         self._count += 1
 
     def chunks(self) -> Iterator[list[dict[str, Any]]]:
         """All entries, a chunk at a time."""
-        self._file.seek(0)
-        sized = ((len(entry), bson.decode(entry, CODEC)) for entry in self._encoded())
-        for chunk in chunked(sized, size=lambda one: one[0]):
+        at = 0
+        while at < self._end:
+            # Several readers take turns: each continues where its own last chunk ended.
+            self._file.seek(at)
+            sized = ((len(entry), bson.decode(entry, CODEC)) for entry in self._encoded())
+            chunk = next(chunked(sized, size=lambda one: one[0]))
+            at += sum(length for length, _ in chunk)
             yield [entry for _, entry in chunk]
 
     def close(self) -> None:

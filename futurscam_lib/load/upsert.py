@@ -14,18 +14,15 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import bson
 from bson import DBRef
-from bson.codec_options import CodecOptions
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from futurscam_lib.errors import Rejected, RetryLater
 from futurscam_lib.load import refusals
+from futurscam_lib.load.dry_run_state import DryRunState, MissionState
 from futurscam_lib.load.entry import Change, Entry, Outcome, Result
-from futurscam_lib.load.foreseen import Ahead, Foreseen
 from futurscam_lib.load.lifecycle import ENDS, kept_ending
-from futurscam_lib.records import place_of
 from futurscam_lib.rfp import VersionKey
 
 if TYPE_CHECKING:
@@ -134,7 +131,7 @@ class Upsert:
     """Loads chunks for one run.
 
     Attributes:
-        foreseen: What would be there after a dry run.
+        dry_run_state: What would be there after a dry run.
     """
 
     def __init__(
@@ -153,7 +150,7 @@ class Upsert:
         self._rfps, self._run_id, self._now, self._dry_run = collections.rfps, run_id, now, dry_run
         self._replay = replay
         self._would_be: dict[str, _Stored] = {}
-        self.foreseen = Foreseen()
+        self.dry_run_state = DryRunState()
 
     def load(self, entries: Sequence[Entry]) -> Loaded:
         """Load a chunk.
@@ -322,7 +319,7 @@ class Upsert:
         for entry, _ in pairs:
             if entry.job_id not in back:
                 self._settle(loaded, entry, "unchanged")
-                self._foresee(entry)
+                self._remember(entry)
         return [entry for entry in back.values() if entry is not None]
 
     def _written_by_me(self, entries: list[Entry]) -> set[str]:
@@ -333,25 +330,15 @@ class Upsert:
 
     def _settle(self, loaded: Loaded, entry: Entry, result: Result, after: Mapping[str, Any] | None = None) -> None:
         """Count an entry and the older ones; `after` is the document as it is now, where the entry was written."""
-        loaded.outcomes.append(
-            Outcome(
-                source=entry.source,
-                raw_id=entry.raw_id,
-                result=result,
-                transform_version=entry.key.transform_version,
-                job_id=entry.job_id,
-                version=entry.key.text,
-                place=place_of(entry.source, entry.origin),
-            )
-        )
+        loaded.outcomes.append(entry.outcome(result))
         for loser in loaded.older.pop(entry.job_id, ()):
             self._settle(loaded, loser, _against(loser.key, entry.key))
         if after is not None:
-            self._foresee(entry)
+            self._remember(entry)
             if self._dry_run:
-                self.foreseen.put(Ahead.of(after))
+                self.dry_run_state.put(MissionState.of(after))
 
-    def _foresee(self, entry: Entry) -> None:
+    def _remember(self, entry: Entry) -> None:
         """In a dry run, remember what would be there."""
         if self._dry_run:
             self._would_be[entry.job_id] = _Stored(None, entry.key, raw_id=entry.raw_id)
@@ -376,7 +363,7 @@ def _against(key: VersionKey, winner: VersionKey) -> Result:
 
 def _successor(entry: Entry, old: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The document after an update, without what is not this software's."""
-    new = _decoded(entry)
+    new = entry.decoded()
     for name in _ENRICHED:
         if new[name] is None:
             new[name] = old.get(name)
@@ -417,10 +404,6 @@ def _new_version(entry: Entry) -> dict[str, Any]:
         "_etl.raw_id": entry.raw_id,
         "_etl.run_id": entry.document["_etl"]["run_id"],
     }
-
-
-def _decoded(entry: Entry) -> dict[str, Any]:
-    return bson.decode(entry.encoded, CodecOptions(tz_aware=True))
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:

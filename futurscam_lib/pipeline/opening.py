@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,6 @@ from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from types import UnionType
 
     from futurscam_lib.extract.source import Source
@@ -32,8 +31,8 @@ _INSTANT: Final = "ISO 8601 text such as 2026-11-23T13:25:01Z"
 def open_run(
     run_id: str | None = "",
     *,
-    watermark: str | None = "",
-    until: str | None = "",
+    watermark: str | datetime | None = "",
+    until: str | datetime | None = "",
     sources: str | None = "",
     dry_run: bool = True,
     overlap_minutes: float = -1,
@@ -45,8 +44,8 @@ def open_run(
 
     Args:
         run_id: Given by the runner; a run by hand makes its own, which begins with `interactive-`.
-        watermark: ISO 8601; everything before it has been loaded. Empty: what `.last_execution` says.
-        until: ISO 8601, exclusive; empty: open.
+        watermark: ISO 8601 text or an instant; all before it has been loaded. Empty: what `.last_execution` says.
+        until: The same, exclusive; empty: open.
         sources: Names separated by commas; empty: all that are configured.
         dry_run: Look and compare, write nothing to MongoDB.
         overlap_minutes: How far behind the watermark to read again; below 0: the setting.
@@ -60,10 +59,10 @@ def open_run(
         RetryLater: MongoDB does not answer.
     """
     _check("run_id", run_id, str | None, takes="text")
-    _check("watermark", watermark, str | None, takes=_INSTANT)
-    _check("until", until, str | None, takes=_INSTANT)
+    _check("watermark", watermark, str | datetime | None, takes=_INSTANT)
+    _check("until", until, str | datetime | None, takes=_INSTANT)
     _check("sources", sources, str | None, takes="names separated by commas")
-    # What is only as good as False must not load: papermill's `-p dry_run None` means no real run.
+    # Other values that count as false must not load: papermill's `-p dry_run None` means no real run.
     _check("dry_run", dry_run, bool, takes="True or False")
     _check("overlap_minutes", overlap_minutes, int | float, takes="a number")
     _check("replay", replay, str | None, takes="text")
@@ -81,8 +80,8 @@ def open_run(
         configured.require_known(names)
     else:
         configured.require(names)
-    if not run_id or os.environ.get(SUPERVISED) != run_id:
-        run_id = by_hand(run_id or "", now=now)
+    supervised = bool(run_id) and os.environ.get(SUPERVISED) == run_id
+    run_id = run_id if run_id and supervised else by_hand(run_id or "", now=now)
     return Run(
         configured,
         [Unasked(name) for name in names] if which else _opened(configured, names, dry_run=dry_run),
@@ -93,6 +92,7 @@ def open_run(
         now=now,
         replay=which,
         confirmed=os.environ.get(CONFIRMED) == run_id,
+        supervised=supervised,
     )
 
 
@@ -133,9 +133,13 @@ def _replay(text: str | None) -> Replay | None:
         raise UsageError(f"replay: {error}.") from error
 
 
-def _instant(name: str, text: str | None) -> datetime | None:
+def _instant(name: str, text: str | datetime | None) -> datetime | None:
     if not text:
         return None
+    if isinstance(text, datetime):
+        if text.tzinfo is None:
+            raise UsageError(f"{name}: {text} has no offset; give it one, such as timezone.utc.")
+        return text.astimezone(UTC)
     try:
         return clock.parse(text)
     except ValueError as error:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import warnings
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.report.tables import Picture
-from futurscam_lib.report.tally import RATE_STEP
+from futurscam_lib.report.transformed import forget_rare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_RATE_STEP: Final = 50.0
 _HOURS_SHOWN: Final = 72
 _BARS_SHOWN: Final = 60
 _SKILLS_SHOWN: Final = 15
@@ -24,12 +26,49 @@ _COLOURS: Final = (_COLOUR, "#d1803a", "#5a9a58", "#8a6bb1", "#b5495b", "#7a7a7a
 """Told apart by those who see red and green alike, too, in this order."""
 
 
+@dataclass(slots=True)
+class Frequencies:
+    """What the pictures of a run are drawn from: counts that stay small however many documents there are.
+
+    Attributes:
+        hours: Documents per hour of their version, as sortable text up to the hour.
+        rates: Documents per step of the daily rate's upper end, in EUR; keyed by the step's lower bound.
+        skills: Documents per skill; where there are very many different ones the rare are forgotten.
+    """
+
+    hours: Counter[str] = field(default_factory=Counter)
+    rates: Counter[float] = field(default_factory=Counter)
+    skills: Counter[str] = field(default_factory=Counter)
+
+    def add(self, content: Mapping[str, Any], *, instant: str, times: int = 1) -> None:
+        """Count a document.
+
+        Args:
+            content: The document.
+            instant: Its version's, sortable.
+            times: -1 takes one away again that was counted.
+        """
+        self.hours[instant[:13]] += times
+        rate = content["conditions"]["dailyRate"]
+        amount = rate["max"] if rate["max"] is not None else rate["min"]
+        if amount is not None and rate["currency"] in {"EUR", None}:
+            self.rates[amount // _RATE_STEP * _RATE_STEP] += times
+        for skill in content["skills"]:
+            self.skills[skill["name"]] += times
+        for counter in (self.hours, self.rates, self.skills):
+            forget_rare(counter)
+
+    def copy(self) -> Frequencies:
+        """One that can be changed without changing this one."""
+        return Frequencies(self.hours.copy(), self.rates.copy(), self.skills.copy())
+
+
 def timeline(hours: Mapping[str, int]) -> Picture:
     """RFPs per hour of their last change, or per day where the hours are many."""
     per_hour = len(hours) <= _HOURS_SHOWN and len({hour[:10] for hour in hours}) <= _HOURS_SHOWN // 24
     length = 13 if per_hour else 10
     counts: Counter[str] = Counter()
-    for hour, count in hours.items():
+    for hour, count in (+Counter(hours)).items():
         counts[hour[:length]] += count
     newest = sorted(counts.items())[-_BARS_SHOWN:]
     unit = "hour" if per_hour else "day"
@@ -39,14 +78,14 @@ def timeline(hours: Mapping[str, int]) -> Picture:
 
 def rates(steps: Mapping[float, int]) -> Picture:
     """RFPs per daily rate."""
-    lows = sorted(steps)[:_BARS_SHOWN]
-    labels = [f"{low:.7g}-{low + RATE_STEP:.7g}" for low in lows]
+    lows = sorted(+Counter(steps))[:_BARS_SHOWN]
+    labels = [f"{low:.7g}-{low + _RATE_STEP:.7g}" for low in lows]
     return bars(labels, [steps[low] for low in lows], title="RFPs per daily rate, upper end, EUR excl. VAT")
 
 
 def top_skills(skills: Counter[str]) -> Picture:
     """The skills asked for most."""
-    top = skills.most_common(_SKILLS_SHOWN)[::-1]
+    top = (+skills).most_common(_SKILLS_SHOWN)[::-1]
     return bars(
         [_short(name) for name, _ in top], [count for _, count in top], title="Skills asked for most", lying=True
     )

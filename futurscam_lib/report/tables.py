@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.report.text import duration
+from futurscam_lib.report.text import bare_instant, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +227,7 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
     if isinstance(value, date):
-        return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value.isoformat()
+        return bare_instant(value) if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, timedelta):
         return duration(value)
     if isinstance(value, float):

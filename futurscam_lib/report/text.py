@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from futurscam_lib import clock
@@ -10,6 +10,15 @@ from futurscam_lib import clock
 _MINUTE: Final = 60
 _THOUSAND: Final = 1000
 _CHARACTERS: Final = {"minutes": 16, "seconds": 19, "microseconds": 26}
+
+
+ZONE: Final = "UTC"
+"""The name of the zone in which `in_zone` shows instants; headings name it."""
+
+
+def in_zone(moment: datetime) -> datetime:
+    """An instant in the zone in which people read it. This and `ZONE` are the one place that decides on it."""
+    return moment.astimezone(UTC)
 
 
 def duration(length: float | timedelta) -> str:
@@ -48,4 +57,14 @@ def instant(moment: datetime | str, *, to: Literal["minutes", "seconds", "micros
             return instant(clock.parse(moment), to=to)
         except ValueError:
             return moment
-    return f"{clock.to_text(moment)[: _CHARACTERS[to]].replace('T', ' ')} UTC"
+    return f"{bare_instant(moment, to=to)} {ZONE}"
+
+
+def bare_instant(moment: datetime, *, to: Literal["minutes", "seconds", "microseconds"] = "minutes") -> str:
+    """An instant under a heading that names the zone: `2026-11-23 13:25`."""
+    return in_zone(moment).isoformat(" ", "microseconds")[: _CHARACTERS[to]]
+
+
+def span(since: datetime | str, until: datetime | str) -> str:
+    """Two instants: `2026-11-22 13:25 until 2026-11-23 13:25 UTC`."""
+    return f"{instant(since, to='minutes').removesuffix(f' {ZONE}')} until {instant(until, to='minutes')}"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.period import Period
 
 _SUMMARY: Final = "summary"
-_ALL: Final = "All that is wrong with it, line by line: futurscam runs verify"
-"""A review tells of the first line only that cannot be believed."""
+_ALL: Final = "All problems, line by line: futurscam runs verify"
+"""A review reports only the first wrong line."""
 
 _SAME: Final = ("counts", "sources", "closed", "reopened", "dry_run")
 _LATER: Final = {"reopened": 0}
@@ -39,9 +39,9 @@ _SAYS: Final[Mapping[str, tuple[str, str]]] = {
             "the ledger (line {run.end_line}) says {run.notebook_sha256:.12}."
         ),
     ),
-    "missing": ("notebook missing", "The ledger names {run.notebook}, which is not there."),
-    "none": ("notebook not kept", "The run could keep no notebook."),
-    "unproven": ("notebook not kept", "The ledger holds no hash of {run.notebook}, so nothing proves what it is."),
+    "missing": ("notebook missing", "The ledger names {run.notebook}, which does not exist."),
+    "none": ("notebook not kept", "The run could not keep a notebook."),
+    "unproven": ("notebook not kept", "The ledger holds no hash of {run.notebook}, so nothing proves its content."),
     "elsewhere": ("notebook elsewhere", "{seen.problem}"),
     "unreadable": ("notebook unreadable", "{run.notebook} cannot be read ({seen.problem})."),
 }
@@ -73,19 +73,17 @@ def of_ledger(period: Period) -> Iterator[Finding]:
         yield Finding("ledger changed", None, f"{fault} {_ALL}", serious=True)
     for entry in period.others:
         if entry.event == "healed" and clock.parse(entry.at) >= period.since:
-            text = (
-                f"Line {entry.seq}: a line that a kill or a power cut had torn was cut off and is kept there as text."
-            )
+            text = f"Line {entry.seq}: a line that a kill or a power cut had torn was cut off; its text is kept there."
             yield Finding("ledger healed", clock.parse(entry.at), text)
 
 
 def of_run(run: RunRecord) -> Iterator[Finding]:
     """Why a run did not end well, or not at all."""
     if run.status == UNFINISHED:
-        text = "It has not ended: it is active, or it was killed and no later run has noticed yet."
+        text = "It has not ended: it is active, or it was killed and no later run has marked it as crashed yet."
         yield Finding(UNFINISHED, run.started, text, run)
     elif run.status != "ok":
-        lost = "It was killed, or the machine went down." if run.status == "crashed" else "No reason was kept."
+        lost = "It was killed, or the machine stopped." if run.status == "crashed" else "The reason is unknown."
         what = f"dry run {run.status}" if run.dry_run else run.status
         yield Finding(what, run.started, run.error or lost, run)
 
@@ -127,7 +125,7 @@ def of_warnings(runs: Sequence[RunRecord]) -> Iterator[Finding]:
                 warned.setdefault((note.source, _NUMBERS.sub("0", note.text)), []).append((run, note.text))
     for (source, _), times in warned.items():
         newest, text = times[0]
-        again = f" {len(times):,} runs report this, the first at {times[-1][0].started:%Y-%m-%d %H:%M} UTC."
+        again = f" {len(times):,} runs report this, the first at {instant(times[-1][0].started, to='minutes')}."
         yield Finding("source warning", newest.started, f"{source}: {text}{again if len(times) > 1 else ''}", newest)
 
 
@@ -183,10 +181,10 @@ def _contradictions(summary: Mapping[str, Any] | None, run: RunRecord) -> Iterat
     """Where the summary says something else than the ledger."""
     if summary is None:
         if run.status == "ok":
-            yield "The run is said to have ended well, and its notebook holds no summary"
+            yield "The ledger says ok, but the notebook holds no summary"
         return
     if not isinstance(summary, dict):
-        yield "What the notebook holds as its summary is none"
+        yield "The notebook's summary has the wrong form"
         return
     if summary.get("run_id") != run.run_id:
         yield f"The notebook's summary is that of {summary.get('run_id')!r:.60}"

@@ -1,56 +1,59 @@
-"""What all pages share: one file that asks for nothing, in light and dark, on a desk and on a phone."""
+"""The pages' templates: one file that asks for nothing, in light and dark, on a desk and on a phone."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import jinja2
 
-_HERE: Final = Path(__file__).resolve().parent
+_FOLDER: Final = Path(__file__).resolve().parent
 _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a page's header.
+
+    Attributes:
+        name: What it is about.
+        text: What is shown; backticks mark a command.
+        status: A word for the style sheet, such as `failed`; empty: none.
+    """
+
+    name: str
+    text: str
+    status: str = ""
 
 
 @cache
 def part(name: str) -> str:
     """A file of this package: the style sheet, the script."""
-    return (_HERE / name).read_text("utf-8")
+    return (_FOLDER / name).read_text("utf-8")
 
 
-def page(title: str, *, header: str, main: str, notes: Mapping[str, str], script: str = "") -> bytes:
+def page(template: str, *, script: str = "", **values: Any) -> bytes:
     """A whole page.
 
     Args:
-        title: Plain text.
-        header: HTML of the header, with the page's `h1`; harmless.
-        main: HTML of what the page is about; harmless.
-        notes: For programs, by name: become `meta` elements near the top.
-        script: The one script that may run; empty: none may.
+        template: Its name.
+        script: The one script that may run; empty: none.
+        values: What the template shows. `main` is harmless HTML; everything else is escaped.
     """
     policy = _POLICY
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         policy += f"; script-src 'sha256-{digest}'"
-    metas = "".join(f'<meta name="{escape(name)}" content="{escape(value)}">\n' for name, value in notes.items())
-    running = f"<script>{script}</script>\n" if script else ""
-    text = (
-        "<!DOCTYPE html>\n"
-        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"{metas}"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n"
-        f"<style>\n{part('page.css')}</style>\n</head>\n<body>\n"
-        '<a class="skip" href="#main">Skip to the content</a>\n'
-        f"<header>\n{header}\n</header>\n"
-        f'<main id="main" tabindex="-1">\n{main}\n</main>\n'
-        f"{running}</body>\n</html>\n"
-    )
+    wanted = _templates().get_template(template)
+    text = wanted.render(policy=policy, script=script, css=part("page.css"), **values)
     return text.encode("utf-8", "replace")
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(_FOLDER / "templates")
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)

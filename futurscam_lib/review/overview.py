@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -14,7 +15,8 @@ from futurscam_lib.audit import hours, period
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.errors import UsageError
 from futurscam_lib.report.tables import Link, Mark, Shown, Table, Tables
-from futurscam_lib.review import findings, mongo, tables, watermark
+from futurscam_lib.report.text import ZONE, bare_instant, span
+from futurscam_lib.review import findings, loads, run_tables, watermark_changes
 from futurscam_lib.review.findings import Finding
 
 if TYPE_CHECKING:
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 _FINDINGS: Final = 300
 _TEXT: Final = 500
 _ONE_HOUR: Final = 1
+_LAST_MINUTE: Final = timedelta(minutes=59)
 _RUNS: Final = "../runs/"
 """From a notebook: JupyterLab of `futurscam lab` shows `notebooks` and `runs` side by side, wherever the home is."""
 
-_NOT_ASKED: Final = "How fast missions came and what was loaded by hand is not known; all else is from the ledger."
+_NOT_ASKED: Final = "How fast missions came and what was loaded by hand is unknown; everything else is from the ledger."
 
 
 def of_home(days: float, *, until: str, pages: bool) -> Review:
@@ -70,8 +73,7 @@ class Review(Shown):
         """Counts at a glance."""
         counts = self.counts()
         rows = [(name, number) for name, number in counts.items()]
-        since, until = (f"{instant:%Y-%m-%d %H:%M}" for instant in (self.period.since, self.period.until))
-        return Table(("", "number"), rows, title=f"{since} until {until} UTC")
+        return Table(("", "number"), rows, title=span(self.period.since, self.period.until))
 
     def counts(self) -> dict[str, int]:
         """Runs by how they ended, hours without one, things to look at."""
@@ -100,10 +102,14 @@ class Review(Shown):
         yield from findings.of_code(self.period.runs)
         yield from findings.of_warnings(self.period.runs)
         for first, last, number in self.hours.gaps():
-            text = f"{first:%Y-%m-%d %H}:00" if first == last else f"{first:%Y-%m-%d %H}:00 to {last:%Y-%m-%d %H}:59"
+            text = (
+                bare_instant(first)
+                if first == last
+                else f"{bare_instant(first)} to {bare_instant(last + _LAST_MINUTE)}"
+            )
             many = "1 hour" if number == _ONE_HOUR else f"{number:,} hours"
             yield Finding("missing hours", first, f"{many} in which a run was due and none started: {text}.")
-        for step in watermark.steps(self.period):
+        for step in watermark_changes.changes(self.period):
             if step.what == "gap":
                 yield Finding(
                     "watermark gap", step.at, f"{step.before} to {step.after} was passed over. {step.text}", step.run
@@ -121,7 +127,7 @@ class Review(Shown):
             )
             for one in self.found[:_FINDINGS]
         ]
-        columns = ("what", "more", "when (UTC)", "run")
+        columns = ("what", "more", f"when ({ZONE})", "run")
         table = Table(
             columns,
             rows,
@@ -140,35 +146,35 @@ class Review(Shown):
     @property
     def records(self) -> Table:
         """Records per source."""
-        return tables.records(self.period.runs, self.period.earlier)
+        return run_tables.records(self.period.runs, self.period.earlier)
 
     @property
     def records_by_run(self) -> Table:
         """Records per run and source, where something was new."""
-        return self._leading(tables.records_by_run(self.period.runs))
+        return self._leading(run_tables.records_by_run(self.period.runs))
 
     def records_picture(self) -> Picture:
         """New and updated documents over time."""
-        return tables.records_picture(self.period.runs, days=self.period.days)
+        return run_tables.records_picture(self.period.runs, days=self.period.days)
 
     @property
     def durations(self) -> Table:
         """How long runs took."""
-        return self._leading(tables.durations(self.period.runs))
+        return self._leading(run_tables.durations(self.period.runs))
 
     def durations_picture(self) -> Picture:
         """How long runs took over time."""
-        return tables.durations_picture(self.period.runs, days=self.period.days)
+        return run_tables.durations_picture(self.period.runs, days=self.period.days)
 
     @property
     def rejects(self) -> Table:
         """Rejects by reason."""
-        return self._leading(tables.reasons(self.period.runs))
+        return self._leading(run_tables.reasons(self.period.runs))
 
     @property
     def unknown_values(self) -> Table:
         """Values that the mapping does not know, or could not read as they are, the most frequent first."""
-        return self._leading(tables.unknown_values(self.period.runs))
+        return self._leading(run_tables.unknown_values(self.period.runs))
 
     @property
     def unknown_words(self) -> Table:
@@ -176,28 +182,28 @@ class Review(Shown):
         return self.unknown_values
 
     @cached_property
-    def _loaded(self) -> mongo.Loaded:
-        return mongo.ask(self._settings, self.period)
+    def _loaded(self) -> loads.LoadsInMongo:
+        return loads.ask(self._settings, self.period)
 
     @property
     def publication(self) -> Table:
         """From publication to load."""
-        return mongo.publication(self._loaded)
+        return loads.publication(self._loaded)
 
     @property
     def watermark(self) -> Table:
         """How the watermark moved."""
-        return self._leading(watermark.table(self.period))
+        return self._leading(watermark_changes.table(self.period))
 
     @property
     def by_hand(self) -> Table:
         """What analysts loaded."""
-        return mongo.by_hand(self._loaded)
+        return loads.by_hand(self._loaded)
 
     @property
     def runs(self) -> Table:
         """The runs, each leading to its page or its executed notebook."""
-        return self._leading(tables.runs(self.period.runs))
+        return self._leading(run_tables.runs(self.period.runs))
 
     def _leading(self, table: Table) -> Table:
         """The table, its links leading where `pages` says."""
@@ -242,5 +248,5 @@ class Review(Shown):
                 }
                 for one in self.found[:_FINDINGS]
             ],
-            "listed": [run.run_id for run in tables.listed(self.period.runs)],
+            "listed": [run.run_id for run in run_tables.listed(self.period.runs)],
         }

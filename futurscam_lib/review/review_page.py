@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.errors import OperatorMustAct, UsageError
 from futurscam_lib.files import write_atomically
 from futurscam_lib.report import scraps
-from futurscam_lib.report.text import instant
+from futurscam_lib.report.text import instant, span
 from futurscam_lib.review import run_page
-from futurscam_lib.review.layout import page, part
+from futurscam_lib.review.layout import Fact, page, part
 from futurscam_lib.review.rendering import rendered
 
 if TYPE_CHECKING:
@@ -33,12 +32,12 @@ Watched = Callable[[Iterable["RunRecord"]], Iterable["RunRecord"]]
 
 
 def write(settings: Settings, notebook: Mapping[str, Any], *, now: datetime, watched: Watched = iter) -> Path:
-    """Write the page and, where they are missing, the pages that it leads to.
+    """Write the page and the missing pages that it links to.
 
     Args:
         settings: Of the home.
         notebook: The executed review notebook, parsed.
-        now: When it was made; aware, UTC.
+        now: The current instant; aware, UTC.
         watched: Wraps the runs whose pages are made, for a progress bar.
 
     Returns:
@@ -48,19 +47,22 @@ def write(settings: Settings, notebook: Mapping[str, Any], *, now: datetime, wat
         UsageError: The notebook did not glue what the page needs.
         OSError: A page could not be written; `review.html` is as it was.
     """
-    told = told_by(notebook)
+    glued = glued_by(notebook)
     redact = settings.redactor()
-    # The pages first: what review.html leads to is there as soon as it is.
-    for run in watched(_listed(settings, told["listed"])):
+    # The pages of the runs first, so that every link of review.html works.
+    for run in watched(_listed(settings, glued["listed"])):
         run_page.ensure(settings, run)
     shown, own = _without_first(notebook), secrets.token_hex(8)
     body = rendered(shown, redact=redact, own=own, code=False, linked=True, below=0)
     data = page(
-        "Review of the runs",
-        header=_header(told, now=now),
+        "review.html.j2",
+        script=part("review.js"),
+        title="Review of the runs",
+        period=f"{span(glued['since'], glued['until'])}, {glued['days']:g} days.",
+        made=instant(now, to="minutes"),
+        facts=_facts(glued["counts"]),
         main=body.html,
         notes={"generator": "futurscam review"},
-        script=part("review.js"),
     )
     target = settings.runs / _NAME
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,16 +70,16 @@ def write(settings: Settings, notebook: Mapping[str, Any], *, now: datetime, wat
     return target
 
 
-def told_by(notebook: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the executed notebook glued: see `Review.as_dict`.
+def glued_by(notebook: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The scrap that the executed notebook glued; see `Review.as_dict`.
 
     Raises:
-        UsageError: It glued nothing of the kind.
+        UsageError: There is no such scrap.
     """
     found = scraps.read(notebook).get(SCRAP)
     if not isinstance(found, dict) or not found.keys() >= _NEEDED:
         raise UsageError(
-            f"The review notebook ended without gluing {SCRAP!r}, so there is nothing to make a page of. "
+            f"The review notebook ended without gluing {SCRAP!r}, so no page can be made. "
             "A home's own notebooks/review.ipynb must end as the project's does."
         )
     return found
@@ -89,7 +91,7 @@ def _listed(settings: Settings, names: Iterable[str]) -> list[RunRecord]:
     try:
         return _named(history.newest(), wanted)
     except OperatorMustAct:
-        return _named(history.readable(), wanted)  # The review tells of what is wrong.
+        return _named(history.readable(), wanted)  # The review reports what is wrong.
 
 
 def _named(newest_first: Iterable[RunRecord], wanted: set[str]) -> list[RunRecord]:
@@ -103,7 +105,7 @@ def _named(newest_first: Iterable[RunRecord], wanted: set[str]) -> list[RunRecor
 
 
 def _without_first(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The notebook without its title, its parameters and what the runner put in: the header tells that."""
+    """The notebook without title, parameters and injected cells, which the header replaces."""
     cells = [cell for cell in notebook["cells"] if not _is_technical(cell)]
     return {**notebook, "cells": cells}
 
@@ -116,18 +118,6 @@ def _is_technical(cell: Mapping[str, Any]) -> bool:
     }
 
 
-def _header(told: Mapping[str, Any], *, now: datetime) -> str:
-    since, until = (instant(told[name], to="minutes").removesuffix(" UTC") for name in ("since", "until"))
-    counts = "".join(
-        f"<div{_status(name, number)}><dt>{escape(name)}</dt><dd>{number:,}</dd></div>"
-        for name, number in told["counts"].items()
-    )
-    return (
-        f"<h1>Review of the runs</h1>\n<p>{since} until {until} UTC, {told['days']:g} days. "
-        f'<span class="quiet">Made {instant(now, to="minutes")}.</span></p>\n<dl class="counts">{counts}</dl>'
-    )
-
-
-def _status(name: str, number: int) -> str:
-    word = _COLOURS.get(name, name if name in _COLOURED else "")
-    return f' data-status="{word}"' if word and number else ""
+def _facts(counts: Mapping[str, int]) -> list[Fact]:
+    colours = {name: _COLOURS.get(name, name if name in _COLOURED else "") for name in counts}
+    return [Fact(name, f"{number:,}", colours[name] if number else "") for name, number in counts.items()]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from futurscam_lib.report.reports import Summary
+    from futurscam_lib.report.summary import Summary
     from futurscam_lib.settings import Settings
 
 LONGEST_REASON: Final = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import shown_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ class Result:
     @property
     def headline(self) -> str:
         """The first cell of the executed notebook."""
-        counts = ", ".join(f"{self.counts[name]} {name}" for name in COUNTED)
+        counts = ", ".join(f"{self.counts[name]} {name}" for name in shown_counts([self.counts]))
         moved = self.watermark["before"] != self.watermark["after"]
         watermark = f"The watermark {'moved to' if moved else 'stays at'} {self.watermark['after']}."
         dry = " Dry run: nothing was written to MongoDB." if self.dry_run else ""

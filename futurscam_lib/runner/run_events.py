@@ -91,7 +91,7 @@ def log_end(result: Result, verdict: RunVerdict) -> None:
 
 
 def _columns(counts: Mapping[str, int]) -> dict[str, int]:
-    return {column: counts[column] for column in COUNTED}
+    return {column: counts.get(column, 0) for column in COUNTED}
 
 
 def _items(glued: Any) -> Iterable[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from futurscam_lib.errors import ExitCode, exit_code_of
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import COUNTED, with_all_counts
 from futurscam_lib.report import scraps
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ def judge(execution: Execution, *, run_id: str, replay: str, redact: Callable[[s
     """
     glued = scraps.read(execution.notebook).get("summary")
     summary = glued if _is_summary(glued) else {}
+    if summary:
+        sources = {name: with_all_counts(counts) for name, counts in summary["sources"].items()}
+        summary = {**summary, "counts": with_all_counts(summary["counts"]), "sources": sources}
     if execution.status != "ok":
         code = exit_code_of(execution.error_name) if execution.status == "failed" else ExitCode.FAILED
         return RunVerdict(execution.status, code, execution.error, execution.error_name, summary)
@@ -67,7 +70,10 @@ def problem_of(summary: Any, *, run_id: str, replay: str) -> str:
         replay: What it had to replay; empty: nothing, it had to ask the sources.
     """
     if not summary:
-        return "The notebook ended without gluing its summary, so nothing is known of what it did."
+        return (
+            "The notebook ended without gluing its summary, so nothing is known of what it did: it must call "
+            "run.reconcile() and then glue run.summary()."
+        )
     if not _is_summary(summary):
         return "The notebook's summary has the wrong form: counts, sources or failures are missing in it."
     if summary.get("run_id") != run_id:
@@ -75,7 +81,7 @@ def problem_of(summary: Any, *, run_id: str, replay: str) -> str:
     if replay and summary.get("replay") != replay:
         return "The notebook did not replay: it does not pass its parameter `replay` to open_run."
     for name, counts in [*summary["sources"].items(), ("total", summary["counts"])]:
-        if counts["extracted"] != math.fsum(counts[column] for column in COUNTED[1:]):
+        if counts["extracted"] != math.fsum(counts.get(column, 0) for column in COUNTED[1:]):
             return f"The notebook's sum for {name} is off: {counts}."
     return ""
 
@@ -84,7 +90,8 @@ def _is_summary(glued: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a scrap has the parts of a summary that this package counts with."""
     match glued:
         case {"counts": dict(counts), "sources": dict(sources), "failures": dict(failures)}:
-            complete = all(_has(each, COUNTED, int) for each in (counts, *sources.values()))
+            # The summary of an earlier version has no `dropped`.
+            complete = all(_has(each, COUNTED[:-1], int) for each in (counts, *sources.values()))
             return complete and all(_has(each, ("error", "message"), str) for each in failures.values())
     return False
 

@@ -1,4 +1,4 @@
-"""The addresses of FUTURSCAM_ALERT_URLS, as Apprise takes them: read apart, checked, their secrets named."""
+"""The addresses of FUTURSCAM_ALERT_URLS, as Apprise takes them: splitting, checking, finding their secrets."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from futurscam_lib.errors import require_extra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A comma or a space before anything but the beginning of an address belongs to the one before, as in ?to=a@x,b@x.
+# A comma or a space separates addresses only before the beginning of one: ?to=a@x,b@x is one address.
 _BETWEEN: Final = re.compile(r"[\s,]+(?=[A-Za-z0-9]{1,20}://)")
 _TOKEN: Final = re.compile(r"(?=.*\d).{8,}")
-"""What may be a key in an address, unlike `webhook` or `example.com`."""
+"""A part of an address that may be a key, unlike `webhook` or `example.com`."""
 
 
 def split(text: str) -> list[str]:
     """All addresses, in their order."""
-    return [one for one in _BETWEEN.split(text.strip(" ,")) if one]
+    return [address for address in _BETWEEN.split(text.strip(" ,")) if address]
 
 
 def wrong(addresses: list[str]) -> list[int]:
-    """Positions, from 1, of those that Apprise cannot read; which may hold secrets, so they are not quoted."""
+    """Positions, from 1, of addresses that Apprise cannot read. They may hold secrets, so they are not quoted."""
     require_extra("alerts", "apprise", what="FUTURSCAM_ALERT_URLS")
     import apprise
 
@@ -31,7 +31,7 @@ def wrong(addresses: list[str]) -> list[int]:
 
 
 def secrets_inside(text: str) -> Iterator[str]:
-    """Each address, and the pieces of it that a service's error message might quote alone."""
+    """Each address, and its parts that the error message of a service might quote alone."""
     for address in split(text):
         yield address
         try:
@@ -45,5 +45,5 @@ def secrets_inside(text: str) -> Iterator[str]:
 
 
 def _is_place(piece: str) -> bool:
-    """Whether it is a host of which an operator wants to read."""
+    """Whether it is a host, which an operator wants to see."""
     return bool(re.fullmatch(r"[\d.]+|.*\.[a-z]{2,}", piece))

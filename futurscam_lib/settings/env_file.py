@@ -1,4 +1,4 @@
-"""`.env` files as people write them."""
+"""Reads `.env` files as people write them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that says something: `value` is empty where it sets nothing, `name` where it is not NAME=value."""
+    """One line that is not a comment; `value` is empty where it sets nothing, `name` where it is not NAME=value."""
 
     number: int
     name: str

@@ -1,4 +1,4 @@
-"""The URI of a MongoDB: what is wrong with it, and what in it is secret."""
+"""The URI of a MongoDB: its problems and its secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHAPE = re.compile(
 
 
 def mask(uri: str) -> str:
-    """A MongoDB URI without its secrets; only `***` where it is not clear what is one."""
+    """A MongoDB URI without its secrets; only `***` where it is not clear which part is secret."""
     found = _shape(uri)
     if found is None:
         return MASK
@@ -34,7 +34,7 @@ def mask(uri: str) -> str:
 
 def _shape(uri: str) -> re.Match[str] | None:
     found = _SHAPE.fullmatch(uri)
-    # Behind +srv there is no port, so what looks like one is a password whose @ is missing.
+    # No port follows +srv, so what looks like one is a password whose @ is missing.
     return None if found and "+srv" in found["scheme"] and ":" in found["hosts"] else found
 
 
@@ -43,7 +43,7 @@ def _options(query: str | None) -> list[tuple[str, str, str]]:
 
 
 def secrets_inside(uri: str) -> Iterator[str]:
-    """Password and credential options, as they stand in the URI and decoded."""
+    """Password and credential options, as in the URI and decoded."""
     found = _shape(uri)
     rest = uri.partition("://")[2]
     raw = [found["password"] or ""] if found else [(rest.rpartition("@")[0] or rest).partition(":")[2]]
@@ -56,14 +56,14 @@ def secrets_inside(uri: str) -> Iterator[str]:
 
 
 def problem_of(uri: str) -> str:
-    """What is wrong with a URI, without quoting what may be a piece of its password.
+    """The problem of a URI, without quoting a piece of its password; empty: none.
 
-    pymongo's own texts do quote such pieces: an unencoded `/` or `?` in a password moves the rest of it to where
-    hosts, database or options stand.
+    pymongo's own texts quote such pieces: an unencoded `/` or `?` in a password moves the rest of it to the place of
+    hosts, database or options.
     """
     if _shape(uri) is None:
         return "its user, password, hosts or database can't be read"
-    # What stands behind +srv is only known after asking the DNS, which is for the moment of connecting.
+    # The hosts behind +srv are known only from the DNS, which is asked when connecting.
     if uri.startswith("mongodb+srv:") or _parses(uri):
         return ""
     base, _, query = uri.partition("?")

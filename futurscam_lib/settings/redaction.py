@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MIN_LENGTH: Final = 4
-"""Shorter secrets are not looked for: they would turn every text into asterisks and hide nothing."""
+"""Shorter secrets are ignored: replacing them would spoil every text and hide nothing."""
 
 _MASK = "***"
 _MIN_LINE = 16
@@ -20,15 +20,15 @@ _MIN_SHIFTED = 6
 
 
 class Redactor:
-    """Replaces secrets in a text by `***`, as they are and in the forms that encoders give them.
+    """Replaces secrets in a text by `***`, also in the forms that encoders give them.
 
     Forms: URL-quoted (`quote` and `quote_plus`, hex digits in either case) and unquoted; HTML-escaped; JSON-escaped
     with and without `ensure_ascii`; as `repr` and `ascii` show them, also inside another `repr`; base64, standard and
     URL-safe, also in the middle of a longer encoded text such as `user:password`. The longer lines of a secret of
-    several lines (a private key) are taken for secrets of their own.
+    several lines (a private key) count as secrets.
 
     Args:
-        secrets: What must not be seen. Those of fewer than four characters are ignored.
+        secrets: The secrets. Those of fewer than four characters are ignored.
     """
 
     __slots__ = ("_needles",)
@@ -65,7 +65,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _urls(secret: str) -> Iterator[str]:
-    # A lone surrogate cannot be UTF-8; what a server would do with it is not known either.
+    # A lone surrogate cannot be UTF-8, and what a server would do with it is not known.
     for quoted in (
         quote(secret, errors="replace"),
         quote(secret, safe="", errors="replace"),
@@ -102,8 +102,8 @@ def _base64(secret: str) -> Iterator[str]:
         yield from (whole, whole.rstrip("="))
         if len(data) < _MIN_SHIFTED:
             continue
-        # In a longer text the secret starts anywhere in a group of three bytes. The characters that hold bits of a
-        # neighbour too are left out: they differ from text to text.
+        # In a longer text the secret starts anywhere in a group of three bytes. Characters that also hold bits of a
+        # neighbour are left out: they differ from text to text.
         for shift in range(3):
             encoded = encode(b"\0" * shift + data).decode()
             yield encoded[-(-shift * 8 // 6) : (shift + len(data)) * 8 // 6]

@@ -140,7 +140,7 @@ def _id_of(record: Fields) -> str:
 
 
 def _description(attributes: Fields) -> str:
-    # Each part is cleaned by itself: what one leaves open does not swallow the other.
+    # Each part is cleaned by itself: a tag that one leaves open does not swallow the other.
     description, criteria = (as_html(attributes.raw_text(name) or "") for name in ("description", "criteria"))
     if description and criteria:
         return f"{description}\n<h3>Criteria</h3>\n{criteria}"
@@ -150,7 +150,7 @@ def _description(attributes: Fields) -> str:
 def _is_active(attributes: Fields, instance: Instance) -> bool:
     state = attributes.whole("state")
     if state is None:
-        # An opportunity shown in vain costs a reader a glance, one hidden in vain may cost a mission.
+        # A closed opportunity that is shown costs a reader a glance; an open one that is hidden may cost a mission.
         attributes.unknown.append(("attributes.state", "missing"))
         return True
     return state in instance.open_states
@@ -176,7 +176,7 @@ def _company(opportunity: Resource) -> rfp.Company:
 
 
 def _conditions(attributes: Fields) -> rfp.Conditions:
-    immediately = attributes.says("startDate", _IMMEDIATE)
+    immediately = attributes.is_word("startDate", _IMMEDIATE)
     from_at = None if immediately else attributes.day("startDate")
     return {
         # The amounts of an opportunity (turnoverEstimatedExcludingTax and the like) are totals, no rates per day.

@@ -28,7 +28,7 @@ T = TypeVar("T")
 LONGEST_LINE: Final = 500
 LONGEST_TEXT: Final = 200_000
 MOST_ELEMENTS: Final = 500
-"""What is longer is cut: one MongoDB document holds 16 MB, one index entry and one line of a table much less."""
+"""Longer values are cut: a MongoDB document holds 16 MB, an index entry and a line of a table much less."""
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 _CLOCKS_DIFFER_BY: Final = timedelta(days=1)
@@ -41,7 +41,7 @@ _FLAGS: Final = {
     **dict.fromkeys(("false", "no", "nee", "nein", "non", "0"), False),
 }
 _CURRENCY: Final = r"(?:[€$£]|eur|euros?|usd|gbp|chf)"
-# Three digits behind one comma or point may be a fraction or thousands: that is not plain, unless a zero stands first.
+# Three digits after one comma or point may be a fraction or thousands: not plain, unless the number starts with a zero.
 _NUMBER: Final = re.compile(
     rf"{_CURRENCY}?\s*(?P<sign>[+-]?)\s*"
     r"(?:(?P<plain>\d+(?:[.,]\d{1,2}|[.,]\d{4,})?|0+[.,]\d+)"
@@ -156,8 +156,8 @@ class Fields:
             elif element is not None and not _is_blank(element):
                 self.unknown.append((self.where(name), f"{_kind(element)}, not an object"))
 
-    def says(self, name: str, word: str) -> bool:
-        """Whether a field is this word, which is lower case; in any case."""
+    def is_word(self, name: str, word: str) -> bool:
+        """Whether the text of a field, in small letters, is this word."""
         value = self._data.get(name)
         return isinstance(value, str) and tidy(value).lower() == word
 
@@ -249,7 +249,7 @@ class Fields:
         if not found:
             raise self._missing(name, "text or a whole number")
         if isinstance(value, str) and has_lone_surrogate(value):
-            # Replaced, two ids could become one.
+            # With replaced characters, two ids could become the same.
             path = self.where(name)
             raise Rejected(f"{path} holds half a character (a lone surrogate).", code="wrong-value", path=path)
         return found
@@ -355,7 +355,7 @@ class Fields:
         return text
 
     def _odd(self, name: str, value: Any, convert: Callable[[Any], T | None], wanted: str) -> T | None:
-        """What a value of another type than `wanted` plainly means, or None; noted, unless it is blank."""
+        """The plain meaning of a value of another type than `wanted`, or None; counted unless it is blank."""
         if _is_blank(value):
             return None
         alone = value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -371,7 +371,7 @@ class Fields:
 
 
 def _is_blank(value: Any) -> bool:
-    """A text or a list that holds nothing says nothing: PHP writes an empty object as `[]`."""
+    """Whether it is a text or a list without content; PHP writes an empty object as `[]`."""
     return value == [] or (isinstance(value, str) and not value.strip())
 
 

@@ -15,56 +15,35 @@ if TYPE_CHECKING:
 BELGIUM: Final = "Belgium"
 
 _CITY_NAMES: Final = """
+    Aarschot; Anderlecht; Beveren; Blankenberge; Boom; Charleroi; Dessel; Diegem; Diest; Dinant; Etterbeek; Eupen
+    Evere; Ganshoren; Geel; Genk; Hasselt; Herentals; Jette; Knokke-Heist; Koekelberg; La Louvière; Lokeren
+    Louvain-la-Neuve; Machelen; Ottignies-Louvain-la-Neuve; Seraing; Sint-Niklaas; Turnhout; Verviers; Waregem
+    Waterloo; Zaventem
     Aalst, Alost
-    Aarschot
-    Anderlecht
     Antwerp, Antwerpen, Anvers
     Arlon, Aarlen, Arel
     Ath, Aat
     Auderghem, Oudergem
     Bastogne, Bastenaken
     Berchem-Sainte-Agathe, Sint-Agatha-Berchem
-    Beveren
-    Blankenberge
-    Boom
     Braine-l'Alleud, Eigenbrakel
     Braine-le-Comte, 's-Gravenbrakel
     Bruges, Brugge
     Brussels, Brussel, Bruxelles, Bruxelles-Ville, Ville de Bruxelles, Stad Brussel, City of Brussels, BXL
-    Charleroi
     Dendermonde, Termonde
-    Dessel
-    Diegem
-    Diest
-    Dinant
     Enghien, Edingen
-    Etterbeek
-    Eupen
-    Evere
     Forest, Vorst
-    Ganshoren
-    Geel
     Geraardsbergen, Grammont
-    Genk
     Ghent, Gent, Gand
     Halle, Hal
-    Hasselt
-    Herentals
     Huy, Hoei
     Ixelles, Elsene
-    Jette
     Jodoigne, Geldenaken
-    Knokke-Heist
-    Koekelberg
     Kortrijk, Courtrai
-    La Louvière
     Lessines, Lessen
     Leuven, Louvain, Löwen
     Liège, Luik, Lüttich
     Lier, Lierre
-    Lokeren
-    Louvain-la-Neuve
-    Machelen
     Mechelen, Malines, Mechlin
     Molenbeek-Saint-Jean, Sint-Jans-Molenbeek, Molenbeek
     Mons, Bergen
@@ -73,38 +52,30 @@ _CITY_NAMES: Final = """
     Nivelles, Nijvel
     Ostend, Oostende, Ostende
     Oudenaarde, Audenarde
-    Ottignies-Louvain-la-Neuve
     Roeselare, Roulers
     Ronse, Renaix
     Saint-Gilles, Sint-Gillis
     Saint-Josse-ten-Noode, Sint-Joost-ten-Node, Saint-Josse
     Schaerbeek, Schaarbeek
-    Seraing
-    Sint-Niklaas
     Sint-Truiden, Saint-Trond
     Soignies, Zinnik
     Tienen, Tirlemont
     Tongeren, Tongres
     Tournai, Doornik
     Tubize, Tubeke
-    Turnhout
     Uccle, Ukkel
-    Verviers
     Veurne, Furnes
     Vilvoorde, Vilvorde
     Visé, Wezet
-    Waregem
     Waremme, Borgworm
-    Waterloo
     Watermael-Boitsfort, Watermaal-Bosvoorde
     Wavre, Waver
     Woluwe-Saint-Lambert, Sint-Lambrechts-Woluwe
     Woluwe-Saint-Pierre, Sint-Pieters-Woluwe
     Ypres, Ieper
-    Zaventem
     Zeebrugge, Zeebruges
 """
-"""The larger cities of Belgium: first the name that a document has, English where there is an English one."""
+"""The larger cities of Belgium with their names: the first is that of a document, English where there is one."""
 
 _NO_CITY: Final = {
     *("remote", "full remote", "fully remote", "100% remote", "remote work", "home", "home office", "homeworking"),
@@ -157,11 +128,11 @@ def city(text: str | None, *, country: str | None = None) -> str | None:
     """A city under the one spelling that documents use; one that no table knows as the source writes it.
 
     Args:
-        text: What the source says, in one tidy line.
-        country: English name of its country; None: it is not known. Only cities of Belgium have one spelling.
+        text: The source's text, in one tidy line.
+        country: English name of its country; None: not known. Only cities of Belgium have one spelling.
 
     Returns:
-        None where the text says that there is no place: `Remote`.
+        None where the text means that there is no place: `Remote`.
     """
     if text is None or fold(text) in _NO_CITY or not text.strip("0"):
         return None
@@ -179,12 +150,12 @@ def _name_of(part: str) -> str | None:
 
 @cache
 def _cities() -> Mapping[str, str]:
-    rows = [[name.strip() for name in row.split(",")] for row in _CITY_NAMES.strip().splitlines()]
+    rows = [[name.strip() for name in row.split(",")] for row in re.split("[;\n]", _CITY_NAMES.strip())]
     return {fold(name): row[0] for row in rows for name in row}
 
 
 def _cased(text: str) -> str:
-    """Undo capitals throughout, and small letters throughout: `SINT-PIETERS-LEEUW`."""
+    """A name without capitals throughout or small letters throughout: `SINT-PIETERS-LEEUW`."""
     if len(text) <= _LONGEST_ABBREVIATION or not (text.isupper() or text.islower()) or not _WORDS.fullmatch(text):
         return text
     words = _BETWEEN_WORDS.split(text.lower())

@@ -20,21 +20,21 @@ _BULLET: Final = re.compile(
 _LONE: Final = re.compile("[\ud800-\udfff]")
 REPLACEMENT: Final = "\ufffd"
 """Stands for a lone surrogate: half a character, which neither UTF-8 nor MongoDB can hold."""
-# What most texts are made of; to find nothing else is quicker than to look for what is unwanted.
+# Most texts hold nothing else; checking that is quicker than looking for unwanted characters.
 _HARMLESS: Final = re.compile("[\t\n -~\xa0-\u024f\u2010-\u2027\u20ac]*")
 _TAGS: Final = {
     *("a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5"),
     *("h6", "hr", "i", "ins", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody"),
     *("td", "tfoot", "th", "thead", "tr", "u", "ul"),
 }
-# By these, too, HTML is told from plain text, in which `List<String>` may stand.
+# These, too, are the marks of HTML; a plain text may hold `List<String>`.
 _OTHER_TAGS: Final = {
     *("article", "body", "center", "font", "footer", "form", "head", "header", "html", "iframe", "img", "input"),
     *("link", "main", "meta", "object", "script", "section", "style", "svg", "title", "video"),
 }
 _MARKUP: Final = re.compile(rf"<(?:/?(?:{'|'.join(sorted(_TAGS | _OTHER_TAGS))})(?=[\s/>])[^<>]*>|!--)", re.IGNORECASE)
 _LONG: Final = 20_000
-"""Characters; what is shorter is cleaned in a moment, however deep its tags stand."""
+"""Characters; a shorter text is cleaned quickly, however deeply its tags are nested."""
 _ABSOLUTE: Final = re.compile(r"\s*(https?://|mailto:|tel:)", re.IGNORECASE)
 
 
@@ -43,7 +43,7 @@ def _attribute(_tag: str, name: str, value: str) -> str | None:
     return None if name == "href" and not _ABSOLUTE.match(value) else value
 
 
-# No images, no styles: a reader's browser asks nobody for anything because of a document.
+# No images, no styles: a document makes a reader's browser request nothing.
 _CLEANER: Final = nh3.Cleaner(
     tags=_TAGS,
     attributes={"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}},
@@ -54,7 +54,7 @@ _CLEANER: Final = nh3.Cleaner(
 
 
 def has_lone_surrogate(text: str) -> bool:
-    """Whether half a character stands in a text."""
+    """Whether a text holds half a character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -64,7 +64,7 @@ def has_lone_surrogate(text: str) -> bool:
 
 def tidy(text: str) -> str:
     """One line: control characters gone, white space (also no-break spaces) folded, ends stripped."""
-    # Most texts are tidy: all that is to be done away with is unprintable, but for spaces side by side.
+    # Most texts are tidy: everything unwanted is unprintable, except for two spaces side by side.
     if "  " not in text and text.isprintable():
         return text.strip()
     # White space first: a carriage return or a line separator stands between two words.
@@ -72,13 +72,13 @@ def tidy(text: str) -> str:
 
 
 def without_bullet(line: str) -> str:
-    """An entry of a list that was copied together with its bullet."""
+    """An entry of a list without the bullet that was copied with it."""
     found = _BULLET.match(line)
     return line[found.end() :].lstrip() if found else line
 
 
 def fold(text: str) -> str:
-    """For looking up: small letters without accents, a straight apostrophe."""
+    """A text to look up: small letters without accents, a straight apostrophe."""
     if text.isascii():
         return text.lower()
     letters = unicodedata.normalize("NFKD", text.replace("\u2019", "'").casefold())
@@ -90,13 +90,13 @@ def clean_html(html: str) -> str:
     if not _HARMLESS.fullmatch(html):
         html = _LONE.sub(REPLACEMENT, _UNWANTED.sub("", html))
     if len(html) > _LONG and too_deep(html):
-        # To clean it would take minutes, at each run anew: its words are kept, without tags.
+        # Cleaning it would take minutes in each run: its words are kept, without tags.
         html = markup.escape(markup.unescape(without_tags(html, " ")), quote=False)
     return _CLEANER.clean(html).strip()
 
 
 def as_html(text: str) -> str:
-    """Clean HTML of what a source may give as HTML or as plain text, whose line breaks then count."""
+    """Clean HTML from a text that may be HTML, or plain text with line breaks."""
     if not _MARKUP.search(text):
         text = "<br>".join(markup.escape(text.strip(), quote=False).splitlines())
     return clean_html(text)

@@ -97,7 +97,7 @@ def test_the_paths_are_those_of_real_payloads(column: int, name: str, module: Mo
 def test_whatever_the_mapping_reads_is_named(column: int, name: str, module: ModuleType) -> None:
     """No field of the source goes into a document without standing in the table."""
     kinds = "text|raw_text|required_text|identifier|required_identifier|flag|number|whole|instant|texts|children|items"
-    kinds += "|amount|day|deadline|says|word|spell"
+    kinds += "|amount|day|deadline|is_word|word|spell"
     read = set(re.findall(rf'\.(?:{kinds}|child|last_change|related)\("(\w+)"', source_of(module)))
     named = {step.removesuffix("[]") for cells in TABLE.values() for p in paths(cells[column]) for step in p.split(".")}
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from futurscam_lib.load.spool import Spool
 from futurscam_lib.records import Counts
-from futurscam_lib.report.reports import LoadReport
+from futurscam_lib.report.loaded import LoadReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BY_HAND, HEADLESS = "interactive-20261123T132501Z-3f9a1c", "20261123T132501Z-3f9a1c"
 NOTHING = "Dry run: this is what would have been written; nothing was."
@@ -21,10 +27,10 @@ NOTHING = "Dry run: this is what would have been written; nothing was."
     ],
 )
 def test_who_runs_it_by_hand_is_told_how_to_apply_it(
-    run_id: str, *, dry_run: bool, told: tuple[str, ...], not_told: str
+    tmp_path: Path, run_id: str, *, dry_run: bool, told: tuple[str, ...], not_told: str
 ) -> None:
     """Under the table of the load, and only there where a person reruns it."""
-    report = LoadReport(dry_run, {"folder": Counts(extracted=1, updated=1)}, run_id=run_id)
+    report = LoadReport(dry_run, run_id, {"folder": Counts(extracted=1, updated=1)}, Spool(tmp_path))
 
     shown = repr(report)
     assert all(text in shown for text in told)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import hypothesis
     from pymongo.database import Database
 
-    from futurscam_lib.report.reports import Summary
+    from futurscam_lib.report.summary import Summary
     from futurscam_lib.settings import Settings
 
 PAGE: Final = b"<html>502 Bad Gateway</html>"

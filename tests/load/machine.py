@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from futurscam_lib.records import Window
-    from futurscam_lib.report.reports import Summary
+    from futurscam_lib.report.summary import Summary
     from futurscam_lib.settings import Settings
 
 T0: Final = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -178,6 +178,7 @@ class World:
         self._succeeded = T0 - timedelta(milliseconds=1)
         self._newest: dict[str, tuple[str, int, str]] = {}
         self._first: dict[str, tuple[str, datetime]] = {}
+        self._made_by: dict[tuple[str, tuple[str, int, str]], tuple[str, str, datetime]] = {}
         set_mapping(_VERSION, _NORMALISE)
         for collection in self._all():
             collection.delete_many({})
@@ -408,6 +409,9 @@ class World:
             key = (etl["version"].partition("#")[0], etl["transform_version"], etl["content_hash"])
             assert key >= self._newest.get(found["job_id"], key)
             self._newest[found["job_id"]] = key
+            # Whatever is read again: the same version keeps the run and the payload that made it.
+            made_by = (etl["run_id"], etl["raw_id"], etl["changed_at"])
+            assert self._made_by.setdefault((found["job_id"], key), made_by) == made_by
             first = (etl["first_run_id"], etl["first_seen_at"])
             assert self._first.setdefault(found["job_id"], first) == first
         assert self.watermark.read(now=self.now) == after(self._succeeded)

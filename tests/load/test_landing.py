@@ -15,7 +15,7 @@ from futurscam_lib.errors import RetryLater
 from futurscam_lib.load import landing, spool
 from futurscam_lib.load.entry import Outcome
 from futurscam_lib.load.landing import Landing
-from futurscam_lib.transform import pro_unity
+from futurscam_lib.transform import pro_unity, version_for
 from tests.load.machine import INSTANTS, JOBS, T0, Fault, Shelf, World, finish, post, record
 
 if TYPE_CHECKING:
@@ -417,3 +417,16 @@ def test_versions_of_one_job_are_payloads_of_their_own(world: World) -> None:
 
     assert {bytes(found["payload"]) for found in world.collections.raw.find()} == {one.payload for one in records}
     assert count(world) == (4, 4, 1)
+
+
+def test_a_payload_that_is_landed_again_is_leased_by_the_run_that_lands_it(world: World) -> None:
+    """A newer mapping has it landed again; that run is killed and the source forgets it: the next run loads it."""
+    item = world.publish()
+    world.run()
+    world.raise_mapping()
+    world.open().extract()
+    world.shown.remove(item)
+
+    assert world.run()
+    (document,) = world.collections.rfps.find()
+    assert document["_etl"]["transform_version"] == version_for("folder")

@@ -14,7 +14,7 @@ from tests.load.machine import INSTANTS, T0, Shelf, World, finish, post, record
 
 if TYPE_CHECKING:
     from futurscam_lib.records import RawRecord
-    from futurscam_lib.report.reports import Summary
+    from futurscam_lib.report.summary import Summary
     from futurscam_lib.settings import Settings
 
 PAST, SOON, FAR = (T0 + timedelta(hours=hours) for hours in (-1, 1, 48))

@@ -20,7 +20,7 @@ from futurscam_lib.diagnostics import status
 from futurscam_lib.diagnostics.database import CHECKS, unique
 from futurscam_lib.load import lifecycle
 from futurscam_lib.load.collections import Collections, keeps_jobs_single
-from futurscam_lib.review import mongo as reviewing
+from futurscam_lib.review import loads
 from tests.diagnostics.conftest import results_of
 from tests.load.machine import INSTANTS, T0, Shelf, finish, post, record
 from tests.load.test_upsert import ODD_ETL
@@ -137,7 +137,7 @@ def test_what_shows_it(home: Settings, database: Database[dict[str, Any]], tmp_p
         "warning",
     ]
     period = Period(since=clock.EPOCH, until=T0)
-    assert reviewing.ask(home, period).problem == ""
+    assert loads.ask(home, period).problem == ""
     assert list(runs_in_mongodb(home)) is not None
     assert len(frames.rfps()) == database.RFP.count_documents({})
     file = tmp_path / "rfps.csv"

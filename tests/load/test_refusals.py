@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.database import Database
 
-    from futurscam_lib.report.reports import Summary
+    from futurscam_lib.report.summary import Summary
     from futurscam_lib.settings import Settings
     from tests.load.machine import World
 

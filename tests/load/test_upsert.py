@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pymongo import MongoClient
 
+    from futurscam_lib.records import RawRecord
     from futurscam_lib.settings import Settings
 
 RUN_FACTS = ("run_id", "first_run_id", "first_seen_at", "changed_at", "raw_id")
@@ -53,10 +54,14 @@ class Version:
         assert isinstance(made, Rfp)
         return Rfp.of(made.content, source_id=self.job, instant=self.instant, transform_version=self.mapping)
 
-    def entry(self, run_id: str = "run") -> Entry:
+    @property
+    def raw(self) -> RawRecord:
+        """Its payload."""
+        return record(post(self.job, self.instant, self.content, mapping=self.mapping))
+
+    def entry(self, run_id: str = "run", *, now: datetime = T0) -> Entry:
         """On its way to the database."""
-        raw = record(post(self.job, self.instant, self.content, mapping=self.mapping))
-        return Entry.of(self.rfp(), raw, run_id=run_id, seen_at=T0)
+        return Entry.of(self.rfp(), self.raw, run_id=run_id, seen_at=now)
 
 
 VERSIONS = st.builds(
@@ -82,14 +87,15 @@ def upsert(collections: Collections) -> Upsert:
     return Upsert(collections, run_id="later", now=T0, dry_run=False)
 
 
-def load(collections: Collections, *versions: Version, run_id: str = "earlier") -> list[str]:
+def load(collections: Collections, *versions: Version, run_id: str = "earlier", now: datetime = T0) -> list[str]:
     """Load a chunk; gives what became of it."""
-    loaded = Upsert(collections, run_id=run_id, now=T0, dry_run=False).load([one.entry(run_id) for one in versions])
+    upsert = Upsert(collections, run_id=run_id, now=now, dry_run=False)
+    loaded = upsert.load([one.entry(run_id, now=now) for one in versions])
     return [outcome.result for outcome in loaded.outcomes]
 
 
 def documents(collections: Collections) -> dict[str, dict[str, Any]]:
-    """By job; without what tells one run from another."""
+    """By job; without what depends on the run, which `check_provenance` checks."""
     found = {one["job_id"]: one for one in collections.rfps.find({}, {"_id": 0})}
     for one in found.values():
         one["_etl"] = {name: value for name, value in one["_etl"].items() if name not in RUN_FACTS}
@@ -117,6 +123,24 @@ def expected(versions: Sequence[Version]) -> dict[str, dict[str, Any]]:
     }
 
 
+def check_provenance(collections: Collections, chunks: Sequence[Sequence[Version]]) -> None:
+    """Which run made a document what it is, from which payload, and when; run `n` loaded chunk `n` at minute `n`.
+
+    The version is that of the first run that brought it: a later one with the same version changes nothing.
+    """
+    for found in collections.rfps.find():
+        brought = [(number, one) for number, chunk in enumerate(chunks) for one in chunk if one.job == found["job_id"]]
+        last = max(one.rfp().key for _, one in brought)
+        number, winner = next((number, one) for number, one in brought if one.rfp().key == last)
+        first = brought[0][0]
+        etl = found["_etl"]
+        assert (etl["raw_id"], etl["run_id"]) == (winner.raw.raw_id, f"run-{number}")
+        assert (etl["first_run_id"], etl["first_seen_at"]) == (f"run-{first}", T0 + timedelta(minutes=first))
+        # Loaded in another order, the same content may have come before under an older version.
+        same = [n for n, one in brought if one.rfp().key.content_hash == last.content_hash and n <= number]
+        assert etl["changed_at"] in {T0 + timedelta(minutes=n) for n in same}
+
+
 @given(data=st.data())
 @examples(150)
 def test_any_order_batches_and_repetition_leave_the_same_documents(
@@ -127,14 +151,16 @@ def test_any_order_batches_and_repetition_leave_the_same_documents(
     versions = data.draw(st.lists(VERSIONS, min_size=1, max_size=7))
     again = data.draw(st.lists(st.sampled_from(versions), max_size=4))
     waiting = data.draw(st.permutations([*versions, *again]))
-    number = 0
+    chunks: list[list[Version]] = []
     while waiting:
         size = data.draw(st.integers(1, len(waiting)))
         chunk, waiting = waiting[:size], waiting[size:]
-        number += 1
-        assert len(load(collections, *chunk, run_id=f"run-{number}")) == size
+        number = len(chunks)
+        chunks.append(chunk)
+        assert len(load(collections, *chunk, run_id=f"run-{number}", now=T0 + timedelta(minutes=number))) == size
 
     assert documents(collections) == expected(versions)
+    check_provenance(collections, chunks)
 
 
 @given(data=st.data())
@@ -493,6 +519,19 @@ def test_a_newer_version_that_comes_in_between_stays(
 
     assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
     assert [found["roleTitle"] for found in collections.rfps.find()] == [title]
+
+
+@pytest.mark.parametrize("there", [Version(), Version(instant=INSTANTS[1], content="blue")])
+def test_the_same_version_that_comes_in_between_is_the_others(
+    collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch, there: Version
+) -> None:
+    """Another run wrote just what this one was about to write: this one counts it as unchanged."""
+    load(collections, there)
+    mine = Version(instant=INSTANTS[2])
+    between(monkeypatch, "bulk_write", lambda: load(collections, mine, run_id="other"))
+
+    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == ["unchanged"]
+    assert [found["_etl"]["run_id"] for found in collections.rfps.find()] == ["other"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_after_extract_the_steps_begin_anew(run: Run) -> None:
     assert numbers(run) == {"extracted": 2, "unchanged": 2}
 
 
-def test_a_step_that_broke_off_is_not_gone_on_with(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_after_a_failed_step_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it had counted would be counted twice; from extract() on all is right."""
 
     def down(*_: Any) -> None:
@@ -99,7 +99,7 @@ def test_a_step_that_broke_off_is_not_gone_on_with(run: Run, monkeypatch: pytest
         with pytest.raises(RetryLater):
             run.load()
 
-    with pytest.raises(UsageError, match=r"load\(\) broke off: call extract\(\) again, then the steps after it"):
+    with pytest.raises(UsageError, match=r"load\(\) failed: call extract\(\) again, then the steps after it"):
         run.load()
     run.extract()
     run.transform()
@@ -110,7 +110,7 @@ def test_a_step_that_broke_off_is_not_gone_on_with(run: Run, monkeypatch: pytest
 
 
 def test_a_step_before_its_turn_says_what_comes_first(run: Run) -> None:
-    """As ever."""
+    """Nothing is read or written."""
     with pytest.raises(UsageError, match=r"call extract\(\) first"):
         run.transform()
     run.extract()

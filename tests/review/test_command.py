@@ -102,7 +102,7 @@ def test_a_database_that_does_not_answer_is_told(made: MadeRuns, monkeypatch: py
     assert [one["what"] for one in told["findings"]] == ["MongoDB not asked"]
     assert done.stderr.splitlines() == [told["unanswered"]]
     page = (made.settings.runs / "review.html").read_text("utf-8")
-    assert page.count("Not known. MongoDB could not be asked: ") == 2
+    assert page.count("Unknown. MongoDB could not be asked: ") == 2
 
 
 def test_days_that_cannot_be_reviewed_are_wrong_usage(home: Settings) -> None:

@@ -174,8 +174,8 @@ def test_the_links_lead_to_the_runs_and_back(page: Path, made: MadeRuns) -> None
         seen.assert_quiet(page, target)
 
 
-def test_a_table_sorts_by_mouse(page: Path) -> None:
-    """Numbers by size, durations by length, in both directions; cells without a value come last."""
+def test_a_table_sorts_and_filters(page: Path) -> None:
+    """Numbers by size, durations by length, empty cells last; a filter keeps the rows with every word."""
     with chromium() as seen:
         seen.open(page)
         runs = table(seen.page, "Runs$")
@@ -192,14 +192,6 @@ def test_a_table_sorts_by_mouse(page: Path) -> None:
         assert runs.locator("th[aria-sort]").count() == 1
         runs.get_by_role("button", name="status").click()
         assert column(runs, 3) == ["crashed", "failed", *["ok"] * 11]
-        seen.assert_quiet(page)
-
-
-def test_a_table_filters(page: Path) -> None:
-    """Only rows with every word stay, in any case; how many is said; emptied, all are back."""
-    with chromium() as seen:
-        seen.open(page)
-        runs = table(seen.page, "Runs$")
         field = seen.page.get_by_label("Filter Runs", exact=True)
         field.fill("FAILED 17:05")
         assert column(runs, 3) == ["failed"]

@@ -20,7 +20,7 @@ from futurscam_lib.audit.entries import numbers
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.errors import UsageError
-from futurscam_lib.report import reports
+from futurscam_lib.report.transformed import UNKNOWN_VALUES
 from futurscam_lib.review import review
 from futurscam_lib.review.findings import summary_in
 from futurscam_lib.review.overview import Review
@@ -307,7 +307,7 @@ def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) ->
         ("name", "cut to 500 characters", 1, 1),
     ]
     assert str(table.rows[0][4]) == last
-    assert table.notes[0] == reports.UNKNOWN_VALUES
+    assert table.notes[0] == UNKNOWN_VALUES
     assert repr(looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_words) == repr(table)
 
 
@@ -338,7 +338,7 @@ def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
 
     table = looked_at(made, now=T0 + 3 * HOUR, days=1).records
 
-    assert table.columns[-1] == "last gave something (UTC)"
+    assert table.columns[-1] == "last records (UTC)"
     assert {row[0]: row[-1] for row in table.rows} == {
         "boond": T0 - 30 * HOUR,
         "folder": T0,
@@ -625,7 +625,7 @@ def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatc
     found = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
 
     for table in (found.publication, found.by_hand):
-        assert "Not known. MongoDB could not be asked: MongoDB did not answer" in repr(table)
+        assert "Unknown. MongoDB could not be asked: MongoDB did not answer" in repr(table)
         assert "None." not in repr(table)
     assert whats(found) == ["MongoDB not asked"]
     assert found.as_dict()["unanswered"].startswith("MongoDB could not be asked")

@@ -24,7 +24,7 @@ from futurscam_lib.runner.request import Request
 from futurscam_lib.watermark import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -117,11 +117,21 @@ class Workshop:
         self._write(made)
 
     def project_notebook(
-        self, *, before: Mapping[str, str] | None = None, after: Mapping[str, str] | None = None
+        self,
+        *,
+        before: Mapping[str, str] | None = None,
+        after: Mapping[str, str] | None = None,
+        without: Collection[str] = (),
     ) -> None:
-        """Have the home run the project's notebook, its pictures left out, with cells put beside those of these ids."""
+        """Have the home run the project's notebook, its pictures left out, with other cells.
+
+        Args:
+            before: Cells to add, each before the cell of this id.
+            after: The same, after it.
+            without: Ids of cells to leave out.
+        """
         made = nbformat.read(settings_module.PROJECT / "notebooks" / "etl.ipynb", as_version=4)
-        cells = [cell for cell in made.cells if cell.id not in {"timeline", "rates", "skills"}]
+        cells = [cell for cell in made.cells if cell.id not in {"timeline", "rates", "skills", *without}]
         for beside, offset in ((before or {}, 0), (after or {}, 1)):
             for cell_id, source in beside.items():
                 place = next(index for index, cell in enumerate(cells) if cell.id == cell_id)

@@ -514,7 +514,7 @@ def test_a_full_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(28, "No space left on device")
         path.write_bytes(data)
 
-    monkeypatch.setattr(cell_states, "write_atomically", write)
+    monkeypatch.setattr("futurscam_lib.runner.cell_states.write_atomically", write)
     before = psutil.Process().children()  # the worker's mongod may be one of them
 
     with pytest.raises(OperatorMustAct, match="No space left on device"):
@@ -610,7 +610,7 @@ def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkey
             raise OSError(28, "No space left on device")
         path.write_bytes(data)
 
-    monkeypatch.setattr(cell_states, "write_atomically", write)
+    monkeypatch.setattr("futurscam_lib.runner.cell_states.write_atomically", write)
     left = 0
     with pytest.raises(OperatorMustAct):
         lab.run("1", saved=told.append)

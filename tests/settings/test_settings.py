@@ -246,8 +246,8 @@ def test_values_at_the_edge_of_what_is_allowed(tmp_path: Path, name: str, value:
     assert getattr(settings.load(places), field) == expected
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    """Nobody has to start three times to hear of three mistakes."""
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    """Three mistakes are in one error, so that nobody has to start three times."""
     (tmp_path / ".env").write_text("FUTURSCAM_OVERLAP=5\nno name here!\n")
 
     with pytest.raises(UsageError) as raised:
@@ -533,7 +533,7 @@ def test_a_source_that_lacks_something_is_a_problem(tmp_path: Path, way: str, mi
 
 
 @pytest.mark.parametrize("way", NEEDS)
-def test_all_that_a_source_lacks_is_told_at_once(tmp_path: Path, way: str) -> None:
+def test_all_that_a_source_lacks_is_reported_at_once(tmp_path: Path, way: str) -> None:
     """One line for each variable."""
     source, switches, needed = NEEDS[way]
 

@@ -125,7 +125,7 @@ def test_a_relationship_of_the_detail_wins_over_that_of_the_row(made: Callable[.
         ("2026-07-08T09:15:44", None, "2026-07-08T07:15:44.0000000Z"),
     ],
 )
-def test_the_version_is_what_the_row_says_or_else_the_detail(
+def test_the_version_is_the_instant_of_the_row_or_else_of_the_detail(
     made: Callable[..., Rfp], row: Any, detail: Any, instant: str
 ) -> None:
     """A mixture of two versions, changed between two requests, gives way to the newer, which the list shows later."""
@@ -168,7 +168,7 @@ def test_a_description_and_its_criteria_stand_apart(
         (ABSENT, True, (("attributes.state", "missing"),)),
     ],
 )
-def test_the_instance_says_which_states_are_open(
+def test_the_settings_name_the_open_states(
     of_attributes: Callable[..., Rfp], *, state: Any, active: bool, oddities: tuple[tuple[str, str], ...]
 ) -> None:
     """An opportunity that does not say is kept active, and counted."""
@@ -191,10 +191,10 @@ def test_the_instance_says_which_states_are_open(
         (None, None, None, None),
     ],
 )
-def test_a_place_tells_no_more_than_its_word(
+def test_a_place_is_a_known_city_region_or_country(
     of_attributes: Callable[..., Rfp], place: str | None, city: str | None, region: str | None, country: str | None
 ) -> None:
-    """A known region or country is told; a word that may be either is neither, and none is counted as unknown."""
+    """A known region or country is kept; a word that may be either is neither. None is counted as unknown."""
     document = of_attributes(place=place)
 
     company = document.content["company"]
@@ -224,10 +224,10 @@ def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]
         (ABSENT, None, None),
     ],
 )
-def test_a_mission_starts_on_a_day_or_at_once_or_nobody_says(
+def test_a_mission_starts_on_a_day_or_at_once_or_it_is_not_known(
     of_attributes: Callable[..., Rfp], *, start: Any, from_at: datetime | None, immediately: bool | None
 ) -> None:
-    """A day is the day that is written; what is not said is unknown, not false."""
+    """A day is the day that is written; a missing value is unknown, not false."""
     conditions = of_attributes(startDate=start).content["conditions"]
 
     assert (conditions["fromAt"], conditions["startImmediately"]) == (from_at, immediately)
@@ -438,7 +438,7 @@ def test_a_row_without_its_detail_is_named_in_what_is_wrong(made: Callable[..., 
         made(data__attributes__title={}, detail=None)
 
 
-def test_a_reject_still_tells_which_opportunity_it_was(opportunity: dict[str, Any], seen_at: datetime) -> None:
+def test_a_reject_names_its_opportunity(opportunity: dict[str, Any], seen_at: datetime) -> None:
     """An opportunity with an id and a last change is tied to its document even when another field is wrong."""
     opportunity["detail"]["attributes"]["title"] = ""
     raw = RawRecord.of(orjson.dumps(opportunity), source="boond", origin="opportunities/4711", instant=seen_at)

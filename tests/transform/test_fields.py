@@ -103,7 +103,7 @@ def test_an_odd_value_is_read_where_its_meaning_is_plain(read: str, value: Any, 
     "read", ["text", "identifier", "number", "amount", "whole", "flag", "instant", "deadline", "day"]
 )
 @pytest.mark.parametrize("value", [None, "", " \t", []])
-def test_a_blank_value_says_nothing_whatever_the_type(read: str, value: Any) -> None:
+def test_a_blank_value_of_any_type_reads_as_none(read: str, value: Any) -> None:
     """There are sources that write an empty text or an empty list where they have nothing: that is not odd."""
     fields = Fields({"a": value})
 
@@ -239,7 +239,7 @@ def test_an_instant_is_cut_to_what_mongodb_keeps() -> None:
     assert instant == datetime(2026, 11, 23, 12, 0, 0, 999_000, tzinfo=UTC)
 
 
-def test_a_number_is_a_float_whatever_it_was() -> None:
+def test_each_number_becomes_a_float() -> None:
     """One field, one type: 1 and 1.0 are the same content."""
     assert repr(Fields({"a": 1}).number("a")) == "1.0"
 

@@ -168,7 +168,7 @@ CHANGES = {
 @pytest.mark.parametrize("name", SOURCES)
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_whatever_stands_in_a_field_the_payload_becomes_a_document_or_a_reject(name: str, data: st.DataObject) -> None:
+def test_a_payload_with_any_value_in_any_place_becomes_a_document_or_a_reject(name: str, data: st.DataObject) -> None:
     """No value in any place of a payload brings the run down."""
     payload = json.loads(json.dumps(WHOLE[name]))
     for way, value in data.draw(CHANGES[name]):

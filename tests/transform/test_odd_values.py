@@ -170,7 +170,7 @@ def check(
     source: str, payload: dict[str, Any], put: list[tuple[Way, Any]], made_from: Callable[[Way], set[str]]
 ) -> None:
     """A document in every case, whose other fields are as before; what was not understood is counted, in few words."""
-    before = document_of(source, json.dumps(payload).encode()).content
+    before = document_of_whole(source).content
     made = document_of(source, changed(payload, put))
 
     touched = set().union(*(made_from(way) for way, _ in put))
@@ -180,7 +180,7 @@ def check(
 
 def check_counted(source: str, payload: dict[str, Any], way: Way, value: Any) -> None:
     """A value that the document lacks as if it were absent is counted where it stands, unless it means nothing."""
-    before = document_of(source, json.dumps(payload).encode()).content
+    before = document_of_whole(source).content
     absent = document_of(source, changed(payload, [(way, ABSENT)])).content
     made = document_of(source, changed(payload, [(way, value)]))
 
@@ -202,7 +202,13 @@ def is_blank(value: Any) -> bool:
     return value is None or value is ABSENT
 
 
-FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@functools.cache
+def document_of_whole(source: str) -> Rfp:
+    """The document of the payload in which nothing is changed."""
+    return document_of(source, json.dumps(OPPORTUNITY if source == "boond" else POST).encode())
+
+
+FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @FUZZ

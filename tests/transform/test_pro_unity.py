@@ -325,7 +325,7 @@ def test_a_link_that_is_not_a_web_address_is_left_out_and_counted(normalised: Ca
     assert made.oddities == (("jobUrl", "not a web address"),)
 
 
-def test_a_reject_still_tells_which_post_it_was(post: dict[str, Any], seen_at: datetime) -> None:
+def test_a_reject_names_its_post(post: dict[str, Any], seen_at: datetime) -> None:
     """A post with an id and a time stamp is tied to its document even when another field is wrong."""
     post["name"] = None
     raw = RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=seen_at, line=1, column=1)

@@ -161,7 +161,7 @@ def test_any_other_link_is_text(href: str) -> None:
 
 
 @given(st.lists(PIECES, max_size=25).map("".join))
-def test_nothing_runs_whatever_is_put_together(html: str) -> None:
+def test_no_html_runs_script(html: str) -> None:
     """No mixture of tags, quotes and comments leaves something that a browser runs or loads."""
     cleaned = clean_html(html)
 

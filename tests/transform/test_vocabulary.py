@@ -98,7 +98,7 @@ def test_an_unknown_value_is_kept_readable_and_counted(says: str, label: str | N
 
 
 @pytest.mark.parametrize("says", ["7", "???", "-"])
-def test_what_has_no_letter_is_no_word(says: str) -> None:
+def test_a_text_without_letters_is_no_word(says: str) -> None:
     """It is counted, and the document has nothing."""
     fields = Fields({"x": says})
 

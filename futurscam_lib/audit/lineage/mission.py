@@ -198,6 +198,6 @@ def _unfinished(collections: Collections) -> list[str]:
 
 
 def _several(asked: str, names: list[tuple[Any, Any]]) -> UsageError:
-    lines = [f"  {as_text(name)}  {as_text(told, longest=80)}" for name, told in names[:_FEW]]
+    lines = [f"  {as_text(name)}  {as_text(title, longest=80)}" for name, title in names[:_FEW]]
     more = ["  and others"] if len(names) > _FEW else []
     return UsageError("\n".join([f"Several missions have the name {asked!r}; ask for one of these:", *lines, *more]))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from futurscam_lib import clock
-from futurscam_lib.report.reports import with_days
+from futurscam_lib.report.loaded import with_days
 from futurscam_lib.report.tables import as_text
 from futurscam_lib.report.text import instant
 
@@ -197,6 +197,7 @@ _RESULTS: Final = {
     "unchanged": "unchanged: nothing new, under a version that is no newer",
     "stale": "stale: older than the version that was loaded",
     "rejected": "rejected",
+    "dropped": "dropped: a cell of the notebook left it out",
     "unsettled": "loaded",
     "loaded": "loaded",
 }
@@ -246,8 +247,8 @@ def _headline(story: Story, runs: Mapping[str, InvolvedRun]) -> Iterator[str]:
     if story.state == "document":
         etl = document["_etl"]
         own = etl.get("source_id")
-        told = f" ({as_text(own)} there)" if own not in (story.job_id, document.get("reference")) else ""
-        yield f"{'Active' if document.get('isActive') else 'Not active'}, from {as_text(etl.get('source'))}{told}."
+        there = f" ({as_text(own)} there)" if own not in (story.job_id, document.get("reference")) else ""
+        yield f"{'Active' if document.get('isActive') else 'Not active'}, from {as_text(etl.get('source'))}{there}."
         yield f"First seen {_when(story.first_seen_at)}by {_run(story.first_run_id, runs)}."
 
 

@@ -138,7 +138,7 @@ def _stood(one: Version, last: Version | None, later: Sequence[Version]) -> bool
         # The document was newer when it was dealt with again. What it was at first, nothing tells; with the others in
         # order it shows at least what its source changed.
         return one.at_landing
-    if one.result == "rejected" or any(_before(other, one) for other in later):
+    if one.result in {"rejected", "dropped"} or any(_before(other, one) for other in later):
         return False
     # `unchanged` after nothing that is the same: either another payload of its chunk was, or it was written by a run
     # that was interrupted before it could tell.

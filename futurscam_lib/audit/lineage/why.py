@@ -91,7 +91,7 @@ def _story(configured: Settings, asked: str, mission: Mission, payloads: Sequenc
 def _state(mission: Mission) -> State:
     if mission.document:
         return "document" if mission.etl else "foreign"
-    return "removed" if any(one["result"] != "rejected" for one in mission.outcomes) else "rejected"
+    return "removed" if any(one["result"] not in {"rejected", "dropped"} for one in mission.outcomes) else "rejected"
 
 
 def _runs_of(mission: Mission, payloads: Sequence[Version]) -> Iterator[str]:
@@ -185,17 +185,17 @@ def lines_of(ledger: Path, run_ids: Collection[str]) -> Iterator[RunLine]:
 
 
 def involved_runs(configured: Settings, run_ids: Iterable[str]) -> list[InvolvedRun]:
-    """What is known of each run, in the order in which they are named."""
+    """What is known of each run, in the given order."""
     names = list(dict.fromkeys(run_id for run_id in run_ids if run_id))
-    told: dict[str, list[RunLine]] = {name: [] for name in names if not name.startswith(BY_HAND)}
+    lines: dict[str, list[RunLine]] = {name: [] for name in names if not name.startswith(BY_HAND)}
     pruned: set[str] = set()
-    for line in lines_of(configured.ledger_file, told) if told else ():
-        if line.run_id in told:
-            told[line.run_id].append(line)
+    for line in lines_of(configured.ledger_file, lines) if lines else ():
+        if line.run_id in lines:
+            lines[line.run_id].append(line)
         elif line.entry is not None:
             pruned.update(line.entry.facts.get("notebooks") or ())
     return [
-        _standing(name, told[name], configured.runs, pruned) if name in told else InvolvedRun(name, by_hand=True)
+        _involved_run(name, lines[name], configured.runs, pruned) if name in lines else InvolvedRun(name, by_hand=True)
         for name in names
     ]
 
@@ -212,24 +212,24 @@ def _line(number: int, run_id: str, raw: bytes) -> RunLine:
     return RunLine(number, run_id, entry)
 
 
-def _standing(run_id: str, lines: list[RunLine], runs: Path, pruned: Collection[str]) -> InvolvedRun:
+def _involved_run(run_id: str, lines: list[RunLine], runs: Path, pruned: Collection[str]) -> InvolvedRun:
     problem = "; ".join(line.problem for line in lines if line.problem)
-    told = InvolvedRun(run_id, known=bool(lines), lines=tuple(line.number for line in lines), problem=problem)
+    run = InvolvedRun(run_id, known=bool(lines), lines=tuple(line.number for line in lines), problem=problem)
     starts = [line.entry for line in lines if line.entry and line.entry.event == "start"]
     ends = [line.entry for line in lines if line.entry and line.entry.event in {"end", "crashed"}]
     if starts:
         facts = starts[-1].facts
-        told = replace(
-            told,
+        run = replace(
+            run,
             status="unfinished",
             started=clock.parse(starts[-1].at),
             started_by=str(facts.get("started_by") or ""),
             notebook=str(facts.get("notebook") or ""),
         )
     if not ends:
-        return told
+        return run
     facts, event = ends[-1].facts, ends[-1].event
-    notebook = str(facts.get("notebook") or told.notebook)
+    notebook = str(facts.get("notebook") or run.notebook)
     state = check_notebook(runs, notebook, str(facts.get("notebook_sha256") or ""), pruned=notebook in pruned).state
     status = event if event == "crashed" else str(facts.get("status") or "")
-    return replace(told, status=status, notebook=notebook, notebook_state=state)
+    return replace(run, status=status, notebook=notebook, notebook_state=state)

@@ -15,7 +15,7 @@ _AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class MissionState:
     """A document as it would be, as far as the ending of missions asks.
 
     Attributes:
@@ -40,27 +40,27 @@ class Ahead:
         return cls(document["job_id"], etl["source"], etl["source_id"], document["isActive"], dated)
 
 
-class Foreseen:
+class DryRunState:
     """The documents that would be different; none where a run does write."""
 
     def __init__(self) -> None:
         """Empty."""
-        self._ahead: dict[str, Ahead] = {}
+        self._ahead: dict[str, MissionState] = {}
 
     def __contains__(self, job_id: str) -> bool:
         """Whether what MongoDB holds of a job is not what would be there."""
         return job_id in self._ahead
 
-    def put(self, one: Ahead) -> None:
+    def put(self, one: MissionState) -> None:
         """Remember it, instead of what was known of the same job."""
         self._ahead[one.job_id] = one
 
-    def of(self, source: str, *, active: bool) -> Iterator[Ahead]:
+    def of(self, source: str, *, active: bool) -> Iterator[MissionState]:
         """Those of one source that would be active, or would not; may be changed meanwhile."""
         yield from [one for one in self._ahead.values() if one.source == source and one.active is active]
 
     def count(
-        self, rfps: Collection[dict[str, Any]], condition: Mapping[str, Any], holds: Callable[[Ahead], bool]
+        self, rfps: Collection[dict[str, Any]], condition: Mapping[str, Any], holds: Callable[[MissionState], bool]
     ) -> int:
         """How many documents would meet a condition.
 

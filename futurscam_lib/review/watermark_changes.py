@@ -11,6 +11,7 @@ from futurscam_lib.audit.entries import LedgerEntry
 from futurscam_lib.audit.history import RunRecord
 from futurscam_lib.audit.hours import link_to
 from futurscam_lib.report.tables import Link, Mark, Table
+from futurscam_lib.report.text import ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ _STATUS: Final = {"moved": "ok", "gap": "failed", **dict.fromkeys(("gap, read", 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WatermarkChange:
     """One change of the watermark, or several regular ones that follow each other.
 
     Attributes:
@@ -57,14 +58,14 @@ class Step:
         return self.after - self.before if self.before else None
 
 
-def steps(period: Period) -> list[Step]:
+def changes(period: Period) -> list[WatermarkChange]:
     """All changes, oldest first; the regular ones of runs that follow each other as one."""
     events: list[tuple[datetime, RunRecord | LedgerEntry]] = [(run.started, run) for run in period.runs]
     others = ((clock.parse(entry.at), entry) for entry in period.others if entry.event in _SETS)
     events += [(at, entry) for at, entry in others if at >= period.since]
     history = _continuity(period)
     jumps, forward = ({jump.line: jump for jump in some} for some in (history.jumps, history.forward))
-    found: list[Step] = []
+    found: list[WatermarkChange] = []
     for at, event in sorted(events, key=lambda one: one[0]):
         line = event.start_line if isinstance(event, RunRecord) else event.seq
         jump = [_of_jump(jumps[line], at)] if line in jumps else []
@@ -78,13 +79,13 @@ def steps(period: Period) -> list[Step]:
 
 def table(period: Period) -> Table:
     """The changes, the newest first."""
-    found = steps(period)[::-1]
+    found = changes(period)[::-1]
     rows = [
         (step.at, _mark(step), step.before, step.after, step.distance, _who(step), step.text) for step in found[:_ROWS]
     ]
     odd = sum(step.what in {"gap", "gap, read", "overlap"} for step in found)
     notes = [f"{odd} place(s) where a run did not begin where the watermark had been left."] if odd else []
-    columns = ("when (UTC)", "what", "from", "to", "by", "who", "more")
+    columns = (f"when ({ZONE})", "what", "from", "to", "by", "who", "more")
     return Table(columns, rows, title="The watermark", notes=notes, total=len(found), limit=_ROWS, longest=_TEXT)
 
 
@@ -107,7 +108,7 @@ def _entry(run: RunRecord, line: int, event: str, facts: dict[str, Any]) -> Ledg
     return LedgerEntry(line, event, run.run_id, clock.to_text(run.started), facts, "", "")
 
 
-def _of_jump(jump: Jump, at: datetime) -> Step:
+def _of_jump(jump: Jump, at: datetime) -> WatermarkChange:
     text = "The file .last_execution was changed, or removed, by something that left no trace in the ledger"
     if not jump.is_gap:
         what, more = "overlap", ". That time is read again; nothing doubles."
@@ -115,10 +116,10 @@ def _of_jump(jump: Jump, at: datetime) -> Step:
         what, more = "gap", f". {_remedy(*jump.missing)}"
     else:
         what, more = "gap, read", f"; {jump.how_read}."
-    return Step(what, at, jump.before, jump.after, "unknown", text=f"{text}{more}")
+    return WatermarkChange(what, at, jump.before, jump.after, "unknown", text=f"{text}{more}")
 
 
-def _of_run(run: RunRecord) -> Iterator[Step]:
+def _of_run(run: RunRecord) -> Iterator[WatermarkChange]:
     before, after = (instant(run.watermark.get(name)) for name in ("before", "after"))
     if before is None or after is None or after == before:
         return
@@ -126,16 +127,16 @@ def _of_run(run: RunRecord) -> Iterator[Step]:
     if since is not None and since > before:
         text = "The run read from later than where the watermark stood, and moved it nevertheless."
         text += f" {_remedy(before, since)}"
-        yield Step("gap", run.started, before, since, run.run_id, run, text=text)
+        yield WatermarkChange("gap", run.started, before, since, run.run_id, run, text=text)
         before = since
-    yield Step("moved", run.started, before, after, run.run_id, run)
+    yield WatermarkChange("moved", run.started, before, after, run.run_id, run)
 
 
 def _remedy(since: datetime, until: datetime) -> str:
     return f"Read that time with: futurscam run --since {clock.to_text(since)} --until {clock.to_text(until)}"
 
 
-def _of_entry(entry: LedgerEntry, forward: Jump | None) -> Iterator[Step]:
+def _of_entry(entry: LedgerEntry, forward: Jump | None) -> Iterator[WatermarkChange]:
     told = entry.facts.get("watermark")
     before, after = (
         (instant(told.get("before")), instant(told.get("after"))) if isinstance(told, dict) else (None, instant(told))
@@ -145,10 +146,10 @@ def _of_entry(entry: LedgerEntry, forward: Jump | None) -> Iterator[Step]:
     at = clock.parse(entry.at)
     if entry.event == "reset":
         who = str(entry.facts.get("started_by") or "somebody")
-        yield Step("reset", at, before, after, who, text=_reset(before, forward))
+        yield WatermarkChange("reset", at, before, after, who, text=_reset(before, forward))
     else:
         text = "There was no .last_execution: a first run, or a person removed it."
-        yield Step("first run", at, before, after, "the run that began then", text=text)
+        yield WatermarkChange("first run", at, before, after, "the run that began then", text=text)
 
 
 def _reset(before: datetime | None, forward: Jump | None) -> str:
@@ -161,9 +162,9 @@ def _reset(before: datetime | None, forward: Jump | None) -> str:
     return f"{unread}Forward: {forward.how_read}."
 
 
-def _mark(step: Step) -> Mark:
+def _mark(step: WatermarkChange) -> Mark:
     return Mark(f"moved by {step.runs} runs" if step.runs > 1 else step.what, _STATUS.get(step.what, "dry"))
 
 
-def _who(step: Step) -> Link | Mark | str:
+def _who(step: WatermarkChange) -> Link | Mark | str:
     return link_to(step.run) if step.run else step.who

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from futurscam_lib.records import RawRecord
-    from futurscam_lib.report.reports import Ended, LoadReport
+    from futurscam_lib.report.loaded import Ended, LoadReport
 
 DEADLINES = (None, T0 - timedelta(hours=1), T0 + timedelta(hours=1), T0 + timedelta(days=9))
 
@@ -78,7 +78,7 @@ def facts(reports: tuple[LoadReport, Ended]) -> list[Any]:
     loaded, ended = reports
     changes = sorted(loaded.changes, key=lambda one: (one.job_id, one.field))
     return [
-        *(loaded.counts, sorted(loaded.new), changes),
+        *(loaded.counts, sorted(loaded.new, key=repr), changes),
         *(ended.deadline, ended.at_source, ended.reopened, ended.active, ended.closed),
     ]
 
@@ -121,3 +121,18 @@ def test_what_others_filled_in_is_not_shown_as_lost(world: World) -> None:
     loaded, _ = told(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=True)
 
     assert [(one.field, one.before, one.after) for one in loaded.changes] == [("roleTitle", "Red", "Blue")]
+
+
+def test_a_source_that_has_failed_is_not_asked_what_has_ended(world: World) -> None:
+    """What it did not show may still be open: nothing is closed, and its first failure stays the reason."""
+    told(world, [record(post())], set(JOBS), dry_run=False)
+    source = Sweeper([record(post("job-2"))], set())
+    source.gives_up_after = 0
+    run = world.open(source)
+    run.extract()
+    run.transform()
+    run.load()
+
+    assert run.close_ended().closed == 0
+    assert run.reconcile().failures["folder"].message == "The shelf broke."
+    assert world.collections.rfps.count_documents({"isActive": True}) == 1

@@ -1,4 +1,4 @@
-"""What MongoDB says of a period: how fast missions were loaded, and what was loaded by hand."""
+"""What was loaded in a period, from MongoDB: how soon after publication, and what by hand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.errors import FuturscamError
 from futurscam_lib.report.tables import Table
+from futurscam_lib.report.text import ZONE
 from futurscam_lib.run_ids import BY_HAND
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ByHand:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadsInMongo:
     """What MongoDB says of a period.
 
     Attributes:
@@ -62,20 +63,20 @@ class Loaded:
     problem: str = ""
 
 
-def ask(settings: Settings, period: Period) -> Loaded:
-    """Ask MongoDB; that it does not answer is told, not raised."""
+def ask(settings: Settings, period: Period) -> LoadsInMongo:
+    """Ask MongoDB; if it does not answer, `problem` says so."""
     from futurscam_lib.load import mongo
     from futurscam_lib.load.collections import Collections
 
     try:
         with mongo.connect(settings) as client, mongo.mongo_errors():
             rfps = Collections.of(mongo.lenient(client, settings.database)).rfps
-            return Loaded(_delays(rfps, period), _by_hand(rfps, period))
+            return LoadsInMongo(_delays(rfps, period), _by_hand(rfps, period))
     except FuturscamError as error:
-        return Loaded(problem=f"MongoDB could not be asked: {str(error).partition(chr(10))[0]}")
+        return LoadsInMongo(problem=f"MongoDB could not be asked: {str(error).partition(chr(10))[0]}")
 
 
-def publication(loaded: Loaded) -> Table:
+def publication(loaded: LoadsInMongo) -> Table:
     """How long after its publication a mission was in MongoDB, per source."""
     rows = [_row(source, one) for source, one in sorted(loaded.delays.items())]
     columns = ("source", "new documents", "median", f"{_PERCENT} of 100 within", "longest", "without publication date")
@@ -83,16 +84,16 @@ def publication(loaded: Loaded) -> Table:
     return Table(columns, rows, title="From publication to load", notes=notes, otherwise=_otherwise(loaded))
 
 
-def by_hand(loaded: Loaded) -> Table:
+def by_hand(loaded: LoadsInMongo) -> Table:
     """What analysts loaded."""
     rows = [(one.first, one.run_id, one.documents, one.new, one.closed, one.last) for one in loaded.by_hand]
-    columns = ("first (UTC)", "run", "documents", "of these new", "missions closed", "last (UTC)")
+    columns = (f"first ({ZONE})", "run", "documents", "of these new", "missions closed", f"last ({ZONE})")
     notes = ["Documents whose present version was loaded by a run by hand, and missions that one closed."]
     return Table(columns, rows, title="Loaded by hand", notes=notes, otherwise=_otherwise(loaded))
 
 
-def _otherwise(loaded: Loaded) -> str:
-    return f"Not known. {loaded.problem}" if loaded.problem else ""
+def _otherwise(loaded: LoadsInMongo) -> str:
+    return f"Unknown. {loaded.problem}" if loaded.problem else ""
 
 
 def _row(source: str, one: Delays) -> tuple[Any, ...]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from futurscam_lib.load.entry import Change
-from futurscam_lib.report.reports import UNKNOWN_VALUES, LoadReport, Transformed, document_row, new_row
+from futurscam_lib.load.spool import Spool
+from futurscam_lib.report.loaded import LoadReport, NewRow
 from futurscam_lib.report.tables import as_text
+from futurscam_lib.report.transformed import UNKNOWN_VALUES, DocumentRow, Transformed
 from futurscam_lib.rfp import customer
 from tests.analysis.documents import document
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIRST, SECOND = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 EARLIER = datetime(2025, 12, 31, 23, tzinfo=UTC)
@@ -40,12 +46,17 @@ def test_the_customer_comes_first(
 def test_a_sample_of_documents() -> None:
     """Role, customer with department, and the first day as a day."""
     made = document("a", company__showDepartment=True)
-    columns = Transformed(documents=1, rows=[document_row(made)]).sample.to_frame().iloc[0]
+    columns = Transformed(documents=1, rows=[DocumentRow.of(made)]).sample.to_frame().iloc[0]
 
     assert columns[["title", "role", "company"]].tolist() == ["Data Engineer", "Data Architect", "Voorbeeld NV (Data)"]
-    assert "2027-01-01  2026-12-10 09:00" in repr(Transformed(rows=[document_row(made)]).sample)
-    assert document_row(document("a", conditions__fromAt=None))[8] is None
-    assert new_row(made)[3] == "Voorbeeld NV (Data)"
+    assert "2027-01-01  2026-12-10 09:00" in repr(Transformed(rows=[DocumentRow.of(made)]).sample)
+    assert DocumentRow.of(document("a", conditions__fromAt=None)).starts is None
+    assert NewRow.of(made).company == "Voorbeeld NV (Data)"
+
+
+def reported(changes: list[Change], folder: Path) -> LoadReport:
+    """What a load reports that changed these fields."""
+    return LoadReport(dry_run=True, run_id="run", counts={}, outcomes=Spool(folder), changes=changes)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +69,20 @@ def test_a_sample_of_documents() -> None:
         ("soon", 7, ["soon", "7"]),
     ],
 )
-def test_a_changed_day_shows_days(before: Any, after: Any, shown: list[str]) -> None:
+def test_a_changed_day_shows_days(tmp_path: Path, before: Any, after: Any, shown: list[str]) -> None:
     """Also from and to what is none; where only the way of keeping the same day changed, that is shown."""
     changes = [Change("a", "JP1", "Data Engineer", f"conditions.{name}", before, after) for name in ("fromAt", "toAt")]
 
-    for row in LoadReport(dry_run=True, changes=changes).updated.rows:
+    for row in reported(changes, tmp_path).updated.rows:
         assert [as_text(cell) for cell in row[3:]] == shown
 
 
-def test_days_inside_of_a_changed_object_are_days() -> None:
+def test_days_inside_of_a_changed_object_are_days(tmp_path: Path) -> None:
     """Another program had taken the whole object out."""
     conditions = document("a")["conditions"]
     change = Change("a", "JP1", "Data Engineer", "conditions", None, conditions)
 
-    shown = repr(LoadReport(dry_run=True, changes=[change]).updated)
+    shown = repr(reported([change], tmp_path).updated)
 
     assert "2027-01-01 2027-12-31" in shown
     assert "00:00" not in shown
@@ -81,7 +92,7 @@ def test_unknown_values_of_every_kind_are_listed() -> None:
     """The most frequent first, each with its field and how often; where there are none, nothing is explained."""
     kinds = {("seniority", "Guru"): 1, ("budgetInfo.minDailyRate", "text read as a number"): 1200}
 
-    assert list(Transformed(oddities=kinds).table().notes) == [
+    assert list(Transformed(unknown=Counter(kinds)).table().notes) == [
         UNKNOWN_VALUES,
         "budgetInfo.minDailyRate: text read as a number (1,200)",
         "seniority: Guru (1)",

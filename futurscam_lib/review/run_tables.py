@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from futurscam_lib.audit.hours import link_to
 from futurscam_lib.audit.period import kind_of
-from futurscam_lib.records import COUNTED
+from futurscam_lib.records import shown_counts
 from futurscam_lib.report import plots
-from futurscam_lib.report.reports import UNKNOWN_VALUES
 from futurscam_lib.report.tables import Mark, Table
+from futurscam_lib.report.text import ZONE, in_zone
+from futurscam_lib.report.transformed import UNKNOWN_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,7 @@ _PERCENT: Final = 90
 _REASONS: Final = (
     "In one word, and the field it is about. What is wrong with each record, in a sentence: futurscam rejects list"
 )
-_NEWS: Final = ("inserted", "updated", "stale", "rejected")
+_NEWS: Final = ("inserted", "updated", "stale", "rejected", "dropped")
 
 
 def listed(runs: Sequence[RunRecord]) -> list[RunRecord]:
@@ -47,20 +48,21 @@ def listed(runs: Sequence[RunRecord]) -> list[RunRecord]:
 def runs(found: Sequence[RunRecord]) -> Table:
     """The runs, each leading to its page."""
     shown = listed(found)
+    names = shown_counts(run.counts for run in shown)
     rows = [
         (
             run.started,
             link_to(run),
             Mark(f"{run.status}, dry" if run.dry_run else run.status, kind_of(run)),
             timedelta(seconds=run.seconds) if run.seconds is not None else None,
-            *(run.counts.get(name) for name in COUNTED),
+            *map(run.counts.get, names),
             run.closed,
             run.reopened,
             run.started_by,
         )
         for run in shown
     ]
-    columns = ("started (UTC)", "run", "status", "took", *COUNTED, "closed", "reopened", "started by")
+    columns = (f"started ({ZONE})", "run", "status", "took", *names, "closed", "reopened", "started by")
     notes = (
         [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
     )
@@ -84,16 +86,17 @@ def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Ta
         for source, counts in run.sources.items():
             sums[source].update(counts)
     gave = _last_gave([*wet, *earlier])
+    names = shown_counts(sums.values())
     rows: list[tuple[Any, ...]] = [
-        (source, number[source], failures[source], *(sums[source][name] for name in COUNTED), gave.get(source))
+        (source, number[source], failures[source], *(sums[source][name] for name in names), gave.get(source))
         for source in sorted(number)
     ]
     if wet:
         total = sum(sums.values(), Counter[str]())
         failed = sum(kind_of(run) == "failed" for run in wet)
         last = max(filter(None, map(gave.get, number)), default=None)
-        rows.append(("total", len(wet), failed, *(total[name] for name in COUNTED), last))
-    columns = ("source", "runs", "of these failed", *COUNTED, "last gave something (UTC)")
+        rows.append(("total", len(wet), failed, *(total[name] for name in names), last))
+    columns = ("source", "runs", "of these failed", *names, f"last records ({ZONE})")
     notes = ["Failed: runs in which this source did; in total, runs that did for whatever reason."] if rows else []
     return Table(columns, rows, title="Records per source", notes=notes)
 
@@ -110,14 +113,15 @@ def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
 
 def records_by_run(found: Sequence[RunRecord]) -> Table:
     """The newest runs that brought something new, per source."""
+    names = shown_counts(run.counts for run in found)
     rows = [
-        (run.started, link_to(run), source, *(counts.get(name) for name in COUNTED))
+        (run.started, link_to(run), source, *map(counts.get, names))
         for run in found
         if not run.dry_run
         for source, counts in run.sources.items()
         if any(counts.get(name) for name in _NEWS)
     ]
-    return Table(("started (UTC)", "run", "source", *COUNTED), rows, title="Records per run, where something was new")
+    return Table((f"started ({ZONE})", "run", "source", *names), rows, title="Records per run, where something was new")
 
 
 def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
@@ -131,7 +135,7 @@ def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
             sums[source][step(run)] += counts.get("inserted", 0) + counts.get("updated", 0)
     labels = _newest_labels(wet, step)
     parts = {source: [sums[source][label] for label in labels] for source in sources}
-    return plots.stacked(labels, parts, title=f"New and updated documents per {_unit(days)} (UTC)")
+    return plots.stacked(labels, parts, title=f"New and updated documents per {_unit(days)} ({ZONE})")
 
 
 def durations(found: Sequence[RunRecord]) -> Table:
@@ -164,7 +168,7 @@ def reasons(found: Sequence[RunRecord]) -> Table:
         (one.name, one.number, one.runs, link_to(one.last), one.last.started)
         for one in _tallied(found, "reject_reasons")
     ]
-    columns = ("reason", "rejects", "runs", "last one", "when (UTC)")
+    columns = ("reason", "rejects", "runs", "last one", f"when ({ZONE})")
     notes = [_REASONS] if rows else []
     return Table(columns, rows[:_WORDS], title="Rejects by reason", notes=notes, total=len(rows), limit=_WORDS)
 
@@ -175,7 +179,7 @@ def unknown_values(found: Sequence[RunRecord]) -> Table:
         (*_field_and_value(one.name), one.number, one.runs, link_to(one.last), one.last.started)
         for one in _tallied(found, "oddities")
     ]
-    columns = ("field", "what", "times", "runs", "last one", "when (UTC)")
+    columns = ("field", "what", "times", "runs", "last one", f"when ({ZONE})")
     notes = [UNKNOWN_VALUES, "docs/SOURCES.md says where words are added."] if rows else []
     return Table(columns, rows[:_WORDS], title="Unknown values", notes=notes, total=len(rows), limit=_WORDS)
 
@@ -226,7 +230,7 @@ def _unit(days: float) -> str:
 
 def _step(days: float) -> Callable[[RunRecord], str]:
     form = {"hour": "%m-%d %Hh", "day": "%Y-%m-%d", "month": "%Y-%m"}[_unit(days)]
-    return lambda run: f"{run.started:{form}}"
+    return lambda run: f"{in_zone(run.started):{form}}"
 
 
 def _newest_labels(found: Iterable[RunRecord], step: Callable[[RunRecord], str]) -> list[str]:

@@ -1,0 +1,150 @@
+"""The documents and rejects of a run into MongoDB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from futurscam_lib.extract.source import NotesLoaded, Remembering
+from futurscam_lib.load.quarantine import Quarantine, describe
+from futurscam_lib.load.spool import Spool
+from futurscam_lib.load.upsert import Upsert
+from futurscam_lib.prefetch import prefetch
+from futurscam_lib.report.loaded import LoadReport
+from futurscam_lib.transform import version_for
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from futurscam_lib.extract.source import Source
+    from futurscam_lib.load.collections import Collections
+    from futurscam_lib.load.durability import Durability
+    from futurscam_lib.load.entry import Outcome
+    from futurscam_lib.load.landing import Landing
+    from futurscam_lib.load.upsert import Loaded
+    from futurscam_lib.pipeline.documents import Passed, Rfps
+    from futurscam_lib.records import Counts, Reject
+    from futurscam_lib.report.plots import Frequencies
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is the same for all that a run writes.
+
+    Attributes:
+        run_id: The run.
+        now: When it reads; aware, UTC.
+        dry_run: Whether it writes nothing.
+    """
+
+    run_id: str
+    now: datetime
+    dry_run: bool
+
+
+class Loading:
+    """Loads for one run; a dry run may load several times.
+
+    Attributes:
+        report: What became of the documents.
+        frequencies: What the pictures are drawn from: of the documents that were loaded.
+        dry_run_state: What would be there after a dry run.
+    """
+
+    def __init__(
+        self,
+        facts: RunFacts,
+        collections: Collections,
+        landing: Landing,
+        *,
+        counts: Mapping[str, Counts],
+        frequencies: Frequencies,
+        scratch: Path,
+        is_replay: bool,
+        reopening: Collection[str],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            facts: Of the run.
+            collections: Where.
+            landing: Keeps what became of each payload.
+            counts: Per source, what extract has counted; not changed.
+            frequencies: What transform has counted; not changed.
+            scratch: Folder for what does not fit into memory.
+            is_replay: See `Upsert`.
+            reopening: See `Quarantine`.
+        """
+        self._facts, self._collections, self._landing = facts, collections, landing
+        about = {"run_id": facts.run_id, "now": facts.now, "dry_run": facts.dry_run}
+        self._upsert = Upsert(collections, **about, replay=is_replay)  # type: ignore[arg-type] # by name
+        self._quarantine = Quarantine(collections, **about, reopening=reopening)  # type: ignore[arg-type] # by name
+        self.dry_run_state = self._upsert.dry_run_state
+        self.frequencies = frequencies.copy()
+        self.report = LoadReport(
+            facts.dry_run, facts.run_id, {name: replace(one) for name, one in counts.items()}, Spool(scratch)
+        )
+
+    def load(self, rfps: Rfps, rejects: Spool) -> None:
+        """Load documents, and keep rejects.
+
+        Args:
+            rfps: The documents.
+            rejects: As `described` gives them.
+        """
+        # Before the documents, which resolve those that they overtake.
+        for chunk in rejects.chunks():
+            self._settle(self._quarantine.keep(chunk))
+        for passed, loaded, refused in prefetch(self._load, rfps.chunks()):
+            self._settle(loaded.outcomes)
+            self.report.add(loaded)
+            for reject in refused:
+                self.report.add_refused(reject)
+            if rfps.is_changed:
+                self._count_changed(passed)
+
+    def finish(self, sources: Sequence[Source], durability: Durability) -> None:
+        """Once all is loaded: make sure that it is on disk, and forget what the run had in hand.
+
+        Args:
+            sources: Those of the run.
+            durability: Watches the server since the run began.
+        """
+        if self._facts.dry_run:
+            return
+        remembering = [source for source in sources if isinstance(source, Remembering)]
+        for source in remembering:
+            self._quarantine.close_replaced(source.name, source.read_whole)
+        durability.confirm(self._collections)
+        self._landing.finish(list(self.report.counts))
+        for reader in [source for source in sources if isinstance(source, NotesLoaded)]:
+            reader.loaded()
+
+    def _load(self, chunk: Sequence[Passed]) -> tuple[Sequence[Passed], Loaded, list[Reject]]:
+        loaded = self._upsert.load([one.after for one in chunk if one.after])
+        refused = [one.entry.rejected(one.error) for one in loaded.refused]
+        refused += [one.before.rejected(one.error) for one in chunk if one.error]
+        loaded.outcomes += self._quarantine.keep([described(reject) for reject in refused])
+        loaded.outcomes += [one.before.outcome("dropped") for one in chunk if one.is_dropped]
+        rejected = {reject.raw.raw_id for reject in refused}
+        self._quarantine.resolve([one.before for one in chunk if one.before.raw_id not in rejected])
+        return chunk, loaded, refused
+
+    def _count_changed(self, chunk: Sequence[Passed]) -> None:
+        for one in chunk:
+            if one.after is not one.before:
+                instant = one.before.key.instant
+                self.frequencies.add(one.before.decoded(), instant=instant, times=-1)
+                if one.after:
+                    self.frequencies.add(one.after.decoded(), instant=instant)
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        self._landing.settle(outcomes)
+        self.report.count(outcomes)
+
+
+def described(reject: Reject) -> dict[str, object]:
+    """A reject as the quarantine keeps it."""
+    return describe(reject, transform_version=version_for(reject.raw.source))
