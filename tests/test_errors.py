@@ -14,6 +14,7 @@ from futurscam_lib.errors import ExitCode, FuturscamError, Refused, Rejected
 EXIT_CODES = {
     "FuturscamError": 1,
     "NotReconciled": 1,
+    "CellFailed": 1,
     "Rejected": 1,
     "UsageError": 2,
     "MissingExtra": 2,

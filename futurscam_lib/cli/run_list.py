@@ -47,7 +47,7 @@ def table(runs: Sequence[RunRecord], *, notes: Sequence[str] = ()) -> Table:
             del widths[name]
             missing += [] if empty else [name]
     room = width - sum(widths.values()) + widths.get("error", 0)
-    more = [f"Left out, because the terminal is too narrow: {', '.join(missing)}."] if missing else []
+    more = [f"Left out for lack of width: {', '.join(missing)}."] if missing else []
     return _table(list(widths), rows, [*notes, *more], longest=max(_LEAST_ERROR, min(MAX_TEXT, room, error)))
 
 

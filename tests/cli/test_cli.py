@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 NOTHING_SET = {"FUTURSCAM_DB": "", "MONGO_URI": ""}
-COUNTS = {"extracted", "inserted", "updated", "unchanged", "stale", "rejected"}
+COUNTS = {"extracted", "inserted", "updated", "unchanged", "stale", "rejected", "dropped"}
 
 
 def futurscam(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -66,6 +66,7 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
         "unchanged": 0,
         "stale": 0,
         "rejected": 1,
+        "dropped": 0,
     }
     assert told["sources"] == {"folder": told["counts"]}
     assert told["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
@@ -507,7 +508,7 @@ def test_a_status_is_asked_for_as_it_is_shown(home: Settings, said: str) -> None
     wrong = futurscam("runs", "list", "--status", "late")
 
     assert wrong.returncode == 2
-    assert "'late' is none; there are: ok, failed, timed out, crashed, unfinished." in wrong.stderr
+    assert "'late' is not a status; allowed: ok, failed, timed out, crashed, unfinished." in wrong.stderr
     assert not home.runs.exists()
 
 

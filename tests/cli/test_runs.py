@@ -116,7 +116,7 @@ def test_no_more_than_asked_for(made: MadeRuns) -> None:
     assert listed() == made.made[:39:-1]
     assert listed("--limit", "2") == made.made[:-3:-1]
     assert len(listed("--all")) == 60
-    assert "There are older ones" in said("list")
+    assert "There are older runs" in said("list")
     assert len(said("list", "--all").splitlines()) == 61
     assert "There are older" not in said("list", "--limit", "60")
 
@@ -257,7 +257,7 @@ def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
     assert "    ... 21 more lines\n" in text
     assert text.count("RetryLater") == 2  # The end of the traceback, and the error itself, which it does not hold.
     assert "Error: gone" in text
-    assert "tells no list" in text
+    assert "It lists no changes" in text
     assert "\x1b" not in text
     assert "\x07" not in text
 
