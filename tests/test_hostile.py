@@ -319,6 +319,7 @@ def test_a_hostile_inbox_is_only_data(home: Settings, harmless: Path, database: 
         "inserted": len(good),
         **dict.fromkeys(("updated", "unchanged", "stale"), 0),
         "rejected": len(bad) + 2,
+        "dropped": 0,
     }
 
     made = {document["_etl"]["raw_id"]: document for document in database.RFP.find()}

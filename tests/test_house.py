@@ -276,3 +276,29 @@ def test_notebooks_of_earlier_versions_find_their_names() -> None:
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
     assert done.stdout.count("until: ") == 3
+
+
+def test_no_module_has_another_name_where_it_is_imported() -> None:
+    """`from futurscam_lib.x import y as z` makes a reader look for z."""
+    modules = {f"{NAME}.{module}" for module in arrows_of(PACKAGE)}
+    aliases = [
+        f"{path.relative_to(PACKAGE)}: {alias.name} as {alias.asname}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == NAME
+        for alias in node.names
+        if alias.asname and f"{node.module}.{alias.name}" in modules
+    ]
+
+    assert aliases == []
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """A class that is found by its name is the right one."""
+    places: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

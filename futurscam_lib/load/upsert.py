@@ -88,7 +88,7 @@ class _Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedEntry:
     """An entry that MongoDB did not take, and why."""
 
     entry: Entry
@@ -112,7 +112,7 @@ class Loaded:
     outcomes: list[Outcome] = field(default_factory=list)
     inserted: list[Entry] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedEntry] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
     older: dict[str, list[Entry]] = field(default_factory=dict)
 
@@ -307,7 +307,7 @@ class Upsert:
         loaded.tries[entry.job_id] += retry
         if retry and loaded.tries[entry.job_id] <= _MAX_REFUSALS:
             return [entry]
-        loaded.refused.append(Refused(entry, refusals.rejected(failure, collection=self._rfps.name)))
+        loaded.refused.append(RefusedEntry(entry, refusals.rejected(failure, collection=self._rfps.name)))
         del loaded.tries[entry.job_id]
         older = loaded.older.get(entry.job_id)
         return [older.pop(0)] if older else []

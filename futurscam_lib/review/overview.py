@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from futurscam_lib import clock
-from futurscam_lib import settings as settings_module
+from futurscam_lib import clock, settings
 from futurscam_lib.audit import hours, period
 from futurscam_lib.audit.history import UNFINISHED, History
 from futurscam_lib.errors import UsageError
@@ -44,29 +43,29 @@ def of_home(days: float, *, until: str, pages: bool) -> Review:
         now = clock.parse(str(until)) if until else clock.now()
     except ValueError as error:
         raise UsageError(f"until: {error}.") from error
-    return Review(settings_module.load(), days=days, now=now, pages=pages)
+    return Review(settings.load(), days=days, now=now, pages=pages)
 
 
 class Review(Shown):
     """The review of a period; displays itself as counts.
 
-    What is wrong with a notebook, with the ledger or with MongoDB is told in a table and never raised.
+    What is wrong with a notebook, with the ledger or with MongoDB is shown in a table and never raised.
 
     Args:
-        settings: Of the home.
+        configured: The settings of the home.
         days: How long the period is.
         now: Where it ends; aware, UTC.
         pages: Whether runs lead to their pages, as seen from the folder of the runs, where `futurscam review` writes
             its own; otherwise they lead to their executed notebooks, as seen from a notebook in `notebooks`.
 
     Raises:
-        UsageError: The number of days is none that can be reviewed.
+        UsageError: A period of that many days cannot be reviewed.
     """
 
-    def __init__(self, settings: Settings, *, days: float, now: datetime, pages: bool = False) -> None:
+    def __init__(self, configured: Settings, *, days: float, now: datetime, pages: bool = False) -> None:
         """See the class."""
-        self._settings, self._pages = settings, pages
-        self.period: Period = period.read(settings, days=days, now=now)
+        self._settings, self._pages = configured, pages
+        self.period: Period = period.read(configured, days=days, now=now)
         self.hours: Hours = hours.of(self.period)
 
     def table(self) -> Table:

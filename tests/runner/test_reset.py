@@ -12,6 +12,7 @@ from futurscam_lib import clock
 from futurscam_lib.audit.ledger import Ledger
 from futurscam_lib.diagnostics import status
 from futurscam_lib.errors import AlreadyRunning, OperatorMustAct, UsageError
+from futurscam_lib.records import with_all_counts
 from futurscam_lib.runner.lock import RunLock
 from futurscam_lib.runner.reset import reset
 from tests.runner.conftest import GLUE, SUMMARY, post
@@ -153,7 +154,7 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
         "status": "ok",
         "at": "",
         "seconds": 1.5,
-        "counts": {"extracted": 4},
+        "counts": with_all_counts({"extracted": 4}),
         "error": "none",
         "notes": {},
     }

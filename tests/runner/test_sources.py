@@ -289,7 +289,7 @@ def test_the_command_says_yes(sources: Workshop, boond: BoondServer, monkeypatch
     assert done.returncode == 0, done.stderr
     assert "\n11 mission(s) would be closed, 0 reopened.\n" in dry.stdout
     assert "11 mission(s) would be closed, 0 reopened." in shown
-    assert "with --yes" in shown
+    assert "--yes: any number of missions could be closed and reopened" in shown
     assert "\n11 mission(s) were closed, 0 reopened.\n" in done.stdout
     assert any("closed=11 reopened=0" in log.read_text("utf-8") for log in (sources.home / "logs").iterdir())
     assert sources.database.RFP.count_documents({"_etl.closed.reason": "deleted at source"}) == 11

@@ -7,10 +7,11 @@ from typing import Any
 import nbformat
 import pytest
 
+from futurscam_lib.records import COUNTED
 from futurscam_lib.runner.engine import Execution
 from futurscam_lib.runner.verdict import RunVerdict, judge, problem_of
 
-ZEROS = dict.fromkeys(("extracted", "inserted", "updated", "unchanged", "stale", "rejected"), 0)
+ZEROS = dict.fromkeys(COUNTED, 0)
 WHOLE: dict[str, Any] = {"run_id": "r1", "counts": ZEROS, "sources": {"folder": ZEROS}, "failures": {}}
 
 

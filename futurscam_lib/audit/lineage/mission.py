@@ -35,7 +35,7 @@ _ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
 
 
 @dataclass(frozen=True, slots=True)
-class Mission:
+class MissionTrace:
     """What MongoDB has about a mission.
 
     Attributes:
@@ -80,7 +80,7 @@ def _is_like(value: Any, kinds: Mapping[str, type]) -> TypeGuard[dict[str, Any]]
     return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in kinds.items())
 
 
-def find(collections: Collections, asked: str) -> Mission:
+def find(collections: Collections, asked: str) -> MissionTrace:
     """Find a mission by any of its names.
 
     Args:
@@ -99,10 +99,10 @@ def find(collections: Collections, asked: str) -> Mission:
     for name in dict.fromkeys((asked, bare)) if bare else ():
         if found := _named(collections, name):
             return found
-    return _in_any_case(collections, bare) if bare else Mission("", None, [], [], _unfinished(collections))
+    return _in_any_case(collections, bare) if bare else MissionTrace("", None, [], [], _unfinished(collections))
 
 
-def _named(collections: Collections, asked: str) -> Mission:
+def _named(collections: Collections, asked: str) -> MissionTrace:
     """What has exactly this name."""
     document = collections.rfps.find_one({"job_id": asked})
     if document is not None:
@@ -130,7 +130,7 @@ def _named(collections: Collections, asked: str) -> Mission:
     return _rejected_as(collections, asked) or found
 
 
-def _rejected_as(collections: Collections, asked: str) -> Mission | None:
+def _rejected_as(collections: Collections, asked: str) -> MissionTrace | None:
     """A mission that was always rejected, by the reference in its payload. Only the newest rejects are read."""
     rejects = list(collections.rejects.find({"state": _ANY_STATE}).sort("at", DESCENDING).limit(REJECTS_READ))
     ids = [entry["raw_id"] for entry in rejects]
@@ -144,7 +144,7 @@ def _rejected_as(collections: Collections, asked: str) -> Mission | None:
     return _named(collections, next(iter(jobs)) or called[0]["_id"]) if jobs else None
 
 
-def _in_any_case(collections: Collections, asked: str) -> Mission:
+def _in_any_case(collections: Collections, asked: str) -> MissionTrace:
     """What has this name if the case of letters is ignored.
 
     No index helps, so everything is read: most of a second for a hundred thousand documents.
@@ -164,12 +164,12 @@ def _in_any_case(collections: Collections, asked: str) -> Mission:
     return _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
 
 
-def _of_document(collections: Collections, document: dict[str, Any]) -> Mission:
+def _of_document(collections: Collections, document: dict[str, Any]) -> MissionTrace:
     job_id = _job_of(document)
     if job_id:
         return _of_job(collections, job_id, document)
     # Not searched by an empty job_id, which rejects without one have.
-    return Mission("", document, [], [], _unfinished(collections))
+    return MissionTrace("", document, [], [], _unfinished(collections))
 
 
 def _job_of(document: dict[str, Any]) -> str:
@@ -185,10 +185,10 @@ def _rejects_named(collections: Collections, asked: str) -> list[dict[str, Any]]
     return list({entry["_id"]: entry for entry in (*named, *placed)}.values())
 
 
-def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> Mission:
+def _of_job(collections: Collections, job_id: str, document: dict[str, Any] | None) -> MissionTrace:
     rejects = collections.rejects.find({"state": _ANY_STATE, "job_id": job_id})
     outcomes = collections.outcomes.find({"job_id": job_id})
-    return Mission(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
+    return MissionTrace(job_id, document, list(rejects), list(outcomes), _unfinished(collections))
 
 
 def _unfinished(collections: Collections) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from futurscam_lib.audit.lineage.mission import Mission
+    from futurscam_lib.audit.lineage.mission import MissionTrace
     from futurscam_lib.audit.lineage.story import State
     from futurscam_lib.audit.lineage.versions import Version
 
@@ -34,7 +34,7 @@ _FACTS: Final = {"job_id": None, "reference": None, "roleTitle": None}
 
 
 def steps_of(
-    mission: Mission, payloads: Sequence[Version], *, state: State, instants: Mapping[str, datetime]
+    mission: MissionTrace, payloads: Sequence[Version], *, state: State, instants: Mapping[str, datetime]
 ) -> tuple[StoryStep, ...]:
     """All steps in order of time; the last one is the current state.
 
@@ -62,7 +62,7 @@ def steps_of(
     return (*made, _now_step(mission, payloads, content, state))
 
 
-def _ends(mission: Mission) -> Iterator[StoryStep]:
+def _ends(mission: MissionTrace) -> Iterator[StoryStep]:
     if closed := mission.closed:
         yield StoryStep("closed", at=closed["at"], run_id=closed["run_id"], result=closed["reason"])
     if reopened := mission.reopened:
@@ -91,7 +91,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[FieldChange
     return tuple(FieldChange(one.field, one.before, one.after) for one in changes)
 
 
-def _payload_step(one: Version, mission: Mission, instants: Mapping[str, datetime]) -> StoryStep:
+def _payload_step(one: Version, mission: MissionTrace, instants: Mapping[str, datetime]) -> StoryStep:
     return StoryStep(
         "again" if one.again else "payload",
         at=one.at,
@@ -107,7 +107,7 @@ def _payload_step(one: Version, mission: Mission, instants: Mapping[str, datetim
     )
 
 
-def _notes_on(one: Version, mission: Mission) -> Iterator[str]:
+def _notes_on(one: Version, mission: MissionTrace) -> Iterator[str]:
     entry = next((entry for entry in mission.rejects if entry["raw_id"] == one.landed.raw_id), None)
     if one.result == "rejected":
         yield _refusal(entry) if entry else one.reason
@@ -144,7 +144,7 @@ def _refusal(entry: Mapping[str, Any]) -> str:
     return reason if named else f"{reason} ({entry['path']})"
 
 
-def _now_step(mission: Mission, payloads: Sequence[Version], content: dict[str, Any], state: State) -> StoryStep:
+def _now_step(mission: MissionTrace, payloads: Sequence[Version], content: dict[str, Any], state: State) -> StoryStep:
     if not mission.document:
         return StoryStep("now", result=state, notes=tuple(_notes_without(mission, state)))
     last = max((one for one in payloads if one.stood), key=lambda one: one.key, default=None)
@@ -153,7 +153,7 @@ def _now_step(mission: Mission, payloads: Sequence[Version], content: dict[str, 
     return StoryStep("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
 
 
-def _why(change: FieldChange, mission: Mission, last: Version | None) -> str:
+def _why(change: FieldChange, mission: MissionTrace, last: Version | None) -> str:
     if change.field == "RFP_type" and change.before is None:
         return ENRICHED
     if last is None or not last.made:
@@ -175,7 +175,7 @@ def _notes_now(state: State, last: Version | None, changes: Sequence[FieldChange
         yield "`futurscam run --since INSTANT` reads it again, and a newer version of the mapping then rebuilds it."
 
 
-def _notes_without(mission: Mission, state: State) -> Iterator[str]:
+def _notes_without(mission: MissionTrace, state: State) -> Iterator[str]:
     if state == "removed":
         yield (
             "It was loaded, but is no longer in RFP. Runs never delete documents: somebody removed it. "

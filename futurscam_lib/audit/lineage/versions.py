@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from futurscam_lib.audit.lineage.mission import Mission
+    from futurscam_lib.audit.lineage.mission import MissionTrace
     from futurscam_lib.audit.lineage.story import InvolvedRun
     from futurscam_lib.load.collections import Collections
     from futurscam_lib.rfp import Rfp
@@ -87,7 +87,9 @@ class Version:
         return str(self.made["_etl"]["content_hash"]) if self.made else ""
 
 
-def versions(collections: Collections, mission: Mission, *, settings: SourceSettings, now: datetime) -> list[Version]:
+def versions(
+    collections: Collections, mission: MissionTrace, *, settings: SourceSettings, now: datetime
+) -> list[Version]:
     """Each payload of the mission that was processed, once.
 
     Args:
@@ -150,7 +152,7 @@ def _before(one: Version, other: Version) -> bool:
     return one.at is not None and other.at is not None and one.at < other.at
 
 
-def _of_document(mission: Mission) -> Iterator[dict[str, Any]]:
+def _of_document(mission: MissionTrace) -> Iterator[dict[str, Any]]:
     """The payload that the document says it was made from, in case no outcome names it."""
     etl = mission.etl
     if etl:
@@ -211,7 +213,7 @@ _NOTEBOOK_NEEDED: Final = "verifies"
 
 def split_remade(
     payloads: Sequence[Version],
-    mission: Mission,
+    mission: MissionTrace,
     *,
     completed: Collection[str],
     runs: Sequence[InvolvedRun],

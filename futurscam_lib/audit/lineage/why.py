@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from futurscam_lib.audit.lineage.mission import Mission
+    from futurscam_lib.audit.lineage.mission import MissionTrace
     from futurscam_lib.audit.lineage.story import State
     from futurscam_lib.audit.lineage.versions import Version
     from futurscam_lib.settings import Settings
@@ -64,7 +64,7 @@ def story_from(configured: Settings, collections: Collections, asked: str, *, no
     return _story(configured, asked, mission, payloads)
 
 
-def _story(configured: Settings, asked: str, mission: Mission, payloads: Sequence[Version]) -> Story:
+def _story(configured: Settings, asked: str, mission: MissionTrace, payloads: Sequence[Version]) -> Story:
     runs = involved_runs(configured, _runs_of(mission, payloads))
     etl = mission.etl
     instants = _instants(mission, payloads, runs)
@@ -88,13 +88,13 @@ def _story(configured: Settings, asked: str, mission: Mission, payloads: Sequenc
     )
 
 
-def _state(mission: Mission) -> State:
+def _state(mission: MissionTrace) -> State:
     if mission.document:
         return "document" if mission.etl else "foreign"
     return "removed" if any(one["result"] not in {"rejected", "dropped"} for one in mission.outcomes) else "rejected"
 
 
-def _runs_of(mission: Mission, payloads: Sequence[Version]) -> Iterator[str]:
+def _runs_of(mission: MissionTrace, payloads: Sequence[Version]) -> Iterator[str]:
     yield mission.etl.get("first_run_id", "")
     for one in sorted(payloads, key=lambda one: one.key):
         yield from (one.landed.run_id, one.run_id)
@@ -103,7 +103,7 @@ def _runs_of(mission: Mission, payloads: Sequence[Version]) -> Iterator[str]:
     yield from (end.get("run_id", "") for end in (mission.closed or {}, mission.reopened or {}))
 
 
-def _instants(mission: Mission, payloads: Sequence[Version], runs: Sequence[InvolvedRun]) -> dict[str, datetime]:
+def _instants(mission: MissionTrace, payloads: Sequence[Version], runs: Sequence[InvolvedRun]) -> dict[str, datetime]:
     """When each run started, from the most exact source."""
     etl, ends = mission.etl, (mission.closed or {}, mission.reopened or {})
     known = {run.run_id: run.started or _stamped(run.run_id) for run in runs}
@@ -124,14 +124,14 @@ def _stamped(run_id: str) -> datetime | None:
     return None
 
 
-def _unfinished(mission: Mission) -> list[str]:
+def _unfinished(mission: MissionTrace) -> list[str]:
     if not mission.unfinished:
         return []
     names = ", ".join(mission.unfinished)
     return [f"Payloads that {names} landed may not be loaded yet: the next run loads them."]
 
 
-def _never_seen(configured: Settings, asked: str, mission: Mission, *, now: datetime) -> UsageError:
+def _never_seen(configured: Settings, asked: str, mission: MissionTrace, *, now: datetime) -> UsageError:
     looked = (
         f"Looked in {configured.database}: no document has it, in capitals or not, as job_id, reference or "
         "_etl.source_id (RFP), no payload was dealt with under it (RFP_outcomes), and no entry of the quarantine has "
