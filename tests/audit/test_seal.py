@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from futurscam_lib import clock
 from futurscam_lib.audit import entries
 from futurscam_lib.audit.ledger import Ledger, _write
-from futurscam_lib.audit.seal import Seal, head_path, write_head
+from futurscam_lib.audit.seal import Head, Seal, head_path, write_head
 from futurscam_lib.audit.verify import verify
 from futurscam_lib.errors import OperatorMustAct, UsageError
 
@@ -96,7 +96,7 @@ def test_a_mac_is_compared_whatever_it_holds() -> None:
 
     for mac in ("é" * 64, "\ud800", ""):
         assert not seal.fits_line("0" * 64, mac)
-        assert not seal.fits_head(1, "0" * 64, mac)  # type: ignore[call-arg]
+        assert not seal.fits_head(Head(1, "0" * 64, mac))
     assert seal.fits_line("0" * 64, seal.of_line("0" * 64))
 
 
