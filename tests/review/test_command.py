@@ -129,7 +129,7 @@ def test_a_notebook_that_fails_leaves_the_page_as_it_was(made: MadeRuns) -> None
 
     assert done.returncode == 1
     assert "RuntimeError: It broke here." in done.stderr
-    assert "review.html is as it was" in done.stderr
+    assert "review.html was not changed" in done.stderr
     assert (made.settings.runs / "review.html").read_text("utf-8") == "the old one"
     assert not (made.settings.runs / "html").exists()
 
