@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipykernel.kernelspec import RESOURCES
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec
+from jupyter_core.paths import jupyter_config_path
 from jupyter_server.auth.identity import PasswordIdentityProvider
+from jupyter_server.extension.config import ExtensionConfigManager
 from jupyterlab.handlers.announcements import NeverCheckForUpdate
 from jupyterlab.labapp import LabApp
 from tornado.netutil import bind_sockets
@@ -71,8 +73,7 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
     os.environ[HOME] = str(settings.home)
     token = OWN + secrets.token_urlsafe(32)
     config = configuration(settings, page, browse=browse, port=port, token=token)
-    # Where jupytext is installed, its extension would wrap the contents manager and hide why a save is refused.
-    LabApp.serverapp_config["jpserver_extensions"] = {"jupytext": False}
+    LabApp.serverapp_config["jpserver_extensions"] = _extensions()
     server: Any = LabApp.initialize_server(argv=[], config=config)
     _stop_at_the_first_signal(server)
     # After its own call that begins to listen.
@@ -134,6 +135,15 @@ def configuration(settings: Settings, page: str, *, browse: bool, port: int | No
             "workspaces_dir": str(scratch),
         },
     )
+
+
+def _extensions() -> dict[str, bool]:
+    """All server extensions that are installed and enabled, but jupytext's.
+
+    It would wrap the contents manager and hide why a save is refused.
+    """
+    enabled = ExtensionConfigManager(read_config_path=jupyter_config_path()).get_jpserver_extensions()
+    return {name: on and "jupytext" not in name for name, on in enabled.items()}
 
 
 def _without_news(_handler: object, page: dict[str, Any]) -> dict[str, Any]:
