@@ -79,17 +79,17 @@ def _modules(tree: ast.Module) -> Iterator[str]:
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))  # type: ignore[misc]
 
 
-def test_what_the_package_imports_is_declared() -> None:
+def test_imports_of_the_package_are_declared() -> None:
     """Nothing is there only because another package happens to need it."""
     assert imported(PACKAGE) - {"futurscam-etl"} - base() - extras() == set()
 
 
-def test_what_is_declared_is_imported() -> None:
+def test_declared_dependencies_are_imported() -> None:
     """Nothing is installed on a server for no reason."""
     assert (base() | extras()) - imported(PACKAGE) - LOADED_OTHERWISE == set()
 
 
-def test_what_tests_and_benchmarks_import_is_declared() -> None:
+def test_imports_of_tests_and_benchmarks_are_declared() -> None:
     """Their own packages stand in the group `dev`, and each of those is used."""
     dev = names(project()["dependency-groups"]["dev"])
     used = imported(settings.PROJECT / "tests", settings.PROJECT / "benchmarks")

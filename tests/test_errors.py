@@ -1,4 +1,4 @@
-"""Errors: what they end a run with, and that they cross a process border."""
+"""Errors: their exit codes, and that they can be passed between processes."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it() -> None:
 
 @pytest.mark.parametrize("name", ["KeyError", "", "ExitCode", "exit_code_of", "__name__", "annotations"])
 def test_an_unknown_name_is_a_failed_run(name: str) -> None:
-    """What a notebook raised that is none of ours ends with 1."""
+    """An error of another package ends the run with 1."""
     assert errors.exit_code_of(name) is ExitCode.FAILED
 
 
-def test_a_reject_says_where() -> None:
+def test_a_reject_names_its_place() -> None:
     """A reject's text is its message, its place stands in fields."""
     error = make(Rejected)
 
@@ -86,7 +86,7 @@ def test_a_reject_says_where() -> None:
     assert (error.code, error.path, error.line, error.column) == ("wrong-type", "budgetInfo.minDailyRate", 3, 9)
 
 
-def test_a_refusal_says_in_which_words() -> None:
+def test_a_refusal_keeps_status_and_code() -> None:
     """Status and code of the service stand in fields; one that speaks another protocol has neither."""
     error, bare = make(Refused), Refused("NO [AUTHENTICATIONFAILED]")
 

@@ -1,4 +1,4 @@
-"""The house: data walks down, arrows only point downwards, and a notebook finds exactly the names that it uses."""
+"""The layers of the package: imports only point downwards, and the package exports exactly what notebooks use."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_arrows_only_point_downwards() -> None:
     assert faults_of(arrows_of(PACKAGE)) == []
 
 
-def test_the_house_is_read_whole() -> None:
+def test_the_rules_match_the_package() -> None:
     """What the rules name exists, and the known arrows are seen: a rule about nothing would always hold."""
     graph = arrows_of(PACKAGE)
 
@@ -141,7 +141,7 @@ def test_the_house_is_read_whole() -> None:
     assert reached("cli.app", graph) >= {"runner.runner", "audit.ledger", "clock"}
 
 
-def test_few_modules_stand_loose() -> None:
+def test_few_modules_are_at_the_top_of_the_package() -> None:
     """At most a dozen lie at the top of the package; the others have a room."""
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_LOOSE
 
@@ -185,8 +185,8 @@ def test_few_modules_stand_loose() -> None:
         ("cli/x.py", "from futurscam_lib.runner import lock\nfrom futurscam_lib.pipeline import run", None),
     ],
 )
-def test_an_arrow_that_points_elsewhere_is_found(tmp_path: Path, module: str, line: str, fault: str | None) -> None:
-    """Each rule fails on an example that breaks it, and on nothing else."""
+def test_a_forbidden_import_is_detected(tmp_path: Path, module: str, line: str, fault: str | None) -> None:
+    """Each rule fails only on an example that breaks it."""
     modules = (
         "pipeline/run",
         "report/text",
@@ -225,7 +225,7 @@ def test_the_package_exports_what_notebooks_use() -> None:
     assert exported - used <= given
 
 
-def test_the_package_itself_costs_nothing() -> None:
+def test_importing_the_package_is_cheap() -> None:
     """The command line imports it first: neither database driver nor pandas comes along until it is asked for."""
     program = "import sys, futurscam_lib; print(*sys.modules)"
 

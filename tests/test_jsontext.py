@@ -57,14 +57,14 @@ def test_a_byte_order_mark_gives_the_encoding(head: bytes, codec: str) -> None:
     ],
 )
 def test_json_is_read_in_every_encoding(payload: bytes, value: Any) -> None:
-    """Values come out as they are meant; what only one field can have wrong is left to who reads that field."""
+    """Values are read correctly; the reader of a field checks what is specific to that field."""
     parsed = parse(payload)
 
     assert value is None or parsed == value
 
 
-def test_a_number_that_is_none_is_read_as_such() -> None:
-    """It is the value of one field: who reads that field decides."""
+def test_nan_is_read_as_a_number() -> None:
+    """It is the value of one field; the reader of that field decides about it."""
     assert math.isnan(parse(b'{"rate": NaN}')["rate"])
 
 
@@ -84,7 +84,7 @@ def test_a_number_that_is_none_is_read_as_such() -> None:
         *(b'"\x01"', b'"a\nb"', b"// c\n1", b"[" * 5000 + b"]" * 5000),
     ],
 )
-def test_what_json_does_not_allow_is_refused(payload: bytes) -> None:
+def test_invalid_json_is_refused(payload: bytes) -> None:
     """Control characters, comments, endless nesting: a reject, not a guess."""
     assert reject_of(payload).code == "broken-json"
 

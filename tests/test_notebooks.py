@@ -1,4 +1,4 @@
-"""The notebooks: how they are kept, how they read, and what executing them by hand does and does not do."""
+"""The notebooks: their form, and what executing them by hand does and does not do."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def code_of(path: Path) -> list[Any]:
 
 
 @each_notebook
-def test_a_notebook_is_kept_without_what_it_gave(path: Path) -> None:
+def test_a_committed_notebook_has_no_outputs(path: Path) -> None:
     """No outputs, no execution counts, nothing of the machine it was written on; valid, with stable cell ids."""
     notebook = json.loads(path.read_bytes())
 

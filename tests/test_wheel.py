@@ -55,7 +55,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / BIN
 
 
-def test_the_wheel_holds_what_a_run_needs(wheel: Path) -> None:
+def test_the_wheel_contains_all_files_of_a_run(wheel: Path) -> None:
     """Notebooks, the demo's inbox, the mark that it is typed and the licence; no test and no folder of a home."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())

@@ -31,7 +31,7 @@ def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mongo
 def worlds(
     home: Settings, connected: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., World]:
-    """Makes fresh worlds, one at a time."""
+    """Return a function that makes fresh worlds, one at a time."""
     # What one of them raises to a new version is as before after the test.
     for name in ("TRANSFORM_VERSION", "normalise"):
         monkeypatch.setattr(pro_unity, name, getattr(pro_unity, name))
@@ -40,5 +40,5 @@ def worlds(
 
 @pytest.fixture
 def world(worlds: Callable[..., World]) -> World:
-    """One fresh world."""
+    """A fresh world."""
     return worlds()

@@ -1,4 +1,4 @@
-"""Rejects: one entry per item, open for as long as nothing newer made it."""
+"""Rejects: one entry per item, open until a newer version is loaded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def broken(*, origin: str = "post.json", at: datetime = T0) -> RawRecord:
 
 
 def load(world: World, *records: RawRecord, chunk: int = 1000) -> Counts:
-    """One run over these."""
+    """Run once over these records."""
     return finish(world.open(Shelf(records)), chunk=chunk).counts["folder"]
 
 
@@ -71,7 +71,7 @@ def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
     assert bytes(landed["payload"]) == raw.payload
 
 
-def test_what_cannot_be_read_is_known_by_its_place(world: World) -> None:
+def test_an_unreadable_item_is_identified_by_its_place(world: World) -> None:
     """Broken JSON in two files: two entries, each with line and column."""
     load(world, broken(origin="a.json"), record(b'{"id": ', origin="b.json"))
 
@@ -116,7 +116,7 @@ def test_two_rejects_of_one_item_in_one_chunk(world: World, order: int) -> None:
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_later_version_resolves_it(world: World, *, together: bool) -> None:
+def test_a_later_version_resolves_a_reject(world: World, *, together: bool) -> None:
     """From another place, in a later run or in the same: the job says that it is the same item."""
     records = [bad(EARLY), good(MIDDLE, origin="elsewhere.json")]
     if together:
@@ -138,7 +138,7 @@ def test_of_many_versions_in_a_chunk_the_last_one_resolves_it(world: World, orde
     assert states(world) == {"folder#job-1": "resolved"}
 
 
-def test_a_stamp_in_the_future_that_was_mended_is_resolved(world: World) -> None:
+def test_a_corrected_time_stamp_resolves_a_reject_from_the_future(world: World) -> None:
     """The mended post is older by its own stamp; its source showed it later."""
     load(world, bad("2099-01-01T00:00:00.0000000Z", at=T0))
     assert entries(world)["folder#job-1"]["code"] == "in-future"
@@ -150,8 +150,8 @@ def test_a_stamp_in_the_future_that_was_mended_is_resolved(world: World) -> None
     assert states(world) == {"folder#job-1": "resolved"}
 
 
-def test_an_older_version_does_not_resolve_it(world: World) -> None:
-    """What is there is not the last version of the item: the operator should know."""
+def test_an_older_version_does_not_resolve_a_reject(world: World) -> None:
+    """The loaded version is not the item's last version: the operator should know."""
     load(world, bad(MIDDLE))
     load(world, good(EARLY))
 
@@ -159,16 +159,16 @@ def test_an_older_version_does_not_resolve_it(world: World) -> None:
     assert world.collections.rfps.count_documents({}) == 1
 
 
-def test_a_reject_that_a_document_has_overtaken_is_born_resolved(world: World) -> None:
-    """An old mail replayed calls nobody."""
+def test_a_reject_older_than_the_document_is_resolved_at_once(world: World) -> None:
+    """Replaying an old mail sends no alert."""
     load(world, good(MIDDLE))
     load(world, bad(EARLY))
 
     assert states(world) == {"folder#job-1": "resolved"}
 
 
-def test_a_newer_reject_opens_it_again(world: World) -> None:
-    """Resolved is about the version that failed, not about the item for ever."""
+def test_a_newer_reject_opens_the_entry_again(world: World) -> None:
+    """An entry is resolved for the version that failed, not for all later versions."""
     load(world, bad(EARLY))
     load(world, good(MIDDLE))
     load(world, bad(LATE))
@@ -178,8 +178,8 @@ def test_a_newer_reject_opens_it_again(world: World) -> None:
     assert "resolved_run_id" not in found
 
 
-def test_a_file_that_was_put_right_resolves_what_was_broken_in_its_place(world: World) -> None:
-    """Nothing but the place tells which item it was; a file elsewhere does not count, nor one that is older."""
+def test_a_corrected_file_resolves_the_reject_in_its_place(world: World) -> None:
+    """Only the place identifies the item; a file in another place does not count, nor does an older file."""
     load(world, broken())
     load(world, good(job="other", origin="other.json", at=T0 + timedelta(minutes=1)))
     load(world, good(job="older", at=T0 - timedelta(minutes=1)))
@@ -189,7 +189,7 @@ def test_a_file_that_was_put_right_resolves_what_was_broken_in_its_place(world: 
     assert states(world) == {"folder:post.json": "resolved"}
 
 
-def test_a_file_put_right_before_the_broken_one_was_loaded_resolves_it(world: World) -> None:
+def test_a_file_corrected_before_the_broken_one_was_loaded_resolves_the_reject(world: World) -> None:
     """A run landed the broken file and broke off; the next one finds both."""
     world.open(Shelf([broken()])).extract()
 
@@ -197,7 +197,7 @@ def test_a_file_put_right_before_the_broken_one_was_loaded_resolves_it(world: Wo
     assert states(world) == {"folder:post.json": "resolved"}
 
 
-def test_another_job_in_its_place_does_not_resolve_it(world: World) -> None:
+def test_another_job_in_the_same_place_does_not_resolve_a_reject(world: World) -> None:
     """`posts.json[3]` is one job on Monday and another on Tuesday: the first was never loaded, and stays open."""
     load(world, bad(job="job-1", origin="posts.json[3]"))
     load(world, good(LATE, job="job-2", origin="posts.json[3]", at=T0 + timedelta(days=1)))
@@ -250,8 +250,8 @@ def test_a_new_version_of_a_dismissed_item_opens_it_again(world: World) -> None:
     assert not [name for name in found if name.startswith("dismissed")]
 
 
-def test_an_older_version_leaves_it_dismissed(world: World) -> None:
-    """What was dismissed is newer."""
+def test_an_older_version_keeps_an_entry_dismissed(world: World) -> None:
+    """The dismissed version is newer."""
     load(world, bad(LATE))
     dismiss(world, "folder#job-1")
     load(world, bad(EARLY))
@@ -259,8 +259,8 @@ def test_an_older_version_leaves_it_dismissed(world: World) -> None:
     assert states(world) == {"folder#job-1": "dismissed"}
 
 
-def test_a_later_version_resolves_what_was_dismissed(world: World) -> None:
-    """By its job, or by its place where nothing tells the job."""
+def test_a_later_version_resolves_a_dismissed_entry(world: World) -> None:
+    """By its job, or by its place if the job is unknown."""
     load(world, bad(EARLY), broken(origin="a.json"))
     dismiss(world, "folder#job-1", "folder:a.json")
     load(world, good(LATE), good(job="job-2", origin="a.json", at=T0 + timedelta(minutes=1)))
@@ -268,7 +268,7 @@ def test_a_later_version_resolves_what_was_dismissed(world: World) -> None:
     assert states(world) == {"folder#job-1": "resolved", "folder:a.json": "resolved"}
 
 
-def test_an_entry_is_open_since_it_became_so(world: World) -> None:
+def test_opened_at_is_when_an_entry_became_open(world: World) -> None:
     """Failing again does not move it; resolved it has none, and opened again a later one."""
     load(world, bad(EARLY))
     world.now += timedelta(hours=1)
@@ -285,7 +285,7 @@ def test_an_entry_is_open_since_it_became_so(world: World) -> None:
     assert found["opened_at"] == found["at"] > found["first_at"]
 
 
-def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
+def test_an_emptied_quarantine_is_filled_again(world: World) -> None:
     """A known payload whose entry is gone is not known."""
     load(world, bad())
     assert load(world, bad()).rejected == 0
@@ -295,8 +295,8 @@ def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
     assert states(world) == {"folder#job-1": "open"}
 
 
-def test_ids_of_any_length_bring_no_run_down(world: World) -> None:
-    """Four of 5 MB would not fit into one look-up: such an id is none, and the place names the item."""
+def test_ids_of_any_length_do_not_fail_a_run(world: World) -> None:
+    """Four of 5 MB would not fit into one look-up: such an id is invalid, and the place identifies the item."""
     records = [bad(job=letter * 4_900_000, origin=f"{letter}.json") for letter in "abcd"]
 
     assert load(world, *records).rejected == 4

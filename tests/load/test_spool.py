@@ -48,7 +48,7 @@ def test_an_empty_spool_has_no_chunks(tmp_path: Path) -> None:
         assert list(kept.chunks()) == []
 
 
-def test_what_does_not_fit_into_memory_goes_to_disk(tmp_path: Path) -> None:
+def test_a_large_spool_goes_to_disk(tmp_path: Path) -> None:
     """Eight times the limit takes the memory of what is kept there and of two chunks, and leaves no file behind."""
     payload = Binary(b"x" * 100_000)
     count = 8 * IN_MEMORY_BYTES // len(payload)
@@ -67,7 +67,7 @@ def test_what_does_not_fit_into_memory_goes_to_disk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_closed_spool_takes_nothing(tmp_path: Path) -> None:
+def test_a_closed_spool_accepts_nothing(tmp_path: Path) -> None:
     """What was dropped is dropped; closing twice is closing."""
     kept = Spool(tmp_path)
     kept.append({"a": 1})

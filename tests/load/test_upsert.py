@@ -1,4 +1,4 @@
-"""The last version wins, whatever the order, the batches, the repetition, and whoever else is writing."""
+"""The last version wins for any order, batches and repetition, and with other programs writing."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def documents(collections: Collections) -> dict[str, dict[str, Any]]:
 
 
 def expected(versions: Sequence[Version]) -> dict[str, dict[str, Any]]:
-    """What the last version of each job says."""
+    """The documents of the last version of each job."""
     last: dict[str, Rfp] = {}
     for rfp in (version.rfp() for version in versions):
         job = rfp.content["job_id"]
@@ -143,7 +143,7 @@ def check_provenance(collections: Collections, chunks: Sequence[Sequence[Version
 
 @given(data=st.data())
 @examples(150)
-def test_any_order_batches_and_repetition_leave_the_same_documents(
+def test_any_order_batches_and_repetition_give_the_same_documents(
     collections: Collections, data: st.DataObject
 ) -> None:
     """Promise 3, with equal instants and two versions of the mapping; each entry gets one outcome (promise 4)."""
@@ -202,7 +202,7 @@ def test_the_same_posts_in_any_files_leave_the_same_documents(
     before=st.lists(VERSIONS, max_size=4), versions=st.lists(VERSIONS, min_size=1, max_size=6), size=st.integers(1, 4)
 )
 @examples(60)
-def test_a_dry_run_says_what_a_true_one_does(
+def test_a_dry_run_reports_the_outcomes_of_a_real_run(
     collections: Collections, before: list[Version], versions: list[Version], size: int
 ) -> None:
     """The same outcomes and the same changes, chunk by chunk, and nothing written."""
@@ -233,12 +233,12 @@ def test_a_dry_run_says_what_a_true_one_does(
         ([Version(mapping=1), Version(content="blue", mapping=2)], ["inserted", "updated"]),
     ],
 )
-def test_what_becomes_of_a_version(collections: Collections, versions: list[Version], outcomes: list[str]) -> None:
+def test_the_outcome_of_a_version(collections: Collections, versions: list[Version], outcomes: list[str]) -> None:
     """Newer is decided by the instant, then by the mapping; what brings no new content is `unchanged`."""
     assert [load(collections, version)[0] for version in versions] == outcomes
 
 
-def test_what_enrichment_filled_in_survives_a_newer_version(collections: Collections) -> None:
+def test_an_enriched_field_survives_a_newer_version(collections: Collections) -> None:
     """The source gives no category; the one that was given to the document stays, and its `_id`, and when it came."""
     load(collections, Version())
     collections.rfps.update_one({}, {"$set": {"RFP_type": "Data"}})
@@ -341,7 +341,7 @@ def test_fields_of_other_programs_survive_an_update(
 
 @pytest.mark.parametrize("there", [MISSING, None, "text", 7, [], [{"name": "x"}], {}])
 @pytest.mark.parametrize("meanwhile", [{"vat": "BE0000"}, "changed", None])
-def test_an_object_in_the_place_of_something_else(
+def test_an_object_replaces_a_value_of_another_kind(
     collections: Collections, monkeypatch: pytest.MonkeyPatch, there: Any, meanwhile: Any
 ) -> None:
     """Whatever another program keeps under the name of an object, and puts there meanwhile, the object is whole."""
@@ -458,7 +458,7 @@ def test_two_payloads_of_one_instant_are_replayed_to_the_same_end(collections: C
         assert document["_etl"]["version"] == best.key.text
 
 
-def test_changes_tell_each_field(collections: Collections, upsert: Upsert) -> None:
+def test_changes_list_each_field(collections: Collections, upsert: Upsert) -> None:
     """What a reviewer sees of an update: the field, before, after; nothing of what only the software knows."""
     load(collections, Version())
 
@@ -470,7 +470,7 @@ def test_changes_tell_each_field(collections: Collections, upsert: Upsert) -> No
 
 
 def between(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], Any], *, times: int = 1) -> None:
-    """Have somebody else act just before the next calls of a method of the collection `RFP`."""
+    """Let another program act just before the next calls of a method of the collection `RFP`."""
     original, left = getattr(Collection, name), times
 
     def called(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
@@ -501,7 +501,7 @@ SAME = Version(instant=INSTANTS[1])
         ([Version()], SAME, "bulk_write", "stale", "Blue"),
     ],
 )
-def test_a_newer_version_that_comes_in_between_stays(
+def test_a_newer_version_written_meanwhile_wins(
     collections: Collections,
     upsert: Upsert,
     monkeypatch: pytest.MonkeyPatch,
@@ -512,7 +512,7 @@ def test_a_newer_version_that_comes_in_between_stays(
     outcome: str,
     title: str,
 ) -> None:
-    """A guard that does not hold means another look, and then the newer one is seen."""
+    """If the guard does not match, the document is read again, and the newer version is found."""
     if there:
         load(collections, *there)
     between(monkeypatch, call, lambda: load(collections, NEWER))
@@ -522,7 +522,7 @@ def test_a_newer_version_that_comes_in_between_stays(
 
 
 @pytest.mark.parametrize("there", [Version(), Version(instant=INSTANTS[1], content="blue")])
-def test_the_same_version_that_comes_in_between_is_the_others(
+def test_the_same_version_written_meanwhile_is_unchanged(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch, there: Version
 ) -> None:
     """Another run wrote just what this one was about to write: this one counts it as unchanged."""
@@ -537,7 +537,7 @@ def test_the_same_version_that_comes_in_between_is_the_others(
 @pytest.mark.parametrize(
     ("there", "call", "outcome"), [([], "insert_many", "updated"), ([Version()], "bulk_write", "updated")]
 )
-def test_an_older_version_that_comes_in_between_is_replaced(
+def test_an_older_version_written_meanwhile_is_replaced(
     collections: Collections,
     upsert: Upsert,
     monkeypatch: pytest.MonkeyPatch,
@@ -546,7 +546,7 @@ def test_an_older_version_that_comes_in_between_is_replaced(
     call: str,
     outcome: str,
 ) -> None:
-    """A key that is taken is an outcome, not a failure."""
+    """An existing key is not an error."""
     if there:
         load(collections, *there)
     mine = Version(instant=INSTANTS[2], content="short")
@@ -556,7 +556,7 @@ def test_an_older_version_that_comes_in_between_is_replaced(
     assert [found["roleTitle"] for found in collections.rfps.find()] == ["Short"]
 
 
-def test_a_document_that_changes_between_two_looks_is_looked_at_again(
+def test_a_document_changed_between_two_reads_is_read_again(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The version that was decided upon is the version that must be there when the whole document is read."""
@@ -574,7 +574,7 @@ def test_a_document_that_changes_between_two_looks_is_looked_at_again(
     assert [found["roleTitle"] for found in collections.rfps.find()] == ["Blue"]
 
 
-def test_enrichment_that_comes_in_between_is_kept(
+def test_enrichment_written_meanwhile_is_kept(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A category written between reading the document and replacing it is not written over."""
@@ -585,17 +585,17 @@ def test_enrichment_that_comes_in_between_is_kept(
     assert [(found["roleTitle"], found["RFP_type"]) for found in collections.rfps.find()] == [("Short", "Data")]
 
 
-def test_a_document_that_vanishes_in_between_is_made_again(
+def test_a_document_deleted_meanwhile_is_inserted_again(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody empties the collection while a chunk is loaded."""
+    """The collection is emptied while a chunk is loaded."""
     load(collections, Version())
     between(monkeypatch, "bulk_write", lambda: collections.rfps.delete_many({}))
 
     assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["inserted"]
 
 
-def test_others_in_the_chunk_count_once_though_one_is_looked_at_again(
+def test_other_documents_of_the_chunk_are_counted_once_if_one_is_retried(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were written stay written and are not counted twice."""
@@ -609,7 +609,7 @@ def test_others_in_the_chunk_count_once_though_one_is_looked_at_again(
     assert outcomes == {"job-1": "stale", "job-2": "updated", "job-3": "updated"}
 
 
-def test_a_document_that_never_rests_is_left_to_the_next_run(
+def test_a_document_that_keeps_changing_is_left_to_the_next_run(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 50 rounds; the text says that nothing was lost."""

@@ -72,7 +72,7 @@ def test_a_cell_drops_and_changes_what_is_loaded(home: Settings, database: Datab
     assert database.RFP_runs.count_documents({"sources": {"$exists": True}}) == 0
 
 
-def test_a_replay_takes_what_cells_dropped_or_changed(home: Settings, database: Database[Any]) -> None:
+def test_a_replay_reads_documents_that_cells_dropped_or_changed(home: Settings, database: Database[Any]) -> None:
     """Without the cell the document of the source is back; with another one, that one's; again it is unchanged."""
     show(home, "1", "2")
     run_with(lambda rfps: without("2")(renamed("First")(rfps)))
@@ -107,7 +107,7 @@ def test_a_changed_cell_takes_effect_at_the_next_version(home: Settings, databas
     assert document["_etl"]["version"].endswith(document["_etl"]["content_hash"])
 
 
-def test_what_the_document_cannot_hold_is_a_reject(home: Settings, database: Database[Any]) -> None:
+def test_an_invalid_change_by_a_cell_is_a_reject(home: Settings, database: Database[Any]) -> None:
     """With the path of the field; the others are loaded, and nothing is lost."""
     show(home, "1", "2")
 
@@ -130,7 +130,7 @@ def test_what_the_document_cannot_hold_is_a_reject(home: Settings, database: Dat
         (lambda rfp: rfp[rfp["roleTitle"]], r"map\(\) failed with KeyError in line \d+ of its cell"),
     ],
 )
-def test_a_function_may_not_do_everything(
+def test_a_forbidden_change_by_a_cell_fails_the_run(
     home: Settings, database: Database[Any], function: Callable[[Document], Any], message: str
 ) -> None:
     """The error says what it did and names nothing of the post; the run fails, and another one loads it."""
@@ -195,7 +195,7 @@ def test_a_dry_run_shows_one_cell_after_the_other(home: Settings, database: Data
         run.load(without("1")(rfps))
 
 
-def test_a_step_takes_only_what_the_step_before_gave(home: Settings) -> None:
+def test_a_step_accepts_only_the_result_of_the_previous_step(home: Settings) -> None:
     """The error names the step and its argument."""
     show(home, "1")
     run, other = open_run(watermark="2000-01-01"), open_run(watermark="2000-01-01")
@@ -213,7 +213,7 @@ def test_a_step_takes_only_what_the_step_before_gave(home: Settings) -> None:
         run.load(rfps)
 
 
-def test_pictures_are_drawn_from_what_is_loaded(home: Settings) -> None:
+def test_pictures_show_the_loaded_documents(home: Settings) -> None:
     """Not from what a cell dropped."""
     show(home, "1", "2")
     run = open_run(watermark="2000-01-01")

@@ -96,7 +96,7 @@ def test_without_records_there_is_nothing_to_draw() -> None:
 
 
 def test_a_run_draws_without_the_global_state_of_pyplot() -> None:
-    """What one cell draws is nothing to another, and no window system is asked for."""
+    """One cell's drawing does not affect another, and no window system is needed."""
     program = "import sys; from futurscam_lib.report import plots; plots.rates({650.0: 1}); print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
@@ -153,7 +153,7 @@ def test_a_rate_of_any_size_is_drawn(low: float, drawn: list[matplotlib.figure.F
     assert max(map(len, labels)) < 30
 
 
-def test_parts_lie_on_each_other(drawn: list[matplotlib.figure.Figure]) -> None:
+def test_parts_are_stacked(drawn: list[matplotlib.figure.Figure]) -> None:
     """One colour and one name in the legend for each; the description has the sums."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -177,7 +177,7 @@ def test_a_single_bar_does_not_fill_the_picture(drawn: list[matplotlib.figure.Fi
     assert low + high == 0
 
 
-def test_parts_of_nothing_are_not_drawn() -> None:
+def test_empty_parts_are_not_drawn() -> None:
     """No labels, or no parts at all."""
     assert plots.stacked([], {}, title="T").png == plots.stacked([], {"a": []}, title="T").png == b""
 

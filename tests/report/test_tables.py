@@ -86,7 +86,7 @@ def test_no_table_is_typeset_as_mathematics() -> None:
 @settings(deadline=None)
 @given(st.lists(st.lists(st.text() | st.none() | st.integers() | st.floats() | st.booleans(), min_size=2, max_size=2)))
 def test_any_values_make_a_table(rows: list[list[Any]]) -> None:
-    """Whatever stands in the cells: whole HTML, a text, and the rows for an analyst."""
+    """For any cell values there is valid HTML, a text, and rows for an analyst."""
     table = Table(["a", "b"], rows)
 
     assert Seen(table._repr_html_()).open == []
@@ -94,8 +94,8 @@ def test_any_values_make_a_table(rows: list[list[Any]]) -> None:
     assert len(table.to_frame()) == len(rows)
 
 
-def test_a_table_shows_its_beginning_and_says_of_how_much() -> None:
-    """A page stays a page: so many rows, and the number of all."""
+def test_a_long_table_shows_its_first_rows_and_the_total() -> None:
+    """Only the first rows are shown, with the total number."""
     table = Table(["n"], [[number] for number in range(MAX_ROWS + 10)], total=1234)
 
     assert Seen(table._repr_html_()).tags.count("tr") == MAX_ROWS + 1
@@ -114,7 +114,7 @@ def test_a_table_may_show_more_or_less() -> None:
     assert "x" * 199 + "…" in table._repr_html_()
 
 
-def test_a_table_says_what_a_page_wants_to_know() -> None:
+def test_a_table_has_the_attributes_that_a_page_needs() -> None:
     """The caption, the scope of a heading, the status of a cell, and by what a length of time is sorted."""
     rows = [(1, timedelta(minutes=2), Mark("no", "failed"), Link("x", "html/x.html#a", "ok"), datetime.now(UTC))]
     html = Table(["a", "b", "c", "d", "e"], rows, title="T", kind="calendar")._repr_html_()
@@ -144,7 +144,7 @@ def test_a_day_shows_no_time() -> None:
 
 
 @pytest.mark.parametrize("href", ["html/x.html", "../review.html", "x", "#cell-1", "x.html#y", "a%20b/c"])
-def test_a_link_stays_beside_the_page(href: str) -> None:
+def test_a_link_may_be_relative(href: str) -> None:
     """A relative path, a place in it, or both."""
     assert Link("x", href).href == href
     assert is_inside(href)
@@ -201,7 +201,7 @@ def test_several_tables_show_one_below_the_other() -> None:
     assert repr(Tables([one, two])) == f"{one!r}\n\n{two!r}"
 
 
-def test_a_table_that_is_whole_says_nothing_about_its_length() -> None:
+def test_a_complete_table_has_no_note_about_its_length() -> None:
     """No note where there is nothing to note."""
     assert "shown" not in repr(Table(["n"], [[1], [2]]))
 
@@ -215,8 +215,8 @@ def test_an_empty_table_says_so() -> None:
     assert repr(table) == "New documents\nNone."
 
 
-def test_an_empty_table_without_a_title_says_of_what() -> None:
-    """What the first heading names; or what its maker says instead, whatever that is."""
+def test_an_empty_table_without_a_title_names_its_first_heading() -> None:
+    """It names the first heading, or shows the text given for empty tables."""
     table = Table(["", "last runs", "b"], [])
     told = Table(["a"], [], title="T", otherwise="Not known: <b>.", notes=["N."])
 
@@ -261,13 +261,13 @@ def test_a_table_as_text_has_straight_columns() -> None:
         ("x" * MAX_TEXT, "x" * MAX_TEXT),
     ],
 )
-def test_a_value_reads_as_a_person_wants_it(value: Any, text: str) -> None:
+def test_values_are_formatted_for_people(value: Any, text: str) -> None:
     """Numbers grouped, dates short, lists in one line, long texts cut."""
     assert as_text(value) == text
 
 
 @given(st.text())
-def test_a_cell_steers_nothing(text: str) -> None:
+def test_a_cell_has_no_control_characters(text: str) -> None:
     """No control character and no override of direction reaches a terminal, and a cell is one line."""
     shown = as_text(text)
 
@@ -276,7 +276,7 @@ def test_a_cell_steers_nothing(text: str) -> None:
     )
 
 
-def test_what_shows_itself_shows_its_table() -> None:
+def test_a_report_shows_its_table() -> None:
     """The report of a step looks the same in Jupyter and in a terminal."""
 
     class Report(Shown):
