@@ -66,7 +66,7 @@ def imported(*folders: Path) -> set[str]:
         for path in folder.rglob("*.py")
         for name in _modules(ast.parse(path.read_bytes()))
     }
-    return {canonicalize_name(found) for name in modules for found in distributions.get(name, ())}
+    return {canonicalize_name(distribution) for name in modules for distribution in distributions.get(name, ())}
 
 
 def _modules(tree: ast.Module) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _modules(tree: ast.Module) -> Iterator[str]:
 
 
 def test_imports_of_the_package_are_declared() -> None:
-    """Nothing is there only because another package happens to need it."""
+    """No import depends on another package's dependencies."""
     assert imported(PACKAGE) - {"futurscam-etl"} - base() - extras() == set()
 
 
@@ -99,7 +99,7 @@ def test_imports_of_tests_and_benchmarks_are_declared() -> None:
 
 
 def test_the_base_is_small() -> None:
-    """What only alerts, exports and the local server need is in no server's installation that leaves them out."""
+    """Packages for alerts, exports and the local server are only in their extras."""
     assert base() & extras() == set()
     assert {"papermill", "jupyter", "pymongo", "pandas", "scrapbook"} <= base()
     assert extras() >= {"apprise", "pyarrow", "pymongoarrow", "xlsxwriter", "fiftyone-db"}

@@ -1,4 +1,4 @@
-"""Bytes to JSON: what is read, and where what is wrong stands."""
+"""Bytes to JSON: valid input, and the place of a fault in invalid input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reject_of(payload: bytes, **begins: int) -> Rejected:
     ],
 )
 def test_a_byte_order_mark_gives_the_encoding(head: bytes, codec: str) -> None:
-    """Byte order marks are the only sign that is believed; without one it is UTF-8."""
+    """Only a byte order mark decides on the encoding; without one it is UTF-8."""
     assert encoding_of(head) == codec
 
 
@@ -115,7 +115,7 @@ def test_a_fault_has_a_line_and_a_column(payload: bytes, code: str, line: int, c
 
 
 def test_the_wrong_byte_is_named_behind_a_mark_too() -> None:
-    """The message shows the byte that is wrong, not one that stands before it."""
+    """The message shows the wrong byte, not one before it."""
     assert reject_of(b'\xef\xbb\xbf{"a": "\xe9"}').message == "The text is not UTF-8: byte 0xe9 at line 1, column 8."
 
 
@@ -129,7 +129,7 @@ def test_places_count_from_where_the_payload_begins() -> None:
 
 
 def test_a_message_holds_nothing_of_the_payload() -> None:
-    """What is said about a broken record can be logged: it quotes no more than one byte."""
+    """The message about a broken record can be logged: it quotes at most one byte."""
     error = reject_of(b'{"password": "hunter2", "x": tru}')
 
     assert "hunter2" not in str(error)

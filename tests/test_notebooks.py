@@ -164,7 +164,7 @@ def test_opening_and_running_it_changes_nothing(home: Settings, database: Databa
 
 
 def test_a_run_by_hand_loads_under_its_own_name(home: Settings, database: Database[dict[str, Any]]) -> None:
-    """It says interactive, whatever it is called; it never moves the watermark; an update shows what changed."""
+    """Its id always begins with `interactive`; it never moves the watermark; an update shows what changed."""
     home.inbox.mkdir()
     for name in (POST, BROKEN):
         shutil.copyfile(DEMO / name, home.inbox / name)

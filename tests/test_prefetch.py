@@ -95,7 +95,7 @@ def test_four_threads_draw_eight_ahead_and_no_more() -> None:
 
 
 def test_with_four_threads_an_error_comes_where_its_result_would_have_come() -> None:
-    """Though others behind it are done before; and what waits is not begun any more."""
+    """Even if later items are done earlier; waiting items are not started any more."""
     given: list[int] = []
     later = threading.Event()
     begun: list[int] = []

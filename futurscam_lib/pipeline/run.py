@@ -285,19 +285,19 @@ class Run(Shown):
         return details(loaded, rejects, sources=list(loaded.counts))
 
     def timeline(self) -> Picture:
-        """RFPs of this run per hour or day of their last change."""
+        """Draw RFPs of this run per hour or day of their last change."""
         return plots.timeline(self._drawn().hours)
 
     def rates(self) -> Picture:
-        """RFPs of this run per daily rate."""
+        """Draw RFPs of this run per daily rate."""
         return plots.rates(self._drawn().rates)
 
     def top_skills(self) -> Picture:
-        """The skills that the RFPs of this run ask for most."""
+        """Draw the skills that the RFPs of this run request most."""
         return plots.top_skills(self._drawn().skills)
 
     def table(self) -> Table:
-        """What this run is."""
+        """Return the parameters of the run as a table."""
         until = clock.to_people(self.window.until) if self.window.until else "open"
         kind = "by hand" if self.run_id.startswith(BY_HAND) else "headless"
         hosts = ", ".join(sorted(f"{host}:{port}" for host, port in self._client.nodes))
@@ -315,16 +315,16 @@ class Run(Shown):
         return Table(("", "this run"), rows)
 
     def _begin(self, step: str) -> None:
-        # What it had read and counted until it failed would be counted twice.
+        # Otherwise records that the failed step has already counted would be counted twice.
         if self._broken:
             raise UsageError(f"{self._broken}() failed: call extract() again, then the steps after it.")
         self._broken = step
 
     def _documents(self, step: str, rfps: Rfps | None) -> Rfps:
-        """The documents that a step was given.
+        """Check the argument of a step and return its documents.
 
         Args:
-            step: Its name.
+            step: The name of the step.
             rfps: Its argument; None: the result of transform.
         """
         if self._rfps is None:

@@ -1,4 +1,4 @@
-"""What tests of the load share: one client, and a world that begins anew as often as asked for."""
+"""Shared by the tests of load: one client, and a function that makes fresh worlds."""
 
 from __future__ import annotations
 

@@ -145,9 +145,9 @@ def test_two_concurrent_loaders_end_with_the_last_versions(
     assert stored(database) == sorted(wanted.items())
     assert sum(one["inserted"] for one in counts) == len(wanted)
     assert all(one["extracted"] >= len(set(share)) for one, share in zip(counts, shares, strict=True))
-    assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
-    landed = {found["_id"] for found in database["RFP_raw"].find({}, {"_id": 1})}
-    assert {found["_id"] for found in database["RFP_outcomes"].find({}, {"_id": 1})} == landed
+    assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]
+    landed = {document["_id"] for document in database["RFP_raw"].find({}, {"_id": 1})}
+    assert {document["_id"] for document in database["RFP_outcomes"].find({}, {"_id": 1})} == landed
 
 
 def test_the_newer_of_two_concurrent_updates_wins(
@@ -189,4 +189,4 @@ def test_the_next_run_finishes_the_work_of_a_killed_loader(
     # The same version may stand in several lines: each of them is picked up.
     assert 0 < counts.extracted < len(every)
     assert stored(database) == sorted(last_titles(every).items())
-    assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
+    assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]

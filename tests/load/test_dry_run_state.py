@@ -111,7 +111,7 @@ def test_an_added_empty_list_is_not_shown_as_a_change(world: World) -> None:
 
     loaded, _ = reports_of(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=False)
 
-    assert [one.field for one in loaded.changes] == ["roleTitle"]
+    assert [change.field for change in loaded.changes] == ["roleTitle"]
     assert world.collections.rfps.find_one({})["questions"] == []  # type: ignore[index]
 
 
@@ -122,7 +122,7 @@ def test_an_enriched_field_is_not_shown_as_a_change(world: World) -> None:
 
     loaded, _ = reports_of(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=True)
 
-    assert [(one.field, one.before, one.after) for one in loaded.changes] == [("roleTitle", "Red", "Blue")]
+    assert [(change.field, change.before, change.after) for change in loaded.changes] == [("roleTitle", "Red", "Blue")]
 
 
 def test_a_failed_source_closes_no_missions(world: World) -> None:

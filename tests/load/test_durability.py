@@ -70,7 +70,7 @@ def test_a_run_fails_if_the_server_was_restarted(own: Settings, end: Any) -> Non
     with MongoClient[Any](uri) as client:
         database = client[own.database]
         assert database["RFP"].count_documents({}) == 2
-        assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
+        assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]
 
 
 def test_a_run_passes_if_the_server_was_not_restarted(own: Settings) -> None:

@@ -81,7 +81,7 @@ def test_one_failed_job_in_two_places_is_one_entry(world: World, chunk: int) -> 
     records = [one, replace(one, origin="copy.json")]
 
     assert load(world, *records, chunk=chunk).rejected == 2
-    assert [found["_id"] for found in world.collections.rejects.find()] == ["folder#job-1"]
+    assert [entry["_id"] for entry in world.collections.rejects.find()] == ["folder#job-1"]
     assert load(world, *records, chunk=chunk).unchanged == 2
 
 
@@ -176,7 +176,7 @@ def test_a_reject_from_the_future_is_retried_when_it_is_due(world: World) -> Non
     run.transform()
     run.load()
     assert run.reconcile().counts["folder"].inserted == 1
-    assert [found["job_id"] for found in world.collections.rfps.find()] == [JOBS[0]]
+    assert [document["job_id"] for document in world.collections.rfps.find()] == [JOBS[0]]
     assert load(world).extracted == 1
 
 
@@ -272,7 +272,7 @@ def test_leftovers_of_a_run_are_picked_up(world: World) -> None:
     assert (extracted.sources["folder"].found, extracted.sources["folder"].picked_up) == (2, 3)
     assert (counts.extracted, counts.inserted) == (5, 5)
     assert count(world) == (5, 5, 5)
-    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert [document["_id"] for document in world.collections.runs.find()] == ["durable"]
     assert load(world).extracted == 0
 
 
@@ -299,7 +299,7 @@ def test_a_run_by_hand_may_extract_twice(world: World) -> None:
     counts = run.reconcile().counts["folder"]
 
     assert (counts.extracted, counts.inserted) == (3, 3)
-    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert [document["_id"] for document in world.collections.runs.find()] == ["durable"]
     assert load(world).extracted == 0
 
 
@@ -334,7 +334,7 @@ def test_a_run_aborted_during_its_cleanup_leaves_no_entry(world: World) -> None:
     world.collections.runs.insert_one({"_id": "run-0/1234", "sources": [], "landings": 1})
     load(world)
 
-    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert [document["_id"] for document in world.collections.runs.find()] == ["durable"]
 
 
 def test_leftovers_of_other_sources_are_kept(world: World) -> None:
@@ -347,7 +347,7 @@ def test_leftovers_of_other_sources_are_kept(world: World) -> None:
     assert load(world).extracted == 1
     left = Landing(world.collections, run_id="later", **facts).leftovers(["mail"])
     assert [one.origin for records in left for one in records] == ["mail"]
-    assert {found["_id"] for found in world.collections.runs.find({"sources": "mail"})} == {both._hand}
+    assert {document["_id"] for document in world.collections.runs.find({"sources": "mail"})} == {both._hand}
 
 
 def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
@@ -372,9 +372,9 @@ def test_documents_of_an_older_mapping_are_made_again(world: World, monkeypatch:
 
     counts = load(world, *records)
     assert (counts.updated, counts.inserted) == (1, 1)
-    assert {found["roleTitle"] for found in world.collections.rfps.find()} == {"RED", "UNTITLED"}
-    assert [found["state"] for found in world.collections.rejects.find()] == ["resolved"]
-    assert {found["transform_version"] for found in world.collections.outcomes.find()} == {99}
+    assert {document["roleTitle"] for document in world.collections.rfps.find()} == {"RED", "UNTITLED"}
+    assert [entry["state"] for entry in world.collections.rejects.find()] == ["resolved"]
+    assert {document["transform_version"] for document in world.collections.outcomes.find()} == {99}
     assert load(world, *records).unchanged == 2
 
 
@@ -398,7 +398,7 @@ def test_an_older_mapping_does_not_undo_a_newer_one(world: World, monkeypatch: p
 
     assert load(world, record(post())).unchanged == 1
     assert load(world, record(post(attachmentInfo=1))).stale == 1
-    assert [found["roleTitle"] for found in world.collections.rfps.find()] == ["RED"]
+    assert [document["roleTitle"] for document in world.collections.rfps.find()] == ["RED"]
 
 
 def test_a_dry_run_counts_a_leftover_once_though_the_source_still_shows_it(world: World) -> None:
@@ -415,7 +415,7 @@ def test_each_version_of_a_job_is_a_separate_payload(world: World) -> None:
     records = [record(post(JOBS[0], instant), origin=instant) for instant in INSTANTS]
     load(world, *records)
 
-    assert {bytes(found["payload"]) for found in world.collections.raw.find()} == {one.payload for one in records}
+    assert {bytes(document["payload"]) for document in world.collections.raw.find()} == {one.payload for one in records}
     assert count(world) == (4, 4, 1)
 
 

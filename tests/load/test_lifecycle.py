@@ -33,7 +33,7 @@ def load(world: World, *records: RawRecord, dry_run: bool = False) -> Summary:
 
 def active(world: World) -> dict[str, bool]:
     """By job."""
-    return {found["job_id"]: found["isActive"] for found in world.collections.rfps.find()}
+    return {document["job_id"]: document["isActive"] for document in world.collections.rfps.find()}
 
 
 def test_a_mission_is_closed_once_its_deadline_has_passed(world: World) -> None:
@@ -114,7 +114,7 @@ def test_missions_missing_at_their_source_are_closed_and_reopened_when_they_retu
     for dry_run in (True, False):
         sweep = ends(world, dry_run=dry_run)
         missing = list(sweep.missing({"job-2"}))
-        assert [found.source_id for found in missing] == ["job-1"]
+        assert [mission.source_id for mission in missing] == ["job-1"]
         assert sweep.close(missing[0], "deleted") == 1
         assert active(world) == {"job-1": dry_run, "job-2": True, "job-3": False}
     found = world.collections.rfps.find_one({"job_id": "job-1"}) or {}

@@ -53,9 +53,9 @@ def ensure(settings: Settings) -> str:
 
 def running(settings: Settings) -> local_server.ServerInfo:
     """The server that must be there."""
-    found = local_server.find(settings)
-    assert found is not None
-    return found
+    server = local_server.find(settings)
+    assert server is not None
+    return server
 
 
 def starter(settings: Settings, **more: Any) -> subprocess.Popen[str]:

@@ -155,5 +155,5 @@ def test_a_reject_is_resolved_by_the_next_version(network: Network) -> None:
     assert network.run()
     network.change(max(network.missions), good=True)
     network.quiesce()
-    states = {found["source"]: found["state"] for found in network.collections.rejects.find()}
+    states = {entry["source"]: entry["state"] for entry in network.collections.rejects.find()}
     assert states == {"boond": "resolved", "graph_mail": "open"}

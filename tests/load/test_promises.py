@@ -72,7 +72,7 @@ def test_without_moving_the_version_an_older_version_wins(
     world = worlds()
     with pytest.raises(AssertionError, match="its last version is"):
         version_in_between(world)
-    assert [found["roleTitle"] for found in world.collections.rfps.find()] == ["Blue"]
+    assert [document["roleTitle"] for document in world.collections.rfps.find()] == ["Blue"]
     with pytest.raises(AssertionError, match="its last version is"):
         check_histories(lambda: worlds(breaks=False), examples(60, shrink=False))
 
@@ -102,8 +102,8 @@ def test_the_next_run_repairs_a_run_aborted_at_any_write(world: World, write: in
         world.withdraw(item)
 
     assert world.run()
-    assert {found["job_id"] for found in world.collections.rfps.find()} == {"job-1", "job-2", "job-3"}
-    assert {found["_id"] for found in world.collections.rejects.find()} == {
+    assert {document["job_id"] for document in world.collections.rfps.find()} == {"job-1", "job-2", "job-3"}
+    assert {entry["_id"] for entry in world.collections.rejects.find()} == {
         "folder#job-2",
         f"folder:{broken.record.origin}",
     }

@@ -40,12 +40,12 @@ def load(world: World, *records: RawRecord, chunk: int = 1000) -> Counts:
 
 def entries(world: World) -> dict[str, dict[str, Any]]:
     """The quarantine."""
-    return {found["_id"]: found for found in world.collections.rejects.find()}
+    return {entry["_id"]: entry for entry in world.collections.rejects.find()}
 
 
 def states(world: World) -> dict[str, str]:
     """Of each entry."""
-    return {item: found["state"] for item, found in entries(world).items()}
+    return {item: entry["state"] for item, entry in entries(world).items()}
 
 
 def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
@@ -53,8 +53,8 @@ def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
     raw = bad(MIDDLE, origin="archive/posts.jsonl:17")
     load(world, raw)
 
-    (found,) = entries(world).values()
-    facts = {name: found[name] for name in ("_id", "source", "origin", "code", "path", "job_id", "instant", "raw_id")}
+    (entry,) = entries(world).values()
+    facts = {name: entry[name] for name in ("_id", "source", "origin", "code", "path", "job_id", "instant", "raw_id")}
     assert facts == {
         "_id": "folder#job-1",
         "source": "folder",
@@ -65,7 +65,7 @@ def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
         "instant": MIDDLE,
         "raw_id": raw.raw_id,
     }
-    assert (found["state"], found["attempts"], found["run_id"], found["at"]) == ("open", 1, "run-1", T0)
+    assert (entry["state"], entry["attempts"], entry["run_id"], entry["at"]) == ("open", 1, "run-1", T0)
     landed = world.collections.raw.find_one({"_id": raw.raw_id})
     assert landed is not None
     assert bytes(landed["payload"]) == raw.payload
@@ -75,9 +75,9 @@ def test_an_unreadable_item_is_identified_by_its_place(world: World) -> None:
     """Broken JSON in two files: two entries, each with line and column."""
     load(world, broken(origin="a.json"), record(b'{"id": ', origin="b.json"))
 
-    found = entries(world)
-    assert found.keys() == {"folder:a.json", "folder:b.json"}
-    assert all(one["job_id"] is None and one["line"] == 1 and one["column"] > 1 for one in found.values())
+    rejects = entries(world)
+    assert rejects.keys() == {"folder:a.json", "folder:b.json"}
+    assert all(entry["job_id"] is None and entry["line"] == 1 and entry["column"] > 1 for entry in rejects.values())
 
 
 def test_failing_again_counts_attempts_in_one_entry(world: World) -> None:
@@ -85,9 +85,9 @@ def test_failing_again_counts_attempts_in_one_entry(world: World) -> None:
     load(world, bad(EARLY))
     assert load(world, bad(LATE, description=7)).rejected == 1
 
-    (found,) = entries(world).values()
-    assert (found["attempts"], found["first_run_id"], found["run_id"]) == (2, "run-1", "run-2")
-    assert (found["instant"], found["path"]) == (LATE, "name")
+    (entry,) = entries(world).values()
+    assert (entry["attempts"], entry["first_run_id"], entry["run_id"]) == (2, "run-1", "run-2")
+    assert (entry["instant"], entry["path"]) == (LATE, "name")
 
 
 @pytest.mark.parametrize("chunk", [1, 2])
@@ -101,8 +101,8 @@ def test_an_older_reject_never_covers_a_newer_one(world: World, chunk: int, runs
     else:
         assert load(world, newer, older, chunk=chunk).rejected == 2
 
-    (found,) = entries(world).values()
-    assert (found["instant"], found["raw_id"], found["state"]) == (LATE, newer.raw_id, "open")
+    (entry,) = entries(world).values()
+    assert (entry["instant"], entry["raw_id"], entry["state"]) == (LATE, newer.raw_id, "open")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -111,8 +111,8 @@ def test_two_rejects_of_one_item_in_one_chunk(world: World, order: int) -> None:
     load(world, good(MIDDLE))
 
     assert load(world, *(bad(EARLY), bad(LATE))[::order]).rejected == 2
-    (found,) = entries(world).values()
-    assert (found["instant"], found["state"]) == (LATE, "open")
+    (entry,) = entries(world).values()
+    assert (entry["instant"], entry["state"]) == (LATE, "open")
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -125,8 +125,8 @@ def test_a_later_version_resolves_a_reject(world: World, *, together: bool) -> N
         for one in records:
             load(world, one)
 
-    (found,) = entries(world).values()
-    assert (found["state"], found["resolved_run_id"]) == ("resolved", "run-1" if together else "run-2")
+    (entry,) = entries(world).values()
+    assert (entry["state"], entry["resolved_run_id"]) == ("resolved", "run-1" if together else "run-2")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -173,9 +173,9 @@ def test_a_newer_reject_opens_the_entry_again(world: World) -> None:
     load(world, good(MIDDLE))
     load(world, bad(LATE))
 
-    (found,) = entries(world).values()
-    assert found["state"] == "open"
-    assert "resolved_run_id" not in found
+    (entry,) = entries(world).values()
+    assert entry["state"] == "open"
+    assert "resolved_run_id" not in entry
 
 
 def test_a_corrected_file_resolves_the_reject_in_its_place(world: World) -> None:
@@ -245,9 +245,9 @@ def test_a_new_version_of_a_dismissed_item_opens_it_again(world: World) -> None:
     dismiss(world, "folder#job-1")
     load(world, bad(LATE))
 
-    (found,) = entries(world).values()
-    assert (found["state"], found["instant"], found["opened_at"]) == ("open", LATE, found["at"])
-    assert not [name for name in found if name.startswith("dismissed")]
+    (entry,) = entries(world).values()
+    assert (entry["state"], entry["instant"], entry["opened_at"]) == ("open", LATE, entry["at"])
+    assert not [name for name in entry if name.startswith("dismissed")]
 
 
 def test_an_older_version_keeps_an_entry_dismissed(world: World) -> None:
@@ -273,16 +273,16 @@ def test_opened_at_is_when_an_entry_became_open(world: World) -> None:
     load(world, bad(EARLY))
     world.now += timedelta(hours=1)
     load(world, bad(MIDDLE))
-    (found,) = entries(world).values()
-    assert found["opened_at"] == found["first_at"] < found["at"]
+    (entry,) = entries(world).values()
+    assert entry["opened_at"] == entry["first_at"] < entry["at"]
 
     load(world, good(MIDDLE))
-    (found,) = entries(world).values()
-    assert "opened_at" not in found
+    (entry,) = entries(world).values()
+    assert "opened_at" not in entry
     world.now += timedelta(hours=1)
     load(world, bad(LATE))
-    (found,) = entries(world).values()
-    assert found["opened_at"] == found["at"] > found["first_at"]
+    (entry,) = entries(world).values()
+    assert entry["opened_at"] == entry["at"] > entry["first_at"]
 
 
 def test_an_emptied_quarantine_is_filled_again(world: World) -> None:

@@ -331,7 +331,7 @@ def test_fields_of_other_programs_survive_an_update(
 
     loaded = upsert.load([Version(instant=INSTANTS[1], content="blue").entry("later")])
 
-    assert [(one.field, one.before, one.after) for one in loaded.changes] == [("roleTitle", "Red", "Blue")]
+    assert [(change.field, change.before, change.after) for change in loaded.changes] == [("roleTitle", "Red", "Blue")]
     (document,) = collections.rfps.find()
     after = leaves(document)
     assert {path: after[path] for path in leaves(FOREIGN)} == leaves(FOREIGN)
@@ -398,11 +398,11 @@ def test_a_newer_mapping_keeps_a_mission_closed(
 
     loaded = Upsert(collections, run_id="later", now=now, dry_run=False).load([entry])
 
-    assert [one.result for one in loaded.outcomes] == ["updated"]
+    assert [outcome.result for outcome in loaded.outcomes] == ["updated"]
     (document,) = collections.rfps.find()
     assert document["isActive"] is not stays
     assert document["_etl"].get("closed") == (mark if stays else None)
-    assert [one.field for one in loaded.changes if one.field == "isActive"] == ([] if stays else ["isActive"])
+    assert [change.field for change in loaded.changes if change.field == "isActive"] == ([] if stays else ["isActive"])
 
 
 def test_a_newer_version_opens_a_mission_again(collections: Collections) -> None:
@@ -439,9 +439,9 @@ def test_a_replay_makes_a_payload_again_under_other_settings(collections: Collec
     for expected_outcome in ("updated", "unchanged"):
         dry = Upsert(collections, run_id="replay", now=T0, dry_run=True, replay=True).load([again])
         true = Upsert(collections, run_id="replay", now=T0, dry_run=False, replay=True).load([again])
-        assert [one.result for one in true.outcomes] == [expected_outcome]
+        assert [outcome.result for outcome in true.outcomes] == [expected_outcome]
         assert dry.outcomes == true.outcomes
-    assert [found["roleTitle"] for found in collections.rfps.find()] == [CONTENTS[after]["name"]]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == [CONTENTS[after]["name"]]
 
 
 def test_two_payloads_of_one_instant_are_replayed_to_the_same_end(collections: Collections) -> None:
@@ -464,7 +464,7 @@ def test_changes_list_each_field(collections: Collections, upsert: Upsert) -> No
 
     loaded = upsert.load([Version(instant=INSTANTS[1], content="blue").entry("later")])
 
-    assert [(one.job_id, one.field, one.before, one.after) for one in loaded.changes] == [
+    assert [(change.job_id, change.field, change.before, change.after) for change in loaded.changes] == [
         ("job-1", "roleTitle", "Red", "Blue")
     ]
 
@@ -517,8 +517,8 @@ def test_a_newer_version_written_meanwhile_wins(
         load(collections, *there)
     between(monkeypatch, call, lambda: load(collections, NEWER))
 
-    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
-    assert [found["roleTitle"] for found in collections.rfps.find()] == [title]
+    assert [outcome.result for outcome in upsert.load([mine.entry("later")]).outcomes] == [outcome]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == [title]
 
 
 @pytest.mark.parametrize("there", [Version(), Version(instant=INSTANTS[1], content="blue")])
@@ -530,8 +530,8 @@ def test_the_same_version_written_meanwhile_is_unchanged(
     mine = Version(instant=INSTANTS[2])
     between(monkeypatch, "bulk_write", lambda: load(collections, mine, run_id="other"))
 
-    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == ["unchanged"]
-    assert [found["_etl"]["run_id"] for found in collections.rfps.find()] == ["other"]
+    assert [outcome.result for outcome in upsert.load([mine.entry("later")]).outcomes] == ["unchanged"]
+    assert [document["_etl"]["run_id"] for document in collections.rfps.find()] == ["other"]
 
 
 @pytest.mark.parametrize(
@@ -552,8 +552,8 @@ def test_an_older_version_written_meanwhile_is_replaced(
     mine = Version(instant=INSTANTS[2], content="short")
     between(monkeypatch, call, lambda: load(collections, Version(instant=INSTANTS[1], content="blue")))
 
-    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
-    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Short"]
+    assert [outcome.result for outcome in upsert.load([mine.entry("later")]).outcomes] == [outcome]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == ["Short"]
 
 
 def test_a_document_changed_between_two_reads_is_read_again(
@@ -570,8 +570,8 @@ def test_a_document_changed_between_two_reads_is_read_again(
 
     between(monkeypatch, "find", on_the_second_look, times=2)
 
-    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["stale"]
-    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Blue"]
+    assert [outcome.result for outcome in upsert.load([MINE.entry("later")]).outcomes] == ["stale"]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == ["Blue"]
 
 
 def test_enrichment_written_meanwhile_is_kept(
@@ -581,8 +581,10 @@ def test_enrichment_written_meanwhile_is_kept(
     load(collections, Version())
     between(monkeypatch, "bulk_write", lambda: collections.rfps.update_one({}, {"$set": {"RFP_type": "Data"}}))
 
-    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["updated"]
-    assert [(found["roleTitle"], found["RFP_type"]) for found in collections.rfps.find()] == [("Short", "Data")]
+    assert [outcome.result for outcome in upsert.load([MINE.entry("later")]).outcomes] == ["updated"]
+    assert [(document["roleTitle"], document["RFP_type"]) for document in collections.rfps.find()] == [
+        ("Short", "Data")
+    ]
 
 
 def test_a_document_deleted_meanwhile_is_inserted_again(
@@ -592,7 +594,7 @@ def test_a_document_deleted_meanwhile_is_inserted_again(
     load(collections, Version())
     between(monkeypatch, "bulk_write", lambda: collections.rfps.delete_many({}))
 
-    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["inserted"]
+    assert [outcome.result for outcome in upsert.load([MINE.entry("later")]).outcomes] == ["inserted"]
 
 
 def test_other_documents_of_the_chunk_are_counted_once_if_one_is_retried(
@@ -604,7 +606,9 @@ def test_other_documents_of_the_chunk_are_counted_once_if_one_is_retried(
     mine = [Version(one.job, INSTANTS[1], "short") for one in first]
     between(monkeypatch, "bulk_write", lambda: load(collections, NEWER))
 
-    outcomes = {one.job_id: one.result for one in upsert.load([one.entry("later") for one in mine]).outcomes}
+    outcomes = {
+        outcome.job_id: outcome.result for outcome in upsert.load([outcome.entry("later") for outcome in mine]).outcomes
+    }
 
     assert outcomes == {"job-1": "stale", "job-2": "updated", "job-3": "updated"}
 
@@ -625,4 +629,4 @@ def test_a_document_that_keeps_changing_is_left_to_the_next_run(
     with pytest.raises(RetryLater, match="Nothing was lost"):
         upsert.load([MINE.entry("later")])
     assert len(rounds) == MAX_ROUNDS
-    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Red"]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == ["Red"]

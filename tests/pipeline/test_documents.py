@@ -1,4 +1,4 @@
-"""Cells between transform and load: they drop and change what is loaded, and everything stays accounted for."""
+"""Cells between transform and load: they drop and change documents, and every record is accounted for."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_changed_cell_takes_effect_at_the_next_version(home: Settings, databas
 
 
 def test_an_invalid_change_by_a_cell_is_a_reject(home: Settings, database: Database[Any]) -> None:
-    """With the path of the field; the others are loaded, and nothing is lost."""
+    """The reject has the path of the field; the other documents are loaded."""
     show(home, "1", "2")
 
     def spoil(rfp: Document) -> Document:
@@ -145,7 +145,7 @@ def test_a_forbidden_change_by_a_cell_fails_the_run(
 
 
 def test_a_filter_that_writes_changes_nothing(home: Settings, database: Database[Any]) -> None:
-    """It gets a document of its own."""
+    """The filter gets its own copy of the document."""
     show(home, "1")
 
     run_with(lambda rfps: rfps.filter(lambda rfp: rfp.update(roleTitle="Changed") or True))
@@ -214,7 +214,7 @@ def test_a_step_accepts_only_the_result_of_the_previous_step(home: Settings) -> 
 
 
 def test_pictures_show_the_loaded_documents(home: Settings) -> None:
-    """Not from what a cell dropped."""
+    """Documents dropped by a cell are not in the pictures."""
     show(home, "1", "2")
     run = open_run(watermark="2000-01-01")
     rfps = run.transform(run.extract())

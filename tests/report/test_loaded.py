@@ -1,4 +1,4 @@
-"""What the tables of a run show: the customer first, days as days, unknown values of every kind."""
+"""The tables of a run: the customer first, days as days, unknown values of every kind."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def reported(changes: list[Change], folder: Path) -> LoadReport:
     ],
 )
 def test_a_changed_day_shows_days(tmp_path: Path, before: Any, after: Any, shown: list[str]) -> None:
-    """Also from and to what is none; where only the way of keeping the same day changed, that is shown."""
+    """Also from and to other values; if the same day is only stored differently, both instants are shown."""
     changes = [Change("a", "JP1", "Data Engineer", f"conditions.{name}", before, after) for name in ("fromAt", "toAt")]
 
     for row in reported(changes, tmp_path).updated.rows:

@@ -1,4 +1,4 @@
-"""Scraps: what a run glues is what scrapbook and the runner read."""
+"""Scraps: scrapbook and the runner read what a run has glued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and pictures in a notebook: what comes from outside stays text."""
+"""Tables and pictures in a notebook: text from outside stays text."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_link_cannot_lead_elsewhere(href: str) -> None:
 
 @pytest.mark.parametrize("status", ["Failed", "a b", 'x"', "x\n"])
 def test_a_status_is_one_word(status: str) -> None:
-    """It stands in an attribute and in a style sheet."""
+    """It is used in an attribute and in a style sheet."""
     with pytest.raises(ValueError, match="one word"):
         Mark("x", status)
     with pytest.raises(ValueError, match="one word"):
@@ -185,7 +185,7 @@ def test_a_status_is_one_word(status: str) -> None:
 
 @given(st.text())
 def test_the_text_of_a_link_is_text(text: str) -> None:
-    """Whatever it is, it adds no tag; for an analyst it is a plain text."""
+    """Any text adds no tag; in a DataFrame it is plain text."""
     table = Table(["a", "b"], [[Link(text, "x"), Mark(text, "ok")]])
 
     assert Seen(table._repr_html_()).tags.count("a") == 1
