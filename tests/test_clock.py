@@ -78,7 +78,7 @@ def test_invalid_instants_are_refused_and_quoted(text: str) -> None:
     ],
 )
 def test_the_written_day_is_read(text: str) -> None:
-    """Whatever time and offset follow it."""
+    """Any time and offset after it are ignored."""
     assert clock.day(text) == datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -144,7 +144,7 @@ def test_sortable_text_keeps_the_seventh_digit() -> None:
 
 @given(first=INSTANTS, second=INSTANTS)
 def test_sortable_text_sorts_as_time_does(first: datetime, second: datetime) -> None:
-    """Whatever the offsets and years, text order is time order, and both ways of making the text agree."""
+    """For all offsets and years, text order is time order, and both functions give the same text."""
     texts = clock.sortable(first.isoformat()), clock.sortable(second.isoformat())
 
     assert (texts[0] < texts[1]) == (first < second)
@@ -162,7 +162,7 @@ def test_written_text_is_read_back_unchanged(instant: datetime) -> None:
 
 
 def test_people_and_names_get_utc() -> None:
-    """An instant from another zone is told and named in UTC."""
+    """An instant from another zone is shown in UTC."""
     instant = datetime(2026, 11, 23, 14, 25, 1, 223_000, tzinfo=timezone(timedelta(hours=1)))
 
     assert clock.to_people(instant) == "2026-11-23 13:25:01.223000 UTC"

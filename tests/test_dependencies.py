@@ -1,4 +1,4 @@
-"""pyproject.toml: what is imported is declared, what is declared is imported, and constraints.txt holds it all."""
+"""pyproject.toml declares exactly the imported packages, and constraints.txt has a version of each."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_declared_dependencies_are_imported() -> None:
 
 
 def test_imports_of_tests_and_benchmarks_are_declared() -> None:
-    """Their own packages stand in the group `dev`, and each of those is used."""
+    """Their own packages are in the group `dev`, and each of those is used."""
     dev = names(project()["dependency-groups"]["dev"])
     used = imported(settings.PROJECT / "tests", settings.PROJECT / "benchmarks")
 

@@ -47,7 +47,7 @@ def test_an_error_survives_pickling(kind: type[FuturscamError]) -> None:
 
 
 def test_each_error_has_the_exit_code_that_the_scheduler_expects() -> None:
-    """By class and by class name; an error without a code of its own would show here."""
+    """By class and by class name; an error without an exit code would fail here."""
     assert {kind.__name__: int(kind.exit_code) for kind in CLASSES} == EXIT_CODES
     assert {name: int(errors.exit_code_of(name)) for name in EXIT_CODES} == EXIT_CODES
 
@@ -78,7 +78,7 @@ def test_an_unknown_name_is_a_failed_run(name: str) -> None:
 
 
 def test_a_reject_names_its_place() -> None:
-    """A reject's text is its message, its place stands in fields."""
+    """A reject's text is its message; its place is in separate fields."""
     error = make(Rejected)
 
     assert isinstance(error, Rejected)
@@ -87,7 +87,7 @@ def test_a_reject_names_its_place() -> None:
 
 
 def test_a_refusal_keeps_status_and_code() -> None:
-    """Status and code of the service stand in fields; one that speaks another protocol has neither."""
+    """Status and code of the service are in separate fields; a service with another protocol has neither."""
     error, bare = make(Refused), Refused("NO [AUTHENTICATIONFAILED]")
 
     assert isinstance(error, Refused)

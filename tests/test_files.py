@@ -66,7 +66,7 @@ def test_a_file_open_in_another_program_is_retried(tmp_path: Path, monkeypatch: 
 
 
 def test_a_file_that_stays_open_elsewhere_is_left_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tries end after some seconds: the old content stands, no temporary file is left."""
+    """The tries end after some seconds: the old content is unchanged, no temporary file is left."""
     path = tmp_path / "file"
     files.write_atomically(path, b"old")
 

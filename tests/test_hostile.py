@@ -83,7 +83,7 @@ KEYS = {
 
 
 def post(number: object, **changes: Any) -> dict[str, Any]:
-    """A good post with an id of its own."""
+    """A good post with its own id."""
     made: dict[str, Any] = json.loads(POST.read_bytes())
     return {**made, "id": f"hostile-{number}", **changes}
 
@@ -157,7 +157,7 @@ def documents() -> Iterator[tuple[str, bytes]]:
     for number, (name, text) in enumerate(zip(NAMES, cycle(ALERTS.values()), strict=False)):
         yield name, saying(text, post(f"name-{number}"))
     weird = ["$\\frac{$", "普通话 \U0001f9d1\u200d\U0001f4bb", "\ue000\U0010ffff", "a" * 5000, "<svg onload=alert(1)>"]
-    # Often enough to be among those that are drawn.
+    # Often enough to be drawn.
     skills = [{"name": name, "seniority": name} for name in weird] * 9
     yield "skills.json", orjson.dumps(post("skills", skillInfo={"skills": skills}))
 
@@ -240,7 +240,7 @@ class Running(HTMLParser):
                 self.found[f"{tag} {name}={value}"] += 1
 
     def handle_data(self, data: str) -> None:
-        """The text of a script is what it does."""
+        """Record the text of a script."""
         if self.inside in {"script", "style"}:
             self.found[f"{self.inside}: {data}"] += 1
 

@@ -36,7 +36,7 @@ Graph = dict[str, set[str]]
 
 
 def arrows_of(package: Path) -> Graph:
-    """What each module imports of its own package, anywhere in it, also for types only and by name.
+    """Return the modules of the package that each module imports, also for types only and by name.
 
     Modules are named without the package: `load.mongo`; the package's own `__init__` is ``.
     """

@@ -138,7 +138,7 @@ def test_a_message_holds_nothing_of_the_payload() -> None:
 
 @given(st.binary(max_size=40), st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b'{"a": "']))
 def test_any_bytes_are_json_or_a_reject(data: bytes, mark: bytes) -> None:
-    """Nothing but a value or a reject with a place comes out, whatever goes in."""
+    """Any bytes give either a value or a reject with a place."""
     value, error = None, None
     try:
         value = parse(mark + data)

@@ -16,7 +16,7 @@ TAGS = (
     *("select", "span", "svg", "table", "tbody", "td", "template", "tr", "th", "ul", "desc", "center", "section"),
 )
 RAW = ("script", "style", "textarea", "title", "noscript", "xmp", "iframe", "plaintext")
-"""What stands in these is no tag."""
+"""Tags inside these are not read as tags."""
 ODD = (
     *("<!--", "-->", "--!>", "<!-->", "<![CDATA[", "]]>", "<?x>", "<!>", "x", '<a x="', '">', "<a x='", "'>", "<"),
     *("<div/>", "<p a=1 b='2'>", "</ >", "</div x>", '<div a"b>', "<DIV>", "</DIV >", "<div\x0b>", "<li class='<'>"),
@@ -26,7 +26,7 @@ pieces = st.sampled_from([*(f"<{tag}>" for tag in (*TAGS, *RAW)), *(f"</{tag}>" 
 
 
 def depth(html: str) -> int:
-    """How deep tags stand inside each other in HTML that was cleaned."""
+    """Return the depth of nested tags in cleaned HTML."""
     found = deepest = 0
     for end in re.findall("<(/?)[a-zA-Z]", html):
         found += -1 if end else 1

@@ -83,7 +83,7 @@ def test_the_parameters_come_first_and_explain_themselves(path: Path) -> None:
 
 @each_notebook
 def test_a_notebook_reads_as_a_story(path: Path) -> None:
-    """Before each code cell stands a heading with a sentence on the question that the cell answers."""
+    """Before each code cell there is a heading with a sentence on the question that the cell answers."""
     cells = cells_of(path)
 
     assert cells[0].cell_type == "markdown"
@@ -136,7 +136,7 @@ def glued(home: Settings, name: str) -> Any:
 
 
 def test_opening_and_running_it_changes_nothing(home: Settings, database: Database[dict[str, Any]]) -> None:
-    """By default it is a dry run: it counts what it would do, and MongoDB and the home stay as they were."""
+    """By default it is a dry run: it counts what it would do, and MongoDB and the home are unchanged."""
     home.inbox.mkdir()
     for name in (POST, BROKEN):
         shutil.copyfile(DEMO / name, home.inbox / name)

@@ -79,7 +79,7 @@ def test_four_threads_are_four_and_keep_the_order() -> None:
 
 
 def test_four_threads_draw_eight_ahead_and_no_more() -> None:
-    """As many results are held as keep four threads busy, however long the caller takes."""
+    """Only the results that keep four threads busy are held, even if the caller is slow."""
     drawn: list[int] = []
 
     def items() -> Iterator[int]:

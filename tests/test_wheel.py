@@ -1,4 +1,4 @@
-"""The wheel: built from this clone, installed into an environment of its own, used in an empty folder."""
+"""The wheel: built from this clone, installed into a separate environment, used in an empty folder."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def worlds(
     home: Settings, connected: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., World]:
     """Return a function that makes fresh worlds, one at a time."""
-    # What one of them raises to a new version is as before after the test.
+    # A version that a test has raised is restored after the test.
     for name in ("TRANSFORM_VERSION", "normalise"):
         monkeypatch.setattr(pro_unity, name, getattr(pro_unity, name))
     return partial(World, home, connected[home.database])

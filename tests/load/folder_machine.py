@@ -75,7 +75,7 @@ class FolderWorld:
             if path.is_file():
                 path.unlink()
 
-    # What happens to files.
+    # Changes to files.
 
     def put(self, name: str, data: bytes, *, age: timedelta = timedelta(0)) -> None:
         """Write these bytes to a file, with a modification time in the past."""
@@ -119,7 +119,7 @@ class FolderWorld:
         return sorted(path.relative_to(self.inbox).as_posix() for path in self.inbox.rglob("*") if path.is_file())
 
     def _date(self, name: str, modified: datetime) -> None:
-        # The same path, size and modification time with other bytes is what nobody can see.
+        # Other bytes with the same path, size and modification time cannot be detected.
         path = self.inbox / name
         data = path.read_bytes()
         nanoseconds = clock.to_microseconds(modified) * 1000
@@ -193,7 +193,7 @@ class FolderWorld:
         assert self.unread() == set()
         self.check()
 
-    # What must hold.
+    # The checks.
 
     def unread(self) -> set[str]:
         """Files from before the first run that no run has read."""

@@ -146,7 +146,7 @@ def breaking(fault: Fault | None) -> Iterator[None]:
         try:
             yield
         finally:
-            # A run that broke off does not wait for what its threads have begun.
+            # An aborted run does not wait for its threads.
             for thread in threading.enumerate():
                 if thread.name.startswith("ahead"):
                     thread.join()
@@ -409,7 +409,7 @@ class World:
             key = (etl["version"].partition("#")[0], etl["transform_version"], etl["content_hash"])
             assert key >= self._newest.get(document["job_id"], key)
             self._newest[document["job_id"]] = key
-            # Whatever is read again: the same version keeps the run and the payload that made it.
+            # Even if it is read again, the same version keeps the run and the payload that made it.
             made_by = (etl["run_id"], etl["raw_id"], etl["changed_at"])
             assert self._made_by.setdefault((document["job_id"], key), made_by) == made_by
             first = (etl["first_run_id"], etl["first_seen_at"])

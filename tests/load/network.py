@@ -62,7 +62,7 @@ class Mailed:
 
 
 class Network:
-    """Two sources with clocks of their own, a watermark and a database over the time of many runs."""
+    """Two sources with their own clocks, a watermark and a database over the time of many runs."""
 
     def __init__(
         self, settings: Settings, database: Database[dict[str, Any]], graph: GraphServer, boond: BoondServer
@@ -275,7 +275,7 @@ def troubled(network: Network, trouble: tuple[int, Trouble] | None) -> Iterator[
         for server in servers:
             server.before = partial(countdown, server, server.before)
         try:
-            # Threads that are left behind by what broke off are waited for there.
+            # Waits for the threads of the aborted run.
             with breaking(None):
                 yield
         finally:

@@ -157,7 +157,7 @@ def test_the_newer_of_two_concurrent_updates_wins(
     finish(world.open(Shelf([record(post(job, INSTANTS[0])) for job in JOBS])))
     second = start("second", [post(job, INSTANTS[1], "blue") for job in JOBS], tmp_path, hesitates=0.02)
     third = start("third", [post(job, INSTANTS[2], "short") for job in JOBS], tmp_path, hesitates=0.02)
-    # One after the other, so that only the third one picks up what the other has in hand, and could not mend it later.
+    # In turn, so that only the third loader picks up the leftovers of the second, and could not repair them later.
     extract(second)
     extract(third)
     go(second, third)
@@ -186,7 +186,7 @@ def test_the_next_run_finishes_the_work_of_a_killed_loader(
     counts = finish(world.open(Shelf())).counts["folder"]
 
     assert 0 < before < len(JOBS)
-    # The same version may stand in several lines: each of them is picked up.
+    # The same version may be in several lines: each of them is picked up.
     assert 0 < counts.extracted < len(every)
     assert stored(database) == sorted(last_titles(every).items())
     assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]

@@ -61,7 +61,7 @@ class Sweeper(Shelf):
 
     @contextmanager
     def sweep(self) -> Iterator[Found]:
-        """What is open."""
+        """Yield the open missions."""
         yield Found(self.there)
 
 

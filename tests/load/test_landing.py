@@ -76,7 +76,7 @@ def test_the_same_bytes_twice_in_a_run_are_one_payload(world: World, chunk: int)
 
 @pytest.mark.parametrize("chunk", [1, 2])
 def test_one_failed_job_in_two_places_is_one_entry(world: World, chunk: int) -> None:
-    """A post that gives its job is that job's reject wherever it stands, and is known from then on."""
+    """A post that gives its job is that job's reject in any place, and is known from then on."""
     one = record(post(name=None))
     records = [one, replace(one, origin="copy.json")]
 
@@ -220,7 +220,7 @@ def places(world: World) -> dict[str, list[str]]:
 def test_known_payloads_cost_one_look_up_per_chunk(
     home: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """However many records: their outcomes, whether their results are still there, and nothing is written.
+    """For any number of records: reads their outcomes and whether the results still exist, and writes nothing.
 
     Once a run it is asked what earlier runs left, and which rejects are due.
     """

@@ -77,7 +77,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def client(guarded: str, tmp_path: Path) -> Iterator[MongoClient[dict[str, Any]]]:
     """The project's client, as a user who may do everything; failures that a test ordered end with it."""
-    # Soon after a server said that it is going away, it is asked again.
+    # After a server has announced its shutdown, the client soon tries again.
     uri = f"mongodb://admin:{PASSWORD}@{guarded}/?heartbeatFrequencyMS=500"
     with mongo.connect(settings_for(tmp_path, uri, timeout="5")) as client:
         yield client

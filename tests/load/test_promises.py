@@ -110,7 +110,7 @@ def test_the_next_run_repairs_a_run_aborted_at_any_write(world: World, write: in
 
 
 def test_a_source_that_fails_half_way_keeps_the_watermark(world: World) -> None:
-    """What it gave is loaded and accounted for; the next run reads the same window again."""
+    """The records before the failure are loaded and counted; the next run reads the same window again."""
     for job in ("job-1", "job-2", "job-3"):
         world.publish(job)
 

@@ -107,7 +107,7 @@ def test_an_older_reject_never_covers_a_newer_one(world: World, chunk: int, runs
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_rejects_of_one_item_in_one_chunk(world: World, order: int) -> None:
-    """One is older than the document, one newer: the newer one is open, in whatever order they stand."""
+    """One is older than the document, one is newer: the newer reject is open, in any order."""
     load(world, good(MIDDLE))
 
     assert load(world, *(bad(EARLY), bad(LATE))[::order]).rejected == 2
@@ -190,7 +190,7 @@ def test_a_corrected_file_resolves_the_reject_in_its_place(world: World) -> None
 
 
 def test_a_file_corrected_before_the_broken_one_was_loaded_resolves_the_reject(world: World) -> None:
-    """A run landed the broken file and broke off; the next one finds both."""
+    """A run landed the broken file and was aborted; the next run reads both."""
     world.open(Shelf([broken()])).extract()
 
     assert load(world, good(at=T0 + timedelta(minutes=1))).extracted == 2
@@ -240,7 +240,7 @@ def test_a_dismissed_payload_stays_dismissed(world: World) -> None:
 
 
 def test_a_new_version_of_a_dismissed_item_opens_it_again(world: World) -> None:
-    """It was dismissed for what it was; nothing of the dismissal is left."""
+    """The dismissal was for the old version, and is removed."""
     load(world, bad(EARLY))
     dismiss(world, "folder#job-1")
     load(world, bad(LATE))

@@ -105,7 +105,7 @@ def test_a_validator_costs_the_documents_that_it_refuses(world: World, validator
 
 
 def test_a_validator_that_refuses_an_update_does_not_keep_other_missions_open(world: World) -> None:
-    """The deadline of all has passed; the run counts what it closed, and notes what it could not close."""
+    """All deadlines have passed; the run counts the closed missions, and notes the ones it could not close."""
     deadline = {"publicationInfo": {"applicationDeadline": "2026-11-23T12:30:00Z"}}
     run(world, *(post(job, name=job, **deadline) for job in "abc"))
     rule = {"$or": [{"roleTitle": {"$ne": "b"}}, {"isActive": True}]}
@@ -133,7 +133,7 @@ def test_the_same_job_in_a_list_of_another_program(world: World) -> None:
 
 @pytest.mark.parametrize("code", [1, 8, 13, 46, 189, 11600, 11601, 14031, 999_999])
 def test_a_server_failure_rejects_no_document(code: int) -> None:
-    """Rights, locks, elections, a full disk, one that nobody knows: nothing can be concluded about the documents."""
+    """Rights, locks, elections, a full disk, an unknown code: nothing can be concluded about the documents."""
     failures = [{"index": 0, "code": 11000}, {"index": 3, "code": code}]
     with pytest.raises(BulkWriteError):
         refusals.by_index(BulkWriteError({"writeErrors": failures, "writeConcernErrors": []}))
@@ -144,7 +144,7 @@ def test_a_server_failure_rejects_no_document(code: int) -> None:
 @pytest.mark.parametrize("chunk", [1, 2, 4])
 @pytest.mark.parametrize("there", [False, True])
 def test_after_a_refused_version_the_best_accepted_version_is_loaded(world: World, *, chunk: int, there: bool) -> None:
-    """Whatever the order and the batches: the same document, the same open reject, each record counted once."""
+    """For any order and batches: the same document, the same open reject, each record counted once."""
     rules = {"roleTitle": {"$nin": [CANARY, f"{CANARY} too"]}}
     world.collections.rfps.database.create_collection(world.collections.rfps.name, validator=rules)
     names = ("old", "good", CANARY, f"{CANARY} too")
@@ -262,7 +262,7 @@ def test_errors_about_one_document_are_recognised(
 
 
 def test_the_error_of_a_failed_landing_quotes_no_payload(world: World) -> None:
-    """A validator on the payloads is a failure of the run: nothing may be lost. What it says quotes none of them."""
+    """A validator on `RFP_raw` fails the run, so that nothing is lost. The error quotes no payload."""
     run(world, post("other"))
     rule = {"$jsonSchema": {"properties": {"payload": {"bsonType": "string"}}}}
     world.collections.raw.database.command("collMod", world.collections.raw.name, validator=rule)
@@ -276,7 +276,7 @@ def test_the_error_of_a_failed_landing_quotes_no_payload(world: World) -> None:
 def test_an_error_of_mongodb_quotes_no_document(
     home: Settings, connected: MongoClient[dict[str, Any]], act: Any
 ) -> None:
-    """Whatever the server repeats of a document or a command is gone from the error, its cause and its traceback."""
+    """Quoted documents and commands are removed from the error, its cause and its traceback."""
     database: Database[dict[str, Any]] = connected[home.database]
     with pytest.raises(OperationFailure) as bare:
         act(database.plain)

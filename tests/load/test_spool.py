@@ -1,4 +1,4 @@
-"""A spool gives back what was put in, in order, from memory or from disk."""
+"""A spool returns its entries in order, from memory or from disk."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_empty_spool_has_no_chunks(tmp_path: Path) -> None:
 
 
 def test_a_large_spool_goes_to_disk(tmp_path: Path) -> None:
-    """Eight times the limit takes the memory of what is kept there and of two chunks, and leaves no file behind."""
+    """Eight times the limit needs only the memory of the limit and two chunks, and leaves no file."""
     payload = Binary(b"x" * 100_000)
     count = 8 * IN_MEMORY_BYTES // len(payload)
     tracemalloc.start()
@@ -68,7 +68,7 @@ def test_a_large_spool_goes_to_disk(tmp_path: Path) -> None:
 
 
 def test_a_closed_spool_accepts_nothing(tmp_path: Path) -> None:
-    """What was dropped is dropped; closing twice is closing."""
+    """Its entries are discarded; closing twice is allowed."""
     kept = Spool(tmp_path)
     kept.append({"a": 1})
     kept.close()

@@ -124,7 +124,7 @@ def expected(versions: Sequence[Version]) -> dict[str, dict[str, Any]]:
 
 
 def check_provenance(collections: Collections, chunks: Sequence[Sequence[Version]]) -> None:
-    """Which run made a document what it is, from which payload, and when; run `n` loaded chunk `n` at minute `n`.
+    """Check run, payload and time in each document's `_etl`; run `n` loaded chunk `n` at minute `n`.
 
     The version is that of the first run that brought it: a later one with the same version changes nothing.
     """
@@ -136,7 +136,7 @@ def check_provenance(collections: Collections, chunks: Sequence[Sequence[Version
         etl = found["_etl"]
         assert (etl["raw_id"], etl["run_id"]) == (winner.raw.raw_id, f"run-{number}")
         assert (etl["first_run_id"], etl["first_seen_at"]) == (f"run-{first}", T0 + timedelta(minutes=first))
-        # Loaded in another order, the same content may have come before under an older version.
+        # In another order, the same content may have been loaded before with an older version.
         same = [n for n, one in brought if one.rfp().key.content_hash == last.content_hash and n <= number]
         assert etl["changed_at"] in {T0 + timedelta(minutes=n) for n in same}
 
@@ -299,7 +299,7 @@ FOREIGN = {
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Each value that is no object, by where it stands."""
+    """Return each value that is not an object, by its path."""
     if not isinstance(value, dict):
         return {path: value}
     return {place: one for name, inner in value.items() for place, one in leaves(inner, (*path, name)).items()}
@@ -344,7 +344,7 @@ def test_fields_of_other_programs_survive_an_update(
 def test_an_object_replaces_a_value_of_another_kind(
     collections: Collections, monkeypatch: pytest.MonkeyPatch, there: Any, meanwhile: Any
 ) -> None:
-    """Whatever another program keeps under the name of an object, and puts there meanwhile, the object is whole."""
+    """The object is complete, for any value that another program stores there before or meanwhile."""
     collections.rfps.insert_one({"job_id": "job-1", **({} if there is MISSING else {"company": there})})
     between(monkeypatch, "bulk_write", lambda: collections.rfps.update_one({}, {"$set": {"company": meanwhile}}))
 
@@ -367,7 +367,7 @@ def test_a_field_that_older_documents_lack_is_added(collections: Collections) ->
 
 
 def closed(collections: Collections, reason: str) -> dict[str, Any]:
-    """Have an earlier run close the mission; gives what it wrote."""
+    """Let an earlier run close the mission; returns what it wrote."""
     mark = {"at": T0 - timedelta(hours=1), "run_id": "closing", "reason": reason}
     collections.rfps.update_one({}, {"$set": {"isActive": False, "_etl.closed": mark}})
     return mark
@@ -378,7 +378,7 @@ def closed(collections: Collections, reason: str) -> dict[str, Any]:
     [
         ("blue", "closed at source", True),
         ("blue", "deleted at source", True),
-        # The new mapping understands the deadline as a later one, or as none.
+        # The new mapping reads a later deadline, or no deadline.
         ("blue", "deadline", False),
         ("short", "deadline", False),
         ("past", "deadline", True),
@@ -387,7 +387,7 @@ def closed(collections: Collections, reason: str) -> dict[str, Any]:
 def test_a_newer_mapping_keeps_a_mission_closed(
     collections: Collections, content: str, reason: str, *, stays: bool
 ) -> None:
-    """The source has given no newer version, so what was closed since then stays closed, and says by which run."""
+    """The source has no newer version, so a mission closed since then stays closed, with the run that closed it."""
     load(collections, Version())
     mark = closed(collections, reason)
     if content == "past":
@@ -431,7 +431,7 @@ def _with_raw_id(entry: Entry, raw_id: str) -> bytes:
 
 @pytest.mark.parametrize(("before", "after"), [*permutations(["red", "blue", "short"], 2)])
 def test_a_replay_makes_a_payload_again_under_other_settings(collections: Collections, before: str, after: str) -> None:
-    """The same payload, the same mapping, other settings: what it gives today is there; another run changes nothing."""
+    """Same payload and mapping, other settings: the new result is stored; another run changes nothing."""
     entry = Version(content=before).entry()
     Upsert(collections, run_id="earlier", now=T0, dry_run=False).load([entry])
     again = remade(entry, after)
@@ -493,11 +493,11 @@ SAME = Version(instant=INSTANTS[1])
 @pytest.mark.parametrize(
     ("there", "mine", "call", "outcome", "title"),
     [
-        # Looked up as missing, then somebody else inserts a newer or an older one: the key is taken.
+        # Not found at first, then another program inserts a newer or older version: the key exists.
         ([], MINE, "insert_many", "stale", "Blue"),
-        # Decided to replace, then a newer version comes just before the write.
+        # An update was decided, then a newer version is written just before it.
         ([Version()], MINE, "bulk_write", "stale", "Blue"),
-        # The same content was only to be moved on.
+        # Only the version was to be updated.
         ([Version()], SAME, "bulk_write", "stale", "Blue"),
     ],
 )

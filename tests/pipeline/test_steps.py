@@ -75,7 +75,7 @@ def test_unknown_values_are_shown_and_counted(home: Settings) -> None:
 
 
 def test_extract_starts_the_steps_again(run: Run) -> None:
-    """What was loaded is known by then, and the reports are those of the second time."""
+    """Loaded payloads are known by then, and the reports are new."""
     for _ in range(2):
         run.extract()
         transformed = run.transform()

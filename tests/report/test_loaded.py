@@ -39,7 +39,7 @@ EARLIER = datetime(2025, 12, 31, 23, tzinfo=UTC)
 def test_the_customer_comes_first(
     name: str | None, department: str | None, *, show_department: bool | None, shown: str | None
 ) -> None:
-    """The department stands behind it where the platform shows it; it stands alone where no customer is known."""
+    """The department follows it if the platform shows it, and is shown alone if the customer is unknown."""
     assert customer(name, department, show_department=show_department) == shown
 
 
@@ -89,7 +89,7 @@ def test_days_inside_of_a_changed_object_are_days(tmp_path: Path) -> None:
 
 
 def test_unknown_values_of_every_kind_are_listed() -> None:
-    """The most frequent first, each with its field and how often; where there are none, nothing is explained."""
+    """The most frequent first, with field and count; without unknown values there is no explanation."""
     kinds = {("seniority", "Guru"): 1, ("budgetInfo.minDailyRate", "text read as a number"): 1200}
 
     assert list(Transformed(unknown=Counter(kinds)).table().notes) == [

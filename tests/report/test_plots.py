@@ -183,7 +183,7 @@ def test_empty_parts_are_not_drawn() -> None:
 
 
 def test_rates_go_from_low_to_high() -> None:
-    """Whatever the order in which they were counted."""
+    """For any order in which they were counted."""
     picture = plots.rates({700.0: 3, 650.0: 1})
 
     assert picture.description == "RFPs per daily rate, upper end, EUR excl. VAT. 650-700: 1, 700-750: 3"

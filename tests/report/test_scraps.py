@@ -27,7 +27,7 @@ DATA = {
 
 
 def glued(*named: tuple[str, Any]) -> nbformat.NotebookNode:
-    """A notebook in which each value was glued in a cell of its own."""
+    """Return a notebook in which each value was glued in a separate cell."""
     InteractiveShell.instance()
     notebook = nbformat.v4.new_notebook()
     for name, data in named:

@@ -28,7 +28,7 @@ def test_other_values_are_unchanged(value: object) -> None:
 
 @given(st.text())
 def test_no_cell_begins_like_a_formula(text: str) -> None:
-    """Whatever the text is, its first visible letter is none that begins a formula, and nothing of it is lost."""
+    """For any text, the first visible character does not begin a formula, and nothing is lost."""
     cell = guarded(text)
 
     first = next((char for char in cell if char.isprintable() and not char.isspace()), "")

@@ -58,7 +58,7 @@ def test_what_was_new_changed_and_rejected(home: Settings) -> None:
 
 
 def test_the_schema_names_every_field(home: Settings) -> None:
-    """Nested fields by path, with their types; what a mapping could change is what is compared."""
+    """Nested fields by path, with their types."""
     assert schema()["company.city"] == "text or null"
     assert schema()["skills[].name"] == "text"
     assert schema()["questions[]"] == "text"

@@ -64,7 +64,7 @@ class Seen(HTMLParser):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_outside_stays_text_in_every_place(text: str) -> None:
-    """Title, heading, cell and note show what was written, as it was written, and add no tag."""
+    """Title, heading, cell and note show the text unchanged, and add no tag."""
     plain = Seen(Table(["a"], [["b"]], title="c", notes=["d"])._repr_html_())
     seen = Seen(Table([text], [[text]], title=text, notes=[text])._repr_html_())
 
@@ -75,7 +75,7 @@ def test_text_from_outside_stays_text_in_every_place(text: str) -> None:
 
 
 def test_no_table_is_typeset_as_mathematics() -> None:
-    """Both classes by which MathJax, old and new, leaves something alone stand around all of it."""
+    """The whole table has the two classes that old and new versions of MathJax ignore."""
     html = Table(["a"], [["$x$"]], title="$x$", notes=["$x$"])._repr_html_()
 
     assert html.startswith('<div class="tex2jax_ignore mathjax_ignore">')
@@ -130,7 +130,7 @@ def test_a_table_has_the_attributes_that_a_page_needs() -> None:
 
 
 def test_an_object_is_shown_by_its_name_first() -> None:
-    """Whatever the order of its fields."""
+    """For any order of its fields."""
     assert as_text([{"lastUsed": None, "name": "SQL", "seniority": "Expert"}]) == "SQL Expert"
 
 

@@ -28,7 +28,7 @@ def test_escape_sequences_are_removed(text: str, shown: str) -> None:
 
 @given(st.text())
 def test_only_letters_and_lines_are_left(text: str) -> None:
-    """Whatever the text is."""
+    """For any text."""
     assert all(char.isprintable() for char in plain(text).replace("\n", ""))
 
 
