@@ -15,7 +15,7 @@ BRUSSELS = ZoneInfo("Europe/Brussels")
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What `datetime.fromisoformat` gets wrong or is too generous with on some Python versions is kept out:
+# Excludes forms that `datetime.fromisoformat` reads wrongly or too generously on some Python versions:
 # a date with an offset but no time, week dates, times without a date.
 _ISO = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})"
@@ -36,19 +36,19 @@ def parse(text: str, *, naive: ZoneInfo | None = None) -> datetime:
     Args:
         text: `2026-11-23`, `2026-11-23T13:25:01.2230000Z`, `2026-03-12T09:24:00+0100`; at most nine fraction
             digits, of which six are kept.
-        naive: The zone of an instant that names no offset; UTC when not given.
+        naive: The zone of an instant without an offset; by default UTC.
 
     Returns:
         The instant, aware, UTC.
 
     Raises:
-        ValueError: It is not such an instant; the message quotes it.
+        ValueError: The text is not such an instant; the message quotes it.
     """
     return _parse(text, naive)[0]
 
 
 def sortable(text: str, *, naive: ZoneInfo | None = None) -> str:
-    """Read an ISO 8601 instant and give it as text that sorts by time: UTC, seven fraction digits, `Z`.
+    """Read an ISO 8601 instant and return it as text that sorts by time: UTC, seven fraction digits, `Z`.
 
     Raises:
         ValueError: See `parse`.
@@ -59,10 +59,10 @@ def sortable(text: str, *, naive: ZoneInfo | None = None) -> str:
 
 
 def day(text: str) -> datetime:
-    """Read the calendar day that a text begins with, as midnight UTC of that day, whatever time and offset follow.
+    """Read the calendar day at the start of a text, as midnight UTC of that day; ignores the time and offset after it.
 
     Raises:
-        ValueError: It does not begin with a day like `2026-11-23`; the message quotes it.
+        ValueError: The text does not begin with a day like `2026-11-23`; the message quotes it.
     """
     return _day(text.strip()[:11])
 
@@ -70,8 +70,8 @@ def day(text: str) -> datetime:
 def deadline(text: str, *, naive: ZoneInfo | None = None) -> datetime:
     """Read an ISO 8601 instant at which something closes.
 
-    A whole day, which is a date without a time or with 23:59 as its time, is over when it is over in Brussels. The
-    written instant counts where it is later.
+    A whole day (a date without a time, or with 23:59) ends when the day ends in Brussels, or at the written instant
+    if that is later.
 
     Args:
         text: See `parse`.
@@ -87,7 +87,7 @@ def deadline(text: str, *, naive: ZoneInfo | None = None) -> datetime:
 
 
 def to_sortable(instant: datetime) -> str:
-    """The same text for an aware `datetime`."""
+    """Return an aware `datetime` as the text that `sortable` gives."""
     return f"{to_text(instant)[:26]}0Z"
 
 
@@ -107,7 +107,7 @@ def to_people(instant: datetime) -> str:
 
 
 def calendar_day(instant: datetime) -> date:
-    """The calendar day that an instant of a document stands for.
+    """Return the calendar day that an instant in a document means.
 
     A day is kept as midnight UTC. Documents made by an earlier mapping keep it as midnight in Brussels, which is 22:00
     or 23:00 UTC of the day before: any instant that is not midnight UTC counts by the calendar of Brussels.
@@ -161,18 +161,18 @@ def _day(text: str) -> datetime:
 
 @lru_cache(maxsize=4096)
 def _end_in_brussels(day: datetime) -> datetime:
-    # Not the start and a day: two days of the year have 23 and 25 hours.
+    # Not the start plus 24 hours: two days of the year have 23 and 25 hours.
     return day.replace(hour=23, minute=59, second=59, microsecond=999_000, tzinfo=BRUSSELS).astimezone(UTC)
 
 
-# The days on which missions begin and end, and the last instants of days that are deadlines, come again and again.
+# Cached: many missions have the same start, end and deadline.
 @lru_cache(maxsize=4096)
 def _parse(text: str, naive: ZoneInfo | None) -> tuple[datetime, str]:
-    found = _ISO.fullmatch(text.strip())
-    if found is None:
+    match = _ISO.fullmatch(text.strip())
+    if match is None:
         msg = f"{text[:60]!r} is not an instant like 2026-11-23T13:25:01.223000+00:00"
         raise ValueError(msg)
-    date, time, fraction, offset = found.groups(default="")
+    date, time, fraction, offset = match.groups(default="")
     if offset in {"Z", "z"} or not (offset or naive):
         offset = "+00:00"
     micro = f".{fraction[:6]:0<6}" if fraction else ""

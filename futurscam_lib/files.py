@@ -42,7 +42,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove the temporary files that killed `write_atomically(path)` calls left; only where nobody else writes."""
+    """Remove temporary files left by killed `write_atomically(path)` calls; only safe if nothing else is writing."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         left.unlink(missing_ok=True)
 
@@ -82,7 +82,7 @@ def move_if_absent(old: Path, new: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
+    """Make a rename in `folder` survive a power cut, if the system supports it."""
     if not _FOLDERS_CAN_SYNC:
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Plain frozen data that the stages pass on."""
+"""Frozen data classes that the stages pass on."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from futurscam_lib.errors import Rejected
 
 IN_FUTURE: Final = "in-future"
-"""Code of a reject whose own time stamp lies too far ahead; later runs try it again."""
+"""Code of a reject whose time stamp is too far in the future; later runs try it again."""
 
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
-"""A larger source item becomes a reject; a real post has some 10 kB. MongoDB holds 16 MB in one document."""
+"""A larger source item becomes a reject; a real post has about 10 kB. A MongoDB document can have 16 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one run asks its sources for: `[since, until)`; both aware, UTC; `until` None means open."""
+    """The time window that a run reads from its sources: `[since, until)`; aware, UTC; no end if `until` is None."""
 
     since: datetime
     until: datetime | None = None
 
     def __contains__(self, instant: datetime) -> bool:
-        """Whether an item of that instant is asked for."""
+        """Whether an item of that instant is in the window."""
         return self.since <= instant and (self.until is None or instant < self.until)
 
 
@@ -40,11 +40,11 @@ _JOB: Final = "job="
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Which landed payloads a run makes documents of again, instead of asking its sources.
+    """Which landed payloads a run transforms again, instead of reading its sources.
 
     Attributes:
-        since: Those that were landed then or later; None: whenever.
-        job_id: Those that were read as this job; empty: all.
+        since: Only payloads landed at this instant or later; None: all.
+        job_id: Only payloads of this job; empty: all.
     """
 
     since: datetime | None = None
@@ -52,7 +52,7 @@ class Replay:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From the text that a notebook is given: `all`, `since=INSTANT`, `job=ID`, or `since=INSTANT job=ID`.
+        """Read the notebook's parameter: `all`, `since=INSTANT`, `job=ID`, or `since=INSTANT job=ID`.
 
         Raises:
             ValueError: It has another form.
@@ -67,21 +67,21 @@ class Replay:
         return cls(since, "" if text == "all" else job_id)
 
     def __str__(self) -> str:
-        """As a notebook is given it."""
+        """As the notebook's parameter."""
         since = [f"{_SINCE}{clock.to_text(self.since)}"] if self.since else []
         return " ".join([*since, *([f"{_JOB}{self.job_id}"] if self.job_id else [])]) or "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What a source already knows to be wrong with an item: `code` as in `Reject`, `reason` one sentence."""
+    """A problem of an item that its source already detected: `code` as in `Reject`, `reason` is one sentence."""
 
     code: str
     reason: str
 
 
 def place_of(source: str, origin: str) -> str:
-    """Where an item stood, with its source: the name of an item that does not give its job."""
+    """Return the place of an item, with its source: the name of an item that does not give its job."""
     return f"{source}:{origin}"
 
 
@@ -91,14 +91,14 @@ class RawRecord:
 
     Attributes:
         source: Name of the source: `folder`.
-        origin: Where in the source it stood, readable: `archive/2026-11-18.jsonl:17`. Text without lone surrogates.
+        origin: Its place in the source, readable: `archive/2026-11-18.jsonl:17`. Text without lone surrogates.
         instant: The instant by which the source orders its items (see `FolderMemory` for a file's); aware, UTC.
-        payload: The item's bytes; empty where the source could not hand them over: `flaw` tells why.
+        payload: The item's bytes; empty if the source could not deliver them: `flaw` has the reason.
         raw_id: SHA-256 of the item's bytes, hex.
         size: Bytes of the item at its source.
         line: Line of the file on which the item begins, from 1; 0 where lines have no meaning.
         column: Column in that line, from 1; 0 where unknown.
-        flaw: Set where the source already knows that this can become no document.
+        flaw: Set if the source already knows that the item can't become a document.
     """
 
     source: str
@@ -118,18 +118,18 @@ class RawRecord:
 
     @classmethod
     def of(cls, payload: bytes, *, source: str, origin: str, instant: datetime, line: int = 0, column: int = 0) -> Self:
-        """Make the record of an item whose bytes are at hand."""
+        """Make the record of an item from its bytes."""
         digest = hashlib.sha256(payload).hexdigest()
         return cls(source, origin, instant, payload, digest, len(payload), line, column)
 
     @classmethod
     def flawed(cls, flaw: Flaw, *, source: str, origin: str, instant: datetime, size: int, line: int = 0) -> Self:
-        """Make the record of an item whose bytes are not kept; its id tells it from every other such item."""
+        """Make the record of an item whose bytes are not kept; its id is still unique."""
         digest = hashlib.sha256(repr((source, origin, instant, size, flaw)).encode()).hexdigest()
         return cls(source, origin, instant, b"", digest, size, line, flaw=flaw)
 
     def to_document(self) -> dict[str, Any]:
-        """As the landing and the spools keep it."""
+        """As a document for the landing and the spools."""
         return {
             "_id": self.raw_id,
             "source": self.source,
@@ -144,7 +144,7 @@ class RawRecord:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """As it was, but for the microseconds of `instant`, which BSON cuts."""
+        """From the result of `to_document`; BSON keeps only the milliseconds of `instant`."""
         flaw = document["flaw"]
         return cls(
             source=document["source"],
@@ -167,11 +167,11 @@ class Reject:
         raw: The record, untouched.
         code: Short, stable word to count by: `broken-json`, `encoding`, `missing`, `wrong-type`, `too-large`.
         reason: One sentence for a person.
-        path: The field, dotted; empty where the whole record is meant.
+        path: The field, dotted; empty for the whole record.
         line: Line in the source file, from 1; 0 where lines have no meaning.
         column: Column in that line, from 1; 0 where unknown.
-        job_id: The item's `job_id` where it could still be read.
-        instant: The item's own last-change instant as sortable text, or the source's instant where unreadable.
+        job_id: The item's `job_id` if it could be read.
+        instant: The item's own last change as sortable text, or the source's instant if that can't be read.
     """
 
     raw: RawRecord
@@ -185,7 +185,7 @@ class Reject:
 
     @classmethod
     def of(cls, raw: RawRecord, error: Rejected, *, job_id: str | None, instant: str) -> Self:
-        """Make the reject of a record from the error that says why."""
+        """Make the reject of a record from its error."""
         return cls(
             raw=raw,
             code=error.code,
@@ -199,25 +199,25 @@ class Reject:
 
     @property
     def item(self) -> str:
-        """What the quarantine keeps one entry for: the job where known, else the place it came from.
+        """The id of the quarantine entry: the job if it is known, else the place.
 
-        The two are told apart: a job may call itself what another's file is called.
+        The two have different forms, because a job's id may be equal to the name of another job's file.
         """
         return f"{self.raw.source}#{self.job_id}" if self.job_id else self.raw.place
 
 
 @dataclass(slots=True)
 class Counts:
-    """How many records came in, and what became of them.
+    """How many records were read, and their results.
 
     Attributes:
-        extracted: Records that the sources gave, and those of earlier runs that were picked up again.
+        extracted: Records read from the sources, and records of earlier runs that were picked up again.
         inserted: New documents.
-        updated: Documents that a newer version replaced.
-        unchanged: Records that brought nothing new: known payloads, or newer versions of the same content.
-        stale: Records older than what is there.
+        updated: Documents replaced by a newer version.
+        unchanged: Records without new content: known payloads, or newer versions of the same content.
+        stale: Records older than the loaded version.
         rejected: Records that went to the quarantine.
-        dropped: Documents that a cell of the notebook left out. Older ledger lines do not have it: that is 0.
+        dropped: Documents that a notebook cell left out. Older ledger lines do not have it: then it is 0.
     """
 
     extracted: int = 0
@@ -230,11 +230,11 @@ class Counts:
 
     @property
     def accounted(self) -> int:
-        """The right side of the sum."""
+        """All results together; must be equal to `extracted`."""
         return sum(getattr(self, name) for name in COUNTED[1:])
 
     def __add__(self, other: Self) -> Self:
-        """Field by field."""
+        """Add field by field."""
         return type(self)(*(getattr(self, name) + getattr(other, name) for name in COUNTED))
 
     def as_dict(self) -> dict[str, int]:
@@ -246,13 +246,13 @@ COUNTED: Final = tuple(field.name for field in fields(Counts))
 
 
 def with_all_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts as earlier versions wrote them, without `dropped`, with every name; none stay none."""
+    """Add missing names, such as `dropped` in counts of earlier versions, as 0; an empty mapping stays empty."""
     return {**dict.fromkeys(COUNTED, 0), **counts} if counts else {}
 
 
 def shown_counts(counts: Iterable[Mapping[str, int | None]]) -> tuple[str, ...]:
-    """The counts that a table shows of some runs or sources: `dropped` only where something was dropped."""
-    return COUNTED if any(one.get("dropped") for one in counts) else COUNTED[:-1]
+    """Return the names of the counts that a table shows: `dropped` only if something was dropped."""
+    return COUNTED if any(numbers.get("dropped") for numbers in counts) else COUNTED[:-1]
 
 
 def total(counts: Mapping[str, Counts]) -> Counts:
@@ -261,26 +261,27 @@ def total(counts: Mapping[str, Counts]) -> Counts:
 
 
 def moved(closed: int, reopened: int, *, dry_run: bool) -> str:
-    """How many missions a run closed and reopened, a sentence.
+    """Return a sentence about how many missions a run closed and reopened.
 
     Args:
         closed: Missions that became inactive.
         reopened: Missions that became active again.
-        dry_run: Whether that is only what would have happened.
+        dry_run: Whether the run was a dry run.
     """
     return f"{closed:,} mission(s) {'would be' if dry_run else 'were'} closed, {reopened:,} reopened."
 
 
 def check_counts(counts: Mapping[str, Counts]) -> None:
-    """Make sure that every record is accounted for.
+    """Check that every record is accounted for.
 
     Raises:
-        NotReconciled: One source's sum is off; the text names it.
+        NotReconciled: The counts of a source do not add up; the text names it.
     """
-    for source, one in counts.items():
-        if one.extracted != one.accounted:
+    for source, numbers in counts.items():
+        if numbers.extracted != numbers.accounted:
             raise NotReconciled(
-                f"The records of {source} do not add up: {one.extracted} extracted, {one.accounted} accounted for "
-                f"({', '.join(f'{getattr(one, name)} {name}' for name in COUNTED[1:])}). "
+                f"The records of {source} do not add up: {numbers.extracted} extracted, "
+                f"{numbers.accounted} accounted for "
+                f"({', '.join(f'{getattr(numbers, name)} {name}' for name in COUNTED[1:])}). "
                 "The run fails and the watermark stays: the next run reads the same window again."
             )

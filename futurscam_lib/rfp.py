@@ -1,7 +1,7 @@
-"""The RFP document: what transform makes and load keeps.
+"""The RFP document: transform makes it, load stores it.
 
-The field names are those that FuturScam's consumers already read. The document is a plain dictionary, which MongoDB
-takes as it is; pydantic checks it against the types below before anything is written.
+The field names are the ones that FuturScam's consumers already read. The document is a plain dictionary that MongoDB
+takes directly; pydantic checks it against the types below before anything is written.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_JOB_ID: Final = 200
-"""A longer id is none: hundreds of ids are looked up with one command, which may hold 16 MB."""
+"""A longer id is invalid: hundreds of ids are looked up with one command, which may have 16 MB."""
 
 DAYS: Final = ("conditions.fromAt", "conditions.toAt")
 """The fields that are calendar days; `clock.calendar_day` reads them."""
 
 NOT_SPECIFIED: Final = "NS"
-"""The seniority or level that a source does not give."""
+"""Used for a seniority or level that the source does not give."""
 NO_REMOTE_OPTION: Final = "NotSpecified"
 
 _CONFIG: Final = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-# A field that a mapping does not give has a default, so that a field added for one source rejects nothing of another.
+# A field that a mapping does not give has a default, so a field added for one source never rejects items of another.
 _NULL: Any = Field(default=None)
 _LIST: Any = Field(default_factory=list)
 _FILLED: Any = Field(default_factory=dict, validate_default=True)
@@ -46,7 +46,7 @@ OptionalFlag = Annotated[bool | None, _NULL]
 
 @with_config(_CONFIG)
 class Company(TypedDict):
-    """The customer, and where the work is; `showDepartment`: the platform shows the department in its place."""
+    """The customer, and where the work is; `showDepartment`: the platform shows the department instead of the name."""
 
     name: NotRequired[OptionalText]
     department: NotRequired[OptionalText]
@@ -81,7 +81,7 @@ class Conditions(TypedDict):
 
 @with_config(_CONFIG)
 class Skill(TypedDict):
-    """One skill asked for, and how long ago it may have been used last."""
+    """A required skill, and how long ago it may have been used last."""
 
     name: str
     seniority: NotRequired[Annotated[str, Field(default=NOT_SPECIFIED)]]
@@ -90,7 +90,7 @@ class Skill(TypedDict):
 
 @with_config(_CONFIG)
 class Language(TypedDict):
-    """One language asked for, by its English name."""
+    """A required language, by its English name."""
 
     language: str
     level: NotRequired[Annotated[str, Field(default=NOT_SPECIFIED)]]
@@ -98,7 +98,7 @@ class Language(TypedDict):
 
 @with_config(_CONFIG)
 class Contact(TypedDict):
-    """Somebody whom the source names."""
+    """A person named by the source."""
 
     name: NotRequired[OptionalText]
     mail: NotRequired[OptionalText]
@@ -107,7 +107,7 @@ class Contact(TypedDict):
 
 @with_config(_CONFIG)
 class RfpContent(TypedDict):
-    """Every field of the document but `_etl`; `role` is the platform's role, `questions` screen candidates."""
+    """Every field of the document except `_etl`; `role` is the platform's role, `questions` are for candidates."""
 
     job_id: Annotated[str, Field(min_length=1, max_length=MAX_JOB_ID)]
     reference: NotRequired[Text]
@@ -135,10 +135,10 @@ _WORDS: Final = {str: "text", float: "number", bool: "true or false", datetime: 
 
 
 class VersionKey(NamedTuple):
-    """What decides which of two versions of a job wins: the larger.
+    """Decides which of two versions of a job wins: the larger key.
 
-    `instant` is the source's own last change. At the same instant a newer mapping wins, so that a mended one takes
-    effect; then the hash decides, so that the outcome does not depend on the order of loading.
+    `instant` is the source's own last change. At the same instant a newer mapping wins, so that a corrected mapping
+    takes effect; then the hash decides, so that the result does not depend on the order of loading.
     """
 
     instant: str
@@ -159,8 +159,8 @@ class Rfp:
         content: The document without `_etl`, checked.
         source_id: The item's id at its source.
         key: Its version.
-        oddities: Unknown values, as (field, what): `unknown word: Guru` for a word that no vocabulary knows, or what
-            was odd about a value that was read leniently, left out or cut, with nothing of the value itself.
+        oddities: Unknown values, as (field, problem): `unknown word: Guru` for a word that no vocabulary has, or why a
+            value was read leniently, left out or cut, without the value itself.
     """
 
     content: RfpContent
@@ -181,7 +181,7 @@ class Rfp:
         """Check the content and derive its hash.
 
         Args:
-            content: What the mapping gives; fields that it leaves out get their defaults, which the hash ignores.
+            content: The result of the mapping; missing fields get their defaults, which the hash ignores.
             source_id: The item's id at its source.
             instant: The source's own last change, as sortable text.
             transform_version: The version of the mapping.
@@ -194,7 +194,7 @@ class Rfp:
 
 
 def checked(content: Any) -> RfpContent:
-    """The content with a default for each field that is left out.
+    """Check the content and add a default for each missing field.
 
     Raises:
         Rejected: The document cannot hold a value; `.path` names the field.
@@ -208,7 +208,7 @@ def checked(content: Any) -> RfpContent:
 
 
 def customer(name: str | None, department: str | None, *, show_department: bool | None) -> str | None:
-    """The customer as people read it: `SMALS (SFPD)` where the platform shows the department in the customer's place.
+    """Return the customer for display: `SMALS (SFPD)` if the platform shows the department instead of the customer.
 
     Args:
         name: `company.name`.
@@ -221,7 +221,7 @@ def customer(name: str | None, department: str | None, *, show_department: bool 
 
 
 def schema() -> dict[str, str]:
-    """The type of each field of a document, as words: `skills[].name` is `text`, `company.city` is `text or null`."""
+    """Return the type of each field in words: `skills[].name` is `text`, `company.city` is `text or null`."""
     return dict(_fields(RfpContent, ""))
 
 

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CLOCK_STEP: Final = timedelta(seconds=5)
-"""How far ahead of now a watermark may be. A time server sets a clock back by a second or so between two runs, which is
-no reason to call a person; a watermark further ahead would silently skip what changes until then."""
+"""How far ahead of now a watermark may be. A time server may set the clock back by a second or so between two runs,
+which is harmless; with a watermark further ahead, changes until then would be skipped silently."""
 
 _MOST_BYTES: Final = 1024
-"""An instant has some 30; whatever is longer is another file, which need not be read to be refused."""
+"""An instant has about 30 bytes; a longer file is refused without reading it."""
 
 _SHOWN: Final = 60
 
 
 def after(started: datetime) -> datetime:
-    """The watermark that a successful run leaves: its start plus 1 ms, with its microseconds."""
+    """Return the watermark after a successful run: its start plus 1 ms, with its microseconds."""
     return started + timedelta(milliseconds=1)
 
 
@@ -41,7 +41,7 @@ class Watermark:
         self._path = path
 
     def read(self, *, now: datetime) -> datetime | None:
-        """Read the file, in whichever way a person or a shell wrote it.
+        """Read the file, in any of the encodings that a person or a shell may have used.
 
         Args:
             now: The present instant, aware; a watermark after it is refused.
@@ -50,27 +50,27 @@ class Watermark:
             The watermark, aware, UTC; None where the file is missing.
 
         Raises:
-            OperatorMustAct: The file cannot be read, holds anything but one instant, or one in the future.
+            OperatorMustAct: The file cannot be read, holds anything but one instant, or the instant is in the future.
         """
-        instant = self._standing()
+        instant = self._current()
         if instant is not None and instant > now + _CLOCK_STEP:
-            found = f"{clock.to_people(instant)}, which is in the future (it is {clock.to_people(now)})"
-            raise self._refused(f"holds {found}")
+            problem = f"{clock.to_people(instant)}, which is in the future (it is {clock.to_people(now)})"
+            raise self._refused(f"holds {problem}")
         return instant
 
     def commit(self, instant: datetime) -> None:
-        """Move the watermark forward to `instant`, atomically and durably; where a later one stands, leave it.
+        """Move the watermark forward to `instant`, atomically and durably; a later watermark is left unchanged.
 
-        What stands there is of no use where it has become unreadable since this run read it: it is written over.
+        If the file has become unreadable since this run read it, it is overwritten.
 
         Raises:
             OSError: See `files.write_atomically`; the file is as it was.
         """
         try:
-            standing = self._standing()
+            current = self._current()
         except OperatorMustAct:
-            standing = None
-        if standing is None or standing < instant:
+            current = None
+        if current is None or current < instant:
             self.reset(instant)
 
     def reset(self, instant: datetime) -> None:
@@ -81,7 +81,7 @@ class Watermark:
         """
         write_atomically(self._path, f"{clock.to_text(instant)}\n".encode())
 
-    def _standing(self) -> datetime | None:
+    def _current(self) -> datetime | None:
         try:
             data = _first_bytes(self._path)
         except FileNotFoundError:
@@ -128,7 +128,7 @@ def _instant(data: bytes) -> datetime:
 
 
 def _encoding(data: bytes) -> str:
-    """UTF-16 where its byte order mark says so, as Windows PowerShell's `>` writes; else UTF-8, which covers ANSI."""
+    """UTF-16 if there is its byte order mark, as from Windows PowerShell's `>`; else UTF-8, which covers ANSI."""
     return "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 

@@ -1,4 +1,4 @@
-"""Time: what is read, what is refused, and what sorts."""
+"""Time: valid and invalid instants, and sortable text."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_instant_is_read_however_its_offset_and_fraction_are_written(text: st
         "2026-11-23T12:00:00Z\0",
     ],
 )
-def test_what_is_no_instant_is_refused_and_quoted(text: str) -> None:
+def test_invalid_instants_are_refused_and_quoted(text: str) -> None:
     """Python 3.11 reads a date with an offset as a naive time; this and everything else vague is a ValueError."""
     with pytest.raises(ValueError, match="is not an instant") as caught:
         clock.parse(text)
@@ -77,13 +77,13 @@ def test_what_is_no_instant_is_refused_and_quoted(text: str) -> None:
         "2026-01-01T whenever",
     ],
 )
-def test_a_day_is_the_one_that_is_written(text: str) -> None:
-    """Whatever time and offset follow it."""
+def test_the_written_day_is_read(text: str) -> None:
+    """Any time and offset after it are ignored."""
     assert clock.day(text) == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "2026-02-30", "2026-01-010", "2026-01-01Z", "1767225600", "01/01/2026"])
-def test_what_does_not_begin_with_a_day_is_refused(text: str) -> None:
+def test_a_text_without_a_day_at_its_start_is_refused(text: str) -> None:
     """Also where the beginning of some other number looks like one."""
     with pytest.raises(ValueError, match=r"is not an instant|does not begin with a day"):
         clock.day(text)
@@ -105,7 +105,7 @@ def test_what_does_not_begin_with_a_day_is_refused(text: str) -> None:
         ("2026-07-31T00:00:00", datetime(2026, 7, 31, tzinfo=UTC)),
     ],
 )
-def test_a_deadline_that_is_a_whole_day_is_over_when_it_is_over_in_brussels(text: str, instant: datetime) -> None:
+def test_a_whole_day_deadline_ends_when_the_day_ends_in_brussels(text: str, instant: datetime) -> None:
     """Or later, where the written instant is later; also on days of 23 and 25 hours. Any other time is believed."""
     assert clock.deadline(text) == instant
 
@@ -136,7 +136,7 @@ def test_the_first_year_in_a_zone_ahead_of_utc_is_refused() -> None:
         clock.parse("0001-01-01T00:00:00", naive=clock.BRUSSELS)
 
 
-def test_the_seventh_digit_stays_in_what_sorts() -> None:
+def test_sortable_text_keeps_the_seventh_digit() -> None:
     """Two versions that differ only in the seventh digit sort as they happened."""
     assert clock.sortable("2025-11-12T10:01:42.3048406Z") == "2025-11-12T10:01:42.3048406Z"
     assert clock.sortable("2025-11-12T10:01:42.3048406Z") < clock.sortable("2025-11-12T11:01:42.3048407+01:00")
@@ -144,7 +144,7 @@ def test_the_seventh_digit_stays_in_what_sorts() -> None:
 
 @given(first=INSTANTS, second=INSTANTS)
 def test_sortable_text_sorts_as_time_does(first: datetime, second: datetime) -> None:
-    """Whatever the offsets and years, text order is time order, and both ways of making the text agree."""
+    """For all offsets and years, text order is time order, and both functions give the same text."""
     texts = clock.sortable(first.isoformat()), clock.sortable(second.isoformat())
 
     assert (texts[0] < texts[1]) == (first < second)
@@ -153,7 +153,7 @@ def test_sortable_text_sorts_as_time_does(first: datetime, second: datetime) -> 
 
 
 @given(instant=INSTANTS)
-def test_text_is_read_back_as_what_was_written(instant: datetime) -> None:
+def test_written_text_is_read_back_unchanged(instant: datetime) -> None:
     """`to_text` keeps the microseconds, and always writes them."""
     text = clock.to_text(instant)
 
@@ -162,7 +162,7 @@ def test_text_is_read_back_as_what_was_written(instant: datetime) -> None:
 
 
 def test_people_and_names_get_utc() -> None:
-    """An instant from another zone is told and named in UTC."""
+    """An instant from another zone is shown in UTC."""
     instant = datetime(2026, 11, 23, 14, 25, 1, 223_000, tzinfo=timezone(timedelta(hours=1)))
 
     assert clock.to_people(instant) == "2026-11-23 13:25:01.223000 UTC"
@@ -186,7 +186,7 @@ def test_now_is_aware() -> None:
 
 @given(st.dates(date(1990, 1, 1), date(2100, 12, 31)))
 def test_a_day_is_read_as_it_was_written(day: date) -> None:
-    """Whether midnight UTC stands for it or, as in earlier documents, midnight in Brussels."""
+    """It is stored as midnight UTC or, in earlier documents, as midnight in Brussels."""
     midnight = datetime.combine(day, time.min)
 
     assert clock.calendar_day(midnight.replace(tzinfo=UTC)) == day
@@ -194,6 +194,6 @@ def test_a_day_is_read_as_it_was_written(day: date) -> None:
     assert clock.calendar_day(midnight) == day
 
 
-def test_the_last_hours_that_python_knows_are_a_day() -> None:
+def test_the_last_hours_of_the_year_9999_are_a_day() -> None:
     """In Brussels it is the year 10000 by then."""
     assert clock.calendar_day(datetime.max.replace(tzinfo=UTC)) == date.max

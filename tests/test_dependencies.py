@@ -1,4 +1,4 @@
-"""pyproject.toml: what is imported is declared, what is declared is imported, and constraints.txt holds it all."""
+"""pyproject.toml declares exactly the imported packages, and constraints.txt has a version of each."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def imported(*folders: Path) -> set[str]:
         for path in folder.rglob("*.py")
         for name in _modules(ast.parse(path.read_bytes()))
     }
-    return {canonicalize_name(found) for name in modules for found in distributions.get(name, ())}
+    return {canonicalize_name(distribution) for name in modules for distribution in distributions.get(name, ())}
 
 
 def _modules(tree: ast.Module) -> Iterator[str]:
@@ -79,18 +79,18 @@ def _modules(tree: ast.Module) -> Iterator[str]:
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))  # type: ignore[misc]
 
 
-def test_what_the_package_imports_is_declared() -> None:
-    """Nothing is there only because another package happens to need it."""
+def test_imports_of_the_package_are_declared() -> None:
+    """No import depends on another package's dependencies."""
     assert imported(PACKAGE) - {"futurscam-etl"} - base() - extras() == set()
 
 
-def test_what_is_declared_is_imported() -> None:
+def test_declared_dependencies_are_imported() -> None:
     """Nothing is installed on a server for no reason."""
     assert (base() | extras()) - imported(PACKAGE) - LOADED_OTHERWISE == set()
 
 
-def test_what_tests_and_benchmarks_import_is_declared() -> None:
-    """Their own packages stand in the group `dev`, and each of those is used."""
+def test_imports_of_tests_and_benchmarks_are_declared() -> None:
+    """Their own packages are in the group `dev`, and each of those is used."""
     dev = names(project()["dependency-groups"]["dev"])
     used = imported(settings.PROJECT / "tests", settings.PROJECT / "benchmarks")
 
@@ -99,7 +99,7 @@ def test_what_tests_and_benchmarks_import_is_declared() -> None:
 
 
 def test_the_base_is_small() -> None:
-    """What only alerts, exports and the local server need is in no server's installation that leaves them out."""
+    """Packages for alerts, exports and the local server are only in their extras."""
     assert base() & extras() == set()
     assert {"papermill", "jupyter", "pymongo", "pandas", "scrapbook"} <= base()
     assert extras() >= {"apprise", "pyarrow", "pymongoarrow", "xlsxwriter", "fiftyone-db"}

@@ -1,4 +1,4 @@
-"""Errors: what they end a run with, and that they cross a process border."""
+"""Errors: their exit codes, and that they can be passed between processes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_error_survives_pickling(kind: type[FuturscamError]) -> None:
 
 
 def test_each_error_has_the_exit_code_that_the_scheduler_expects() -> None:
-    """By class and by class name; an error without a code of its own would show here."""
+    """By class and by class name; an error without an exit code would fail here."""
     assert {kind.__name__: int(kind.exit_code) for kind in CLASSES} == EXIT_CODES
     assert {name: int(errors.exit_code_of(name)) for name in EXIT_CODES} == EXIT_CODES
 
@@ -73,12 +73,12 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it() -> None:
 
 @pytest.mark.parametrize("name", ["KeyError", "", "ExitCode", "exit_code_of", "__name__", "annotations"])
 def test_an_unknown_name_is_a_failed_run(name: str) -> None:
-    """What a notebook raised that is none of ours ends with 1."""
+    """An error of another package ends the run with 1."""
     assert errors.exit_code_of(name) is ExitCode.FAILED
 
 
-def test_a_reject_says_where() -> None:
-    """A reject's text is its message, its place stands in fields."""
+def test_a_reject_names_its_place() -> None:
+    """A reject's text is its message; its place is in separate fields."""
     error = make(Rejected)
 
     assert isinstance(error, Rejected)
@@ -86,8 +86,8 @@ def test_a_reject_says_where() -> None:
     assert (error.code, error.path, error.line, error.column) == ("wrong-type", "budgetInfo.minDailyRate", 3, 9)
 
 
-def test_a_refusal_says_in_which_words() -> None:
-    """Status and code of the service stand in fields; one that speaks another protocol has neither."""
+def test_a_refusal_keeps_status_and_code() -> None:
+    """Status and code of the service are in separate fields; a service with another protocol has neither."""
     error, bare = make(Refused), Refused("NO [AUTHENTICATIONFAILED]")
 
     assert isinstance(error, Refused)

@@ -1,4 +1,4 @@
-"""Files that nobody ever meets half written."""
+"""Files are never seen half written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ for turn in range(10_000):
 """
 
 
-def test_a_reader_and_a_kill_never_meet_half_a_file(tmp_path: Path) -> None:
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     """While another process writes, and after it was killed in the middle, the file is one whole version."""
     path = tmp_path / "file"
     files.write_atomically(path, b"a" * SIZE)
@@ -49,7 +49,7 @@ def test_a_reader_and_a_kill_never_meet_half_a_file(tmp_path: Path) -> None:
     assert len(set(data)) == 1
 
 
-def test_a_file_that_is_open_elsewhere_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_open_in_another_program_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two refusals, as a virus scanner causes them, and then it goes through."""
     real, refusals = os.replace, [PermissionError("in use"), PermissionError("in use")]
 
@@ -65,10 +65,8 @@ def test_a_file_that_is_open_elsewhere_is_tried_again(tmp_path: Path, monkeypatc
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - names
 
 
-def test_a_file_that_stays_open_elsewhere_is_given_up_on_and_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The tries end after some seconds: the old content stands, no temporary file is left."""
+def test_a_file_that_stays_open_elsewhere_is_left_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tries end after some seconds: the old content is unchanged, no temporary file is left."""
     path = tmp_path / "file"
     files.write_atomically(path, b"old")
 
@@ -127,14 +125,14 @@ def test_a_full_disk_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_missing_folder_is_said(tmp_path: Path) -> None:
-    """Nothing is made where no folder is."""
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    """A missing folder is not created."""
     with pytest.raises(FileNotFoundError):
         files.write_atomically(tmp_path / "missing" / "file", b"new")
 
 
 def test_a_move_never_overwrites(tmp_path: Path) -> None:
-    """What stands at the new name stays, and so does what was to be moved there."""
+    """Both files are unchanged if the new name exists."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_bytes(b"old")
     new.write_bytes(b"new")
@@ -149,7 +147,7 @@ def test_a_move_never_overwrites(tmp_path: Path) -> None:
     assert not old.exists()
 
 
-def test_what_a_kill_left_is_swept(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_writes_are_removed(tmp_path: Path) -> None:
     """Temporary files of this name go; those of others, and the file itself, stay."""
     kept = [tmp_path / name for name in (".last_execution", "..other.0a1b2c3d.tmp", "x.tmp")]
     left = [tmp_path / f"..last_execution.{number}.tmp" for number in ("0a1b2c3d", "ffffffff")]

@@ -1,4 +1,4 @@
-"""Hostile input stays data: a run over everything that a payload or a file name can try."""
+"""Hostile input stays data: a run over hostile payloads and file names."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ KEYS = {
 
 
 def post(number: object, **changes: Any) -> dict[str, Any]:
-    """A good post with an id of its own."""
+    """A good post with its own id."""
     made: dict[str, Any] = json.loads(POST.read_bytes())
     return {**made, "id": f"hostile-{number}", **changes}
 
 
 def with_text(value: Any, change: Callable[[str, str], str], name: str = "") -> Any:
-    """A copy in which every text was changed."""
+    """Return a copy with every text changed."""
     if isinstance(value, dict):
         return {key: with_text(inner, change, key) for key, inner in value.items()}
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def with_text(value: Any, change: Callable[[str, str], str], name: str = "") -> 
 
 
 def with_keys(value: Any) -> Any:
-    """A copy in which every object also has keys that steer MongoDB, JavaScript or Python."""
+    """Return a copy in which every object also has keys with a meaning in MongoDB, JavaScript or Python."""
     if isinstance(value, list):
         return [with_keys(inner) for inner in value]
     if not isinstance(value, dict):
@@ -157,7 +157,7 @@ def documents() -> Iterator[tuple[str, bytes]]:
     for number, (name, text) in enumerate(zip(NAMES, cycle(ALERTS.values()), strict=False)):
         yield name, saying(text, post(f"name-{number}"))
     weird = ["$\\frac{$", "普通话 \U0001f9d1\u200d\U0001f4bb", "\ue000\U0010ffff", "a" * 5000, "<svg onload=alert(1)>"]
-    # Often enough to be among those that are drawn.
+    # Often enough to be drawn.
     skills = [{"name": name, "seniority": name} for name in weird] * 9
     yield "skills.json", orjson.dumps(post("skills", skillInfo={"skills": skills}))
 
@@ -202,7 +202,7 @@ if sys.platform != "linux":
 
 
 class Running(HTMLParser):
-    """What a browser would run or fetch because of some HTML, each as a short text."""
+    """Collects what a browser would run or fetch for some HTML, each as a short text."""
 
     def __init__(self, html: str) -> None:
         """Parse at once."""
@@ -240,7 +240,7 @@ class Running(HTMLParser):
                 self.found[f"{tag} {name}={value}"] += 1
 
     def handle_data(self, data: str) -> None:
-        """The text of a script is what it does."""
+        """Record the text of a script."""
         if self.inside in {"script", "style"}:
             self.found[f"{self.inside}: {data}"] += 1
 
@@ -274,7 +274,7 @@ def assert_nothing_runs(notebook: Path, harmless: Path) -> None:
 
 
 def keys_of(value: Any, place: str = "") -> Iterator[tuple[str, frozenset[str]]]:
-    """Where the objects of a document stand, and which keys they have."""
+    """Yield the place and the keys of each object of a document."""
     if isinstance(value, dict):
         yield place, frozenset(value)
         for key, inner in value.items():
@@ -301,7 +301,7 @@ def harmless(home: Settings) -> Path:
 
 
 def test_a_hostile_inbox_is_only_data(home: Settings, harmless: Path, database: Database[dict[str, Any]]) -> None:
-    """Each file is a sane document or a reject, the run ends well, and its notebook runs nothing in a browser."""
+    """Each file is a valid document or a reject, the run succeeds, and its notebook runs nothing in a browser."""
     good, bad = dict(documents()), dict(rejects())
     for name, data in (good | bad).items():
         (home.inbox / name).write_bytes(data)
@@ -347,7 +347,7 @@ def test_a_hostile_inbox_is_only_data(home: Settings, harmless: Path, database: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a path longer than the system takes is made as Linux allows it")
 def test_a_hostile_name_in_a_failure_is_only_text(home: Settings, harmless: Path) -> None:
-    """What a source says about a file that it cannot read stands at the top of the notebook, as text."""
+    """A source's error about an unreadable file is shown at the top of the notebook, as text."""
     ugly = "<img src=x onerror=alert(1)> $x^2$ [x](javascript:alert(1)) "
     here = os.open(home.inbox, os.O_RDONLY)
     for _ in range(20):

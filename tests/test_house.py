@@ -1,4 +1,4 @@
-"""The house: data walks down, arrows only point downwards, and a notebook finds exactly the names that it uses."""
+"""The layers of the package: imports only point downwards, and the package exports exactly what notebooks use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLOORS = (
     *("__main__", "cli", "diagnostics", "lab", "analysis", "review", "schedule", "runner", "pipeline"),
     *("audit", "report", *STAGES),
 )
-"""From the roof down. What stands on none of them is the base, on which all stand."""
+"""From top to bottom. All other modules are the base, which every layer may import."""
 BASE = {
     *("rfp", "records", "watermark", "settings", "clock", "errors", "files"),
     *("jsontext", "nesting", "prefetch", "run_ids"),
@@ -36,7 +36,7 @@ Graph = dict[str, set[str]]
 
 
 def arrows_of(package: Path) -> Graph:
-    """What each module imports of its own package, anywhere in it, also for types only and by name.
+    """Return the modules of the package that each module imports, also for types only and by name.
 
     Modules are named without the package: `load.mongo`; the package's own `__init__` is ``.
     """
@@ -73,7 +73,7 @@ def _nearest(target: str, known: AbstractSet[str]) -> str:
 
 
 def reached(module: str, graph: Mapping[str, AbstractSet[str]]) -> set[str]:
-    """All that comes along with a module."""
+    """Return all modules that a module imports, directly or indirectly."""
     found: set[str] = set()
     waiting = [module]
     while waiting:
@@ -89,7 +89,7 @@ def part(module: str) -> str:
 
 
 def faults_of(graph: Mapping[str, AbstractSet[str]]) -> list[str]:
-    """Every arrow that points where it should not, a sentence each."""
+    """Return each forbidden import as a sentence."""
     return sorted(fault for module, targets in graph.items() for fault in _faults_of(module, targets, graph))
 
 
@@ -126,12 +126,12 @@ def imported_by_notebooks() -> set[str]:
 
 
 def test_arrows_only_point_downwards() -> None:
-    """Stages know no other stage and no audit log, nothing knows what stands above it, and there are no circles."""
+    """No stage imports another stage or the audit log, nothing imports a higher layer, and there are no circles."""
     assert faults_of(arrows_of(PACKAGE)) == []
 
 
-def test_the_house_is_read_whole() -> None:
-    """What the rules name exists, and the known arrows are seen: a rule about nothing would always hold."""
+def test_the_rules_match_the_package() -> None:
+    """The modules named in the rules exist, and known imports are detected: a rule about nothing would always pass."""
     graph = arrows_of(PACKAGE)
 
     assert {part(module) for module in graph} == {*FLOORS, *BASE}
@@ -141,8 +141,8 @@ def test_the_house_is_read_whole() -> None:
     assert reached("cli.app", graph) >= {"runner.runner", "audit.ledger", "clock"}
 
 
-def test_few_modules_stand_loose() -> None:
-    """At most a dozen lie at the top of the package; the others have a room."""
+def test_few_modules_are_at_the_top_of_the_package() -> None:
+    """At most a dozen are at the top of the package; the others are in folders."""
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_LOOSE
 
 
@@ -185,8 +185,8 @@ def test_few_modules_stand_loose() -> None:
         ("cli/x.py", "from futurscam_lib.runner import lock\nfrom futurscam_lib.pipeline import run", None),
     ],
 )
-def test_an_arrow_that_points_elsewhere_is_found(tmp_path: Path, module: str, line: str, fault: str | None) -> None:
-    """Each rule fails on an example that breaks it, and on nothing else."""
+def test_a_forbidden_import_is_detected(tmp_path: Path, module: str, line: str, fault: str | None) -> None:
+    """Each rule fails only on an example that breaks it."""
     modules = (
         "pipeline/run",
         "report/text",
@@ -225,8 +225,8 @@ def test_the_package_exports_what_notebooks_use() -> None:
     assert exported - used <= given
 
 
-def test_the_package_itself_costs_nothing() -> None:
-    """The command line imports it first: neither database driver nor pandas comes along until it is asked for."""
+def test_importing_the_package_is_cheap() -> None:
+    """The command line imports it first: it must not import the database driver or pandas before they are needed."""
     program = "import sys, futurscam_lib; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()

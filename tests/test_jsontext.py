@@ -1,4 +1,4 @@
-"""Bytes to JSON: what is read, and where what is wrong stands."""
+"""Bytes to JSON: valid input, and the place of a fault in invalid input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reject_of(payload: bytes, **begins: int) -> Rejected:
     ],
 )
 def test_a_byte_order_mark_gives_the_encoding(head: bytes, codec: str) -> None:
-    """Byte order marks are the only sign that is believed; without one it is UTF-8."""
+    """Only a byte order mark decides on the encoding; without one it is UTF-8."""
     assert encoding_of(head) == codec
 
 
@@ -57,14 +57,14 @@ def test_a_byte_order_mark_gives_the_encoding(head: bytes, codec: str) -> None:
     ],
 )
 def test_json_is_read_in_every_encoding(payload: bytes, value: Any) -> None:
-    """Values come out as they are meant; what only one field can have wrong is left to who reads that field."""
+    """Values are read correctly; the reader of a field checks what is specific to that field."""
     parsed = parse(payload)
 
     assert value is None or parsed == value
 
 
-def test_a_number_that_is_none_is_read_as_such() -> None:
-    """It is the value of one field: who reads that field decides."""
+def test_nan_is_read_as_a_number() -> None:
+    """It is the value of one field; the reader of that field decides about it."""
     assert math.isnan(parse(b'{"rate": NaN}')["rate"])
 
 
@@ -84,7 +84,7 @@ def test_a_number_that_is_none_is_read_as_such() -> None:
         *(b'"\x01"', b'"a\nb"', b"// c\n1", b"[" * 5000 + b"]" * 5000),
     ],
 )
-def test_what_json_does_not_allow_is_refused(payload: bytes) -> None:
+def test_invalid_json_is_refused(payload: bytes) -> None:
     """Control characters, comments, endless nesting: a reject, not a guess."""
     assert reject_of(payload).code == "broken-json"
 
@@ -115,7 +115,7 @@ def test_a_fault_has_a_line_and_a_column(payload: bytes, code: str, line: int, c
 
 
 def test_the_wrong_byte_is_named_behind_a_mark_too() -> None:
-    """The message shows the byte that is wrong, not one that stands before it."""
+    """The message shows the wrong byte, not one before it."""
     assert reject_of(b'\xef\xbb\xbf{"a": "\xe9"}').message == "The text is not UTF-8: byte 0xe9 at line 1, column 8."
 
 
@@ -129,7 +129,7 @@ def test_places_count_from_where_the_payload_begins() -> None:
 
 
 def test_a_message_holds_nothing_of_the_payload() -> None:
-    """What is said about a broken record can be logged: it quotes no more than one byte."""
+    """The message about a broken record can be logged: it quotes at most one byte."""
     error = reject_of(b'{"password": "hunter2", "x": tru}')
 
     assert "hunter2" not in str(error)
@@ -138,7 +138,7 @@ def test_a_message_holds_nothing_of_the_payload() -> None:
 
 @given(st.binary(max_size=40), st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b'{"a": "']))
 def test_any_bytes_are_json_or_a_reject(data: bytes, mark: bytes) -> None:
-    """Nothing but a value or a reject with a place comes out, whatever goes in."""
+    """Any bytes give either a value or a reject with a place."""
     value, error = None, None
     try:
         value = parse(mark + data)

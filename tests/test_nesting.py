@@ -1,4 +1,4 @@
-"""HTML that is nested without end is told from HTML that is only long."""
+"""Deeply nested HTML is distinguished from HTML that is only long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAGS = (
     *("select", "span", "svg", "table", "tbody", "td", "template", "tr", "th", "ul", "desc", "center", "section"),
 )
 RAW = ("script", "style", "textarea", "title", "noscript", "xmp", "iframe", "plaintext")
-"""What stands in these is no tag."""
+"""Tags inside these are not read as tags."""
 ODD = (
     *("<!--", "-->", "--!>", "<!-->", "<![CDATA[", "]]>", "<?x>", "<!>", "x", '<a x="', '">', "<a x='", "'>", "<"),
     *("<div/>", "<p a=1 b='2'>", "</ >", "</div x>", '<div a"b>', "<DIV>", "</DIV >", "<div\x0b>", "<li class='<'>"),
@@ -26,7 +26,7 @@ pieces = st.sampled_from([*(f"<{tag}>" for tag in (*TAGS, *RAW)), *(f"</{tag}>" 
 
 
 def depth(html: str) -> int:
-    """How deep tags stand inside each other in HTML that was cleaned."""
+    """Return the depth of nested tags in cleaned HTML."""
     found = deepest = 0
     for end in re.findall("<(/?)[a-zA-Z]", html):
         found += -1 if end else 1
@@ -36,8 +36,8 @@ def depth(html: str) -> int:
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(pieces, max_size=3).map("".join), st.lists(pieces, min_size=1, max_size=6).map("".join))
-def test_what_passes_is_not_deep(before: str, piece: str) -> None:
-    """Whatever hides the ends of tags from a parser, or has it ignore them: it finds no tree that is deep."""
+def test_accepted_html_is_not_deep(before: str, piece: str) -> None:
+    """Even with hidden or ignored end tags, a parser builds no deep tree from accepted HTML."""
     html = before + piece * 600
 
     if not too_deep(html):
@@ -53,7 +53,7 @@ def test_what_passes_is_not_deep(before: str, piece: str) -> None:
         *("<div></br></div x>", "<tr><li><dd></tr>", "<!x>"),
     ],
 )
-def test_what_is_deep(piece: str) -> None:
+def test_deep_html_is_detected(piece: str) -> None:
     """Also where ends are written that end nothing; a million characters are read once."""
     assert too_deep(piece * (DEEPEST + 1))
     assert too_deep("<p>x</p>" * 100_000 + piece * (DEEPEST + 1))
@@ -73,8 +73,8 @@ def test_what_is_deep(piece: str) -> None:
         ),
     ],
 )
-def test_what_is_only_long(piece: str) -> None:
-    """What follows each other stands not inside each other, where HTML needs no end, too."""
+def test_long_html_is_not_deep(piece: str) -> None:
+    """Elements in sequence are not nested, even if HTML does not require their end tags."""
     assert not too_deep(piece * 5_000)
     nested = "<div>" * (DEEPEST - 4) + piece * 5_000
     assert not too_deep(nested)

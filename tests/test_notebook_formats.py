@@ -1,4 +1,4 @@
-"""What other tools make of the notebooks: a script, a page, and text that can be reviewed."""
+"""The notebooks in other tools: a script, a page, and text for reviews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebooks: how they are kept, how they read, and what executing them by hand does and does not do."""
+"""The notebooks: their form, and what executing them by hand does and does not do."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def code_of(path: Path) -> list[Any]:
 
 
 @each_notebook
-def test_a_notebook_is_kept_without_what_it_gave(path: Path) -> None:
+def test_a_committed_notebook_has_no_outputs(path: Path) -> None:
     """No outputs, no execution counts, nothing of the machine it was written on; valid, with stable cell ids."""
     notebook = json.loads(path.read_bytes())
 
@@ -83,7 +83,7 @@ def test_the_parameters_come_first_and_explain_themselves(path: Path) -> None:
 
 @each_notebook
 def test_a_notebook_reads_as_a_story(path: Path) -> None:
-    """Before each code cell stands a heading with a sentence on the question that the cell answers."""
+    """Before each code cell there is a heading with a sentence on the question that the cell answers."""
     cells = cells_of(path)
 
     assert cells[0].cell_type == "markdown"
@@ -136,7 +136,7 @@ def glued(home: Settings, name: str) -> Any:
 
 
 def test_opening_and_running_it_changes_nothing(home: Settings, database: Database[dict[str, Any]]) -> None:
-    """By default it is a dry run: it counts what it would do, and MongoDB and the home stay as they were."""
+    """By default it is a dry run: it counts what it would do, and MongoDB and the home are unchanged."""
     home.inbox.mkdir()
     for name in (POST, BROKEN):
         shutil.copyfile(DEMO / name, home.inbox / name)
@@ -164,7 +164,7 @@ def test_opening_and_running_it_changes_nothing(home: Settings, database: Databa
 
 
 def test_a_run_by_hand_loads_under_its_own_name(home: Settings, database: Database[dict[str, Any]]) -> None:
-    """It says interactive, whatever it is called; it never moves the watermark; an update shows what changed."""
+    """Its id always begins with `interactive`; it never moves the watermark; an update shows what changed."""
     home.inbox.mkdir()
     for name in (POST, BROKEN):
         shutil.copyfile(DEMO / name, home.inbox / name)

@@ -1,4 +1,4 @@
-"""Working ahead: order, bounds and errors are those of a plain loop."""
+"""Prefetching: order, bounds and errors are the same as in a plain loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 500])
 def test_results_come_in_the_order_of_the_items(count: int) -> None:
-    """However many there are, all come out, each once."""
+    """Each item gives exactly one result, for any number of items."""
     assert list(prefetch(lambda number: number * 2, range(count))) == [number * 2 for number in range(count)]
 
 
@@ -45,7 +45,7 @@ def test_items_are_drawn_no_further_than_needed() -> None:
 
 
 def test_an_error_comes_where_the_result_would_have_come() -> None:
-    """What was done before the error is given; nothing is after it."""
+    """The results before the error are returned; none after it."""
     given: list[float] = []
 
     def collect() -> None:
@@ -79,7 +79,7 @@ def test_four_threads_are_four_and_keep_the_order() -> None:
 
 
 def test_four_threads_draw_eight_ahead_and_no_more() -> None:
-    """As many results are held as keep four threads busy, however long the caller takes."""
+    """Only the results that keep four threads busy are held, even if the caller is slow."""
     drawn: list[int] = []
 
     def items() -> Iterator[int]:
@@ -95,7 +95,7 @@ def test_four_threads_draw_eight_ahead_and_no_more() -> None:
 
 
 def test_with_four_threads_an_error_comes_where_its_result_would_have_come() -> None:
-    """Though others behind it are done before; and what waits is not begun any more."""
+    """Even if later items are done earlier; waiting items are not started any more."""
     given: list[int] = []
     later = threading.Event()
     begun: list[int] = []
@@ -116,7 +116,7 @@ def test_with_four_threads_an_error_comes_where_its_result_would_have_come() -> 
     assert max(begun) < 12
 
 
-def test_who_stops_listening_stops_the_work() -> None:
+def test_closing_the_results_stops_the_work() -> None:
     """Closing the results cancels what has not begun, and does not wait for what has."""
     go = threading.Event()
     begun: list[int] = []

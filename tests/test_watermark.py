@@ -1,4 +1,4 @@
-"""The watermark: whoever wrote the file, it is read rightly or refused; it never moves back by itself."""
+"""The watermark: the file is read correctly or refused; a run never moves it back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the watermark stands."""
+    """The watermark file."""
     return tmp_path / ".last_execution"
 
 
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
         b"2026-11-23T13:05:01.2230000+0100",
     ],
 )
-def test_it_is_read_as_every_shell_writes_it(path: Path, data: bytes) -> None:
+def test_the_file_of_every_shell_is_read(path: Path, data: bytes) -> None:
     """Both PowerShells, cmd, editors: byte order marks, line ends, blanks, quotes, offsets."""
     path.write_bytes(data)
 
@@ -79,8 +79,8 @@ def test_it_is_read_as_every_shell_writes_it(path: Path, data: bytes) -> None:
         (b"x" * 5000, f"'{'x' * 60}'"),
     ],
 )
-def test_anything_else_is_refused_with_what_was_found(path: Path, data: bytes, said: str) -> None:
-    """The operator reads what stands there, where, and how to repair it; the file is left as it is."""
+def test_invalid_content_is_refused_and_quoted(path: Path, data: bytes, said: str) -> None:
+    """The error quotes the content and names the file and the repair; the file is left unchanged."""
     path.write_bytes(data)
 
     with pytest.raises(OperatorMustAct) as caught:
@@ -95,8 +95,8 @@ def test_anything_else_is_refused_with_what_was_found(path: Path, data: bytes, s
 
 
 @given(data=st.binary(max_size=80))
-def test_no_bytes_do_more_than_being_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    """Whatever a broken disk leaves: an instant or a refusal."""
+def test_any_bytes_are_an_instant_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    """Any bytes of a broken disk give an instant or a refusal."""
     path = tmp_path_factory.getbasetemp() / "any_last_execution"
     path.write_bytes(data)
 
@@ -109,7 +109,7 @@ def test_a_missing_file_is_a_first_run(path: Path) -> None:
     assert Watermark(path).read(now=NOW) is None
 
 
-def test_what_cannot_be_opened_is_refused(path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_refused(path: Path) -> None:
     """A folder of that name, as an example of what the system does not let one read."""
     path.mkdir()
 
@@ -138,7 +138,7 @@ def test_a_commit_is_read_back_with_its_microseconds(path: Path) -> None:
 
 
 def test_a_commit_never_moves_it_back(path: Path) -> None:
-    """The later of what stands there and what is committed stays, even where a person wrote it."""
+    """The later of the file's instant and the committed one is kept, even if a person wrote the file."""
     mark = Watermark(path)
     path.write_bytes(codecs.BOM_UTF16_LE + f"{TEXT}\r\n".encode("utf-16-le"))
 
@@ -150,15 +150,15 @@ def test_a_commit_never_moves_it_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 33, b"garbage"])
-def test_a_commit_writes_over_what_has_become_unreadable(path: Path, data: bytes) -> None:
-    """A run that succeeded leaves its watermark whatever happened to the file meanwhile."""
+def test_a_commit_overwrites_an_unreadable_file(path: Path, data: bytes) -> None:
+    """A successful run writes its watermark even if the file has become unreadable meanwhile."""
     path.write_bytes(data)
     Watermark(path).commit(T0)
 
     assert Watermark(path).read(now=NOW) == T0
 
 
-def test_a_reset_moves_it_wherever_the_operator_says(path: Path) -> None:
+def test_a_reset_moves_the_watermark_to_any_instant(path: Path) -> None:
     """Backwards, forwards, over garbage."""
     mark = Watermark(path)
     for instant in (T0, T0 - HOUR, T0 + HOUR / 2):

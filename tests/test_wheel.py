@@ -1,4 +1,4 @@
-"""The wheel: built from this clone, installed into an environment of its own, used in an empty folder."""
+"""The wheel: built from this clone, installed into a separate environment, used in an empty folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 
 def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder, without any setting of this process and without what `uv run` tells it."""
+    """Run a program in a folder, without the settings of this process and the variables of `uv run`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUTURSCAM_", "MONGO_", "UV"))}
     return subprocess.run(
         command, cwd=folder, env=kept, capture_output=True, encoding="utf-8", timeout=200, check=False
@@ -33,7 +33,7 @@ def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProc
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this clone; its build tool is installed already, so that no registry is asked."""
+    """The wheel of this clone; its build tool is already installed, so no registry is needed."""
     folder = tmp_path_factory.mktemp("dist")
     built = run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], settings.PROJECT)
     assert built.returncode == 0, built.stderr
@@ -55,8 +55,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / BIN
 
 
-def test_the_wheel_holds_what_a_run_needs(wheel: Path) -> None:
-    """Notebooks, the demo's inbox, the mark that it is typed and the licence; no test and no folder of a home."""
+def test_the_wheel_contains_all_files_of_a_run(wheel: Path) -> None:
+    """Notebooks, the demo's inbox, `py.typed` and the licence; no tests and no folders of a home."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
 

@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     Documents = Collection[dict[str, Any]]
 
 HAS_JOB: Final = {"job_id": {"$gte": ""}}
-"""Documents whose `job_id` is a text. Said so, and not with `$type`: only then does a look-up by texts use an index
+"""Documents whose `job_id` is a text. Not written with `$type`, because a look-up by text would then not use the index
 that is restricted to them."""
 
 _FASTER: Final = {"open_until": ("isActive", "deadlineAt"), "source_open": ("_etl.source", "isActive")}
 _SPARED: Final = frozenset({67, 85, 86, 171})
-"""An index that only makes reading faster cannot be made: too many, another of its name, lists in both fields."""
+"""Errors that may stop an optional index: too many indexes, another one of its name, lists in both fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collections:
-    """What the software keeps in its database.
+    """The collections of the database.
 
     Attributes:
         rfps: `RFP`, the documents; unique on `job_id` where that is a text. Other programs write here, too: an instant
-            outside of the years 1 to 9999 is read as `bson.DatetimeMS`, invalid UTF-8 as \ufffd, and a UUID,
+            outside the years 1 to 9999 is read as `bson.DatetimeMS`, invalid UTF-8 as \ufffd, and a UUID,
             which may be invalid, as `bson.Binary`.
         raw: `RFP_raw`, landed payloads; `_id` is their SHA-256. `places` holds each place that a payload came from
-            (the last `landing.MAX_PLACES` of them), with the run that has it in hand; nothing else in them changes.
-            Payloads that an earlier version landed have no `places`: the one they came from stands in their fields.
-        outcomes: `RFP_outcomes`, what became of each payload; `_id` as in `raw`. Beside and not inside `raw`, so that
-            the look-up that spares a re-read does not drag the payloads through the server's cache.
+            (the last `landing.MAX_PLACES`), with the run that holds its lease; all other fields are constant.
+            Payloads landed by an earlier version have no `places`: their own fields name their only place.
+        outcomes: `RFP_outcomes`, the outcome of each payload; `_id` as in `raw`. Not stored in `raw`, so that the
+            look-up of known payloads does not load the payloads into the server's cache.
         rejects: `RFP_rejects`, the quarantine.
         runs: `RFP_runs`, runs whose landed payloads may not all have an outcome yet, and one entry `durable` that the
-            end of each load writes; nothing else when all is well.
+            end of each load writes. When all loads are complete, it holds only `durable`.
     """
 
     rfps: Documents
@@ -56,7 +56,7 @@ class Collections:
 
     @classmethod
     def of(cls, database: Database[dict[str, Any]]) -> Collections:
-        """Name them; nothing is created."""
+        """Refer to the collections of a database; creates nothing."""
         lenient = database.codec_options.with_options(
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
             unicode_decode_error_handler="replace",
@@ -71,13 +71,13 @@ class Collections:
         )
 
     def ensure_indexes(self) -> None:
-        """Create what is missing.
+        """Create missing indexes.
 
         Raises:
-            OperatorMustAct: The unique index on `job_id` cannot be made: without it documents could double.
+            OperatorMustAct: The unique index on `job_id` cannot be made; without it there could be duplicates.
         """
         if not any(map(keeps_jobs_single, self.rfps.list_indexes())):
-            # Not named `job_id`: an earlier version makes an index of that name beside this one, over all documents.
+            # Not named `job_id`: an earlier version creates an index of that name, over all documents.
             unique = IndexModel(
                 [("job_id", ASCENDING)], name="job_id_text", unique=True, partialFilterExpression=HAS_JOB
             )
@@ -99,7 +99,7 @@ class Collections:
         self.raw.create_indexes(
             [
                 IndexModel([("places.hand", ASCENDING)], name="places_hand"),
-                # Where an earlier version kept it: what that landed and did not load is picked up, too.
+                # The field of an earlier version: payloads that it landed but did not load are loaded, too.
                 IndexModel([("hand", ASCENDING)], name="hand"),
             ]
         )
@@ -113,7 +113,7 @@ class Collections:
 
 
 def keeps_jobs_single(index: Mapping[str, Any]) -> bool:
-    """Whether an index allows no two documents with the same text as `job_id`; earlier versions made it for all."""
+    """Whether an index keeps text values of `job_id` unique; earlier versions made it for all values."""
     restricted = index.get("partialFilterExpression", HAS_JOB)
     whole = not index.get("sparse") and dict(restricted) == HAS_JOB
     return list(index["key"]) == ["job_id"] and bool(index.get("unique")) and whole

@@ -1,4 +1,4 @@
-"""What a dry run would have written, for its later steps: they look at MongoDB, where nothing of it is."""
+"""What a dry run would have written. Its later steps need this, because MongoDB does not have it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_ONCE: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class MissionState:
-    """A document as it would be, as far as the ending of missions asks.
+    """The part of a document that decides whether a mission has ended.
 
     Attributes:
         job_id: Its key.
@@ -33,7 +33,7 @@ class MissionState:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """As a document says."""
+        """From a document."""
         etl = document["_etl"]
         deadline = document.get("deadlineAt")
         dated = deadline if isinstance(deadline, datetime) else None
@@ -41,35 +41,35 @@ class MissionState:
 
 
 class DryRunState:
-    """The documents that would be different; none where a run does write."""
+    """The documents that would be different after a dry run; empty in other runs."""
 
     def __init__(self) -> None:
-        """Empty."""
-        self._ahead: dict[str, MissionState] = {}
+        """Start empty."""
+        self._states: dict[str, MissionState] = {}
 
     def __contains__(self, job_id: str) -> bool:
-        """Whether what MongoDB holds of a job is not what would be there."""
-        return job_id in self._ahead
+        """Whether the job's document in MongoDB differs from what a run would have written."""
+        return job_id in self._states
 
-    def put(self, one: MissionState) -> None:
-        """Remember it, instead of what was known of the same job."""
-        self._ahead[one.job_id] = one
+    def put(self, mission: MissionState) -> None:
+        """Store the state of a mission; replaces an earlier state of the same job."""
+        self._states[mission.job_id] = mission
 
     def of(self, source: str, *, active: bool) -> Iterator[MissionState]:
-        """Those of one source that would be active, or would not; may be changed meanwhile."""
-        yield from [one for one in self._ahead.values() if one.source == source and one.active is active]
+        """Yield the missions of one source that would be active, or not; `put` may be called meanwhile."""
+        yield from [state for state in self._states.values() if state.source == source and state.active is active]
 
     def count(
         self, rfps: Collection[dict[str, Any]], condition: Mapping[str, Any], holds: Callable[[MissionState], bool]
     ) -> int:
-        """How many documents would meet a condition.
+        """Return how many documents would meet a condition.
 
         Args:
-            rfps: What is there.
-            condition: As MongoDB asks it.
-            holds: The same, asked of what would be there.
+            rfps: The collection as it is.
+            condition: The condition as a MongoDB filter.
+            holds: The same condition, for a state of the dry run.
         """
-        jobs = list(self._ahead)
+        jobs = list(self._states)
         parts = (jobs[first : first + _AT_ONCE] for first in range(0, len(jobs), _AT_ONCE))
         outdated = sum(rfps.count_documents({**condition, "job_id": {"$in": part}}) for part in parts)
-        return rfps.count_documents(condition) - outdated + sum(holds(one) for one in self._ahead.values())
+        return rfps.count_documents(condition) - outdated + sum(holds(state) for state in self._states.values())

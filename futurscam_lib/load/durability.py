@@ -1,4 +1,4 @@
-"""What a run wrote must be on disk before its watermark moves, though no single write waits for the disk."""
+"""Makes sure that a run's writes are on disk before its watermark moves; no single write waits for the disk."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Durability:
     """Watches one server from the start of a run to its end."""
 
     def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
-        """Remember which server process answers now."""
+        """Remember the current server process."""
         self._client = client
         self._process = self._standalone_process()
 
     def confirm(self, collections: Collections) -> None:
-        """Wait until all that was written is in the journal on disk.
+        """Wait until all writes are in the journal on disk.
 
-        The journal is one sequence: when the last write is in it, so are all before.
+        The journal is sequential: when it holds the last write, it holds all writes before it.
 
         Raises:
-            RetryLater: The server was restarted since the run began, and may have forgotten its last writes.
+            RetryLater: The server was restarted since the run began, and may have lost its last writes.
         """
         journaled = collections.runs.with_options(write_concern=WriteConcern(w="majority", j=True))
         journaled.update_one({"_id": "durable"}, {"$currentDate": {"at": True}}, upsert=True)
@@ -39,6 +39,6 @@ class Durability:
             )
 
     def _standalone_process(self) -> Any:
-        """The process of a server that stands alone; a replica set keeps what its majority has acknowledged."""
+        """Return the process of a standalone server; a replica set keeps what its majority has acknowledged."""
         hello = self._client.admin.command("hello")
         return None if "setName" in hello else hello.get("topologyVersion", {}).get("processId")

@@ -1,4 +1,4 @@
-"""What load takes: documents and rejects as they come out of the spool between transform and load."""
+"""The input of load: documents and rejects as they come out of the spool between transform and load."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Entry:
     Attributes:
         source: Where it came from.
         raw_id: The payload it was made from.
-        origin: Where in the source that payload stood.
-        cursor: The instant by which the source ordered it.
+        origin: The payload's place in the source.
+        cursor: The instant by which the source orders it.
         job_id: The document's key.
         key: Its version.
         encoded: The whole document with `_etl`, BSON.
-        size, line: Bytes of the payload, and where in its file it begins, as in `RawRecord`.
-        edited: Whether a cell of the notebook changed it.
+        size, line: Bytes of the payload, and its first line in its file, as in `RawRecord`.
+        edited: Whether a notebook cell changed it.
     """
 
     source: str
@@ -55,7 +55,7 @@ class Entry:
     edited: bool = False
 
     def rejected(self, error: Rejected) -> Reject:
-        """The reject of a document that the database did not take."""
+        """Return the reject for a document that the database refused."""
         raw = RawRecord(self.source, self.origin, self.cursor, b"", self.raw_id, self.size, self.line)
         return Reject.of(raw, error, job_id=self.job_id, instant=self.key.instant)
 
@@ -65,11 +65,11 @@ class Entry:
         return RawBSONDocument(self.encoded, _RAW)
 
     def decoded(self) -> dict[str, Any]:
-        """The document as MongoDB gives it back; a new one each time."""
+        """Return the document as MongoDB returns it; a new object at each call."""
         return bson.decode(self.encoded, CODEC)
 
     def outcome(self, result: Result) -> Outcome:
-        """What became of it."""
+        """Return the outcome of this entry."""
         return Outcome(
             source=self.source,
             raw_id=self.raw_id,
@@ -82,18 +82,18 @@ class Entry:
         )
 
     def with_content(self, document: Mapping[str, Any], *, enriched: bool) -> Entry:
-        """The same version of the job with another content.
+        """Return the same version of the job with another content.
 
         Args:
-            document: The new content; its `_etl` is not looked at.
-            enriched: Whether what changed stands outside of the content hash, because the source does not give it.
+            document: The new content; its `_etl` is ignored.
+            enriched: Whether the content hash stays the same, because the change does not come from the source.
 
         Raises:
             Rejected: A field has a value that the document cannot hold, or the document is too large.
         """
         etl = self.decoded()["_etl"]
         given = {name: value for name, value in document.items() if name != "_etl"}
-        # As MongoDB gives it back, so that the hash does not depend on what MongoDB does not keep.
+        # As MongoDB returns it, so that the hash does not depend on details that MongoDB does not keep.
         content: Any = bson.decode(_encode(rfp.checked(given)), CODEC)
         digest = self.key.content_hash if enriched else rfp.content_hash(content)
         key = self.key._replace(content_hash=digest)
@@ -124,7 +124,7 @@ class Entry:
         return cls(raw.source, raw.raw_id, raw.origin, raw.instant, job_id, made.key, encoded, raw.size, raw.line)
 
     def to_spool(self) -> dict[str, Any]:
-        """As a spool keeps it."""
+        """As a document for a spool."""
         return {
             "source": self.source,
             "raw_id": self.raw_id,
@@ -140,7 +140,7 @@ class Entry:
 
     @classmethod
     def from_spool(cls, entry: Mapping[str, Any]) -> Entry:
-        """As it was."""
+        """From the result of `to_spool`."""
         return cls(
             source=entry["source"],
             raw_id=entry["raw_id"],
@@ -168,9 +168,9 @@ def _encode(document: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one payload; `item` names its entry in the quarantine where it was rejected.
+    """The result for one payload; `item` names its quarantine entry if it was rejected.
 
-    `place` is the place it was read from, as `RawRecord.place`; `edited` as in `Entry`.
+    `place` is where it was read, as in `RawRecord.place`; `edited` as in `Entry`.
     """
 
     source: str
@@ -184,7 +184,7 @@ class Outcome:
     edited: bool = False
 
     def to_document(self, run_id: str) -> dict[str, Any]:
-        """As `RFP_outcomes` keeps it, but for the places, of which there may be many."""
+        """As a document of `RFP_outcomes`, without the places: there may be many."""
         return {
             "_id": self.raw_id,
             "run_id": run_id,

@@ -1,9 +1,9 @@
-"""Raw records kept as they came, and what became of each.
+"""Stores raw records as they were read, and the outcome of each.
 
-A payload that is already landed and dealt with by the mapping of today costs one look-up a chunk. A payload that a
-run landed and did not get to load (killed, database gone) is found again by the next run, even when its source no
-longer shows it. The same bytes may stand in several places: a good post is one document wherever it stands, but a
-broken one is a failed item in each place.
+Payloads that the current mapping has already processed cost one look-up per chunk. If a run landed a payload but did
+not load it (killed, database gone), the next run loads it, even when the source no longer shows it. The same bytes
+can come from several places: a good post is one document whatever its places, but a broken one is a failed item in
+each place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from futurscam_lib.load.entry import Outcome
 
 MAX_PLACES: Final = 1000
-"""So many places of one payload are kept: with the longest paths they take 4 of the 16 MB of a document."""
+"""How many places of one payload are kept: with the longest paths they take 4 of the 16 MB of a document."""
 
 
 _MOST_AHEAD: Final = timedelta(days=1)
@@ -44,11 +44,11 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What landing one chunk found.
+    """The result of landing one chunk.
 
     Attributes:
         pending: Records to transform.
-        known: Per source, records that need nothing: dealt with before, or twice in this chunk.
+        known: Per source, how many records need no work: processed before, or repeated in this chunk.
     """
 
     pending: list[RawRecord]
@@ -57,12 +57,12 @@ class Landed:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of the records of a chunk.
+    """The records of a chunk that were processed before.
 
     Attributes:
-        keys: Of the records that were dealt with.
-        elsewhere: Records with a known payload, in a place that is not noted yet.
-        still_broken: Broken records that their source shows anew, unchanged.
+        keys: Their keys.
+        elsewhere: Records with a known payload, in a place that is not recorded yet.
+        still_broken: Broken records that their source shows again, unchanged.
     """
 
     keys: set[_Key] = field(default_factory=set)
@@ -70,11 +70,11 @@ class _Known:
     still_broken: list[RawRecord] = field(default_factory=list)
 
     def add(self, record: RawRecord, outcome: Mapping[str, Any], entry: Mapping[str, Any] | None) -> None:
-        """Add a record that was dealt with.
+        """Add a record that was processed before.
 
         Args:
             record: As its source shows it now.
-            outcome: What became of its payload.
+            outcome: The outcome of its payload.
             entry: Its entry in the quarantine; None where it became a document.
         """
         self.keys.add(_key(record))
@@ -94,17 +94,17 @@ class Landing:
         Args:
             collections: Where to land.
             run_id: The run.
-            versions: The transform's version per source; what an older one dealt with is pending again.
-            dry_run: Look, but write nothing.
+            versions: The transform's version per source; records that an older version processed are pending again.
+            dry_run: Read, but write nothing.
         """
         self._collections, self._run_id, self._versions, self._dry_run = collections, run_id, versions, dry_run
-        # Tells this pass from an earlier one of the same run: an analyst may execute a cell twice.
+        # Separates this pass from an earlier one of the same run: an analyst may execute a cell twice.
         self._hand = f"{run_id}/{secrets.token_hex(4)}"
         self._others: list[dict[str, Any]] = []
         self._seen_dry: set[_Key] = set()
 
     def land(self, records: Sequence[RawRecord], *, now: datetime) -> Landed:
-        """Keep the payloads of a chunk that are new, and give the records that are to be transformed."""
+        """Store the new payloads of a chunk, and return the records to transform."""
         distinct: dict[_Key, RawRecord] = {}
         for record in records:
             distinct.setdefault(_key(record), record)
@@ -121,42 +121,42 @@ class Landing:
         return Landed(pending, counts)
 
     def leftovers(self, sources: Sequence[str]) -> Iterator[list[RawRecord]]:
-        """Records that earlier runs landed and did not get to load, a chunk at a time."""
+        """Yield, in chunks, the records that earlier runs landed but did not load."""
         self._others = list(
             self._collections.runs.find({"_id": {"$ne": self._hand}, "sources": {"$in": list(sources)}})
         )
         if not self._others:
             return
         hands = [run["_id"] for run in self._others]
-        found = self._collections.raw.find({"$or": [{"places.hand": {"$in": hands}}, {"hand": {"$in": hands}}]})
+        documents = self._collections.raw.find({"$or": [{"places.hand": {"$in": hands}}, {"hand": {"$in": hands}}]})
         left = (
             record
-            for document in found
+            for document in documents
             for record, hand in at_each_place(document)
             if hand in hands and record.source in sources
         )
         for records in chunked(left, size=lambda record: len(record.payload)):
-            # A dry run takes nothing in hand: what it has read itself is still among them.
+            # A dry run takes no lease, so the records that it has read itself are still among them.
             done = self._look_up(records).keys | self._seen_dry
             yield [record for record in records if _key(record) not in done]
 
     def due(self, sources: Sequence[str], *, now: datetime) -> Iterator[RawRecord]:
-        """Records that were rejected because their time stamp lay ahead, and whose time has come."""
+        """Yield records that were rejected for a time stamp in the future that is no longer in the future."""
         latest = clock.to_sortable(now + _MOST_AHEAD)
-        asked = {"state": OPEN, "code": IN_FUTURE, "source": {"$in": list(sources)}, "instant": {"$lte": latest}}
-        for reject in self._collections.rejects.find(asked):
+        condition = {"state": OPEN, "code": IN_FUTURE, "source": {"$in": list(sources)}, "instant": {"$lte": latest}}
+        for reject in self._collections.rejects.find(condition):
             yield from rejected(self._collections, reject)
 
     def known(self, records: Sequence[RawRecord]) -> set[tuple[str, str]]:
-        """Which of the records need nothing, by `raw_id` and place: today's mapping has dealt with them."""
+        """Return `raw_id` and place of the records that the current mapping has already processed."""
         return self._look_up(records).keys
 
     def is_current(self, source: str, transform_version: Any) -> bool:
-        """Whether a document says that the mapping of today made it."""
+        """Whether the current mapping made a document of this version."""
         return isinstance(transform_version, int) and transform_version >= self._versions[source]
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down what became of payloads; nothing is looked at again until the mapping's version rises."""
+        """Store the outcomes of payloads; these are not processed again until the mapping's version rises."""
         if not outcomes or self._dry_run:
             return
         places: dict[str, list[str]] = defaultdict(list)
@@ -166,23 +166,23 @@ class Landing:
             outcome.to_document(self._run_id) | {"places": places[outcome.raw_id][:MAX_PLACES]} for outcome in outcomes
         ]
         taken = insert_new(self._collections.outcomes, documents)
-        # Dealt with by an older mapping, in another place, or by another run at the same time: the later word stays.
+        # Processed by an older mapping, in another place, or by another run at the same time: the last write wins.
         writes = [write for document in taken for write in self._settle_again(document)]
         if writes:
             self._collections.outcomes.bulk_write(writes)
 
     def finish(self, sources: Sequence[str]) -> None:
-        """Once all is loaded: forget this pass, and the earlier runs whose leftovers it loaded."""
+        """After the load: remove the entries of this pass and of the earlier runs whose leftovers it loaded."""
         runs = self._collections.runs
         runs.delete_one({"_id": self._hand})
         for run in self._others:
-            # Only as it was when its leftovers were read: it may be alive and landing.
+            # Only if it is unchanged since its leftovers were read: that run may still be landing.
             same = {"_id": run["_id"], "landings": run["landings"]}
             runs.update_one(same, {"$pullAll": {"sources": list(sources)}})
         runs.delete_many({"sources": []})
 
     def _look_up(self, records: Iterable[RawRecord]) -> _Known:
-        """Which records have an outcome under today's mapping whose result is still there."""
+        """Return the records that have an outcome of the current mapping and whose result still exists."""
         by_id: dict[str, list[RawRecord]] = defaultdict(list)
         for record in records:
             by_id[record.raw_id].append(record)
@@ -193,15 +193,15 @@ class Landing:
             for record in by_id[outcome["_id"]]
             if outcome["transform_version"] >= self._versions[record.source]
         ]
-        # The jobs are answered from an index alone. Somebody may have emptied a collection to have it filled again.
+        # The jobs come from an index alone. They are checked because a collection may have been emptied to refill it.
         jobs = self._jobs({outcome["job_id"] for _, outcome in done if outcome["result"] not in _WITHOUT_DOCUMENT})
-        entries = self._entries({_item(*one) for one in done if one[1]["result"] == "rejected"})
+        entries = self._entries({_item(record, outcome) for record, outcome in done if outcome["result"] == "rejected"})
         known = _Known()
         for record, outcome in done:
             entry = None
             if outcome["result"] == "rejected":
                 entry = entries.get(_item(record, outcome))
-                if entry is None or not _stands_for(entry, record):
+                if entry is None or not _is_about(entry, record):
                     continue
             elif outcome["result"] != "dropped" and outcome["job_id"] not in jobs:
                 continue
@@ -211,18 +211,18 @@ class Landing:
     def _jobs(self, wanted: set[str]) -> set[str]:
         if not wanted:
             return set()
-        found = self._collections.rfps.find({"job_id": {"$in": list(wanted)}}, {"_id": 0, "job_id": 1})
-        # Another program may keep several of them in a list.
-        return {document["job_id"] for document in found if isinstance(document["job_id"], str)}
+        documents = self._collections.rfps.find({"job_id": {"$in": list(wanted)}}, {"_id": 0, "job_id": 1})
+        # Another program may store a list of ids in this field.
+        return {document["job_id"] for document in documents if isinstance(document["job_id"], str)}
 
     def _entries(self, wanted: set[str]) -> dict[str, dict[str, Any]]:
         if not wanted:
             return {}
         fields = {"raw_id": 1, "state": 1, "cursor": 1, "job_id": 1}
-        return {found["_id"]: found for found in self._collections.rejects.find({"_id": {"$in": list(wanted)}}, fields)}
+        return {entry["_id"]: entry for entry in self._collections.rejects.find({"_id": {"$in": list(wanted)}}, fields)}
 
     def _take(self, fresh: Sequence[RawRecord], now: datetime) -> None:
-        """Land what is new."""
+        """Land new records."""
         if not fresh:
             return
         # Before the payloads: a kill in between leaves a run without leftovers, not leftovers without a run.
@@ -239,10 +239,10 @@ class Landing:
         for record in fresh:
             by_id[record.raw_id].append(record)
         documents = [self._to_document(records, now) for records in by_id.values()]
-        there = insert_new(self._collections.raw, documents)
-        if there:
+        existing = insert_new(self._collections.raw, documents)
+        if existing:
             self._collections.raw.bulk_write(
-                [_add_places(document["_id"], document["places"]) for document in there], ordered=False
+                [_add_places(document["_id"], document["places"]) for document in existing], ordered=False
             )
 
     def _to_document(self, records: Sequence[RawRecord], now: datetime) -> dict[str, Any]:
@@ -250,31 +250,35 @@ class Landing:
         return {**records[0].to_document(), "run_id": self._run_id, "landed_at": now, "places": places}
 
     def _note_places(self, records: Sequence[RawRecord]) -> None:
-        """Keep where else known payloads were found."""
+        """Record the additional places of known payloads."""
         if not records:
             return
         by_id: dict[str, list[RawRecord]] = defaultdict(list)
         for record in records:
             by_id[record.raw_id].append(record)
         self._collections.raw.bulk_write(
-            [_add_places(raw_id, [_place(one, hand=None) for one in found]) for raw_id, found in by_id.items()],
+            [
+                _add_places(raw_id, [_place(record, hand=None) for record in same_payload])
+                for raw_id, same_payload in by_id.items()
+            ],
             ordered=False,
         )
-        # Last: what is noted here is not written into the payload again.
+        # Last: places that are noted here are not written into the payload again.
         self._collections.outcomes.bulk_write(
-            [_note(raw_id, [one.place for one in found]) for raw_id, found in by_id.items()], ordered=False
+            [_note(raw_id, [record.place for record in same_payload]) for raw_id, same_payload in by_id.items()],
+            ordered=False,
         )
 
     def _note_still_broken(self, records: Sequence[RawRecord]) -> None:
-        """Move the entries of broken items along with their file, of which another part changed.
+        """Update the entries of broken items whose file changed elsewhere.
 
-        `Quarantine.close_replaced` takes an entry that is older than its file for one that the file no longer holds.
+        `Quarantine.close_replaced` closes an entry that is older than its file, because the file no longer holds it.
         """
         if records:
             self._collections.rejects.bulk_write(
                 [
-                    UpdateOne({"_id": one.place, "raw_id": one.raw_id}, {"$max": {"cursor": one.instant}})
-                    for one in records
+                    UpdateOne({"_id": record.place, "raw_id": record.raw_id}, {"$max": {"cursor": record.instant}})
+                    for record in records
                 ],
                 ordered=False,
             )
@@ -284,18 +288,18 @@ class Landing:
         facts = {name: value for name, value in document.items() if name not in {"_id", "places"}}
         same: dict[str, Any] = {"_id": raw_id}
         if document["result"] in {"unchanged", "stale"}:
-            # The same bytes in a second place add nothing to what this run has just made of them.
+            # The same bytes in a second place don't replace the outcome that this run has just stored.
             same["$nor"] = [{"run_id": self._run_id, "result": {"$in": _NO_LONGER_NEW}}]
         return [UpdateOne(same, {"$set": facts}), _note(raw_id, places)]
 
 
 def payloads(collections: Collections, raw_ids: Sequence[str]) -> list[RawRecord]:
-    """Landed records by id, as they were first read; what is not there is left out."""
-    return [RawRecord.from_document(found) for found in collections.raw.find({"_id": {"$in": list(raw_ids)}})]
+    """Return landed records by id, as they were first read; unknown ids are left out."""
+    return [RawRecord.from_document(document) for document in collections.raw.find({"_id": {"$in": list(raw_ids)}})]
 
 
 def rejected(collections: Collections, reject: Mapping[str, Any]) -> Iterator[RawRecord]:
-    """The record of an entry of the quarantine, in the place that the entry names; none where its payload is gone."""
+    """Yield the record of a quarantine entry, in the place that the entry names; nothing if its payload is gone."""
     document = collections.raw.find_one({"_id": reject["raw_id"]})
     if document is None:
         return
@@ -306,10 +310,10 @@ def rejected(collections: Collections, reject: Mapping[str, Any]) -> Iterator[Ra
 
 
 def insert_new(collection: Documents, documents: Sequence[Any]) -> list[Any]:
-    """Insert in bulk and give back the documents whose key was taken; that is an outcome, not a failure.
+    """Insert in bulk and return the documents whose key already exists; that is not an error.
 
     Raises:
-        BulkWriteError: Something else was wrong with a document.
+        BulkWriteError: A document failed for another reason.
     """
     try:
         collection.insert_many(documents, ordered=False)
@@ -326,21 +330,21 @@ def _key(record: RawRecord) -> _Key:
 
 
 def _item(record: RawRecord, outcome: Mapping[str, Any]) -> str:
-    """The entry of the quarantine that stands for a record whose payload was rejected."""
+    """Return the id of the quarantine entry of a record whose payload was rejected."""
     return outcome["item"] if outcome["job_id"] else record.place
 
 
-def _stands_for(entry: Mapping[str, Any], record: RawRecord) -> bool:
-    """Whether an entry of the quarantine is about this record as it is shown now."""
+def _is_about(entry: Mapping[str, Any], record: RawRecord) -> bool:
+    """Whether a quarantine entry is about this record as its source shows it now."""
     if entry["job_id"]:
         return True
-    # Mended, and broken again in the same way: that is open again.
+    # Corrected, then broken again in the same way: the entry has to be opened again.
     is_back = entry["state"] == RESOLVED and _is_older(entry, record)
     return entry["raw_id"] == record.raw_id and not is_back
 
 
 def _is_older(entry: Mapping[str, Any], record: RawRecord) -> bool:
-    """Whether an entry of the quarantine was made before its source showed the record as it is now."""
+    """Whether a quarantine entry was made before its source showed the record as it is now."""
     return bool(entry["cursor"] < clock.to_millisecond(record.instant))
 
 
@@ -356,18 +360,18 @@ def _place(record: RawRecord, *, hand: str | None) -> dict[str, Any]:
 
 
 def at_each_place(document: Mapping[str, Any]) -> Iterator[tuple[RawRecord, str | None]]:
-    """A landed payload as the record of each place that it came from, and the run that has it in hand."""
+    """Yield one record for each place of a landed payload, with the run that holds its lease."""
     first = RawRecord.from_document(document)
-    found: dict[str, tuple[RawRecord, str | None]] = {first.place: (first, document.get("hand"))}
+    by_place: dict[str, tuple[RawRecord, str | None]] = {first.place: (first, document.get("hand"))}
     for place in document.get("places", ()):
         facts = {name: value for name, value in place.items() if name != "hand"}
         record = replace(first, **facts)
-        found[record.place] = record, place["hand"]
-    yield from found.values()
+        by_place[record.place] = record, place["hand"]
+    yield from by_place.values()
 
 
 def _add_places(raw_id: str, places: Sequence[Mapping[str, Any]]) -> UpdateOne:
-    """Put places last among those of a payload, each instead of what was noted of it before."""
+    """Append places to those of a payload; a place that is already there is replaced."""
     names = [place_of(place["source"], place["origin"]) for place in places]
     # As `place_of` does it.
     name = {"$concat": ["$$this.source", ":", "$$this.origin"]}
@@ -377,12 +381,12 @@ def _add_places(raw_id: str, places: Sequence[Mapping[str, Any]]) -> UpdateOne:
             "cond": {"$not": [{"$in": [name, {"$literal": names}]}]},
         }
     }
-    # Literally: a file may be called like an operator of MongoDB.
+    # As literals: a file may have the name of a MongoDB operator.
     kept = {"$slice": [{"$concatArrays": [others, {"$literal": list(places)}]}, -MAX_PLACES]}
     return UpdateOne({"_id": raw_id}, [{"$set": {"places": kept}}])
 
 
 def _note(raw_id: str, places: Sequence[str]) -> UpdateOne:
-    """Note with an outcome that the payload was seen in these places; full is full."""
+    """Add places to an outcome, up to `MAX_PLACES`."""
     room = {"_id": raw_id, f"places.{MAX_PLACES - 1}": {"$exists": False}}
     return UpdateOne(room, {"$addToSet": {"places": {"$each": list(places)}}})

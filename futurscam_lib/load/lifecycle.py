@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from futurscam_lib.load.collections import Collections, Documents
 
 AT_SOURCE: Final = "at source"
-"""How the reason ends where the source closed it, and not the deadline: `closed at source`, `deleted at source`."""
+"""The end of the reason when the source closed a mission, not its deadline: `closed at source`, `deleted at source`."""
 
 ENDS: Final = ("closed", "reopened")
-"""What `_etl` says of what happened to a mission after its version: `at`, `run_id`, and of a closed one `reason`."""
+"""Entries of `_etl` for what happened to a mission after its version: `at`, `run_id`, and `reason` in `closed`."""
 
 _NO_OBJECT: Final = {"_etl": {"$exists": True, "$not": {"$type": "object"}}}
 _LIST: Final = {"_etl": {"$type": "array"}}
 _WITHOUT_ETL: Final = {"$or": [_NO_OBJECT, _LIST]}
-"""Documents of other programs in whose `_etl` nothing can be written."""
+"""Documents of other programs whose `_etl` can't take a field."""
 
 _NO_DATE: Final = {"isActive": True, "deadlineAt": {"$exists": True, "$not": {"$type": ["date", "null"]}}}
 
 _KNOWN: Final = dict.fromkeys(("job_id", "isActive", "deadlineAt", "_etl.source", "_etl.source_id", "_etl.version"), 1)
-"""Fields of which `MissionState` is made, and the version."""
+"""The fields of `MissionState`, and the version."""
 
 
 PLAUSIBLE: Final = 10
-"""So many missions of a source may end, or be open again, from one run to the next, however few there are."""
+"""This many missions of a source may end, or be open again, from one run to the next, even if it has few."""
 
 
 def close_past_deadline(
@@ -50,26 +50,26 @@ def close_past_deadline(
 ) -> int:
     """Close the open missions whose deadline has passed.
 
-    `content_hash` stays what the source said, so that reading the same version again changes nothing; a newer version
-    replaces the document and opens the mission again if its deadline lies ahead.
+    `content_hash` does not change, so that reading the same version again changes nothing; a newer version
+    replaces the document and opens the mission again if its deadline is in the future.
 
     Args:
-        collections: Where.
-        run_id: Who closes.
-        now: Which deadlines have passed; aware, UTC.
+        collections: Where the missions are.
+        run_id: The run.
+        now: The instant to compare deadlines with; aware, UTC.
         dry_run: Whether only to count.
         dry_run_state: In a dry run, what the steps before would have written.
         open_until_closed: Sources whose missions stay open until the source closes them, whatever their deadline.
 
     Returns:
-        How many were closed; with `dry_run` how many would be.
+        How many were closed; with `dry_run`, how many would be.
     """
     past = _past(now, open_until_closed)
     if dry_run:
         return (dry_run_state or DryRunState()).count(
             collections.rfps,
             past,
-            lambda one: one.active and not _is_ahead(one, now) and one.source not in open_until_closed,
+            lambda state: state.active and not _is_ahead(state, now) and state.source not in open_until_closed,
         )
     closing = _closing(run_id, now, "deadline")
     closed = _update_all(collections.rfps, {**past, "$nor": [_WITHOUT_ETL]}, closing)
@@ -79,31 +79,31 @@ def close_past_deadline(
 def notes(
     collections: Collections, *, now: datetime, dry_run: bool, open_until_closed: Collection[str] = ()
 ) -> list[str]:
-    """What keeps missions from ending by their deadline, a sentence each.
+    """Return what keeps missions from ending by their deadline, one sentence for each reason.
 
     Args:
-        collections: Where.
-        now: Which deadlines have passed; aware, UTC.
-        dry_run: Whether those were left as they are anyway.
+        collections: Where the missions are.
+        now: The instant to compare deadlines with; aware, UTC.
+        dry_run: Whether the run wrote nothing anyway.
         open_until_closed: As for `close_past_deadline`.
     """
     undated = count_undated(collections)
-    said = [undated_note(undated)] if undated else []
+    sentences = [undated_note(undated)] if undated else []
     if not dry_run and (stuck := collections.rfps.count_documents(_past(now, open_until_closed))):
-        said.append(
+        sentences.append(
             f"{stuck:,} mission(s) stay active although their deadline has passed: a validator or an index that "
             f"another program added to {collections.rfps.name} refuses the update."
         )
-    return said
+    return sentences
 
 
 def count_undated(collections: Collections) -> int:
-    """How many active missions have a `deadlineAt` that is neither a date nor null; another program wrote it."""
+    """Count active missions with a `deadlineAt` that is neither a date nor null; another program wrote it."""
     return collections.rfps.count_documents(_NO_DATE)
 
 
 def undated_note(number: int) -> str:
-    """What that means."""
+    """Explain this to a person."""
     return (
         f"{number:,} active mission(s) have a deadlineAt that is not a date (but a text, for example), so no run "
         "closes them. Another program wrote it: correct that program."
@@ -111,16 +111,16 @@ def undated_note(number: int) -> str:
 
 
 def kept_ending(old: Mapping[str, Any], new: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """What a mission keeps of its ending where a newer mapping makes its document again from the same version.
+    """Return the ending that a mission keeps when a newer mapping makes its document again from the same version.
 
     Args:
         old: The document as it is.
-        new: As the mapping makes it.
-        now: Whether the new deadline has passed; aware, UTC.
+        new: The document from the newer mapping.
+        now: The instant to compare the new deadline with; aware, UTC.
 
     Returns:
-        `isActive`, and the entry of `_etl` that says why; empty where nothing happened since, or where the mission was
-        closed by a deadline that the new mapping understands as a later one.
+        `isActive`, and the entry of `_etl` with the reason; empty if nothing has happened since, or if the mission was
+        closed by a deadline that is later in the new mapping.
     """
     closed, reopened = (old["_etl"].get(name) for name in ENDS)
     match closed:
@@ -133,17 +133,17 @@ def kept_ending(old: Mapping[str, Any], new: Mapping[str, Any], *, now: datetime
 
 
 def count_active(collections: Collections, dry_run_state: DryRunState) -> int:
-    """How many missions are active; in a dry run, how many would be before deadlines close some."""
-    return dry_run_state.count(collections.rfps, {"isActive": True}, lambda one: one.active)
+    """Count active missions; in a dry run, those that would be active before deadlines close some."""
+    return dry_run_state.count(collections.rfps, {"isActive": True}, lambda state: state.active)
 
 
 @dataclass(frozen=True, slots=True)
 class Mission:
-    """A mission whose source says something else about its end than its document does.
+    """A mission that is open in its source and closed in its document, or the other way round.
 
     Attributes:
-        known: What is known of it.
-        guard: Filter that holds until it is written.
+        known: Its state.
+        guard: Filter that matches until the mission is updated.
     """
 
     known: MissionState
@@ -151,21 +151,21 @@ class Mission:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """From what `to_document` gave."""
+        """From the result of `to_document`."""
         return cls(MissionState(**document["known"]), document["guard"])
 
     def to_document(self) -> dict[str, Any]:
-        """As BSON holds it, for a spool."""
+        """As a BSON document, for a spool."""
         return asdict(self)
 
     @property
     def source_id(self) -> str:
-        """What its source calls it."""
+        """Its id at the source."""
         return self.known.source_id
 
 
 class SourceEnds:
-    """Closes, and opens again, what one source says of its missions."""
+    """Closes and reopens the missions of one source."""
 
     def __init__(
         self,
@@ -181,10 +181,10 @@ class SourceEnds:
         """Prepare.
 
         Args:
-            collections: Where.
-            source: Whose missions.
-            run_id: Who closes and opens.
-            now: Which deadlines have passed; aware, UTC.
+            collections: Where the missions are.
+            source: The source.
+            run_id: The run.
+            now: The instant to compare deadlines with; aware, UTC.
             dry_run: Whether to write nothing.
             dry_run_state: In a dry run, what the steps before would have written.
             open_until_closed: As for `close_past_deadline`.
@@ -195,37 +195,39 @@ class SourceEnds:
         self._ignores_deadlines = source in open_until_closed
 
     def count_active(self) -> int:
-        """How many missions of the source are active."""
+        """Count the active missions of the source."""
         condition = {"_etl.source": self._source, "isActive": True}
-        return self._dry_run_state.count(self._rfps, condition, lambda one: one.active and one.source == self._source)
+        return self._dry_run_state.count(
+            self._rfps, condition, lambda state: state.active and state.source == self._source
+        )
 
-    def missing(self, there: Container[str]) -> Iterator[Mission]:
-        """Open missions of the source that are not `there`, ids of what it shows as open."""
+    def missing(self, listed: Container[str]) -> Iterator[Mission]:
+        """Yield active missions that the source does not list as open; `listed` holds the ids that it does list."""
         for mission in self._missions(active=True):
-            if mission.source_id not in there:
+            if mission.source_id not in listed:
                 yield mission
 
-    def returned(self, there: Container[str]) -> Iterator[Mission]:
-        """Closed missions of the source that are `there` after all; not where their deadline keeps them closed."""
-        # Not only what was closed here: a version may have said that it was closed, and nothing dated its return.
+    def returned(self, listed: Container[str]) -> Iterator[Mission]:
+        """Yield closed missions that the source lists as open, unless their deadline keeps them closed."""
+        # Not only missions that a run closed: a version may have been closed at the source, and its return has no date.
         for mission in self._missions(active=False):
-            if mission.source_id in there and (self._ignores_deadlines or _is_ahead(mission.known, self._now)):
+            if mission.source_id in listed and (self._ignores_deadlines or _is_ahead(mission.known, self._now)):
                 yield mission
 
     def close(self, mission: Mission, fate: str) -> int:
-        """Close one; gives how many that were: none where a newer version was loaded meanwhile."""
+        """Close a mission. Returns how many were closed: 0 if a newer version was loaded meanwhile."""
         if self._dry_run:
             self._dry_run_state.put(replace(mission.known, active=False))
             return 1
         closing = _closing(self._run_id, self._now, f"{fate} {AT_SOURCE}")
         return _update_all(self._rfps, mission.guard, closing)
 
-    def reopen(self, there: Container[str]) -> int:
-        """Open again what has `returned`; gives how many that were."""
+    def reopen(self, listed: Container[str]) -> int:
+        """Open the `returned` missions again, and return how many were opened."""
         reopened = {"at": self._now, "run_id": self._run_id}
         opening = {"$set": {"isActive": True, "_etl.reopened": reopened}, "$unset": {"_etl.closed": ""}}
         opened = 0
-        for missions in chunked(self.returned(there), size=lambda _: 1):
+        for missions in chunked(self.returned(listed), size=lambda _: 1):
             if self._dry_run:
                 for mission in missions:
                     self._dry_run_state.put(replace(mission.known, active=True))
@@ -237,10 +239,10 @@ class SourceEnds:
 
     def _missions(self, *, active: bool) -> Iterator[Mission]:
         condition = {"_etl.source": self._source, "isActive": active}
-        for found in filter(_is_ours, self._rfps.find(condition, _KNOWN)):
-            known = MissionState.of(found)
+        for document in filter(_is_ours, self._rfps.find(condition, _KNOWN)):
+            known = MissionState.of(document)
             if known.job_id not in self._dry_run_state:
-                guard = {"_id": found["_id"], "_etl.version": found["_etl"]["version"], "isActive": active}
+                guard = {"_id": document["_id"], "_etl.version": document["_etl"]["version"], "isActive": active}
                 yield Mission(known, guard)
         for known in self._dry_run_state.of(self._source, active=active):
             yield Mission(known, {})
@@ -253,7 +255,7 @@ class Plausible:
     Attributes:
         active: Missions of the source that are active now.
         share: Percent of these that are plausible; `PLAUSIBLE` missions always are.
-        causes: What else may be the reason where there are more; for a person.
+        causes: Other possible reasons for a larger number; for a person.
     """
 
     active: int
@@ -262,18 +264,18 @@ class Plausible:
 
     @property
     def most(self) -> int:
-        """So many are plausible."""
+        """The largest plausible number."""
         return max(PLAUSIBLE, self.active * self.share // 100)
 
     def check_closing(self, ended: int, *, missing: int) -> None:
         """Refuse to close too many.
 
         Args:
-            ended: How many have ended, as far as is known by now.
-            missing: How many its source does not list as open.
+            ended: How many have ended, as far as is known so far.
+            missing: How many the source does not list as open.
 
         Raises:
-            OperatorMustAct: They are too many.
+            OperatorMustAct: There are too many.
         """
         if ended > self.most:
             what = f"{missing:,} of {self.active:,} active missions are not listed as open any more"
@@ -283,7 +285,7 @@ class Plausible:
         """Refuse to reopen too many.
 
         Raises:
-            OperatorMustAct: They are too many.
+            OperatorMustAct: There are too many.
         """
         if returned > self.most:
             what = f"{returned:,} missions that are closed here are listed as open, and {self.active:,} are active"
@@ -304,19 +306,18 @@ def _past(now: datetime, open_until_closed: Collection[str]) -> dict[str, Any]:
     return {**past, "_etl.source": {"$nin": list(open_until_closed)}} if open_until_closed else past
 
 
-def _is_ours(found: Mapping[str, Any]) -> bool:
-    """Whether a document says who it is as this software does; another program may name the same source."""
-    match found:
+def _is_ours(document: Mapping[str, Any]) -> bool:
+    """Whether a document has the identifying fields of this software; another program may name the same source."""
+    match document:
         case {"job_id": str(), "isActive": bool(), "_etl": {"source": str(), "source_id": str(), "version": str()}}:
             return True
     return False
 
 
 def _update_all(rfps: Documents, condition: Mapping[str, Any], update: Mapping[str, Any]) -> int:
-    """Update all that meet a condition, which they no longer meet then; give how many those are.
+    """Update all documents that meet a condition, which they no longer meet afterwards; return how many were updated.
 
-    One that MongoDB refuses to have updated, because of a validator or an index of somebody else, keeps no other from
-    it.
+    If MongoDB refuses an update, because of a validator or an index of another program, the others are still made.
     """
     due = rfps.count_documents(condition)
     if not due:
@@ -325,16 +326,16 @@ def _update_all(rfps: Documents, condition: Mapping[str, Any], update: Mapping[s
         return rfps.update_many(condition, update).modified_count
     except WriteError as error:
         refusals.check(error)
-    for found in rfps.find(condition, {"_id": 1}):
+    for document in rfps.find(condition, {"_id": 1}):
         try:
-            rfps.update_one({**condition, "_id": found["_id"]}, update)
+            rfps.update_one({**condition, "_id": document["_id"]}, update)
         except WriteError as error:
             refusals.check(error)
     return due - rfps.count_documents(condition)
 
 
-def _is_ahead(one: MissionState, now: datetime) -> bool:
-    return one.deadline is None or one.deadline >= now
+def _is_ahead(mission: MissionState, now: datetime) -> bool:
+    return mission.deadline is None or mission.deadline >= now
 
 
 def _closing(run_id: str, now: datetime, reason: str) -> dict[str, Any]:

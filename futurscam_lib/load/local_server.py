@@ -1,6 +1,6 @@
 """A real `mongod` on loopback for one home, for when `MONGO_URI` is not set.
 
-It outlives whoever started it, so that the next run and a notebook find it; `stop` ends it.
+It keeps running after the process that started it, so that the next run or a notebook can use it; `stop` ends it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class ServerInfo:
 
     Attributes:
         pid: Its process.
-        port: Where it listens, on loopback.
-        started_at: When, ISO 8601, UTC.
+        port: Its port on loopback.
+        started_at: When it started, ISO 8601, UTC.
     """
 
     pid: int
@@ -64,7 +64,7 @@ class ServerInfo:
 
     @property
     def uri(self) -> str:
-        """What a client connects to."""
+        """The URI for clients."""
         return f"mongodb://{HOST}:{self.port}/?directConnection=true"
 
 
@@ -72,11 +72,11 @@ def ensure_running(settings: Settings, *, cache_gb: float = 0.5) -> str:
     """Start the home's server unless it runs.
 
     Args:
-        settings: Of the home.
+        settings: The settings of the home.
         cache_gb: Memory that the server may use for its cache, at least 0.25.
 
     Returns:
-        Its URI; the same port as last time, unless another program took it.
+        Its URI; the port stays the same, unless another program uses it.
 
     Raises:
         UsageError: No `mongod` on this machine.
@@ -91,7 +91,7 @@ def ensure_running(settings: Settings, *, cache_gb: float = 0.5) -> str:
 
 
 def find(settings: Settings) -> ServerInfo | None:
-    """The home's server, if it runs and answers. Starts nothing."""
+    """Return the home's server if it runs and answers. Starts nothing."""
     known = _remembered(settings)
     if known is None or not _is_alive(known.pid) or _port_of(psutil.Process(known.pid), settings) != known.port:
         return None
@@ -99,10 +99,10 @@ def find(settings: Settings) -> ServerInfo | None:
 
 
 def stop(settings: Settings) -> bool:
-    """End the home's server in good order.
+    """Shut the home's server down properly.
 
     Returns:
-        Whether one was running.
+        Whether it was running.
     """
     if not settings.local_server_folder.is_dir():
         return False
@@ -116,7 +116,7 @@ def stop(settings: Settings) -> bool:
 
 
 def _end(process: psutil.Process, port: int) -> None:
-    # A signal would do on POSIX, but on Windows it ends a process without letting it tidy up.
+    # A signal would be enough on POSIX, but on Windows it ends a process without a clean shutdown.
     with suppress(PyMongoError), _client(port, timeout=STOP_WITHIN) as client:
         client.admin.command("shutdown")
     try:
@@ -127,15 +127,15 @@ def _end(process: psutil.Process, port: int) -> None:
 
 
 def mongod_binary() -> Path:
-    """The `mongod` to start: one on PATH, else the packaged one.
+    """Return the `mongod` to start: from PATH, else from the package.
 
     Raises:
-        UsageError: There is none, or it can't be made executable.
+        UsageError: There is no `mongod`, or it can't be made executable.
     """
     if on_path := shutil.which("mongod"):
         return Path(on_path)
     name = "mongod.exe" if os.name == "nt" else "mongod"
-    # Only the outermost package is looked up: asking for an inner one would import it.
+    # Only the outermost package is looked up: looking up an inner one would import it.
     package = importlib.util.find_spec("fiftyone")
     for folder in (package.submodule_search_locations or ()) if package else ():
         binary = Path(folder) / "db" / "bin" / name
@@ -198,7 +198,7 @@ def _remember(settings: Settings, server: ServerInfo) -> ServerInfo:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether the process runs; takes note of the end of one that this process started, which else stays a zombie."""
+    """Whether the process runs. Also collects an ended child process, which would otherwise stay a zombie."""
     try:
         psutil.Process(pid).wait(timeout=0)
     except psutil.TimeoutExpired:
@@ -227,7 +227,7 @@ def _client(port: int, *, timeout: timedelta) -> Iterator[MongoClient[dict[str, 
 
 
 def _is_ours(port: int, settings: Settings) -> bool:
-    """Whether the server on `port` keeps the data of this home; another one may have taken the port."""
+    """Whether the server on `port` uses the data of this home; another server may have taken the port."""
     try:
         with _client(port, timeout=timedelta(seconds=1)) as client:
             options = client.admin.command("getCmdLineOpts")
@@ -244,19 +244,19 @@ def _same(path: str, folder: Path) -> bool:
 
 
 def _port_of(process: psutil.Process, settings: Settings) -> int | None:
-    """The port that a process was told to listen on, if it is a `mongod` on the data of this home."""
+    """Return the port in a process's arguments if it is a `mongod` on the data of this home."""
     try:
         if not process.name().startswith("mongod"):
             return None
-        given = dict(pairwise(process.cmdline()))
+        options = dict(pairwise(process.cmdline()))
     except psutil.Error:
         return None
-    ours = _same(given.get("--dbpath", ""), _data(settings))
-    return int(given["--port"]) if ours and given.get("--port", "").isdecimal() else None
+    ours = _same(options.get("--dbpath", ""), _data(settings))
+    return int(options["--port"]) if ours and options.get("--port", "").isdecimal() else None
 
 
 def _adopt(settings: Settings) -> ServerInfo | None:
-    """Find a server of this home that nobody remembers: whoever started it was ended before it could."""
+    """Find a running server of this home that is not recorded: its starter was killed before it could record it."""
     for process in psutil.process_iter():
         if port := _port_of(process, settings):
             with suppress(psutil.NoSuchProcess):
@@ -278,33 +278,33 @@ def _start(settings: Settings, cache_gb: float) -> ServerInfo:
         port = last.port if last and attempt == 0 else _free_port()
         process = _spawn(settings, port, cache_gb)
         server = ServerInfo(process.pid, port, clock.to_text(clock.now()))
-        if _answers_in_time(server, settings, is_alive=partial(_goes_on, process)):
-            # It is meant to go on: without an end, Popen would warn that it was left running.
+        if _answers_in_time(server, settings, is_alive=partial(_is_running, process)):
+            # The server keeps running on purpose: without an exit code, Popen would warn about it.
             process.returncode = 0
             return _remember(settings, server)
         exit_code = process.wait()
         if exit_code != _ADDRESS_IN_USE:
             break
     raise OperatorMustAct(
-        f"The local MongoDB of {settings.home} ended while starting (exit code {exit_code}). Its log's last words:\n"
-        f"{_last_words(_log(settings), log_size)}\n"
-        f"Nothing was lost. Put right what it says (whole log: {_log(settings)}), or set MONGO_URI to another MongoDB.",
+        f"The local MongoDB of {settings.home} ended while starting (exit code {exit_code}). The end of its log:\n"
+        f"{_end_of_log(_log(settings), log_size)}\n"
+        f"Nothing was lost. Correct the cause (whole log: {_log(settings)}), or set MONGO_URI to another MongoDB.",
     )
 
 
-def _goes_on(process: subprocess.Popen[bytes]) -> bool:
+def _is_running(process: subprocess.Popen[bytes]) -> bool:
     return process.poll() is None
 
 
 def _answers_in_time(server: ServerInfo, settings: Settings, *, is_alive: Callable[[], bool]) -> bool:
-    """Wait until it answers; False when it ended instead.
+    """Wait until the server answers; returns False if it ended instead.
 
     Raises:
-        RetryLater: Neither happened in time. It goes on, and the next start finds it.
+        RetryLater: Neither happened in time. The server keeps running, and the next start uses it.
     """
     deadline = time.monotonic() + START_WITHIN.total_seconds()
     while time.monotonic() < deadline:
-        # A look at the port first: asking properly costs more, and waits longer when nobody is there yet.
+        # The port first: a MongoDB command costs more, and waits longer when nothing listens yet.
         if _listens(server.port) and _is_ours(server.port, settings):
             return True
         if not is_alive():
@@ -313,7 +313,7 @@ def _answers_in_time(server: ServerInfo, settings: Settings, *, is_alive: Callab
     raise RetryLater(
         f"The local MongoDB of {settings.home} did not answer within {START_WITHIN.total_seconds():g} s after its "
         f"start (process {server.pid}, port {server.port}).\n"
-        f"It may still be recovering after a crash, the next run will see. Its log: {_log(settings)}",
+        f"It may still be recovering after a crash; the next run checks again. Its log: {_log(settings)}",
     )
 
 
@@ -339,7 +339,7 @@ def _spawn(settings: Settings, port: int, cache_gb: float) -> subprocess.Popen[b
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
     ]
     if os.name == "posix":
-        # Nobody uses a socket file, and its path could not be long.
+        # The socket file is not used, and its path could be too long.
         command.append("--nounixsocket")
     try:
         return subprocess.Popen(  # noqa: S603 - a program of this machine, and arguments from the settings
@@ -365,8 +365,8 @@ def _rotate(log: Path) -> None:
         files.replace(log, log.with_suffix(".log.1"))
 
 
-def _last_words(log: Path, start: int, *, lines: int = 5) -> str:
-    """The errors that the log holds behind `start`, or its end where there are none."""
+def _end_of_log(log: Path, start: int, *, lines: int = 5) -> str:
+    """Return the last errors in the log after `start`, or its last lines if there are no errors."""
     if not log.exists():
         return "(it wrote no log)"
     with log.open("rb") as file:
@@ -378,7 +378,7 @@ def _last_words(log: Path, start: int, *, lines: int = 5) -> str:
 
 
 def _entry(line: str) -> tuple[str, str] | None:
-    """Severity and text of one line, which is JSON."""
+    """Return severity and text of a line of JSON."""
     try:
         entry = json.loads(line)
         return str(entry["s"]), f"{entry['msg']} {entry.get('attr', '')}"[:300].strip()

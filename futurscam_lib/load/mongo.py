@@ -1,4 +1,4 @@
-"""The client of MongoDB, and its failures told by what happens next."""
+"""The MongoDB client, and the translation of its failures into this software's errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 PATIENCE: Final = 12
-"""One operation may take so many times as long as reaching the server: 2 minutes by default."""
+"""How many times longer one operation may take than reaching the server: 2 minutes by default."""
 
 _REFUSED_CODES = {13: "not allowed", 18: "not authenticated", 8000: "refused by Atlas"}
 _REFUSED_WORDS = re.compile(r"\bauth(entication|enticate|orization|orized)?\b", re.IGNORECASE)
@@ -44,12 +44,12 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
     """Connect to the MongoDB of the settings, starting the local server where none is set.
 
     Returns:
-        A client that has answered. Its writes count as done once a majority has them; that they are on disk before
-        the watermark moves is seen to once, at the end of a load (`durability`), not by waiting at every write.
+        A client whose server has answered. A write counts as done once a majority has it; `durability` waits for the
+        disk once, at the end of a load, not at every write.
 
     Raises:
-        RetryLater: It did not answer.
-        OperatorMustAct: It refused the credentials, or MONGO_URI can't be used.
+        RetryLater: The server did not answer.
+        OperatorMustAct: The server refused the credentials, or MONGO_URI can't be used.
         UsageError: There is no MONGO_URI and no `mongod` to start.
     """
     uri = settings.mongo_uri.get_secret_value() if settings.mongo_uri else local_server.ensure_running(settings)
@@ -68,7 +68,7 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
                 socketTimeoutMS=reach * PATIENCE,
             )
         except (ValueError, TypeError, OSError):
-            # Of a mongodb+srv URI; their texts can quote a piece of its password.
+            # From a mongodb+srv URI; the error's text can quote a part of its password.
             raise InvalidURI from None
         try:
             client.admin.command("ping")
@@ -79,10 +79,10 @@ def connect(settings: Settings) -> MongoClient[dict[str, Any]]:
 
 
 def lenient(client: MongoClient[dict[str, Any]], name: str) -> Database[dict[str, Any]]:
-    """A database to read what other programs wrote, too: odd instants and texts break no answer.
+    """Return a database that also reads unusual instants and texts that other programs wrote.
 
     Returns:
-        One that gives an instant outside of the years 1 to 9999 as `bson.DatetimeMS`, and what is no UTF-8 as \ufffd.
+        A database that returns instants outside the years 1 to 9999 as `bson.DatetimeMS`, and invalid UTF-8 as \ufffd.
     """
     options = client.codec_options.with_options(
         datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
@@ -92,10 +92,9 @@ def lenient(client: MongoClient[dict[str, Any]], name: str) -> Database[dict[str
 
 @contextmanager
 def mongo_errors() -> Iterator[None]:
-    """Turn what MongoDB does wrong into what happens next.
+    """Translate MongoDB failures into this software's errors.
 
-    Other failures of an operation keep their class and lose what they quote: MongoDB repeats the document or the
-    command that a failure is about.
+    Other failures keep their class, without what they quote: MongoDB's error texts repeat the document or the command.
 
     Raises:
         RetryLater: No answer, no primary, too slow.
@@ -104,18 +103,18 @@ def mongo_errors() -> Iterator[None]:
     try:
         yield
     except InvalidURI:
-        # Its text can quote a piece of the password, and so would a traceback that shows it as the cause.
+        # Its text can quote a part of the password; a traceback that shows it as the cause would quote it, too.
         raise OperatorMustAct(
             "MONGO_URI can't be read.\nCorrect it; : / ? # [ ] @ % must be percent-encoded inside user and password.",
         ) from None
     except PyMongoError as error:
-        told, bare = _told(error), _without_content(error)
-        if told is None:
+        translated, bare = _translated(error), _without_content(error)
+        if translated is None:
             raise bare from None
-        raise told from bare
+        raise translated from bare
 
 
-def _told(error: PyMongoError) -> FuturscamError | None:
+def _translated(error: PyMongoError) -> FuturscamError | None:
     if isinstance(error, ConfigurationError):
         return _misconfigured(error)
     if isinstance(error, ConnectionFailure):
@@ -143,14 +142,14 @@ def _misconfigured(error: ConfigurationError) -> FuturscamError:
     from dns.exception import DNSException
     from dns.resolver import NXDOMAIN, NoAnswer
 
-    # pymongo calls it a wrong configuration, too, when the DNS does not answer.
+    # pymongo also raises a ConfigurationError when the DNS does not answer.
     if isinstance(error.__cause__, DNSException) and not isinstance(error.__cause__, NXDOMAIN | NoAnswer):
         return RetryLater(f"The host of MONGO_URI could not be looked up ({_text(error)}).\n{NOTHING_LOST}")
     return OperatorMustAct(f"MONGO_URI can't be used ({_text(error)}).\nCorrect its host or its options.")
 
 
 def _without_content(error: PyMongoError) -> PyMongoError:
-    """The same failure without what it quotes; only replies of a server quote anything."""
+    """Return the same failure without quoted content; only server replies quote anything."""
     if isinstance(error, BulkWriteError):
         return BulkWriteError({**(error.details or {}), **{name: _bare(error, name) for name in _FAILURES}})
     if isinstance(error, OperationFailure):
@@ -162,16 +161,16 @@ def _without_content(error: PyMongoError) -> PyMongoError:
 def _bare(error: BulkWriteError, name: str) -> list[dict[str, Any]]:
     return [
         {
-            "index": one.get("index"),
-            "code": one.get("code"),
-            "errmsg": refusals.without_content(one.get("errmsg", ""), strict=True),
+            "index": failure.get("index"),
+            "code": failure.get("code"),
+            "errmsg": refusals.without_content(failure.get("errmsg", ""), strict=True),
         }
-        for one in (error.details or {}).get(name) or ()
+        for failure in (error.details or {}).get(name) or ()
     ]
 
 
 def _only_late(error: PyMongoError) -> bool:
-    """Whether a bulk was written, but not yet everywhere that it has to be."""
+    """Whether a bulk was written, but not yet acknowledged by enough servers."""
     if not isinstance(error, BulkWriteError):
         return False
     details = error.details or {}
@@ -183,7 +182,7 @@ def _is_refusal(error: OperationFailure) -> bool:
 
 
 def _text(error: PyMongoError) -> str:
-    """What the server or pymongo says, short: without topology, repeated timeouts and the whole reply."""
+    """Return the text of the server or pymongo, shortened: no topology, repeated timeouts or full reply."""
     details = getattr(error, "details", None)
     text = details.get("errmsg") if isinstance(details, dict) else None
     short = re.split(r" \(configured timeouts|, Timeout: |, full error: ", text or str(error))[0]

@@ -1,4 +1,4 @@
-"""Rejects: one entry for each source item, with the reason, until a later version of the item makes it."""
+"""Rejects: one entry for each source item, with the reason; a later version that loads resolves it."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Quarantine:
             run_id: The run.
             now: The present instant; aware, UTC.
             dry_run: Whether to write nothing.
-            reopening: Dismissed entries that are open again if the same payload is rejected once more.
+            reopening: Dismissed entries to open again if the same payload is rejected once more.
         """
         self._reopening = reopening
         self._rejects, self._rfps = collections.rejects, collections.rfps
         self._run_id, self._now, self._dry_run = run_id, now, dry_run
 
     def keep(self, rejects: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-        """Keep a chunk of rejects, as `describe` gives them; an older version of an item never covers a newer one."""
+        """Store a chunk of rejects made by `describe`; an older version of an item never replaces a newer one."""
         outcomes = [
             Outcome(
                 source=reject["source"],
@@ -68,52 +68,53 @@ class Quarantine:
         ]
         if self._dry_run or not rejects:
             return outcomes
-        there = self._instants({reject["job_id"] for reject in rejects if reject["job_id"]})
+        loaded = self._instants({reject["job_id"] for reject in rejects if reject["job_id"]})
         writes = [
-            self._write(reject, RESOLVED if reject["instant"] <= there.get(reject["job_id"], "") else OPEN)
+            self._write(reject, RESOLVED if reject["instant"] <= loaded.get(reject["job_id"], "") else OPEN)
             for reject in rejects
         ]
         try:
             self._rejects.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            # The guards did not hold, so the upsert tried to insert: a newer reject is there already, or this payload
-            # was dismissed.
+            # The guard did not match, so the upsert tried to insert: a newer reject exists, or this payload was
+            # dismissed.
             if any(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
                 raise
         return outcomes
 
     def resolve(self, entries: Sequence[Entry]) -> None:
-        """Close the entries of items of which this version, or a later one, has now been loaded."""
+        """Close the entries of items whose version, or a later one, has now been loaded."""
         if self._dry_run or not entries or not self._rejects.estimated_document_count():
             return
         # Sorted, so that of several versions the last one stays.
         instants = {entry.job_id: entry.key.instant for entry in sorted(entries, key=lambda entry: entry.key.instant)}
-        # Where nothing tells which job it was, its place has to. A place alone says little: another job may stand
-        # there by now.
+        # An entry without a job is matched by its place. A place alone is not enough: another job may be there by now.
         in_order = sorted(entries, key=lambda entry: entry.cursor)
         cursors = {(entry.source, entry.origin): entry.cursor for entry in in_order}
-        # A stamp in the future that was a mistake sorts behind every true version: there the source's order decides.
+        # A wrong time stamp in the future sorts behind every correct version: there the source's order decides.
         later = {entry.job_id: entry.cursor for entry in in_order}
         origins = [origin for _, origin in cursors]
         either = [{"job_id": {"$in": list(instants)}}, {"job_id": None, "origin": {"$in": origins}}]
-        made_it = [
-            found["_id"]
-            for found in self._rejects.find({"state": {"$in": UNRESOLVED}, "$or": either})
-            if (found["job_id"] in instants and found["instant"] <= instants[found["job_id"]])
-            or (found["code"] == IN_FUTURE and found["job_id"] in later and found["cursor"] < later[found["job_id"]])
+        loaded = [
+            reject["_id"]
+            for reject in self._rejects.find({"state": {"$in": UNRESOLVED}, "$or": either})
+            if (reject["job_id"] in instants and reject["instant"] <= instants[reject["job_id"]])
             or (
-                found["job_id"] is None
-                and (place := (found["source"], found["origin"])) in cursors
-                and found["cursor"] <= cursors[place]
+                reject["code"] == IN_FUTURE and reject["job_id"] in later and reject["cursor"] < later[reject["job_id"]]
+            )
+            or (
+                reject["job_id"] is None
+                and (place := (reject["source"], reject["origin"])) in cursors
+                and reject["cursor"] <= cursors[place]
             )
         ]
-        if made_it:
-            self._rejects.update_many({"_id": {"$in": made_it}, "state": {"$in": UNRESOLVED}}, self._resolved())
+        if loaded:
+            self._rejects.update_many({"_id": {"$in": loaded}, "state": {"$in": UNRESOLVED}}, self._resolved())
 
     def close_replaced(self, source: str, read_whole: Callable[[Sequence[str]], Mapping[str, datetime]]) -> None:
-        """Close entries of files that have since been read to their end, and that no longer hold what failed.
+        """Close entries whose file has since been read to its end and no longer holds the failed item.
 
-        A file that was read while it was written leaves rejects in places that the whole file need not have.
+        A file that was read while it was being written can leave rejects in places that the complete file lacks.
 
         Args:
             source: The source of the files.
@@ -121,10 +122,10 @@ class Quarantine:
         """
         if self._dry_run:
             return
-        asked = {"state": OPEN, "job_id": None, "source": source}
-        for entries in chunked(self._rejects.find(asked, {"origin": 1, "cursor": 1}), size=lambda _: 1):
+        condition = {"state": OPEN, "job_id": None, "source": source}
+        for entries in chunked(self._rejects.find(condition, {"origin": 1, "cursor": 1}), size=lambda _: 1):
             instants = read_whole([entry["origin"] for entry in entries])
-            # As it was when it was found: another run may just have met it again.
+            # Only if the entry is unchanged: another run may just have rejected the item again.
             writes = [
                 UpdateOne({**entry, "state": OPEN}, self._resolved())
                 for entry in entries
@@ -138,12 +139,12 @@ class Quarantine:
         return {"$set": resolved, "$unset": {"opened_at": ""}}
 
     def _instants(self, jobs: set[str]) -> dict[str, str]:
-        """The instants of the versions that are there; a reject that is no newer was overtaken."""
-        # Not those that another program wrote: they have no version, so nothing was overtaken.
+        """Return the instants of the loaded versions, by job; a reject that is not newer is resolved."""
+        # Not documents that another program wrote: they have no version to compare with.
         ours = {"job_id": {"$in": list(jobs)}, "_etl.version": {"$type": "string"}}
         instants: dict[str, str] = {}
-        for found in self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ():
-            match found:
+        for document in self._rfps.find(ours, {"job_id": 1, "_etl.version": 1}) if jobs else ():
+            match document:
                 case {"job_id": str(job_id), "_etl": {"version": str(version)}}:
                     instants[job_id] = version.partition("#")[0]
         return instants
@@ -153,7 +154,7 @@ class Quarantine:
         gone = dict.fromkeys(
             ("resolved_run_id", "resolved_at", "dismissed_by", "dismissed_at", "dismissed_because"), ""
         )
-        # The earliest instant stays for as long as the entry is open.
+        # The earliest instant is kept while the entry is open.
         opened = {"$min": {"opened_at": self._now}} if state == OPEN else {}
         dismissed = {"state": DISMISSED, "raw_id": reject["raw_id"]}
         kept_dismissed = {} if reject["_id"] in self._reopening else {"$nor": [dismissed]}
@@ -177,7 +178,7 @@ class Quarantine:
 
 
 def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
-    """A reject as the quarantine keeps it; its payload is in `RFP_raw` under `raw_id`."""
+    """Return a reject as the quarantine stores it; its payload is in `RFP_raw` under `raw_id`."""
     return {
         "_id": reject.item,
         "source": reject.raw.source,
@@ -199,26 +200,26 @@ def describe(reject: Reject, *, transform_version: int) -> dict[str, Any]:
 def open_rejects(
     collections: Collections, *, sources: Sequence[str], items: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The open entries of these sources; where `items` are named, only those, also dismissed ones."""
-    asked: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
+    """Return the open entries of these sources; with `items`, only those entries, whether open or dismissed."""
+    condition: dict[str, Any] = {"state": OPEN, "source": {"$in": list(sources)}}
     if items:
-        asked |= {"_id": {"$in": list(items)}, "state": {"$in": UNRESOLVED}}
-    return iter(collections.rejects.find(asked, {"raw_id": 1, "source": 1, "origin": 1, "cursor": 1, "state": 1}))
+        condition |= {"_id": {"$in": list(items)}, "state": {"$in": UNRESOLVED}}
+    return iter(collections.rejects.find(condition, {"raw_id": 1, "source": 1, "origin": 1, "cursor": 1, "state": 1}))
 
 
 def opened_after(instant: datetime) -> dict[str, Any]:
-    """What to ask for: the entries that became open after an instant, and still are."""
-    # Entries of earlier versions show only when their item was rejected for the first time.
+    """Return the filter for entries that became open after an instant and are still open."""
+    # Entries made by earlier versions only hold when their item was first rejected.
     of_earlier = {"opened_at": None, "first_at": {"$gt": instant}}
     return {"state": OPEN, "$or": [{"opened_at": {"$gt": instant}}, of_earlier]}
 
 
 def dismiss(collections: Collections, items: Sequence[str], *, because: str, by: str, now: datetime) -> None:
-    """Take entries out of the open ones by hand; a new version of such an item opens its entry again.
+    """Dismiss open entries by hand; when a new version of such an item is rejected, its entry is open again.
 
     Args:
-        collections: Where they are.
-        items: Their names; an entry that is not open stays as it is.
+        collections: Where the entries are.
+        items: Their names; an entry that is not open is left unchanged.
         because: Why.
         by: The person and the machine.
         now: The present instant.
@@ -230,7 +231,7 @@ def dismiss(collections: Collections, items: Sequence[str], *, because: str, by:
 
 
 def dismissal(entry: Mapping[str, Any]) -> str:
-    """When an entry was dismissed, UTC, by whom and why; empty: it is not."""
+    """Return when an entry was dismissed (UTC), by whom and why; empty if it is not dismissed."""
     if entry["state"] != DISMISSED:
         return ""
     return f"{entry['dismissed_at']:%Y-%m-%d %H:%M} by {entry['dismissed_by']}: {entry['dismissed_because']}"

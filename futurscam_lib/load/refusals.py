@@ -1,6 +1,6 @@
-"""What MongoDB refuses of single documents: a unique index or a validator of somebody else, or a document's shape.
+"""Single documents that MongoDB refuses: by a unique index or validator of another program, or for their shape.
 
-A reply of MongoDB quotes the document that it is about. Nothing here passes that on.
+MongoDB's replies quote the document. This module never passes that content on.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _ABOUT_ONE_DOCUMENT: Final = {
     17419: "larger than a document may be, after an update",
     17420: "larger than a document may be, after a replacement",
 }
-"""Failures of a single write that are about its document. All others are about the server, as far as is known here:
-rights, locks, time, elections, a full disk. A run then fails and is tried again; no document may be settled by one."""
+"""Errors of a single write that are caused by its document. All other codes count as errors of the server: rights,
+locks, time, elections, a full disk. Such an error fails the run, which is tried again, and rejects no document."""
 
 _INDEX: Final = re.compile(r"index: (.+?) (?:collation|dup key):")
 _OBJECT: Final = re.compile(r"[{\[]")
@@ -62,20 +62,20 @@ _LONGEST: Final = 200
 
 
 def by_index(error: BulkWriteError) -> dict[int, Failure]:
-    """The documents of a bulk that were refused, by their place in it.
+    """Return the refused documents of a bulk, by their place in it.
 
     Raises:
         BulkWriteError: Something else went wrong, so nothing can be concluded about the documents.
     """
     details = error.details or {}
     failures = details.get("writeErrors") or []
-    if details.get("writeConcernErrors") or any(one["code"] not in _ABOUT_ONE_DOCUMENT for one in failures):
+    if details.get("writeConcernErrors") or any(failure["code"] not in _ABOUT_ONE_DOCUMENT for failure in failures):
         raise error
-    return {one["index"]: one for one in failures}
+    return {failure["index"]: failure for failure in failures}
 
 
 def check(error: WriteError) -> None:
-    """Let a refusal of one document pass.
+    """Ignore the refusal of one document.
 
     Raises:
         WriteError: Something else went wrong.
@@ -90,12 +90,12 @@ def is_duplicate_of(failure: Failure, field: str) -> bool:
 
 
 def is_changed_shape(failure: Failure) -> bool:
-    """Whether a field that was an object has become something else since the update was decided."""
+    """Whether a field that was an object has been changed to something else since the update was decided."""
     return bool(failure["code"] == _PATH_NOT_VIABLE)
 
 
 def rejected(failure: Failure, *, collection: str) -> Rejected:
-    """What becomes of the document: a reject that names the index or the rule, and no value.
+    """Return the error that rejects the document; it names the index or the rule, and no value.
 
     Args:
         failure: One entry of a bulk's `writeErrors`.
@@ -103,42 +103,42 @@ def rejected(failure: Failure, *, collection: str) -> Rejected:
     """
     if failure["code"] == DUPLICATE_KEY:
         fields = ", ".join(failure.get("keyPattern", ()))
-        found = _INDEX.search(failure.get("errmsg", ""))
-        index = found[1] if found else fields or "unknown"
+        match = _INDEX.search(failure.get("errmsg", ""))
+        index = match[1] if match else fields or "unknown"
         why = f"Another document has the same value in the unique index {index} of {collection}"
         return Rejected(f"{why}.", code=CODE, path=fields)
     if failure["code"] == _VALIDATION:
         rules = list(dict.fromkeys(_rules(failure.get("errInfo", {}).get("details"), "")))
-        said = "; ".join(f"{rule} of {path}" if path else rule for rule, path in rules)[:_LONGEST]
+        broken = "; ".join(f"{rule} of {path}" if path else rule for rule, path in rules)[:_LONGEST]
         path = next((path for _, path in rules if path), "")
-        return Rejected(f"The validator of {collection} refuses it: {said or 'no rule named'}.", code=CODE, path=path)
-    said = without_content(failure.get("errmsg", ""), strict=True)
-    return Rejected(f"{collection} refuses it (error {failure['code']}: {said}).", code=CODE)
+        return Rejected(f"The validator of {collection} refuses it: {broken or 'no rule named'}.", code=CODE, path=path)
+    message = without_content(failure.get("errmsg", ""), strict=True)
+    return Rejected(f"{collection} refuses it (error {failure['code']}: {message}).", code=CODE)
 
 
 def without_content(message: str, *, strict: bool = False) -> str:
-    """The part of a server's message that comes before it quotes a document or a command.
+    """Return the part of a server's message before it quotes a document or a command.
 
     Args:
-        message: As the server gives it.
-        strict: It is about writing a document: a value of it can follow a colon, or stand in quotes.
+        message: The server's message.
+        strict: The message is about writing a document, so a value can follow a colon or be in quotes.
     """
     quoting = _VALUE if strict else _OBJECT
     return quoting.split(message, maxsplit=1)[0].removesuffix("dup key: ").removesuffix("dup key").rstrip(" .:")
 
 
 def _rules(details: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Each rule of a validator that a document broke, with the field it is about; values are left out."""
+    """Yield each validator rule that a document broke, with its field; values are left out."""
     if isinstance(details, list):
-        for one in details:
-            yield from _rules(one, path)
+        for detail in details:
+            yield from _rules(detail, path)
     if not isinstance(details, dict):
         return
     if isinstance(name := details.get("propertyName"), str):
         path = f"{path}.{name}" if path else name
     inner = [value for key, value in details.items() if key.endswith("Satisfied") or key == "details"]
-    for one in inner:
-        yield from _rules(one, path)
+    for detail in inner:
+        yield from _rules(detail, path)
     if inner or "operatorName" not in details:
         return
     missing = details.get("missingProperties")

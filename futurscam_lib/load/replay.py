@@ -1,4 +1,4 @@
-"""Landed payloads in the order of the versions that were made of them, to make their documents again."""
+"""Reads landed payloads, ordered by the version each one produced, to rebuild their documents."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
     from futurscam_lib.records import RawRecord, Replay
 
 _BATCH: Final = 1000
-"""Rows of the order that the server gives at a time; a cursor that nobody asks for ten minutes is closed."""
+"""Rows per batch of the cursor; the server closes a cursor that is not read for ten minutes."""
 
 _LAST: Final = "~"
-"""Sorts behind every instant: what has become no document has no version."""
+"""Sorts behind every instant: a payload without a document has no version."""
 
 
 def landed(
     collections: Collections, landing: Landing, *, replay: Replay, always: Mapping[str, bool]
 ) -> Iterator[Landed]:
-    """Give the payloads, a chunk at a time: those of older versions first, what has become no document last.
+    """Yield the payloads in chunks: payloads of older versions first, payloads without a document last.
 
     At the same instant the version that won comes first: settings may have changed which one wins.
 
     Args:
-        collections: Where they are.
+        collections: Where the payloads are.
         landing: The landing of the run.
         replay: Which payloads.
-        always: The sources to look at, each with whether its payloads have to be made again although the mapping of
-            today has made them, because settings enter it.
+        always: The sources to read. The value says whether to transform a payload again even if the current mapping
+            has already done so, because the mapping also depends on settings.
     """
     sources = list(always)
     steps = [*_chosen(collections, replay, sources), *_ordered(collections)]
-    found = collections.raw.aggregate(steps, allowDiskUse=True, batchSize=_BATCH)
-    for chunk in chunked(found, size=lambda one: one["size"]):
+    rows = collections.raw.aggregate(steps, allowDiskUse=True, batchSize=_BATCH)
+    for chunk in chunked(rows, size=lambda row: row["size"]):
         records, jobs = _records(collections, chunk, sources)
         current = _current(collections, landing, records, jobs=jobs, always=always)
-        # A cell of the notebook left these out or changed them: it may do something else today.
-        touched = {one["_id"] for one in chunk if one.get("edited") or one.get("result") == "dropped"}
+        # A notebook cell dropped or changed these: it may do something else today.
+        touched = {row["_id"] for row in chunk if row.get("edited") or row.get("result") == "dropped"}
         pending = [
             record for record in records if record.raw_id in touched or (record.raw_id, record.place) not in current
         ]
@@ -53,17 +53,17 @@ def landed(
 
 
 def _chosen(collections: Collections, replay: Replay, sources: list[str]) -> list[dict[str, Any]]:
-    asked: dict[str, Any] = {"$or": [{"source": {"$in": sources}}, {"places.source": {"$in": sources}}]}
+    condition: dict[str, Any] = {"$or": [{"source": {"$in": sources}}, {"places.source": {"$in": sources}}]}
     if replay.since:
-        asked["landed_at"] = {"$gte": replay.since}
+        condition["landed_at"] = {"$gte": replay.since}
     if replay.job_id:
         outcomes = collections.outcomes.find({"job_id": replay.job_id}, {"_id": 1})
-        asked["_id"] = {"$in": [outcome["_id"] for outcome in outcomes]}
-    return [{"$match": asked}]
+        condition["_id"] = {"$in": [outcome["_id"] for outcome in outcomes]}
+    return [{"$match": condition}]
 
 
 def _ordered(collections: Collections) -> list[dict[str, Any]]:
-    """Sorted by the server, on its disk where they are many; without the payloads themselves."""
+    """Sort on the server, which uses its disk for large results; the payloads themselves are left out."""
     version = {"$ifNull": ["$outcome.version", _LAST]}
     return [
         {"$project": {"size": 1}},
@@ -87,16 +87,16 @@ def _ordered(collections: Collections) -> list[dict[str, Any]]:
 def _records(
     collections: Collections, chunk: Sequence[Mapping[str, Any]], sources: Sequence[str]
 ) -> tuple[list[RawRecord], dict[str, str]]:
-    """The records of a chunk in its order, and the jobs of those that became documents, by `raw_id`.
+    """Return the records of a chunk in its order, and the jobs of those that became documents, by `raw_id`.
 
-    A payload that became a document is taken once, wherever it stood; a broken one is an item in each place.
+    A payload that became a document gives one record, whatever its places; a broken payload gives one for each place.
     """
-    ids = [one["_id"] for one in chunk]
-    documents = {found["_id"]: found for found in collections.raw.find({"_id": {"$in": ids}})}
-    jobs = {one["_id"]: one["job_id"] for one in chunk if one.get("result", "rejected") != "rejected"}
+    ids = [row["_id"] for row in chunk]
+    documents = {document["_id"]: document for document in collections.raw.find({"_id": {"$in": ids}})}
+    jobs = {row["_id"]: row["job_id"] for row in chunk if row.get("result", "rejected") != "rejected"}
     records: list[RawRecord] = []
     for raw_id in ids:
-        # Somebody may be emptying the collection.
+        # The payload may have been deleted in the meantime.
         places = at_each_place(documents[raw_id]) if raw_id in documents else ()
         here = [record for record, _ in places if record.source in sources]
         records += here[:1] if raw_id in jobs else here
@@ -111,17 +111,17 @@ def _current(
     jobs: Mapping[str, str],
     always: Mapping[str, bool],
 ) -> set[tuple[str, str]]:
-    """Which records need nothing: the mapping of today has dealt with them, and their document says so, too."""
+    """Return the keys of records that need no work: the current mapping processed them, and their document says so."""
     known = landing.known([record for record in records if not always[record.source]])
-    asked = list({jobs[raw_id] for raw_id, _ in known if raw_id in jobs})
+    job_ids = list({jobs[raw_id] for raw_id, _ in known if raw_id in jobs})
     # A document may be older than its outcome: restored from a backup, for example.
     versions = {
-        found["job_id"]: found["_etl"]["transform_version"]
-        for found in collections.rfps.find(
-            {"job_id": {"$in": asked}, "_etl.transform_version": {"$type": "number"}},
+        document["job_id"]: document["_etl"]["transform_version"]
+        for document in collections.rfps.find(
+            {"job_id": {"$in": job_ids}, "_etl.transform_version": {"$type": "number"}},
             {"job_id": 1, "_etl.transform_version": 1},
         )
-        if isinstance(found["job_id"], str) and isinstance(found["_etl"], dict)
+        if isinstance(document["job_id"], str) and isinstance(document["_etl"], dict)
     }
     by_key = {(record.raw_id, record.place): record for record in records}
     return {

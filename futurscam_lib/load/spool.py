@@ -1,6 +1,6 @@
 """A queue between two steps that stays in memory while it is small and on disk when it grows.
 
-The file has no name where the system allows it, and goes with the process wherever that ends.
+Where the system allows it, the file has no name and disappears with the process, however the process ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def chunked(items: Iterable[T], *, size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Lists of at most `CHUNK_ITEMS` items or some `CHUNK_BYTES`, whichever is reached first."""
+    """Split into lists of at most `CHUNK_ITEMS` items or about `CHUNK_BYTES`, whichever is reached first."""
     chunk: list[T] = []
     held = 0
     for item in items:
@@ -43,11 +43,11 @@ def chunked(items: Iterable[T], *, size: Callable[[T], int]) -> Iterator[list[T]
 class Spool:
     """Append entries, then read them in the same order, as often as needed.
 
-    Entries are BSON documents: what the database takes needs no second encoding.
+    Entries are BSON documents, so the database can take them without a second encoding.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use `folder` for what does not fit into memory."""
+        """Use `folder` for data that does not fit into memory."""
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
             max_size=IN_MEMORY_BYTES, buffering=_BUFFER_BYTES, dir=str(folder)
@@ -69,27 +69,27 @@ class Spool:
         self.close()
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add one entry."""
+        """Add an entry."""
         self._file.seek(self._end)
         self._end += self._file.write(bson.encode(entry))
         self._count += 1
 
     def chunks(self) -> Iterator[list[dict[str, Any]]]:
-        """All entries, a chunk at a time."""
+        """Yield all entries in chunks."""
         at = 0
         while at < self._end:
-            # Several readers take turns: each continues where its own last chunk ended.
+            # Several readers may take turns: each continues after its own last chunk.
             self._file.seek(at)
             sized = ((len(entry), bson.decode(entry, CODEC)) for entry in self._encoded())
-            chunk = next(chunked(sized, size=lambda one: one[0]))
+            chunk = next(chunked(sized, size=lambda pair: pair[0]))
             at += sum(length for length, _ in chunk)
             yield [entry for _, entry in chunk]
 
     def close(self) -> None:
-        """Drop everything."""
+        """Discard all entries."""
         self._file.close()
 
     def _encoded(self) -> Iterator[bytes]:
-        # A BSON document begins with its own length.
+        # A BSON document begins with its length.
         while head := self._file.read(4):
             yield head + self._file.read(int.from_bytes(head, "little") - len(head))

@@ -1,10 +1,10 @@
-"""Documents into `RFP`, in bulk; the last version wins, whatever the order and whoever else is loading.
+"""Loads documents into `RFP`, in bulk; the last version wins in any order and with other loaders at work.
 
-Every write is guarded: an insert by the unique index on `job_id`, an update by the version that was there when it
-was decided. A guard that does not hold means that another loader was faster: the document is looked at again.
+Every write is guarded: an insert by the unique index on `job_id`, an update by the version it was based on. If the
+guard does not match, another loader was faster, and the document is compared again.
 
-An update writes the fields of this software and no others, each by its path: what other programs put into a document,
-or into one of its objects, stays, also when they do so at the same moment. A list is written as a whole.
+An update writes only the fields of this software, each by its path: fields that other programs add to a document, or
+to one of its objects, are kept, even if they are written at the same moment. A list is written as a whole.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS: Final = 50
 _MAX_REFUSALS: Final = 5
-"""So often a write is tried again after a refusal that the next look may explain; then it is a refusal like others."""
+"""How often a write is tried again after a refusal that may be temporary, before the entry is refused."""
 
 _STATE: Final = {"job_id": 1, "_etl.version": 1, "_etl.content_hash": 1, "_etl.transform_version": 1, "_etl.raw_id": 1}
-# What the source does not give and others fill in; a new version of the mission does not undo their work.
+# Fields that other programs fill in, not the source; a new version of the mission keeps their values.
 _ENRICHED: Final = ("RFP_type",)
 _FOREIGN: Final = VersionKey("", 0, "")
 _VERSION: Final = "[ -~]*#[ -~]*"
@@ -46,17 +46,17 @@ _OURS: Final = {
     "_etl.version": {"$type": "string", "$not": {"$type": "array"}, "$regex": rf"\A{_VERSION}\z"},
     "$and": [{"_etl.transform_version": {"$type": ["int", "long"]}}],
 }
-"""A document with a version of ours, as MongoDB is asked; `_Stored.of` says the same of one that was read."""
+"""Filter for documents with a version of this software; `_Stored.of` checks the same for a document that was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What is known of a document in the database.
+    """The state of a document in the database.
 
     Attributes:
         id: Its `_id`.
-        key: Its version; that of a document which another program wrote is older than any.
-        has_version: Whether it has one of ours.
+        key: Its version; a document of another program counts as older than any version.
+        has_version: Whether this software wrote its version.
         raw_id: The payload it was made from.
     """
 
@@ -66,18 +66,18 @@ class _Stored:
     raw_id: Any = None
 
     @classmethod
-    def of(cls, found: Mapping[str, Any]) -> _Stored:
-        match found.get("_etl"):
+    def of(cls, document: Mapping[str, Any]) -> _Stored:
+        match document.get("_etl"):
             case {"version": str(version), "transform_version": int(mapping), **others} if (
                 type(version) is str and not isinstance(mapping, bool) and re.fullmatch(_VERSION, version)
             ):
                 instant, _, digest = version.partition("#")
-                return cls(found["_id"], VersionKey(instant, mapping, digest), raw_id=others.get("raw_id"))
-        return cls(found["_id"], _FOREIGN, has_version=False)
+                return cls(document["_id"], VersionKey(instant, mapping, digest), raw_id=others.get("raw_id"))
+        return cls(document["_id"], _FOREIGN, has_version=False)
 
     @property
     def guard(self) -> dict[str, Any]:
-        """Filter that holds while no loader has written the document since."""
+        """Filter that matches as long as no loader has written the document since."""
         if not self.has_version:
             return {"_id": self.id, "$nor": [_OURS]}
         return {
@@ -89,7 +89,7 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEntry:
-    """An entry that MongoDB did not take, and why."""
+    """An entry that MongoDB refused, and why."""
 
     entry: Entry
     error: Rejected
@@ -97,16 +97,16 @@ class RefusedEntry:
 
 @dataclass(slots=True)
 class Loaded:
-    """What loading one chunk did.
+    """The result of loading one chunk.
 
     Attributes:
-        outcomes: What became of each entry, but for the refused ones.
-        inserted: The entries that were new.
-        changes: Each updated field in which a person sees a difference.
-        refused: Entries that MongoDB did not take; the others are loaded.
+        outcomes: The outcome of each entry that was not refused.
+        inserted: The new entries.
+        changes: Each updated field with a visible difference.
+        refused: Entries that MongoDB refused; the others are loaded.
         tries: By job, how often a write was refused and tried again.
-        older: By job, the older versions of the chunk, newest first. The next one takes the place of a version that
-            MongoDB refuses; the others are counted together with the version that wins.
+        older: By job, the older versions of the chunk, newest first. If MongoDB refuses a version, the next older
+            version replaces it; the others are counted together with the version that wins.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -119,7 +119,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """One update that was decided: the write, the document as it will be, and what differs."""
+    """One update to write: the entry, the write, the document after it, and the changes."""
 
     entry: Entry
     write: UpdateOne
@@ -131,7 +131,7 @@ class Upsert:
     """Loads chunks for one run.
 
     Attributes:
-        dry_run_state: What would be there after a dry run.
+        dry_run_state: What a dry run would have written.
     """
 
     def __init__(
@@ -140,12 +140,12 @@ class Upsert:
         """Prepare.
 
         Args:
-            collections: Where.
+            collections: Where to load.
             run_id: The run.
-            now: When it reads; aware, UTC.
-            dry_run: Say what would happen, write nothing.
-            replay: Documents are made again from their landed payloads: what the same payload gives today replaces
-                what it gave before, though neither the source nor the mapping has a new version.
+            now: The instant of the run; aware, UTC.
+            dry_run: Report what would happen, write nothing.
+            replay: Documents are made again from their landed payloads: the new result replaces the old one, even
+                though neither the source nor the mapping has a new version.
         """
         self._rfps, self._run_id, self._now, self._dry_run = collections.rfps, run_id, now, dry_run
         self._replay = replay
@@ -156,10 +156,10 @@ class Upsert:
         """Load a chunk.
 
         Raises:
-            RetryLater: Other loaders kept changing the same documents; what is written is sound.
+            RetryLater: Other loaders kept changing the same documents; everything written so far is consistent.
         """
         loaded = Loaded()
-        # A replay gives the entries of one job in the order in which they are to be compared with what is there.
+        # In a replay, the entries of one job are compared with the stored document in the given order.
         for part in _one_each(entries) if self._replay else [entries]:
             self._load(part, loaded)
         return loaded
@@ -172,15 +172,15 @@ class Upsert:
             waiting = self._round(waiting, loaded)
             if not waiting:
                 return
-            # A refusal brings an older version in, and there are only so many of those.
+            # A refusal brings in an older version, so such rounds are limited by the number of versions.
             rounds += len(loaded.refused) == refused
         raise RetryLater(
-            f"{len(waiting)} documents were changed by somebody else {MAX_ROUNDS} times in a row. "
+            f"{len(waiting)} documents were changed by another program {MAX_ROUNDS} times in a row. "
             "Nothing was lost: the next run loads them again."
         )
 
     def _fold(self, entries: Iterable[Entry], loaded: Loaded) -> dict[str, Entry]:
-        """Give the last version of each job; the others wait for what becomes of it."""
+        """Return the last version of each job; the others are kept in `loaded.older`."""
         versions: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             versions[entry.job_id].append(entry)
@@ -190,33 +190,35 @@ class Upsert:
         return {job_id: of_job[0] for job_id, of_job in versions.items()}
 
     def _round(self, waiting: dict[str, Entry], loaded: Loaded) -> dict[str, Entry]:
-        """Look, decide, write; give back those whose guard did not hold."""
+        """Look up, decide, write; return the entries whose guard did not match."""
         stored = self._look_up(list(waiting))
         fresh: list[Entry] = []
         updated: list[tuple[Entry, _Stored]] = []
         moved: list[tuple[Entry, _Stored]] = []
         for entry in waiting.values():
-            there = stored.get(entry.job_id)
-            if there is None:
+            current = stored.get(entry.job_id)
+            if current is None:
                 fresh.append(entry)
-            elif entry.key <= there.key and not self._is_redone(entry, there):
-                self._settle(loaded, entry, _against(entry.key, there.key))
-            elif entry.key.content_hash == there.key.content_hash:
-                moved.append((entry, there))
+            elif entry.key <= current.key and not self._is_redone(entry, current):
+                self._settle(loaded, entry, _against(entry.key, current.key))
+            elif entry.key.content_hash == current.key.content_hash:
+                moved.append((entry, current))
             else:
-                updated.append((entry, there))
+                updated.append((entry, current))
         again = [*self._insert(fresh, loaded), *self._update(updated, loaded), *self._move_version(moved, loaded)]
         return {entry.job_id: entry for entry in again}
 
-    def _is_redone(self, entry: Entry, there: _Stored) -> bool:
-        """Whether a setting that enters the mapping has changed what the same payload gives."""
-        same = entry.raw_id == there.raw_id and entry.key[:2] == there.key[:2]
-        return self._replay and same and entry.key != there.key
+    def _is_redone(self, entry: Entry, current: _Stored) -> bool:
+        """Whether a replay gives another document for the same payload, because a setting has changed."""
+        same = entry.raw_id == current.raw_id and entry.key[:2] == current.key[:2]
+        return self._replay and same and entry.key != current.key
 
     def _look_up(self, job_ids: list[str]) -> dict[str, _Stored]:
-        found = self._rfps.find({"job_id": {"$in": job_ids}}, _STATE)
-        # Another program may keep several of them in a list.
-        stored = {one["job_id"]: _Stored.of(one) for one in found if isinstance(one["job_id"], str)}
+        documents = self._rfps.find({"job_id": {"$in": job_ids}}, _STATE)
+        # Another program may store a list of ids in this field.
+        stored = {
+            document["job_id"]: _Stored.of(document) for document in documents if isinstance(document["job_id"], str)
+        }
         for job_id in self._would_be.keys() & set(job_ids):
             stored[job_id] = self._would_be[job_id]
         return stored
@@ -242,35 +244,35 @@ class Upsert:
         if not pairs:
             return []
         before = {
-            found["job_id"]: found
-            for found in self._rfps.find({"job_id": {"$in": [entry.job_id for entry, _ in pairs]}})
-            if isinstance(found["job_id"], str)
+            document["job_id"]: document
+            for document in self._rfps.find({"job_id": {"$in": [entry.job_id for entry, _ in pairs]}})
+            if isinstance(document["job_id"], str)
         }
         again: list[Entry] = []
         updates: list[_Update] = []
-        for entry, there in pairs:
+        for entry, current in pairs:
             old = before.get(entry.job_id)
-            if not self._dry_run and (old is None or _Stored.of(old) != there):
+            if not self._dry_run and (old is None or _Stored.of(old) != current):
                 again.append(entry)
             else:
-                updates.append(self._decide(entry, there, old or {}))
-        back = self._write([(one.entry, one.write) for one in updates], loaded)
-        for one in updates:
-            if one.entry.job_id not in back:
-                self._settle(loaded, one.entry, "updated", one.after)
-                loaded.changes += one.changes
+                updates.append(self._decide(entry, current, old or {}))
+        back = self._write([(update.entry, update.write) for update in updates], loaded)
+        for update in updates:
+            if update.entry.job_id not in back:
+                self._settle(loaded, update.entry, "updated", update.after)
+                loaded.changes += update.changes
         return [*again, *(entry for entry in back.values() if entry is not None)]
 
-    def _decide(self, entry: Entry, there: _Stored, old: dict[str, Any]) -> _Update:
+    def _decide(self, entry: Entry, current: _Stored, old: dict[str, Any]) -> _Update:
         after = _successor(entry, old, now=self._now)
         changes = [change for change in differences(old, after) if change.is_visible] if old else []
-        # Whoever fills one of these in at this moment is not written over.
+        # A value that another program writes at this moment is not overwritten.
         left = [name for name in _ENRICHED if entry.document[name] is None]
-        guard = dict(there.guard)
+        guard = dict(current.guard)
         values = dict(_by_path({name: value for name, value in after.items() if name not in left}, old))
         for name in set(left) - old.keys():
             guard[name], values[name] = {"$exists": False}, None
-        # Where no object stands, one is put as a whole; not if somebody else has put one there meanwhile.
+        # A missing object is written as a whole, unless another program has written one meanwhile.
         whole = [path for path, value in values.items() if isinstance(value, dict) and not _is_reference(old, path)]
         none = [{"$or": [{path: {"$not": {"$type": "object"}}}, {path: {"$type": "array"}}]} for path in whole]
         guard |= {"$and": none} if none else {}
@@ -281,7 +283,7 @@ class Upsert:
         return _Update(entry, UpdateOne(guard, update), after, changes)
 
     def _write(self, writes: Sequence[tuple[Entry, UpdateOne]], loaded: Loaded) -> dict[str, Entry | None]:
-        """Write; give those that were not written, by job, each with what is to be looked at next, if anything."""
+        """Write; return the jobs that were not written, each with the entry to try next, if any."""
         if not writes or self._dry_run:
             return {}
         back: dict[str, Entry | None] = {}
@@ -293,16 +295,16 @@ class Upsert:
                 entry = writes[place][0]
                 retry = refusals.is_changed_shape(failure)
                 back[entry.job_id] = next(iter(self._refuse(entry, failure, loaded, retry=retry)), None)
-        asked = [entry for entry, _ in writes if entry.job_id not in back]
-        if matched < len(asked):
-            mine = self._written_by_me(asked)
-            back |= {entry.job_id: entry for entry in asked if entry.job_id not in mine}
+        accepted = [entry for entry, _ in writes if entry.job_id not in back]
+        if matched < len(accepted):
+            mine = self._written_by_me(accepted)
+            back |= {entry.job_id: entry for entry in accepted if entry.job_id not in mine}
         return back
 
     def _refuse(self, entry: Entry, failure: Failure, loaded: Loaded, *, retry: bool) -> list[Entry]:
-        """Give the entry back where another look may help, and not for ever; otherwise it is refused.
+        """Return the entry if another try may help, a limited number of times; otherwise refuse it.
 
-        Then the job's next older version of the chunk is given: alone in its chunk it would be loaded, too.
+        A refused entry is replaced by the job's next older version of the chunk, which would be loaded on its own, too.
         """
         loaded.tries[entry.job_id] += retry
         if retry and loaded.tries[entry.job_id] <= _MAX_REFUSALS:
@@ -313,8 +315,8 @@ class Upsert:
         return [older.pop(0)] if older else []
 
     def _move_version(self, pairs: list[tuple[Entry, _Stored]], loaded: Loaded) -> list[Entry]:
-        """Same content, newer version: without moving it forward, a late record in between would win."""
-        writes = [(entry, UpdateOne(there.guard, {"$set": _new_version(entry)})) for entry, there in pairs]
+        """Update only the version of the same content; otherwise a late record of a version in between would win."""
+        writes = [(entry, UpdateOne(current.guard, {"$set": _new_version(entry)})) for entry, current in pairs]
         back = self._write(writes, loaded)
         for entry, _ in pairs:
             if entry.job_id not in back:
@@ -323,13 +325,13 @@ class Upsert:
         return [entry for entry in back.values() if entry is not None]
 
     def _written_by_me(self, entries: list[Entry]) -> set[str]:
-        """Jobs that hold just what was to be written; for the others the next round decides."""
+        """Return the jobs whose documents are as this run wrote them; the next round decides about the others."""
         wanted = {entry.job_id: entry.key for entry in entries}
-        found = self._rfps.find({"job_id": {"$in": list(wanted)}, "_etl.run_id": self._run_id}, _STATE)
-        return {document["job_id"] for document in found if _Stored.of(document).key == wanted[document["job_id"]]}
+        documents = self._rfps.find({"job_id": {"$in": list(wanted)}, "_etl.run_id": self._run_id}, _STATE)
+        return {document["job_id"] for document in documents if _Stored.of(document).key == wanted[document["job_id"]]}
 
     def _settle(self, loaded: Loaded, entry: Entry, result: Result, after: Mapping[str, Any] | None = None) -> None:
-        """Count an entry and the older ones; `after` is the document as it is now, where the entry was written."""
+        """Count an entry and its older versions; `after` is the current document, if the entry was written."""
         loaded.outcomes.append(entry.outcome(result))
         for loser in loaded.older.pop(entry.job_id, ()):
             self._settle(loaded, loser, _against(loser.key, entry.key))
@@ -339,13 +341,13 @@ class Upsert:
                 self.dry_run_state.put(MissionState.of(after))
 
     def _remember(self, entry: Entry) -> None:
-        """In a dry run, remember what would be there."""
+        """In a dry run, remember the version that would be there."""
         if self._dry_run:
             self._would_be[entry.job_id] = _Stored(None, entry.key, raw_id=entry.raw_id)
 
 
 def _one_each(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """The entries in as few lists as hold no job twice; those of one job keep their order."""
+    """Split the entries into as few lists as possible, with no job twice in a list; the order of a job is kept."""
     parts: list[list[Entry]] = []
     places: Counter[str] = Counter()
     for entry in entries:
@@ -362,7 +364,7 @@ def _against(key: VersionKey, winner: VersionKey) -> Result:
 
 
 def _successor(entry: Entry, old: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The document after an update, without what is not this software's."""
+    """Return the document after an update, without the fields of other programs."""
     new = entry.decoded()
     for name in _ENRICHED:
         if new[name] is None:
@@ -372,7 +374,7 @@ def _successor(entry: Entry, old: Mapping[str, Any], *, now: datetime) -> dict[s
             new["_etl"] |= {"first_run_id": first_run_id, "first_seen_at": first_seen_at}
     new["_etl"]["changed_at"] = now
     if old and _Stored.of(old).key.instant == entry.key.instant:
-        # The source has not changed it since: what happened to the mission since then still holds.
+        # The source has not changed the mission, so its later closing or reopening is kept.
         kept = kept_ending(old, new, now=now)
         new["isActive"] = kept.pop("isActive", new["isActive"])
         new["_etl"] |= kept
@@ -380,7 +382,7 @@ def _successor(entry: Entry, old: Mapping[str, Any], *, now: datetime) -> dict[s
 
 
 def _is_reference(old: Mapping[str, Any], path: str) -> bool:
-    """Whether an object stands there that is read as a reference to another document, and not as an object."""
+    """Whether the value at the path is a reference to another document, not an object."""
     inside: Any = old
     for name in path.split("."):
         inside = inside.get(name) if isinstance(inside, dict) else None
@@ -388,11 +390,11 @@ def _is_reference(old: Mapping[str, Any], path: str) -> bool:
 
 
 def _by_path(new: Mapping[str, Any], old: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value by its dotted path; an object as a whole where something else stands in its place."""
+    """Yield each value by its dotted path; an object as a whole if it replaces another kind of value."""
     for name, value in new.items():
-        there = old.get(name, {})
-        if isinstance(value, dict) and isinstance(there, dict):
-            yield from _by_path(value, there, f"{path}{name}.")
+        current = old.get(name, {})
+        if isinstance(value, dict) and isinstance(current, dict):
+            yield from _by_path(value, current, f"{path}{name}.")
         else:
             yield f"{path}{name}", value
 
@@ -407,7 +409,7 @@ def _new_version(entry: Entry) -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    """Each field of this software that an update changes, objects field by field; `_etl` left out."""
+    """Return each field of this software that an update changes, objects field by field, without `_etl`."""
     facts = {"job_id": new["job_id"], "reference": new["reference"], "title": new["roleTitle"]}
     return [Change(field=field, before=before, after=after, **facts) for field, before, after in _walk(old, new, "")]
 

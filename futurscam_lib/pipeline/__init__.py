@@ -1,1 +1,1 @@
-"""One run as the steps that a notebook calls."""
+"""The steps of a run, for notebooks."""

@@ -1,7 +1,7 @@
-"""The documents between transform and load: a cell of the notebook can show, read, drop and change them.
+"""The documents between transform and load: a notebook cell can show, read, drop and change them.
 
-The functions of a cell are called when the documents are read: by `load`, a chunk at a time, and by each look at them
-before. Nothing else of them is kept.
+The functions of a cell are called each time the documents are read: by `load`, in chunks, and whenever a cell shows
+them before. Their results are not stored.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _IN_A_FRAME: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What the functions of the cells made of one document.
+    """The result of the cells' functions for one document.
 
     Attributes:
-        before: As transform made it.
-        after: As it is to be loaded; None: it was dropped, or refused.
-        error: Why the document model refuses what a function made of it.
+        before: The document from transform.
+        after: The document to load; None: it was dropped or refused.
+        error: Why the document model refuses the changed document.
     """
 
     before: Entry
@@ -53,26 +53,26 @@ class _Step:
     """One function that is applied to each document.
 
     Attributes:
-        name: The method that it was given to.
-        function: Gets a document.
+        name: The method that was called with it.
+        function: Takes a document.
     """
 
     name: Literal["filter", "map", "enrich"]
     function: Callable[[Document], Any]
 
     def apply(self, entry: Entry) -> Entry | None:
-        """Give the document as it goes on; None: it is dropped.
+        """Return the document for the next step; None: it is dropped.
 
         Raises:
-            CellFailed: The function failed, or did what it may not do.
-            Rejected: The document model refuses what it returned.
+            CellFailed: The function failed, or made a change that is not allowed.
+            Rejected: The document model refuses the result.
         """
         document = entry.decoded()
         try:
             result = self.function(document)
             keeps = self.name != "filter" or bool(result)
         except Exception as error:
-            # Its text can quote the document, and the ledger keeps ours.
+            # The error's text can quote the document, so it must not enter our message, which the ledger keeps.
             raise CellFailed(
                 f"The function that was given to {self.name}() failed with {type(error).__name__}{_where(error)}. "
                 "Correct the cell, then run the notebook again; the watermark stays."
@@ -99,28 +99,28 @@ class _Step:
 
 
 class Rfps(Shown):
-    """The documents of a run, as a step gives them to the next one."""
+    """The documents of a run, passed from one step to the next."""
 
     def __init__(self, spool: Spool, transformed: Transformed, steps: tuple[_Step, ...] = ()) -> None:
-        """Use what transform made.
+        """Prepare.
 
         Args:
-            spool: The documents.
-            transformed: What transform reports of them.
-            steps: The functions that are applied to each, in this order.
+            spool: The documents from transform.
+            transformed: Transform's report about them.
+            steps: The functions to apply to each document, in this order.
         """
         self.spool, self.transformed, self._steps = spool, transformed, steps
 
     def filter(self, keep: Callable[[Document], object]) -> Rfps:
-        """Only the documents for which `keep` returns something true; the others are counted as dropped."""
+        """Keep only the documents for which `keep` returns a true value; the others are counted as dropped."""
         return self._with(_Step("filter", keep))
 
     def map(self, change: Callable[[Document], Document | None]) -> Rfps:
-        """The documents as `change` returns them; one for which it returns None is counted as dropped."""
+        """Replace each document by the result of `change`; if that is None, the document is counted as dropped."""
         return self._with(_Step("map", change))
 
     def enriched(self, enrich: Callable[[Document], Document]) -> Rfps:
-        """The documents with what an enricher adds, which does not count as a change by their source."""
+        """Let an enricher add to the documents; that does not count as a change by their source."""
         return self._with(_Step("enrich", enrich))
 
     @property
@@ -129,13 +129,13 @@ class Rfps(Shown):
         return bool(self._steps)
 
     def __iter__(self) -> Iterator[Document]:
-        """Each document, read from disk a chunk at a time."""
+        """Yield each document, read from disk in chunks."""
         for passed in self._passed():
             if passed.after:
                 yield passed.after.decoded()
 
     def to_frame(self, limit: int | None = _IN_A_FRAME) -> pd.DataFrame:
-        """The documents as a DataFrame; the columns of an object within are named like `company.city`.
+        """Return the documents as a DataFrame; columns of nested objects have names like `company.city`.
 
         Args:
             limit: How many; None: all, in memory.
@@ -145,12 +145,12 @@ class Rfps(Shown):
         return pd.json_normalize(list(islice(self, limit)))
 
     def chunks(self) -> Iterator[list[Passed]]:
-        """What the functions make of the documents, a chunk at a time."""
+        """Apply the functions to the documents and yield the results in chunks."""
         for chunk in self.spool.chunks():
             yield [self._pass(Entry.from_spool(entry)) for entry in chunk]
 
     def table(self) -> Table:
-        """How many documents and rejects there are."""
+        """Count documents and rejects."""
         if not self._steps:
             return self.transformed.table()
         seen = self._seen
@@ -193,7 +193,7 @@ class Rfps(Shown):
 
 @dataclass(slots=True)
 class _Seen:
-    """How many documents the functions kept, dropped and spoiled; and the first ones."""
+    """Counts the documents that the functions kept, dropped and broke, and holds the first documents."""
 
     rows: list[DocumentRow]
     documents: int = 0
@@ -209,7 +209,7 @@ class _Seen:
 
 
 def _where(error: Exception) -> str:
-    """The line of the cell that failed, for a person."""
+    """Return the line of the cell that failed, for a person."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Missions that have ended, by their deadline or at their source."""
+"""Closes missions that have ended, by their deadline or at their source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """Closes missions, and opens them again, for one run."""
+    """Closes and reopens missions for one run."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Ending:
         """Prepare.
 
         Args:
-            facts: Of the run.
+            facts: The facts of the run.
             configured: The settings.
             collections: Where the missions are.
             dry_run_state: In a dry run, what the steps before would have written.
@@ -55,11 +55,11 @@ class Ending:
         self.report = Ended(facts.dry_run)
 
     def close(self, sources: Sequence[Source], reports: Mapping[str, SourceReport]) -> Ended:
-        """Ask the sources, then look at the deadlines.
+        """Ask the sources, then check the deadlines.
 
         Args:
-            sources: Those of the run.
-            reports: What they gave; one that has failed is not asked, and one that fails now is noted here.
+            sources: The sources of the run.
+            reports: Their reports; a source that has failed is not asked, and a failure now is recorded here.
         """
         for source in sources:
             if isinstance(source, Sweeping) and not reports[source.name].failure:
@@ -69,7 +69,7 @@ class Ending:
                     reports[source.name].failure = Failure.of(error)
         report = self.report
         report.deadline = lifecycle.close_past_deadline(self._collections, **self._facts)
-        # In a dry run the deadlines have closed nothing, so those are still among the active ones.
+        # A dry run has closed nothing, so missions past their deadline are still counted as active.
         report.active = lifecycle.count_active(self._collections, self._state)
         report.active -= report.deadline if report.dry_run else 0
         report.notes = lifecycle.notes(self._collections, **self._about)
@@ -81,21 +81,21 @@ class Ending:
         with source.sweep() as sweep, Spool(self._scratch) as ended:
             self._look_for_ended(sweep, ends, ended)
             for chunk in ended.chunks():
-                for one in chunk:
-                    mission = lifecycle.Mission.from_document(one["mission"])
-                    self.report.at_source[name, one["fate"]] += ends.close(mission, one["fate"])
+                for entry in chunk:
+                    mission = lifecycle.Mission.from_document(entry["mission"])
+                    self.report.at_source[name, entry["fate"]] += ends.close(mission, entry["fate"])
             self.report.reopened += ends.reopen(sweep.open)
 
     def _look_for_ended(self, sweep: Sweep, ends: lifecycle.SourceEnds, ended: Spool) -> None:
-        """Ask what became of each mission that its source does not show as open; nothing is written to MongoDB yet.
+        """Ask the source about each mission that it does not list as open; writes nothing to MongoDB yet.
 
         Args:
-            sweep: What the source shows as open.
-            ends: What MongoDB holds of the source.
-            ended: Takes the missions that have ended, each with its fate.
+            sweep: The missions that the source lists as open.
+            ends: The source's missions in MongoDB.
+            ended: Receives the missions that have ended, each with its fate.
 
         Raises:
-            OperatorMustAct: More have ended, or are open again, than is plausible.
+            OperatorMustAct: More missions have ended, or are open again, than is plausible.
         """
         plausible = lifecycle.Plausible(ends.count_active(), sweep.share, sweep.causes)
         if not self._confirmed:

@@ -1,4 +1,4 @@
-"""What a run takes in: from its sources, from what earlier runs landed, or from the quarantine."""
+"""Reads the records of a run: from its sources, from payloads of earlier runs, or from the quarantine."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _NOTEBOOK: Final = "etl"
 
 
 class Extraction:
-    """Reads for one run, lands what is new, and counts.
+    """Reads for one run, lands new payloads, and counts.
 
     Attributes:
-        raw: What transform gets.
-        counts: Per source, what was extracted, and of that what needs nothing, as unchanged.
-        reopening: Dismissed entries of the quarantine that were asked for.
+        raw: The records for transform.
+        counts: Per source, how many records were extracted; known payloads are counted as unchanged.
+        reopening: Dismissed quarantine entries that were requested.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Extraction:
             configured: The settings.
             collections: Where payloads are landed.
             landing: The landing of the run.
-            sources: What is read.
+            sources: The sources to read.
         """
         self._settings, self._collections, self._landing, self._sources = configured, collections, landing, sources
         self._names = [source.name for source in sources]
@@ -57,7 +57,7 @@ class Extraction:
         self.reopening: set[str] = set()
 
     def read_sources(self, window: Window, *, now: datetime) -> None:
-        """Read the sources, then what earlier runs landed and did not load, then what was rejected too early."""
+        """Read the sources, then the leftovers of earlier runs, then rejects whose time stamp was in the future."""
         for source in self._sources:
             self._read(source, window, now)
         for records in self._landing.leftovers(self._names):
@@ -67,8 +67,8 @@ class Extraction:
             self._pick_up(record)
 
     def read_landed(self, which: Replay) -> None:
-        """Take landed payloads again."""
-        # What a cell of the home's own notebook does to a document may have changed since.
+        """Read landed payloads again."""
+        # The cells of the home's own notebook may change documents in another way than before.
         own = self._settings.notebook(_NOTEBOOK) != SHIPPED_NOTEBOOKS / f"{_NOTEBOOK}.ipynb"
         always = {name: own or depends_on_settings(name) for name in self._names}
         for landed in replay.landed(self._collections, self._landing, replay=which, always=always):
@@ -85,24 +85,24 @@ class Extraction:
         self._leave_out_unused()
 
     def read_rejects(self, items: Sequence[str]) -> None:
-        """Take the payloads of open rejects again.
+        """Read the payloads of open rejects again.
 
         Args:
-            items: Only these entries of the quarantine, dismissed ones too; empty: all open ones.
+            items: Only these quarantine entries, open or dismissed; empty: all open entries.
 
         Raises:
-            UsageError: One of the items is neither an open entry nor a dismissed one.
+            UsageError: An item is neither an open nor a dismissed entry.
         """
-        asked = list(quarantine.open_rejects(self._collections, sources=self._names, items=items))
-        there = {reject["_id"] for reject in asked}
-        if missing := [item for item in dict.fromkeys(items) if item not in there]:
+        rejects = list(quarantine.open_rejects(self._collections, sources=self._names, items=items))
+        known = {reject["_id"] for reject in rejects}
+        if missing := [item for item in dict.fromkeys(items) if item not in known]:
             names = ", ".join(map(repr, missing))
             raise UsageError(
                 f"Not an open or dismissed entry of the quarantine: {names}. Nothing was retried. "
                 "`futurscam rejects list --all` shows all entries with their states."
             )
-        self.reopening = {reject["_id"] for reject in asked if reject["state"] == DISMISSED}
-        for reject in asked:
+        self.reopening = {reject["_id"] for reject in rejects if reject["state"] == DISMISSED}
+        for reject in rejects:
             for record in rejected(self._collections, reject):
                 self._pick_up(record)
         self._leave_out_unused()
@@ -133,19 +133,19 @@ class Extraction:
         self.raw.add(record)
 
     def _leave_out_unused(self) -> None:
-        """Show no source that is not configured and of which nothing was landed."""
-        for name in [name for name, one in self.counts.items() if not one.extracted]:
+        """Leave out sources that are not configured and have no landed payloads."""
+        for name in [name for name, counts in self.counts.items() if not counts.extracted]:
             if name not in self._settings.sources:
                 del self.counts[name], self.raw.sources[name]
 
 
 def _until_failure(source: Source, window: Window, report: SourceReport) -> Iterator[RawRecord]:
-    """A source's records; its failure ends them, and what came before still counts."""
+    """Yield a source's records until it fails; the records before the failure still count."""
     try:
         yield from source.read(window)
     except FuturscamError as error:
         report.failure = Failure.of(error)
-    except Exception as error:  # noqa: BLE001 - a fault of the software in one source does not stop the others
+    except Exception as error:  # noqa: BLE001 - a bug in one source does not stop the others
         traceback.print_exc()
         message = f"{source.name} failed unexpectedly ({type(error).__name__}: {error})."
         report.failure = Failure(type(error).__name__, message)

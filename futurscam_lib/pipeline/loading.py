@@ -1,4 +1,4 @@
-"""The documents and rejects of a run into MongoDB."""
+"""Loads the documents and rejects of a run into MongoDB."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is the same for all that a run writes.
+    """Facts about a run that all its writes share.
 
     Attributes:
         run_id: The run.
-        now: When it reads; aware, UTC.
+        now: The instant of the run; aware, UTC.
         dry_run: Whether it writes nothing.
     """
 
@@ -48,9 +48,9 @@ class Loading:
     """Loads for one run; a dry run may load several times.
 
     Attributes:
-        report: What became of the documents.
-        frequencies: What the pictures are drawn from: of the documents that were loaded.
-        dry_run_state: What would be there after a dry run.
+        report: The results for the documents.
+        frequencies: The counts behind the pictures, of the loaded documents.
+        dry_run_state: What a dry run would have written.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Loading:
         """Prepare.
 
         Args:
-            facts: Of the run.
-            collections: Where.
-            landing: Keeps what became of each payload.
-            counts: Per source, what extract has counted; not changed.
-            frequencies: What transform has counted; not changed.
-            scratch: Folder for what does not fit into memory.
+            facts: The facts of the run.
+            collections: Where to load.
+            landing: Stores the outcome of each payload.
+            counts: The counts of extract, per source; not changed.
+            frequencies: The counts of transform; not changed.
+            scratch: Folder for data that does not fit into memory.
             is_replay: See `Upsert`.
             reopening: See `Quarantine`.
         """
@@ -84,17 +84,17 @@ class Loading:
         self.dry_run_state = self._upsert.dry_run_state
         self.frequencies = frequencies.copy()
         self.report = LoadReport(
-            facts.dry_run, facts.run_id, {name: replace(one) for name, one in counts.items()}, Spool(scratch)
+            facts.dry_run, facts.run_id, {name: replace(numbers) for name, numbers in counts.items()}, Spool(scratch)
         )
 
     def load(self, rfps: Rfps, rejects: Spool) -> None:
-        """Load documents, and keep rejects.
+        """Load the documents, and store the rejects.
 
         Args:
             rfps: The documents.
-            rejects: As `described` gives them.
+            rejects: The rejects, made by `described`.
         """
-        # Before the documents, which resolve those that they overtake.
+        # Before the documents, because these resolve older rejects.
         for chunk in rejects.chunks():
             self._settle(self._quarantine.keep(chunk))
         for passed, loaded, refused in prefetch(self._load, rfps.chunks()):
@@ -106,11 +106,11 @@ class Loading:
                 self._count_changed(passed)
 
     def finish(self, sources: Sequence[Source], durability: Durability) -> None:
-        """Once all is loaded: make sure that it is on disk, and forget what the run had in hand.
+        """After the load: make sure that the data is on disk, and release the run's leases.
 
         Args:
-            sources: Those of the run.
-            durability: Watches the server since the run began.
+            sources: The sources of the run.
+            durability: Has watched the server since the run began.
         """
         if self._facts.dry_run:
             return
@@ -123,22 +123,22 @@ class Loading:
             reader.loaded()
 
     def _load(self, chunk: Sequence[Passed]) -> tuple[Sequence[Passed], Loaded, list[Reject]]:
-        loaded = self._upsert.load([one.after for one in chunk if one.after])
-        refused = [one.entry.rejected(one.error) for one in loaded.refused]
-        refused += [one.before.rejected(one.error) for one in chunk if one.error]
+        loaded = self._upsert.load([passed.after for passed in chunk if passed.after])
+        refused = [refusal.entry.rejected(refusal.error) for refusal in loaded.refused]
+        refused += [passed.before.rejected(passed.error) for passed in chunk if passed.error]
         loaded.outcomes += self._quarantine.keep([described(reject) for reject in refused])
-        loaded.outcomes += [one.before.outcome("dropped") for one in chunk if one.is_dropped]
+        loaded.outcomes += [passed.before.outcome("dropped") for passed in chunk if passed.is_dropped]
         rejected = {reject.raw.raw_id for reject in refused}
-        self._quarantine.resolve([one.before for one in chunk if one.before.raw_id not in rejected])
+        self._quarantine.resolve([passed.before for passed in chunk if passed.before.raw_id not in rejected])
         return chunk, loaded, refused
 
     def _count_changed(self, chunk: Sequence[Passed]) -> None:
-        for one in chunk:
-            if one.after is not one.before:
-                instant = one.before.key.instant
-                self.frequencies.add(one.before.decoded(), instant=instant, times=-1)
-                if one.after:
-                    self.frequencies.add(one.after.decoded(), instant=instant)
+        for passed in chunk:
+            if passed.after is not passed.before:
+                instant = passed.before.key.instant
+                self.frequencies.add(passed.before.decoded(), instant=instant, times=-1)
+                if passed.after:
+                    self.frequencies.add(passed.after.decoded(), instant=instant)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         self._landing.settle(outcomes)
@@ -146,5 +146,5 @@ class Loading:
 
 
 def described(reject: Reject) -> dict[str, object]:
-    """A reject as the quarantine keeps it."""
+    """Return a reject as the quarantine stores it."""
     return describe(reject, transform_version=version_for(reject.raw.source))

@@ -1,4 +1,4 @@
-"""Opening a run from what a notebook knows: parameters as text, and the settings."""
+"""Opens a run from a notebook's parameters, which are text, and the settings."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def open_run(
     overlap_minutes: float = -1,
     replay: str | None = "",
 ) -> Run:
-    """Open a run; nothing is read or written yet but the indexes of the collections.
+    """Open a run; reads and writes nothing yet, except that it creates missing indexes.
 
     A text that is None counts as empty.
 
     Args:
         run_id: Given by the runner; a run by hand makes its own, which begins with `interactive-`.
-        watermark: ISO 8601 text or an instant; all before it has been loaded. Empty: what `.last_execution` says.
-        until: The same, exclusive; empty: open.
-        sources: Names separated by commas; empty: all that are configured.
-        dry_run: Look and compare, write nothing to MongoDB.
+        watermark: ISO 8601 text or an instant; everything before it has been loaded. Empty: use `.last_execution`.
+        until: End of the window, in the same form, exclusive; empty: no end.
+        sources: Names separated by commas; empty: all configured sources.
+        dry_run: Read and compare, write nothing to MongoDB.
         overlap_minutes: How far behind the watermark to read again; below 0: the setting.
-        replay: Make documents again from landed payloads, and ask no source: `all`, `since=INSTANT` (landed then or
-            later), `job=ID`, or `since=INSTANT job=ID`. Empty: the sources are asked. `sources` names those whose
-            payloads are taken, whether they are configured or not; empty: all.
+        replay: Make documents again from landed payloads, without reading sources: `all`, `since=INSTANT` (landed then
+            or later), `job=ID`, or `since=INSTANT job=ID`. Empty: read the sources. In a replay `sources` limits the
+            payloads, and may name sources that are not configured; empty: all.
 
     Raises:
         UsageError: A setting or an argument is wrong.
@@ -62,7 +62,7 @@ def open_run(
     _check("watermark", watermark, str | datetime | None, takes=_INSTANT)
     _check("until", until, str | datetime | None, takes=_INSTANT)
     _check("sources", sources, str | None, takes="names separated by commas")
-    # Other values that count as false must not load: papermill's `-p dry_run None` means no real run.
+    # Other false values must not start a real run, such as None from papermill's `-p dry_run None`.
     _check("dry_run", dry_run, bool, takes="True or False")
     _check("overlap_minutes", overlap_minutes, int | float, takes="a number")
     _check("replay", replay, str | None, takes="text")
@@ -71,9 +71,9 @@ def open_run(
     since = _instant("watermark", watermark) or _watermark_of(configured, now)
     overlap = overlap_minutes if overlap_minutes >= 0 else configured.overlap.total_seconds() / 60
     window = make_window(since, overlap_minutes=overlap, until=_instant("until", until))
-    asked = (name.strip() for name in (sources or "").split(","))
+    given = (name.strip() for name in (sources or "").split(","))
     which = _replay(replay)
-    names = tuple(dict.fromkeys(name for name in asked if name)) or (
+    names = tuple(dict.fromkeys(name for name in given if name)) or (
         tuple(KNOWN_SOURCES) if which else configured.sources
     )
     if which:
@@ -97,10 +97,10 @@ def open_run(
 
 
 def make_window(watermark: datetime, *, overlap_minutes: float, until: datetime | None) -> Window:
-    """`[watermark - overlap, until)`.
+    """Return the window `[watermark - overlap, until)`.
 
     Raises:
-        UsageError: It would be empty.
+        UsageError: The window would be empty.
     """
     try:
         since = watermark - timedelta(minutes=overlap_minutes)

@@ -1,7 +1,7 @@
-"""One run as the steps that a notebook calls: extract, transform, enrich, load, close_ended, reconcile.
+"""The steps of a run, called by a notebook: extract, transform, enrich, load, close_ended, reconcile.
 
-Each step takes what the step before gave. Records go from step to step in chunks through spools; no step holds them
-all.
+Each step takes the result of the step before. Records pass between steps in chunks, through spools; no step holds all
+of them in memory.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _REASONS: Final = 200
 
 
 class Run(Shown):
-    """One run. Displays itself as a table of what it is."""
+    """One run. Shows itself as a table of its parameters."""
 
     def __init__(
         self,
@@ -65,17 +65,17 @@ class Run(Shown):
         confirmed: bool = False,
         supervised: bool = False,
     ) -> None:
-        """Connect to MongoDB; `open_run` makes the arguments from what a notebook knows.
+        """Connect to MongoDB; `open_run` makes the arguments from a notebook's parameters.
 
         Args:
             configured: The settings.
-            sources: What is read.
+            sources: The sources to read.
             run_id: The run.
-            window: What the sources are asked for.
+            window: The window to read.
             watermark: Everything before it has been loaded.
             dry_run: Whether to write nothing.
-            now: When the run reads; aware, UTC.
-            replay: Landed payloads to take instead of asking the sources.
+            now: The instant of the run; aware, UTC.
+            replay: Landed payloads to read instead of the sources.
             confirmed: Whether the run may close and reopen any number of missions.
             supervised: Whether the runner executes the notebook, so that no step may be missing.
         """
@@ -107,7 +107,7 @@ class Run(Shown):
         self._broken = ""
 
     def extract(self) -> Extracted:
-        """Read the sources in the window and land every new payload; a replay takes what was landed instead.
+        """Read the window from the sources and land every new payload; a replay reads landed payloads instead.
 
         A source that fails does not stop the others: its failure is in the report.
 
@@ -124,13 +124,13 @@ class Run(Shown):
         return self._raw
 
     def extract_rejects(self, items: Sequence[str] = ()) -> Extracted:
-        """Take the landed payloads of open rejects again, instead of asking the sources.
+        """Read the landed payloads of open rejects again, instead of the sources.
 
         Args:
-            items: Only these entries of the quarantine, dismissed ones too; empty: all open ones of the run's sources.
+            items: Only these quarantine entries, open or dismissed; empty: all open entries of the run's sources.
 
         Raises:
-            UsageError: One of the items is neither an open entry nor a dismissed one.
+            UsageError: An item is neither an open nor a dismissed entry.
         """
         self._reset()
         with mongo.mongo_errors():
@@ -141,13 +141,13 @@ class Run(Shown):
     def transform(self, raw: Extracted | None = None) -> Rfps:
         """Turn raw records into documents, or into rejects.
 
-        Called again, as when a cell is run a second time, it returns the same documents.
+        If it is called again, for example because a cell is run twice, it returns the same documents.
 
         Args:
-            raw: What extract returned; None: the same.
+            raw: The result of extract; None means the same.
 
         Raises:
-            UsageError: It is something else, or extract was not called.
+            UsageError: `raw` is something else, or extract was not called.
         """
         if self._raw is None:
             raise UsageError("Nothing was extracted yet: call extract() first.")
@@ -163,13 +163,13 @@ class Run(Shown):
         return self._rfps
 
     def enrich(self, rfps: Rfps | None = None) -> Rfps:
-        """Add to the documents what is derived from them.
+        """Add derived fields to the documents.
 
         Args:
-            rfps: What transform returned, changed by a cell or not; None: what it returned.
+            rfps: The result of transform, changed by a cell or not; None: the result of transform.
 
         Raises:
-            UsageError: It is something else.
+            UsageError: `rfps` is something else.
         """
         rfps = self._documents("enrich", rfps)
         for enricher in ENRICHERS:
@@ -177,12 +177,12 @@ class Run(Shown):
         return rfps
 
     def load(self, rfps: Rfps | None = None) -> LoadReport:
-        """Bring the documents into MongoDB, the last version wins; keep the rejects in the quarantine.
+        """Load the documents into MongoDB, the last version wins; store the rejects in the quarantine.
 
-        Called again with the same documents it loads nothing and returns the same report.
+        If it is called again with the same documents, it loads nothing and returns the same report.
 
         Args:
-            rfps: What transform or enrich returned, changed by a cell or not; None: what transform returned, enriched.
+            rfps: The result of transform or enrich, changed by a cell or not; None: the result of transform, enriched.
 
         Raises:
             UsageError: Nothing was transformed yet, the step failed before, or other documents were loaded already.
@@ -218,8 +218,8 @@ class Run(Shown):
     def close_ended(self) -> Ended:
         """Close missions that have ended: `isActive` becomes false, nothing is deleted.
 
-        Those whose deadline has passed, and those that a source no longer shows as open. A source that cannot be asked
-        is a failure of that source.
+        A mission has ended when its deadline has passed, or when its source no longer lists it as open. If a source
+        can't be asked, that is recorded as a failure of the source.
 
         Raises:
             RetryLater: MongoDB does not answer.
@@ -234,8 +234,8 @@ class Run(Shown):
         """Check that every record is accounted for.
 
         Raises:
-            UsageError: A step before is missing.
-            NotReconciled: A sum is off; the run fails.
+            UsageError: An earlier step is missing.
+            NotReconciled: The counts do not add up; the run fails.
         """
         loaded, rejects = self._complete()
         if self._ended is None and self._supervised:
@@ -253,13 +253,13 @@ class Run(Shown):
             run_id=self.run_id,
             dry_run=self.dry_run,
             replay=str(self._replay or ""),
-            # A replay reads nothing of any window: what a source showed in one is still to be read.
+            # A replay reads no window: the sources still have to be read.
             window=None if self._replay else self.window,
             watermark=self.watermark,
             counts=loaded.counts,
             closed=ended.closed if ended else 0,
             reopened=ended.reopened if ended else 0,
-            failures={n: one.failure for n, one in self._extraction.raw.sources.items() if one.failure},
+            failures={n: report.failure for n, report in self._extraction.raw.sources.items() if report.failure},
             reject_reasons={f"{c} {p}".strip(): n for (c, p), n in rejects.reasons.most_common(_REASONS)},
             oddities={f"{path}: {kind}": n for (path, kind), n in kinds.most_common(_REASONS)},
             notes=notes,
@@ -267,7 +267,7 @@ class Run(Shown):
         return self._summary
 
     def summary(self) -> dict[str, Any]:
-        """What reconcile returned, as JSON holds it, for the runner and the review.
+        """Return the result of reconcile as JSON data, for the runner and the review.
 
         Raises:
             UsageError: reconcile was not called.
@@ -280,24 +280,24 @@ class Run(Shown):
         return self._summary.as_dict()
 
     def details(self) -> dict[str, Any]:
-        """What was new, what changed, what was rejected, and the schema of the documents; see `summary.details`."""
+        """Return new, changed and rejected items and the schema of the documents; see `summary.details`."""
         loaded, rejects = self._complete()
         return details(loaded, rejects, sources=list(loaded.counts))
 
     def timeline(self) -> Picture:
-        """RFPs of this run per hour or day of their last change."""
+        """Draw RFPs of this run per hour or day of their last change."""
         return plots.timeline(self._drawn().hours)
 
     def rates(self) -> Picture:
-        """RFPs of this run per daily rate."""
+        """Draw RFPs of this run per daily rate."""
         return plots.rates(self._drawn().rates)
 
     def top_skills(self) -> Picture:
-        """The skills that the RFPs of this run ask for most."""
+        """Draw the skills that the RFPs of this run request most."""
         return plots.top_skills(self._drawn().skills)
 
     def table(self) -> Table:
-        """What this run is."""
+        """Return the parameters of the run as a table."""
         until = clock.to_people(self.window.until) if self.window.until else "open"
         kind = "by hand" if self.run_id.startswith(BY_HAND) else "headless"
         hosts = ", ".join(sorted(f"{host}:{port}" for host, port in self._client.nodes))
@@ -315,17 +315,17 @@ class Run(Shown):
         return Table(("", "this run"), rows)
 
     def _begin(self, step: str) -> None:
-        # What it had read and counted until it failed would be counted twice.
+        # Otherwise records that the failed step has already counted would be counted twice.
         if self._broken:
             raise UsageError(f"{self._broken}() failed: call extract() again, then the steps after it.")
         self._broken = step
 
     def _documents(self, step: str, rfps: Rfps | None) -> Rfps:
-        """The documents that a step was given.
+        """Check the argument of a step and return its documents.
 
         Args:
-            step: Its name.
-            rfps: Its argument; None: what transform returned.
+            step: The name of the step.
+            rfps: Its argument; None: the result of transform.
         """
         if self._rfps is None:
             raise UsageError("Nothing was transformed yet: call transform() first.")
@@ -339,7 +339,7 @@ class Run(Shown):
         return rfps
 
     def _complete(self) -> tuple[LoadReport, Rejects]:
-        """What was loaded, and all rejects."""
+        """Return the report of load, and all rejects."""
         if self._loaded is None or self._rfps is None:
             raise UsageError("The run is not complete: call extract(), transform() and load() first.")
         return self._loaded, self._rfps.transformed.rejects + self._loaded.rejects

@@ -1,4 +1,4 @@
-"""What the sources of a run gave."""
+"""The report of extract: the raw records of a run, and counts per source."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Self:
-        """From the error itself."""
+        """From an exception."""
         return cls(type(error).__name__, str(error))
 
 
 @dataclass(slots=True)
 class SourceReport:
-    """What one source gave.
+    """The report of one source.
 
     Attributes:
-        found: Records it gave.
-        known: Of these, payloads that need nothing.
-        picked_up: Records of earlier runs that were landed and not loaded.
+        found: How many records it delivered.
+        known: How many of these are known payloads.
+        picked_up: Records that earlier runs landed but did not load.
         size: Bytes of the records.
-        failure: Set where it failed; what it gave before still counts.
-        notes: What a reviewer should know, as `source_notes` has it.
+        failure: Set if the source failed; records before the failure still count.
+        notes: Notes for the reviewer, as in `source_notes`.
     """
 
     found: int = 0
@@ -65,7 +65,7 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """A raw record as a table shows it."""
+    """A raw record as a row of a table."""
 
     source: str
     origin: str
@@ -75,18 +75,18 @@ class RawRow:
 
     @classmethod
     def of(cls, record: RawRecord) -> Self:
-        """Show a record."""
+        """From a record."""
         beginning = record.payload[:_BEGINNING].decode("utf-8", "replace")
         return cls(record.source, record.origin, record.instant, record.size, beginning)
 
 
 @dataclass(slots=True, repr=False)
 class Extracted(Shown):
-    """The raw records that transform gets, and counts per source.
+    """The raw records for transform, and counts per source.
 
     Attributes:
         spool: The records.
-        sources: What each source gave.
+        sources: The report of each source.
         rows: The first records.
     """
 
@@ -101,12 +101,12 @@ class Extracted(Shown):
         self.spool.append(record.to_document())
 
     def __iter__(self) -> Iterator[RawRecord]:
-        """Each record, read from disk a chunk at a time."""
+        """Yield each record, read from disk in chunks."""
         for chunk in self.spool.chunks():
             yield from map(RawRecord.from_document, chunk)
 
     def to_frame(self, limit: int | None = _IN_A_FRAME) -> pd.DataFrame:
-        """The records as a DataFrame, with the beginning of each payload.
+        """Return the records as a DataFrame, with the beginning of each payload.
 
         Args:
             limit: How many; None: all, in memory.
@@ -118,16 +118,19 @@ class Extracted(Shown):
     def table(self) -> Table:
         """Counts per source."""
         rows = [
-            (name, one.found, one.known, one.picked_up, size(one.size), one.failure.message if one.failure else "")
-            for name, one in self.sources.items()
+            (
+                *(name, report.found, report.known, report.picked_up, size(report.size)),
+                report.failure.message if report.failure else "",
+            )
+            for name, report in self.sources.items()
         ]
-        notes = [str(note) for note in source_notes.each({name: one.notes for name, one in self.sources.items()})]
+        notes = [str(n) for n in source_notes.each({name: report.notes for name, report in self.sources.items()})]
         columns = ("source", "records", "of these known", "picked up from earlier runs", "size", "failed because")
         return Table(columns, rows, notes=notes)
 
     @property
     def sample(self) -> Table:
         """The first new records."""
-        new = sum(one.found - one.known + one.picked_up for one in self.sources.values())
+        new = sum(report.found - report.known + report.picked_up for report in self.sources.values())
         columns = ("source", "where", "instant (UTC)", "bytes", "payload")
         return Table(columns, [astuple(row) for row in self.rows], title="The first new records", total=new)

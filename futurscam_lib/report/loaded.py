@@ -1,4 +1,4 @@
-"""What a run did in MongoDB: documents that were new or changed, missions that ended."""
+"""Reports of load and close_ended: new and changed documents, missions that ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from futurscam_lib.records import Counts, Reject
 
 CHANGES: Final = 200
-"""So many changed fields are kept."""
+"""How many changed fields are kept."""
 
 _IN_A_FRAME: Final = 1000
 _LONG_TEXT: Final = 300
@@ -35,7 +35,7 @@ _LONG_TEXT: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A new document as a table and the notebook's scraps show it."""
+    """A new document as a row of a table and of the notebook's scraps."""
 
     job_id: str
     reference: str
@@ -46,7 +46,7 @@ class NewRow:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Show a document."""
+        """From a document."""
         return cls(
             job_id=document["job_id"],
             reference=document["reference"],
@@ -59,17 +59,17 @@ class NewRow:
 
 @dataclass(slots=True, repr=False)
 class LoadReport(Shown):
-    """What became of the documents in MongoDB.
+    """The results of load.
 
     Attributes:
-        dry_run: Whether that is only what would have happened.
+        dry_run: Whether it shows only what would have happened.
         run_id: The run.
         counts: Per source.
-        outcomes: What became of each item, but for the payloads that extract knew already.
+        outcomes: The outcome of each item, except payloads that extract already knew.
         new: The first new documents.
         changes: The first changed fields.
         refused: Why MongoDB, or the document model after a cell, refused documents: sentences.
-        rejects: The rejects that these became.
+        rejects: The rejects made from refused documents.
     """
 
     dry_run: bool
@@ -82,7 +82,7 @@ class LoadReport(Shown):
     rejects: Rejects = field(default_factory=Rejects)
 
     def add(self, loaded: Loaded) -> None:
-        """Add what loading a chunk did, but for its outcomes."""
+        """Add the result of a chunk, except its outcomes."""
         self.new += [NewRow.of(entry.document) for entry in loaded.inserted[: SAMPLE - len(self.new)]]
         self.changes += loaded.changes[: CHANGES - len(self.changes)]
 
@@ -92,20 +92,20 @@ class LoadReport(Shown):
         self.rejects.add(reject)
 
     def count(self, outcomes: Sequence[Outcome]) -> None:
-        """Count what became of items."""
+        """Count outcomes."""
         for outcome in outcomes:
             counts = self.counts[outcome.source]
             setattr(counts, outcome.result, getattr(counts, outcome.result) + 1)
             self.outcomes.append({"source": outcome.source, **outcome.to_document(self.run_id), "place": outcome.place})
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """What became of each item: source, place, job_id, result, version."""
+        """Yield the outcome of each item: source, place, job_id, result, version."""
         for chunk in self.outcomes.chunks():
-            for one in chunk:
-                yield {name: one[name] for name in ("source", "place", "job_id", "result", "version")}
+            for outcome in chunk:
+                yield {name: outcome[name] for name in ("source", "place", "job_id", "result", "version")}
 
     def to_frame(self, limit: int | None = _IN_A_FRAME) -> pd.DataFrame:
-        """What became of each item, as a DataFrame.
+        """Return the outcome of each item as a DataFrame.
 
         Args:
             limit: How many; None: all, in memory.
@@ -116,8 +116,8 @@ class LoadReport(Shown):
 
     def table(self) -> Table:
         """Counts per source."""
-        names = shown_counts(one.as_dict() for one in self.counts.values())[1:]
-        rows = [(source, *(getattr(one, name) for name in names)) for source, one in self.counts.items()]
+        names = shown_counts(counts.as_dict() for counts in self.counts.values())[1:]
+        rows = [(source, *(getattr(counts, name) for name in names)) for source, counts in self.counts.items()]
         return Table(("source", *names), rows, notes=self._notes())
 
     def _notes(self) -> list[str]:
@@ -140,14 +140,14 @@ class LoadReport(Shown):
     def inserted(self) -> Table:
         """The first new documents."""
         columns = ("job", "reference", "title", "company", "published (UTC)", "deadline (UTC)")
-        count = sum(one.inserted for one in self.counts.values())
+        count = sum(counts.inserted for counts in self.counts.values())
         return Table(columns, [astuple(row) for row in self.new], title="New documents", total=count)
 
     @property
     def updated(self) -> Table:
-        """Which fields changed from what to what."""
+        """The changed fields, with their values before and after."""
         rows = [(c.reference or c.job_id, c.title, c.field, *before_and_after(c)) for c in self.changes]
-        count = sum(one.updated for one in self.counts.values())
+        count = sum(counts.updated for counts in self.counts.values())
         did = "would be" if self.dry_run else "were"
         notes = [f"{count:,} document(s) {did} updated."] if count else []
         return Table(("reference", "title", "field", "from", "to"), rows, title="What updates changed", notes=notes)
@@ -158,10 +158,10 @@ class Ended(Shown):
     """Missions that became inactive, and active again.
 
     Attributes:
-        dry_run: Whether that is only what would have happened.
-        deadline: How many whose deadline has passed.
-        at_source: How many that their source has closed or deleted, by (source, `closed` or `deleted`).
-        reopened: How many that were closed because their source did not show them, which it does again.
+        dry_run: Whether it shows only what would have happened.
+        deadline: How many were closed because their deadline has passed.
+        at_source: How many were closed or deleted by their source, by (source, `closed` or `deleted`).
+        reopened: How many were opened again because their source lists them as open.
         active: How many are active afterwards, or would be.
         notes: What keeps missions from ending.
     """
@@ -175,7 +175,7 @@ class Ended(Shown):
 
     @property
     def closed(self) -> int:
-        """All that became inactive."""
+        """How many became inactive."""
         return self.deadline + self.at_source.total()
 
     def table(self) -> Table:
@@ -190,7 +190,7 @@ class Ended(Shown):
 
 
 def before_and_after(change: Change) -> tuple[Any, Any]:
-    """What a changed field was and is, as people read it; a long text is its length: what changed is for a diff."""
+    """Return the values of a changed field for display; a long text is shown as its length."""
     both = (change.before, change.after)
     if any(isinstance(value, str) and len(value) > _LONG_TEXT for value in both):
         before, after = (
@@ -201,21 +201,21 @@ def before_and_after(change: Change) -> tuple[Any, Any]:
 
 
 def with_days(path: str, before: Any, after: Any) -> tuple[Any, Any]:
-    """What a field of a document was and is, with calendar days as days.
+    """Return the values of a field before and after, with calendar days shown as days.
 
     Args:
         path: The field, dotted.
         before: Its value before.
-        after: Its value now. If only the instant differs that stands for the day, both are shown.
+        after: Its value now. If both are the same day but are stored as different instants, the instants are shown.
     """
     days = _day_shown(path, before), _day_shown(path, after)
     if path in DAYS and days[0] == days[1]:
-        kept = tuple(instant(one, to="minutes") for one in (before, after))
+        kept = tuple(instant(moment, to="minutes") for moment in (before, after))
         return f"{days[0]}, kept as {kept[0]}", f"{days[1]}, kept as {kept[1]}"
     return days
 
 
 def _day_shown(path: str, value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _day_shown(f"{path}.{name}", one) for name, one in value.items()}
+        return {name: _day_shown(f"{path}.{name}", inner) for name, inner in value.items()}
     return clock.calendar_day(value) if path in DAYS and isinstance(value, datetime) else value

@@ -23,17 +23,17 @@ _FEW_BARS: Final = 8
 _LABELS_SHOWN: Final = 15
 _COLOUR: Final = "#3b6ea5"
 _COLOURS: Final = (_COLOUR, "#d1803a", "#5a9a58", "#8a6bb1", "#b5495b", "#7a7a7a")
-"""Told apart by those who see red and green alike, too, in this order."""
+"""In this order they can be distinguished by colour-blind readers, too."""
 
 
 @dataclass(slots=True)
 class Frequencies:
-    """What the pictures of a run are drawn from: counts that stay small however many documents there are.
+    """The counts behind the pictures of a run; they stay small for any number of documents.
 
     Attributes:
         hours: Documents per hour of their version, as sortable text up to the hour.
         rates: Documents per step of the daily rate's upper end, in EUR; keyed by the step's lower bound.
-        skills: Documents per skill; where there are very many different ones the rare are forgotten.
+        skills: Documents per skill; if there are very many skills, rare ones are dropped.
     """
 
     hours: Counter[str] = field(default_factory=Counter)
@@ -45,8 +45,8 @@ class Frequencies:
 
         Args:
             content: The document.
-            instant: Its version's, sortable.
-            times: -1 takes one away again that was counted.
+            instant: The instant of its version, sortable.
+            times: -1 removes a document that was counted before.
         """
         self.hours[instant[:13]] += times
         rate = content["conditions"]["dailyRate"]
@@ -59,12 +59,12 @@ class Frequencies:
             forget_rare(counter)
 
     def copy(self) -> Frequencies:
-        """One that can be changed without changing this one."""
+        """Return an independent copy."""
         return Frequencies(self.hours.copy(), self.rates.copy(), self.skills.copy())
 
 
 def timeline(hours: Mapping[str, int]) -> Picture:
-    """RFPs per hour of their last change, or per day where the hours are many."""
+    """Draw RFPs per hour of their last change, or per day if there are many hours."""
     per_hour = len(hours) <= _HOURS_SHOWN and len({hour[:10] for hour in hours}) <= _HOURS_SHOWN // 24
     length = 13 if per_hour else 10
     counts: Counter[str] = Counter()
@@ -77,14 +77,14 @@ def timeline(hours: Mapping[str, int]) -> Picture:
 
 
 def rates(steps: Mapping[float, int]) -> Picture:
-    """RFPs per daily rate."""
+    """Draw RFPs per daily rate."""
     lows = sorted(+Counter(steps))[:_BARS_SHOWN]
     labels = [f"{low:.7g}-{low + _RATE_STEP:.7g}" for low in lows]
     return bars(labels, [steps[low] for low in lows], title="RFPs per daily rate, upper end, EUR excl. VAT")
 
 
 def top_skills(skills: Counter[str]) -> Picture:
-    """The skills asked for most."""
+    """Draw the most requested skills."""
     top = (+skills).most_common(_SKILLS_SHOWN)[::-1]
     return bars(
         [_short(name) for name, _ in top], [count for _, count in top], title="Skills asked for most", lying=True
@@ -92,7 +92,7 @@ def top_skills(skills: Counter[str]) -> Picture:
 
 
 def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, lying: bool = False) -> Picture:
-    """A bar per label, upright or lying; readable on a light and on a dark page."""
+    """Draw a bar per label, vertical or horizontal (`lying`); readable on a light and on a dark page."""
     if not lying:
         return stacked(labels, {"": counts}, title=title)
     if not counts:
@@ -105,12 +105,12 @@ def bars(labels: Sequence[str], counts: Sequence[float], *, title: str, lying: b
 
 
 def stacked(labels: Sequence[str], parts: Mapping[str, Sequence[float]], *, title: str) -> Picture:
-    """An upright bar per label, made of parts that lie on each other; readable on a light and on a dark page.
+    """Draw a vertical bar per label, made of stacked parts; readable on a light and on a dark page.
 
     Args:
-        labels: Below the bars.
-        parts: By name, a number for each label; where there is but one part, its name is not shown.
-        title: Above.
+        labels: Labels below the bars.
+        parts: By name, a number for each label; the name of a single part is not shown.
+        title: Title above the picture.
     """
     totals = [sum(numbers) for numbers in zip(*parts.values(), strict=True)]
     if not totals:
@@ -122,7 +122,7 @@ def stacked(labels: Sequence[str], parts: Mapping[str, Sequence[float]], *, titl
         axes.bar(places, numbers, bottom=below, color=_COLOURS[number % len(_COLOURS)], label=_short(name))
         below = [low + high for low, high in zip(below, numbers, strict=True)]
     middle, half = (len(totals) - 1) / 2, max(len(totals), _FEW_BARS) / 2
-    axes.set_xlim(middle - half, middle + half)  # One bar alone would fill the picture.
+    axes.set_xlim(middle - half, middle + half)  # A single bar would fill the picture.
     step = -(-len(labels) // _LABELS_SHOWN)
     _label(axes.set_xticks, places[::step], labels[::step], rotation=45, ha="right")
     if len(parts) > 1:
@@ -166,5 +166,5 @@ def _drawn(figure: Any, counting: Any, *, title: str, listed: str) -> Picture:
 
 
 def _label(set_ticks: Any, places: Sequence[int], labels: Sequence[str], **look: Any) -> None:
-    # What stands between two dollar signs of a name would be typeset as mathematics, or fail.
+    # Otherwise text between two dollar signs in a name would be typeset as mathematics, or fail.
     set_ticks(places, labels, fontsize=8, parse_math=False, **look)

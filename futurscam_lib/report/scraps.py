@@ -1,7 +1,7 @@
-"""Scraps: named values that a run leaves in its executed notebook, in scrapbook's format.
+"""Scraps: named values that a run stores in its executed notebook, in scrapbook's format.
 
 `scrapbook.read_notebook(path).scraps["summary"].data` reads them. They are written without importing scrapbook, which
-would load papermill and pandas into every kernel: longer than an hourly run without new records takes altogether.
+would load papermill and pandas into every kernel: that takes longer than a whole hourly run without new records.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _VERSION: Final = 1
 
 
 def glue(name: str, data: Any) -> None:
-    """Leave a value in the notebook's current cell.
+    """Store a value in the notebook's current cell.
 
     Args:
-        name: What it is found by.
-        data: Anything that JSON holds.
+        name: The name of the scrap.
+        data: Any JSON value.
     """
     from IPython.display import display
 
@@ -30,11 +30,11 @@ def glue(name: str, data: Any) -> None:
 
 
 def read(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The scraps of an executed notebook, given as parsed JSON."""
-    found: dict[str, Any] = {}
+    """Return the scraps of an executed notebook, given as parsed JSON."""
+    scraps: dict[str, Any] = {}
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             payload = output.get("data", {}).get(MEDIA_TYPE)
             if payload:
-                found[payload["name"]] = payload["data"]
-    return found
+                scraps[payload["name"]] = payload["data"]
+    return scraps

@@ -1,4 +1,4 @@
-"""Cells that a spreadsheet shows as they are, instead of calculating them."""
+"""Protects cells from being calculated as formulas by a spreadsheet."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _T = TypeVar("_T")
 
 _BEGINS_A_FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
 _SKIPPED: Final = frozenset("\t\r\n")
-"""A spreadsheet passes over these and reads a formula behind them, or begins a cell of its own there."""
+"""A spreadsheet skips these and reads a formula after them, or starts a new cell there."""
 
-# What most texts are; to see that is quicker than to guard them.
+# Matches most texts; this check is faster than the full one.
 _HARMLESS: Final = re.compile(r"[^\W_][^;\t\r\n]*")
 _SEPARATED: Final = re.compile("([;\t\r\n]+)([^;\t\r\n]+)")
 
 
 def guarded(value: _T) -> _T | str:
-    """A cell that no spreadsheet reads as a formula.
+    """Return a cell that no spreadsheet reads as a formula.
 
     Args:
-        value: Text from outside gets a leading `'` where it would be calculated; anything else, like a number, stays.
+        value: Text from outside gets a leading `'` if it would be calculated; other values are returned unchanged.
 
     Source:
-        OWASP, "CSV Injection". Full-width forms of the characters count too, and so do they behind spaces.
+        OWASP, "CSV Injection". Full-width forms of the characters count too, and so do characters after spaces.
     """
     if not isinstance(value, str):
         return value
@@ -34,15 +34,15 @@ def guarded(value: _T) -> _T | str:
 
 
 def guarded_in_csv(text: str) -> str:
-    """A text that is no formula in a file of CSV, whatever separates its cells.
+    """Return a text that is not a formula in a CSV file, with any separator.
 
-    A spreadsheet of a country that separates by semicolons begins a cell of its own after each of them, and the quotes
-    around what follows are no part of it.
+    In countries that use semicolons as separators, a spreadsheet starts a new cell after each semicolon, and ignores
+    quotes around the text after it.
     """
     return text if _HARMLESS.fullmatch(text) else guarded(_SEPARATED.sub(_guarded_behind, text))
 
 
-def _guarded_behind(found: re.Match[str]) -> str:
-    separators, cell = found.groups()
+def _guarded_behind(match: re.Match[str]) -> str:
+    separators, cell = match.groups()
     bare = cell.replace('"', "")
-    return found[0] if guarded(bare) == bare else f"{separators}'{cell}"
+    return match[0] if guarded(bare) == bare else f"{separators}'{cell}"

@@ -1,4 +1,4 @@
-"""What a run leaves in its notebook for the runner and the review: its sums, what was new, changed and rejected."""
+"""The data that a run stores in its notebook for the runner and the review: counts, new, changed and rejected items."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _NEW: Final = ("job_id", "reference", "title", "company")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary(Shown):
-    """The reconciled sum of a run; glued into the notebook, where the runner reads it.
+    """The reconciled counts of a run; glued into the notebook, where the runner reads them.
 
     Attributes:
-        window: What the sources were asked for; None: nothing, because of a replay.
-        replay: Which landed payloads were taken again, as `records.Replay` says it; empty: the sources were asked.
+        window: The window that was read; None in a replay.
+        replay: Which landed payloads were read again, as text of `records.Replay`; empty: the sources were read.
         closed: Missions that became inactive.
-        reopened: Missions that became active again, because their source shows them as open.
-        notes: What each source noted, as `source_notes` has it; only sources that noted something.
+        reopened: Missions that became active again, because their source lists them as open.
+        notes: The notes of each source, as in `source_notes`; only sources with notes.
     """
 
     run_id: str
@@ -57,7 +57,7 @@ class Summary(Shown):
         return records.total(self.counts)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """As JSON data."""
         return {
             "run_id": self.run_id,
             "dry_run": self.dry_run,
@@ -68,7 +68,7 @@ class Summary(Shown):
             },
             "watermark": clock.to_text(self.watermark),
             "counts": self.total.as_dict(),
-            "sources": {name: one.as_dict() for name, one in self.counts.items()},
+            "sources": {name: counts.as_dict() for name, counts in self.counts.items()},
             "closed": self.closed,
             "reopened": self.reopened,
             "failures": {name: {"error": f.error, "message": f.message} for name, f in self.failures.items()},
@@ -78,10 +78,10 @@ class Summary(Shown):
         }
 
     def table(self) -> Table:
-        """The sum per source and in total."""
+        """Counts per source and in total."""
         counts = {**self.counts, "total": self.total}
         names = records.shown_counts([self.total.as_dict()])
-        rows = [(source, *(getattr(one, name) for name in names), "yes") for source, one in counts.items()]
+        rows = [(source, *(getattr(numbers, name) for name in names), "yes") for source, numbers in counts.items()]
         notes = [records.moved(self.closed, self.reopened, dry_run=self.dry_run)]
         notes += [f"{name} failed: {failure.message}" for name, failure in self.failures.items()]
         notes += map(str, source_notes.each(self.notes))
@@ -89,12 +89,12 @@ class Summary(Shown):
 
 
 def details(loaded: LoadReport, rejects: Rejects, *, sources: Iterable[str]) -> dict[str, Any]:
-    """What was new, what changed and what was rejected, as JSON holds it.
+    """Return new, changed and rejected items as JSON data.
 
-    Lists hold the first ones, `total` counts all.
+    The lists hold the first items, `total` counts all.
 
     Args:
-        loaded: What became of the documents.
+        loaded: The report of load.
         rejects: All rejects of the run.
         sources: The sources of the run.
 
@@ -110,15 +110,15 @@ def details(loaded: LoadReport, rejects: Rejects, *, sources: Iterable[str]) -> 
         about = {"job_id": change.job_id, "reference": change.reference, "title": change.title, "field": change.field}
         changes.append({**about, "before": before, "after": after})
     return {
-        "new": _listed(sum(one.inserted for one in loaded.counts.values()), new),
-        "changes": _listed(sum(one.updated for one in loaded.counts.values()), changes),
+        "new": _listed(sum(counts.inserted for counts in loaded.counts.values()), new),
+        "changes": _listed(sum(counts.updated for counts in loaded.counts.values()), changes),
         "rejects": _listed(rejects.total, [asdict(row) for row in rejects.rows]),
         "schema": {"fields": rfp.schema(), "transform_versions": {name: version_for(name) for name in sources}},
     }
 
 
 def _listed(total: int, listed: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"total": total, "listed": [{name: _plain(value) for name, value in one.items()} for one in listed]}
+    return {"total": total, "listed": [{name: _plain(value) for name, value in item.items()} for item in listed]}
 
 
 def _plain(value: Any) -> Any:
@@ -126,7 +126,7 @@ def _plain(value: Any) -> Any:
         return clock.to_text(value)
     if value is None or isinstance(value, str | int | float):
         return value
-    # Another program may have written anything; what JSON does not know becomes a text.
+    # Another program may have written any value; a value that JSON does not support becomes a text.
     encoded = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
     if len(encoded) > _LONG_LIST:
         return f"{len(value):,} entries" if isinstance(value, list) else f"{len(encoded):,} bytes"

@@ -1,4 +1,4 @@
-"""How results look in a notebook: tables and pictures in which text from outside stays text."""
+"""Tables and pictures for notebooks; text from outside is always shown as text."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _WORD: Final = re.compile("[a-z]*")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A cell that says how something stands, so that a page can colour it; in a terminal it is its text.
+    """A cell with a status, so that a page can colour it; a terminal shows only its text.
 
     Attributes:
-        text: What is shown.
-        status: One word in small letters for the style sheet, such as `ok` or `failed`; empty: none.
+        text: The text to show.
+        status: One lower-case word for the style sheet, such as `ok` or `failed`; empty: no status.
     """
 
     text: str
     status: str
 
     def __post_init__(self) -> None:
-        """Check the word.
+        """Check the status.
 
         Raises:
             ValueError: It is not one word in small letters.
@@ -58,10 +58,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A cell that leads to a file beside the page, or to a place inside it; in a terminal it is its text.
+    """A cell that links to a file beside the page, or to a place in the page; a terminal shows only its text.
 
     Attributes:
-        text: What is shown.
+        text: The text to show.
         href: A relative path, `#` and the name of a place, or both.
         status: As in `Mark`.
     """
@@ -71,10 +71,10 @@ class Link:
     status: str = ""
 
     def __post_init__(self) -> None:
-        """Check word and address.
+        """Check status and address.
 
         Raises:
-            ValueError: The address is not a relative one, or the status not one word in small letters.
+            ValueError: The address is not relative, or the status is not one word in small letters.
         """
         _check(_WORD, self.status, "is not one word in small letters")
         _check(_HREF, self.href, "is neither a relative path nor a place in the page")
@@ -85,7 +85,7 @@ class Link:
 
 
 def is_inside(href: str) -> bool:
-    """Whether an address leads to a file beside the page, or to a place in it: what a `Link` may hold."""
+    """Whether a `Link` may hold this address: a file beside the page, or a place in the page."""
     return bool(_HREF.fullmatch(href))
 
 
@@ -97,18 +97,18 @@ def _check(allowed: re.Pattern[str], text: str, otherwise: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings; shows itself in Jupyter, as text in a terminal, as a DataFrame by `to_frame()`.
+    """Rows under headings; shows itself in Jupyter, as text in a terminal, or as a DataFrame with `to_frame()`.
 
     Attributes:
         columns: The headings.
         rows: The cells, any values; None is shown as an empty cell.
-        title: A line above.
-        notes: Lines below, each a sentence.
-        total: How many rows there are where `rows` is but the beginning; 0 means all are here.
+        title: A line above the table.
+        notes: Lines below the table, each a sentence.
+        total: The total number of rows if `rows` holds only the first; 0 if it holds all.
         limit: How many rows are shown.
         longest: How many characters of a cell are shown.
-        kind: One small word by which a page may lay it out, such as `calendar`; empty: none.
-        otherwise: What is said where there are no rows; empty: that there are none.
+        kind: A lower-case word for the page's layout, such as `calendar`; empty: no special layout.
+        otherwise: Shown if there are no rows; empty: a default sentence.
     """
 
     columns: Sequence[str]
@@ -122,14 +122,14 @@ class Table:
     otherwise: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """The rows that are here, for an analyst."""
+        """Return the rows as a DataFrame."""
         import pandas as pd
 
         rows = [[value.text if isinstance(value, Mark | Link) else value for value in row] for row in self.rows]
         return pd.DataFrame(rows, columns=list(self.columns))
 
     def _repr_html_(self) -> str:
-        # `tex2jax_ignore` keeps Jupyter from typesetting what stands between two dollar signs.
+        # `tex2jax_ignore` keeps Jupyter from typesetting text between two dollar signs.
         parts = ['<div class="tex2jax_ignore mathjax_ignore">']
         if self.rows:
             parts.append(f'<div class="scroll" style="overflow-x:auto">{self._html_table()}</div>')
@@ -171,19 +171,19 @@ class Table:
     def _nothing(self) -> str:
         if self.otherwise:
             return as_text(self.otherwise, longest=MAX_NOTE)
-        # Without a title, what is not there is what the first heading names.
+        # Without a title, the first heading names what is missing.
         of_what = "" if self.title else next(filter(None, self.columns), "")
         return f"{as_text(of_what)}: none." if of_what else "None."
 
 
 class Shown(ABC):
-    """Something that shows itself as its table."""
+    """Base class of results that show themselves as a table."""
 
     __slots__ = ()
 
     @abstractmethod
     def table(self) -> Table:
-        """What is shown."""
+        """Return the table to show."""
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
@@ -209,7 +209,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG with a description for those who cannot see it; without bytes only the description is shown."""
+    """A PNG with a text description; without bytes only the description is shown."""
 
     description: str
     png: bytes = b""
@@ -223,7 +223,7 @@ class Picture:
 
 
 def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
-    """A value as a reader wants it in a table."""
+    """Format a value for a table."""
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
     if isinstance(value, date):
@@ -235,11 +235,11 @@ def as_text(value: Any, *, longest: int = MAX_TEXT) -> str:
     if isinstance(value, list):
         value = ", ".join(as_text(v) for v in value)
     elif isinstance(value, dict):
-        # The name first: what was read from JSON has its keys in the order of the alphabet.
+        # The name first: objects read from JSON have their keys in alphabetical order.
         value = " ".join(as_text(value[key]) for key in sorted(value, key=lambda key: key != "name"))
     elif isinstance(value, int):
         return f"{value:,}"
-    # Control characters steer a terminal, and file names may hold them.
+    # Control characters could control a terminal, and file names may contain them.
     text = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(str(value).split()))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 

@@ -1,4 +1,4 @@
-"""Durations, sizes and instants as people read them: the same everywhere in the program."""
+"""Formats durations, sizes and instants for people, the same everywhere in the program."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ZONE: Final = "UTC"
 
 
 def in_zone(moment: datetime) -> datetime:
-    """An instant in the zone in which people read it. This and `ZONE` are the one place that decides on it."""
+    """Return an instant in the time zone for display. Only this function and `ZONE` decide which zone that is."""
     return moment.astimezone(UTC)
 
 
 def duration(length: float | timedelta) -> str:
-    """A length of time in its two largest units: `4.2 s`, `12 min 5 s`, `2 h`, `3 d 4 h`; a number is seconds."""
+    """Format a duration in its two largest units: `4.2 s`, `12 min 5 s`, `2 h`, `3 d 4 h`; a number is seconds."""
     seconds = length.total_seconds() if isinstance(length, timedelta) else length
     if seconds < 0:
         return f"-{duration(-seconds)}"
@@ -37,7 +37,7 @@ def duration(length: float | timedelta) -> str:
 
 
 def size(number: int) -> str:
-    """A number of bytes: `512 bytes`, `12.3 kB`, `4.0 MB`; a kB is 1,000 bytes."""
+    """Format a number of bytes: `512 bytes`, `12.3 kB`, `4.0 MB`; a kB is 1,000 bytes."""
     if number < _THOUSAND:
         return f"{number} bytes"
     if number < _THOUSAND**2:
@@ -46,11 +46,11 @@ def size(number: int) -> str:
 
 
 def instant(moment: datetime | str, *, to: Literal["minutes", "seconds", "microseconds"] = "seconds") -> str:
-    """An instant in UTC: `2026-11-23 13:25:01 UTC`.
+    """Format an instant in UTC: `2026-11-23 13:25:01 UTC`.
 
     Args:
-        moment: Aware, or ISO 8601 text; any other text is returned as it is.
-        to: What it is cut to.
+        moment: Aware, or ISO 8601 text; any other text is returned unchanged.
+        to: The smallest unit to show.
     """
     if isinstance(moment, str):
         try:
@@ -61,10 +61,10 @@ def instant(moment: datetime | str, *, to: Literal["minutes", "seconds", "micros
 
 
 def bare_instant(moment: datetime, *, to: Literal["minutes", "seconds", "microseconds"] = "minutes") -> str:
-    """An instant under a heading that names the zone: `2026-11-23 13:25`."""
+    """Format an instant without the zone, for use under a heading that names it: `2026-11-23 13:25`."""
     return in_zone(moment).isoformat(" ", "microseconds")[: _CHARACTERS[to]]
 
 
 def span(since: datetime | str, until: datetime | str) -> str:
-    """Two instants: `2026-11-22 13:25 until 2026-11-23 13:25 UTC`."""
+    """Format two instants: `2026-11-22 13:25 until 2026-11-23 13:25 UTC`."""
     return f"{instant(since, to='minutes').removesuffix(f' {ZONE}')} until {instant(until, to='minutes')}"

@@ -1,4 +1,4 @@
-"""What became of the raw records of a run on the way to documents."""
+"""The report of transform: documents, rejects and unknown values."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ UNKNOWN_VALUES: Final = (
     "itself under Transform. A value of the wrong form is read where its meaning is plain; otherwise the field is "
     "empty. Long texts are cut. The raw record keeps all."
 )
-"""Explains a list of unknown values to its reader."""
+"""Explains a list of unknown values."""
 
 
 def forget_rare(counter: Counter[Any]) -> None:
-    """Keep the frequent entries of a counter that holds very many different ones."""
+    """Keep only the frequent entries of a counter that has very many."""
     if len(counter) > _MOST_VALUES:
         kept = dict(counter.most_common(_KEPT_VALUES))
         counter.clear()
@@ -40,7 +40,7 @@ def forget_rare(counter: Counter[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """A document as a table shows it; the fields are its columns."""
+    """A document as a row of a table; the fields are its columns."""
 
     reference: str
     title: str
@@ -56,7 +56,7 @@ class DocumentRow:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
-        """Show a document."""
+        """From a document."""
         conditions = content["conditions"]
         rate, starts = conditions["dailyRate"], conditions["fromAt"]
         amounts = [f"{amount:g}" for amount in (rate["min"], rate["max"]) if amount is not None]
@@ -77,7 +77,7 @@ class DocumentRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectRow:
-    """A reject as a table and the notebook's scraps show it."""
+    """A reject as a row of a table and of the notebook's scraps."""
 
     origin: str
     line: int | None
@@ -101,11 +101,11 @@ class Rejects:
 
     @property
     def total(self) -> int:
-        """All."""
+        """How many rejects there are."""
         return self.reasons.total()
 
     def add(self, reject: Reject) -> None:
-        """Count one."""
+        """Count a reject."""
         self.reasons[reject.code, reject.path] += 1
         if len(self.rows) < SAMPLE:
             raw = reject.raw
@@ -113,19 +113,19 @@ class Rejects:
             self.rows.append(RejectRow(*place, reject.path, reject.reason, reject.job_id))
 
     def __add__(self, other: Self) -> Self:
-        """Those of two steps."""
+        """Add the rejects of another step."""
         return type(self)(self.reasons + other.reasons, (self.rows + other.rows)[:SAMPLE])
 
 
 @dataclass(slots=True, repr=False)
 class Transformed(Shown):
-    """How many documents and rejects were made, and what was unknown in them.
+    """Counts documents, rejects, and unknown values.
 
     Attributes:
-        documents: How many.
+        documents: How many documents were made.
         rejects: The rejects.
         unknown: Unknown values, by field and value: for the notebook, which shows the words.
-        kinds: The same by field and kind: for the ledger and the logs, in which nothing of a post may stand.
+        kinds: The same by field and kind: for the ledger and the logs, which must not contain text of a post.
         rows: The first documents.
     """
 
@@ -167,7 +167,7 @@ class Transformed(Shown):
 
 
 def sample_table(rows: Sequence[DocumentRow], *, total: int) -> Table:
-    """The first ones of `total` documents."""
+    """Return a table of the first of `total` documents."""
     columns = ("reference", "title", "role", "company", "city", "seniority", "remote", "EUR/day", "starts")
     return Table(
         (*columns, "deadline (UTC)", "skills"),
@@ -178,5 +178,5 @@ def sample_table(rows: Sequence[DocumentRow], *, total: int) -> Table:
 
 
 def customer_of(company: Mapping[str, Any]) -> str | None:
-    """The customer as people read it."""
+    """Return the customer for display."""
     return customer(company["name"], company["department"], show_department=company["showDepartment"])

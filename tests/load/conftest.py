@@ -1,4 +1,4 @@
-"""What tests of the load share: one client, and a world that begins anew as often as asked for."""
+"""Shared by the tests of load: one client, and a function that makes fresh worlds."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mongo
 def worlds(
     home: Settings, connected: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., World]:
-    """Makes fresh worlds, one at a time."""
-    # What one of them raises to a new version is as before after the test.
+    """Return a function that makes fresh worlds, one at a time."""
+    # A version that a test has raised is restored after the test.
     for name in ("TRANSFORM_VERSION", "normalise"):
         monkeypatch.setattr(pro_unity, name, getattr(pro_unity, name))
     return partial(World, home, connected[home.database])
@@ -40,5 +40,5 @@ def worlds(
 
 @pytest.fixture
 def world(worlds: Callable[..., World]) -> World:
-    """One fresh world."""
+    """A fresh world."""
     return worlds()

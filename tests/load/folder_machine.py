@@ -1,4 +1,4 @@
-"""An inbox that is used as people and programs use one, runs over it that break off anywhere, and what must hold then.
+"""An inbox used as people and programs use it, runs that are aborted anywhere, and the promises that must hold.
 
 The clock is the world's own; modification times are set by hand, so that they say what a copy or a sync client would.
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PAGE: Final = b"<html>502 Bad Gateway</html>"
 NAMES: Final = ("a.json", "b.json", "sub/a.json", "c.jsonl")
 AGES: Final = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 30, 60 * 24 * 90, -5))
-"""How far behind now a modification time may be; a clock that is ahead gives one that lies in the future."""
+"""How far behind now a modification time may be; with a clock that is ahead it is in the future."""
 
 Kind = Literal["object", "list", "lines"]
 Change = Literal["write", "cut", "finish", "break", "touch", "move", "copy", "delete"]
@@ -52,7 +52,7 @@ class FolderWorld:
     """An inbox, a clock, a watermark and a database over the time of many runs."""
 
     def __init__(self, settings: Settings, database: Database[dict[str, Any]]) -> None:
-        """Begin with an empty inbox and a home that never ran."""
+        """Start with an empty inbox and a home without runs."""
         self.settings, self.now = settings, T0
         self.collections = Collections.of(database)
         for name in ("RFP", "RFP_raw", "RFP_outcomes", "RFP_rejects", "RFP_runs"):
@@ -75,23 +75,23 @@ class FolderWorld:
             if path.is_file():
                 path.unlink()
 
-    # What happens to files.
+    # Changes to files.
 
     def put(self, name: str, data: bytes, *, age: timedelta = timedelta(0)) -> None:
-        """Have a file hold these bytes, with a modification time some time ago."""
+        """Write these bytes to a file, with a modification time in the past."""
         path = self.inbox / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         self._date(name, self.now - age)
 
     def cut(self, name: str, *, at: int, age: timedelta) -> None:
-        """Have a file be caught while it is written."""
+        """Leave a file half written."""
         whole = self._whole.get(name) or self.read(name)
         self._whole[name] = whole
         self.put(name, whole[: at % (len(whole) + 1)], age=age)
 
     def finish_writing(self, name: str, *, age: timedelta) -> None:
-        """Have the rest of it arrive."""
+        """Write the rest of the file."""
         if name in self._whole:
             self.put(name, self._whole.pop(name), age=age)
 
@@ -111,7 +111,7 @@ class FolderWorld:
         self._whole.pop(name, None)
 
     def read(self, name: str) -> bytes:
-        """What a file holds."""
+        """The content of a file."""
         return (self.inbox / name).read_bytes()
 
     def names(self) -> list[str]:
@@ -119,7 +119,7 @@ class FolderWorld:
         return sorted(path.relative_to(self.inbox).as_posix() for path in self.inbox.rglob("*") if path.is_file())
 
     def _date(self, name: str, modified: datetime) -> None:
-        # The same path, size and modification time with other bytes is what nobody can see.
+        # Other bytes with the same path, size and modification time cannot be detected.
         path = self.inbox / name
         data = path.read_bytes()
         nanoseconds = clock.to_microseconds(modified) * 1000
@@ -152,7 +152,7 @@ class FolderWorld:
         )
 
     def window(self) -> Window:
-        """What a scheduled run reads now."""
+        """The window of a scheduled run now."""
         mark = self.watermark.read(now=self.now)
         assert mark is not None
         return make_window(mark, overlap_minutes=OVERLAP.total_seconds() / 60, until=None)
@@ -185,7 +185,7 @@ class FolderWorld:
         return summary
 
     def quiesce(self) -> None:
-        """One overlap without changes, two runs; then what lay there before the first run is read as well."""
+        """One overlap without changes, two runs; then files from before the first run are read as well."""
         self.tick(OVERLAP.total_seconds() / 60)
         for _ in range(2):
             assert self.run()
@@ -193,27 +193,27 @@ class FolderWorld:
         assert self.unread() == set()
         self.check()
 
-    # What must hold.
+    # The checks.
 
     def unread(self) -> set[str]:
-        """Files that lay there before the first run and that no run has read."""
+        """Files from before the first run that no run has read."""
         if not self.memory_file.exists():
             return set()
         with closing(sqlite3.connect(self.memory_file)) as connection:
             return {os.fsdecode(path) for (path,) in connection.execute("SELECT path FROM files WHERE unread")}
 
     def shown(self) -> Iterator[RawRecord]:
-        """Every item of every file that a run has to have read."""
+        """Every item of every file that a run should have read."""
         for name in set(self.names()) - self.unread():
             with (self.inbox / name).open("rb") as file:
                 found = json_items.JsonFile("folder", name, self.now, (self.inbox / name).stat().st_size)
                 yield from found.records(file, lines=name.endswith(json_items.LINES))
 
     def check(self) -> None:
-        """Every item of every file is a document or an open reject, as many as there are, and nothing more is open."""
-        entries = {found["_id"]: found for found in self.collections.rejects.find()}
-        landed = {found["_id"]: found for found in self.collections.raw.find()}
-        versions = {found["job_id"]: found["_etl"]["version"] for found in self.collections.rfps.find()}
+        """Each item of each file is a document or an open reject, in the right number, and nothing else is open."""
+        entries = {entry["_id"]: entry for entry in self.collections.rejects.find()}
+        landed = {document["_id"]: document for document in self.collections.raw.find()}
+        versions = {document["job_id"]: document["_etl"]["version"] for document in self.collections.rfps.find()}
         broken: set[str] = set()
         for item in self.shown():
             made = transform(item, seen_at=self.now)
@@ -307,7 +307,7 @@ _PAUSES: Final = st.sampled_from([0, 0.5, 9, 10, 11, 60, 60 * 24])
 
 
 class Inbox(RuleBasedStateMachine):
-    """Whatever happens to the files of an inbox, whenever runs happen and wherever they break off."""
+    """Any changes to the files of an inbox, any times of runs, and runs aborted anywhere."""
 
     def __init__(self, world: FolderWorld) -> None:
         """Start in a fresh world."""
@@ -315,7 +315,7 @@ class Inbox(RuleBasedStateMachine):
         self.world = world
 
     def apply(self, event: Event) -> None:
-        """One thing that happens to a file; nothing where there is no such file."""
+        """Apply an event to a file; does nothing if there is no such file."""
         world, name = self.world, event.name
         if event.change in {"write", "break"}:
             world.put(name, PAGE if event.change == "break" else event.contents, age=event.age)
@@ -334,14 +334,14 @@ class Inbox(RuleBasedStateMachine):
 
     @rule(events=st.lists(_EVENT, min_size=1, max_size=3), pause=_PAUSES)
     def change(self, events: list[Event], pause: float) -> None:
-        """Files appear, grow, change, move, are copied with their dates, break in the same way, go."""
+        """Files appear, grow, change, move, are copied with their dates, break in the same way, or are deleted."""
         for event in events:
             self.apply(event)
         self.world.tick(pause)
 
     @rule(chunk=_CHUNKS, fault=_FAULTS, pause=_PAUSES)
     def run(self, chunk: int, fault: Fault | None, pause: float) -> None:
-        """A run that may break off anywhere after it has written down what it saw."""
+        """A run that may be aborted anywhere after it has saved its memory of the folder."""
         self.world.chunk = chunk
         self.world.run(fault=fault)
         self.world.tick(pause)
@@ -362,7 +362,7 @@ class Inbox(RuleBasedStateMachine):
     @precondition(lambda self: self.world.memory_file.exists())
     @rule(damage=st.sampled_from([None, b"", b"no database", b"SQLite format 3\0" + b"\xff" * 4096]))
     def lose_memory(self, damage: bytes | None) -> None:
-        """The memory is removed, or a disk spoils it."""
+        """The memory is removed or damaged."""
         if damage is None:
             self.world.memory_file.unlink()
         else:

@@ -1,4 +1,4 @@
-"""A source that behaves as badly as real ones do, runs over it that break off anywhere, and what must hold then."""
+"""A source as unreliable as real ones, runs that are aborted anywhere, and the promises that must hold."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LATEST: Final = OVERLAP - timedelta(milliseconds=1)
 
 JOBS: Final = ("job-1", "job-2", "job-3")
 INSTANTS: Final = tuple(f"2026-11-20T10:00:00.123456{digit}Z" for digit in "1234")
-"""They differ in the seventh digit, which `datetime` cannot hold."""
+"""The instants differ in the seventh digit, which `datetime` cannot hold."""
 
 CONTENTS: Final[dict[str, dict[str, Any]]] = {
     "red": {"name": "Red"},
@@ -59,25 +59,25 @@ _VERSION, _NORMALISE = pro_unity.TRANSFORM_VERSION, pro_unity.normalise
 
 Kind = Literal["good", "rejected", "undated", "broken", "flawed"]
 _TELLING: Final = {"rejected", "undated"}
-"""Rejects that tell which job they are; the others are known by their place alone."""
+"""Rejects that give their job; the others are identified only by their place."""
 
 _WRONG: Final[dict[str, dict[str, Any]]] = {"rejected": {"name": None}, "undated": {"timeStamp": "yesterday"}}
 Cut = Literal["before", "half", "after"]
 
 
 def post(job: str = "job-1", instant: str = INSTANTS[0], content: str = "red", **more: Any) -> bytes:
-    """A Pro Unity post; what `more` holds stands in it too."""
+    """A Pro Unity post; `more` adds or replaces fields."""
     return json.dumps({"id": job, "timeStamp": instant, **CONTENTS[content], **more}).encode()
 
 
 def record(payload: bytes, *, origin: str = "post.json", at: datetime = T0) -> RawRecord:
-    """A post as the source `folder` hands it over."""
+    """A post as the source `folder` delivers it."""
     return RawRecord.of(payload, source="folder", origin=origin, instant=at, line=1, column=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that the source showed, and what a person would say about it."""
+    """An item that the source showed, and the result that it should have."""
 
     job: str
     instant: str
@@ -88,27 +88,27 @@ class Item:
 
 
 class Shelf:
-    """A source in memory; it may give up after some records."""
+    """A source in memory; it may fail after some records."""
 
     name = "folder"
 
     def __init__(self, records: Iterable[RawRecord] = (), *, gives_up_after: int | None = None) -> None:
-        """Show these."""
+        """Show these records."""
         self.records, self.gives_up_after = list(records), gives_up_after
         self.notes: list[str] = []
 
     def read(self, window: Window) -> Iterator[RawRecord]:
-        """Those of the window."""
-        for number, found in enumerate(one for one in self.records if one.instant in window):
+        """Yield the records of the window."""
+        for number, item in enumerate(item for item in self.records if item.instant in window):
             if number == self.gives_up_after:
                 message = "The shelf broke."
                 raise RetryLater(message)
-            yield found
+            yield item
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Where a run breaks off: at which write to MongoDB, and how much of that write was done."""
+    """Where a run is aborted: at which write to MongoDB, and how much of that write was done."""
 
     write: int
     how: Cut
@@ -119,7 +119,7 @@ _WRITES: Final = ("insert_many", "bulk_write", "update_one", "update_many", "del
 
 @contextmanager
 def breaking(fault: Fault | None) -> Iterator[None]:
-    """Lose the connection to MongoDB at one write, and have no other from then on."""
+    """Lose the connection to MongoDB at one write; all later writes fail, too."""
     writes = itertools.count()
 
     def wrapped(name: str) -> Any:
@@ -146,14 +146,14 @@ def breaking(fault: Fault | None) -> Iterator[None]:
         try:
             yield
         finally:
-            # A run that broke off does not wait for what its threads have begun.
+            # An aborted run does not wait for its threads.
             for thread in threading.enumerate():
                 if thread.name.startswith("ahead"):
                     thread.join()
 
 
 def set_mapping(version: int, normalise: Callable[..., Rfp]) -> None:
-    """Have posts go through this mapping."""
+    """Use this mapping for posts."""
     vars(pro_unity).update(TRANSFORM_VERSION=version, normalise=normalise)
 
 
@@ -168,7 +168,7 @@ class World:
         overlap: timedelta = OVERLAP,
         breaks: bool = True,
     ) -> None:
-        """Begin with nothing loaded and nothing shown; where nothing `breaks`, runs do the same every time."""
+        """Start with nothing loaded and nothing shown; without `breaks`, runs are deterministic."""
         self.settings, self.overlap, self.breaks, self.now = settings, overlap, breaks, T0
         self.collections = Collections.of(database)
         self.items: list[Item] = []
@@ -195,7 +195,7 @@ class World:
         late: timedelta = timedelta(0),
         in_place: bool = False,
     ) -> Item:
-        """Have the source show a new item, `late` behind its own cursor.
+        """Let the source show a new item, `late` behind its own cursor.
 
         With `in_place` it stands in the job's own file, and replaces what stood there.
         """
@@ -216,7 +216,7 @@ class World:
         return item
 
     def again(self, item: Item, *, late: timedelta = timedelta(0)) -> None:
-        """Have the source show the same bytes once more, in another place."""
+        """Let the source show the same bytes again, in another place."""
         number = len(self.items)
         moved = replace(item.record, origin=f"again-{number}.json", instant=self.now - late)
         copy = replace(item, record=moved, number=number)
@@ -224,11 +224,11 @@ class World:
         self.shown.append(copy)
 
     def mails(self) -> list[Item]:
-        """What can be shown again: it tells by itself what it is, so that its place does not matter."""
+        """Items that can be shown again: they give their job, so their place does not matter."""
         return [item for item in self.items if not item.in_place and item.kind in {"good", "rejected"}]
 
     def withdraw(self, item: Item) -> None:
-        """Have the source forget an item that some run has landed."""
+        """Let the source remove an item that a run has landed."""
         if item.record.raw_id in self._landed():
             self.shown.remove(item)
 
@@ -252,7 +252,7 @@ class World:
         )
 
     def shelf(self, *, seed: int = 0, gives_up_after: int | None = None) -> Shelf:
-        """What the source shows now, in some order."""
+        """The records that the source shows now, in some order."""
         records = [item.record for item in self.shown]
         random.Random(seed).shuffle(records)
         return Shelf(records, gives_up_after=gives_up_after)
@@ -276,7 +276,7 @@ class World:
         return done
 
     def raise_mapping(self) -> None:
-        """Have a new version of the program read titles in another way."""
+        """Let a new version of the program read titles in another way."""
         number = version_for("folder") + 1
 
         def normalise(payload: Any, **facts: Any) -> Rfp:
@@ -287,19 +287,19 @@ class World:
         set_mapping(number, normalise)
 
     def replay(self, *, fault: Fault | None = None) -> bool:
-        """Make all documents again from what was landed; gives whether that came to its end.
+        """Make all documents again from the landed payloads; returns whether that was completed.
 
         A dry run before says the same, and the watermark stays.
         """
         before = self._everything()
-        foretold = finish(self._replay(dry_run=True), chunk=self.chunk)
+        expected = finish(self._replay(dry_run=True), chunk=self.chunk)
         assert self._everything() == before
         try:
-            told = finish(self._replay(dry_run=False), chunk=self.chunk, fault=fault if self.breaks else None)
+            real = finish(self._replay(dry_run=False), chunk=self.chunk, fault=fault if self.breaks else None)
         except RetryLater:
             self._check_always()
             return False
-        assert told.counts == foretold.counts
+        assert real.counts == expected.counts
         self._check_always()
         return True
 
@@ -317,12 +317,12 @@ class World:
         )
 
     def rehearse(self, *, seed: int) -> None:
-        """A dry run writes nothing, and says what a true one then does."""
+        """A dry run writes nothing, and reports what a real run then does."""
         before = self._everything()
-        foretold = finish(self.open(self.shelf(seed=seed), dry_run=True), chunk=self.chunk)
+        expected = finish(self.open(self.shelf(seed=seed), dry_run=True), chunk=self.chunk)
         assert self._everything() == before
-        told = finish(self.open(self.shelf(seed=seed)), chunk=self.chunk)
-        assert foretold.counts == told.counts
+        real = finish(self.open(self.shelf(seed=seed)), chunk=self.chunk)
+        assert expected.counts == real.counts
 
     def quiesce(self) -> None:
         """One overlap without news, then a good run."""
@@ -330,19 +330,19 @@ class World:
         assert self.run()
 
     def check_settled(self) -> None:
-        """After a good run all that the source ever showed is where it belongs (promises 1, 2, 3)."""
+        """After a good run, every item that the source ever showed is stored correctly (promises 1, 2, 3)."""
         landed = self._landed()
         missing = [item.record.origin for item in self.shown if item.record.raw_id not in landed]
         assert not missing, f"lost: {missing}"
         due = [item for item in self.items if item.record.raw_id in landed]
-        outcomes = {found["_id"] for found in self.collections.outcomes.find({}, {"_id": 1})}
+        outcomes = {document["_id"] for document in self.collections.outcomes.find({}, {"_id": 1})}
         assert outcomes == landed
         newest = self._check_documents(due)
         self._check_quarantine(due, newest)
-        assert {found["_id"] for found in self.collections.runs.find()} == {"durable"}
+        assert {document["_id"] for document in self.collections.runs.find()} == {"durable"}
 
     def _check_documents(self, due: Sequence[Item]) -> dict[str, str]:
-        """Each job's document is its last version; gives the instants of these."""
+        """Check that each job's document is its last version; returns their instants."""
         best: dict[str, Rfp] = {}
         for item in due:
             if item.kind == "good":
@@ -352,7 +352,7 @@ class World:
                 rival = best.get(item.job)
                 if rival is None or (item.instant, made.key.content_hash) > (rival.key.instant, rival.key.content_hash):
                     best[item.job] = made
-        documents = {found["job_id"]: found for found in self.collections.rfps.find({}, {"_id": 0})}
+        documents = {document["job_id"]: document for document in self.collections.rfps.find({}, {"_id": 0})}
         assert documents.keys() == best.keys()
         for job, made in best.items():
             document = documents[job]
@@ -367,13 +367,13 @@ class World:
         return {job: made.key.instant for job, made in best.items()}
 
     def _made_of(self, raw_id: str, due: Sequence[Item]) -> list[Any]:
-        """The versions that a payload gives; it must be one of those that were shown."""
+        """The versions made from a payload, which must be one that was shown."""
         made = [transform(item.record, seen_at=self.now) for item in due if item.record.raw_id == raw_id]
         return [one.key for one in made if isinstance(one, Rfp)]
 
     def _check_quarantine(self, due: Sequence[Item], newest: dict[str, str]) -> None:
-        """One entry per item that failed, of its last failure; open unless a later version made it."""
-        entries = {found["_id"]: found for found in self.collections.rejects.find()}
+        """Check for one entry per failed item, of its last failure; open unless a later version was loaded."""
+        entries = {entry["_id"]: entry for entry in self.collections.rejects.find()}
         last: dict[str, Item] = {}
         for item in due:
             if item.kind == "good":
@@ -391,7 +391,7 @@ class World:
                 self._check_unreadable(item, due, entries[name]["state"])
 
     def _check_unreadable(self, item: Item, due: Sequence[Item], state: str) -> None:
-        """Nothing but its place tells what it was: a good item that came there later resolves it."""
+        """Only its place identifies the item: a later good item in that place resolves it."""
         there = [one for one in due if one.kind == "good" and one.record.origin == item.record.origin]
         later = [one for one in there if one.record.instant >= item.record.instant]
         if not later:
@@ -400,24 +400,24 @@ class World:
             assert state == "resolved"
 
     def _check_always(self) -> None:
-        """Also after a run that broke off: nothing doubled, nothing back in time, the watermark where it belongs."""
+        """Also after an aborted run: no duplicates, no older versions, and a correct watermark."""
         documents = list(self.collections.rfps.find())
-        doubled = [job for job, count in Counter(found["job_id"] for found in documents).items() if count > 1]
+        doubled = [job for job, count in Counter(document["job_id"] for document in documents).items() if count > 1]
         assert not doubled, f"doubled: {doubled}"
-        for found in documents:
-            etl = found["_etl"]
+        for document in documents:
+            etl = document["_etl"]
             key = (etl["version"].partition("#")[0], etl["transform_version"], etl["content_hash"])
-            assert key >= self._newest.get(found["job_id"], key)
-            self._newest[found["job_id"]] = key
-            # Whatever is read again: the same version keeps the run and the payload that made it.
+            assert key >= self._newest.get(document["job_id"], key)
+            self._newest[document["job_id"]] = key
+            # Even if it is read again, the same version keeps the run and the payload that made it.
             made_by = (etl["run_id"], etl["raw_id"], etl["changed_at"])
-            assert self._made_by.setdefault((found["job_id"], key), made_by) == made_by
+            assert self._made_by.setdefault((document["job_id"], key), made_by) == made_by
             first = (etl["first_run_id"], etl["first_seen_at"])
-            assert self._first.setdefault(found["job_id"], first) == first
+            assert self._first.setdefault(document["job_id"], first) == first
         assert self.watermark.read(now=self.now) == after(self._succeeded)
 
     def _landed(self) -> set[str]:
-        return {found["_id"] for found in self.collections.raw.find({}, {"_id": 1})}
+        return {document["_id"] for document in self.collections.raw.find({}, {"_id": 1})}
 
     def _all(self) -> list[Collection[dict[str, Any]]]:
         known = self.collections
@@ -428,7 +428,7 @@ class World:
 
 
 def finish(run: Run, *, chunk: int = 1000, fault: Fault | None = None) -> Summary:
-    """All steps of a run, in chunks of so many items."""
+    """Do all steps of a run, in chunks of this many items."""
     with pytest.MonkeyPatch.context() as patch, breaking(fault):
         patch.setattr(spool, "CHUNK_ITEMS", chunk)
         run.extract()
@@ -460,7 +460,7 @@ _ITEMS: Final = st.fixed_dictionaries(
 
 
 class Promises(RuleBasedStateMachine):
-    """Whatever a source shows, whenever runs happen and wherever they break off: promises 1 to 5."""
+    """Promises 1 to 5 for any items, any times of runs, and runs aborted anywhere."""
 
     def __init__(self, world: World) -> None:
         """Start in a fresh world."""
@@ -483,26 +483,26 @@ class Promises(RuleBasedStateMachine):
     @precondition(lambda self: self.world.shown)
     @rule(data=st.data())
     def withdraw(self, data: st.DataObject) -> None:
-        """What was landed is deleted at the source."""
+        """A landed item is deleted at the source."""
         self.world.withdraw(data.draw(st.sampled_from(self.world.shown)))
 
     @rule(chunk=_CHUNKS, seed=_SEEDS, fault=_FAULTS, gives_up_after=st.none() | st.integers(0, 4), pause=_PAUSES)
     def run(self, chunk: int, seed: int, fault: Fault | None, gives_up_after: int | None, pause: float) -> None:
-        """A run, in chunks of any size, over the items in any order, that may break off or find half of the source."""
+        """A run in chunks of any size, over items in any order; it may be aborted or read only half of the source."""
         self.world.chunk = chunk
         self.world.run(self.world.shelf(seed=seed, gives_up_after=gives_up_after), fault=fault)
         self.world.tick(pause)
 
     @rule(chunk=_CHUNKS, seed=_SEEDS)
     def rehearse(self, chunk: int, seed: int) -> None:
-        """A dry run before a true one that moves no watermark."""
+        """A dry run, then a real run that does not move the watermark."""
         self.world.chunk = chunk
         self.world.rehearse(seed=seed)
 
     @precondition(lambda self: self.world.items)
     @rule(chunk=_CHUNKS, fault=_FAULTS, raised=st.booleans())
     def replay(self, chunk: int, fault: Fault | None, *, raised: bool) -> None:
-        """A replay that may break off, under the same mapping or a new one, and another that does not break off."""
+        """A replay that may be aborted, with the same or a new mapping, and a complete replay."""
         self.world.chunk = chunk
         if raised:
             self.world.raise_mapping()
@@ -516,7 +516,7 @@ class Promises(RuleBasedStateMachine):
 
 
 def examples(count: int, *, steps: int = 20, shrink: bool = True) -> hypothesis.settings:
-    """So many histories of so many steps, the same ones every time."""
+    """Settings for this many histories of this many steps, the same at every run."""
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrink else [])]
     return hypothesis.settings(
         max_examples=count,

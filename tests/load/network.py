@@ -1,4 +1,4 @@
-"""A mailbox and BoondManager over HTTP, as badly behaved as real ones, and runs over them that break off anywhere."""
+"""A mailbox and BoondManager over HTTP, as unreliable as real ones, and runs that are aborted anywhere."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Mailed:
-    """A mail that the mailbox once showed; `good` where its post can become a document."""
+    """A mail that the mailbox once showed; `good` if its post can become a document."""
 
     mail: str
     job: str
@@ -62,12 +62,12 @@ class Mailed:
 
 
 class Network:
-    """Two sources with clocks of their own, a watermark and a database over the time of many runs."""
+    """Two sources with their own clocks, a watermark and a database over the time of many runs."""
 
     def __init__(
         self, settings: Settings, database: Database[dict[str, Any]], graph: GraphServer, boond: BoondServer
     ) -> None:
-        """Begin with nothing loaded and nothing shown."""
+        """Start with nothing loaded and nothing shown."""
         self.settings, self.graph, self.boond = settings, graph, boond
         self.collections = Collections.of(database)
         self.now, self.skew = T0, timedelta(0)
@@ -115,7 +115,7 @@ class Network:
         self.now += timedelta(seconds=seconds)
 
     def deliver(self, job: str, instant: str, content: str, *, good: bool, delay: float) -> None:
-        """A mail with a post, and with what is none; it is shown `delay` seconds after it says that it came."""
+        """Deliver a mail with a post and other parts; it is shown `delay` seconds after its own date."""
         self._number += 1
         payload = post(job, instant, content, attachmentInfo=self._number)
         payload = payload if good else payload[:-1]
@@ -139,7 +139,7 @@ class Network:
             self.graph.remove(found.mail)
 
     def publish(self, *, good: bool, delay: float) -> None:
-        """A new opportunity; one that is not `good` has no title yet."""
+        """Add an opportunity; without `good` it has no title yet."""
         self._number += 1
         said = {"title": f"Mission {self._number}" if good else "", "description": f"About {self._number}", "state": 0}
         visible = self._theirs() + timedelta(seconds=delay)
@@ -153,12 +153,12 @@ class Network:
         self.boond.change(mission, **said)
 
     def set_state(self, mission: int, state: int, *, touch: bool) -> None:
-        """Somebody closes an opportunity, or opens it again; its date may not tell."""
+        """Somebody closes an opportunity, or opens it again; without `touch` its date does not change."""
         self.missions[mission]["state"] = state
         self.boond.change(mission, touch=touch, state=state)
 
     def delete(self, mission: int) -> None:
-        """Somebody deletes an opportunity; whether a run had seen it is for the database to say."""
+        """Somebody deletes an opportunity; the database shows whether a run had read it."""
         del self.missions[mission]
         self.boond.delete(mission)
 
@@ -197,20 +197,20 @@ class Network:
         assert self.run()
         self._check_mails()
         self._check_missions()
-        assert {found["_id"] for found in self.collections.runs.find()} == {"durable"}
+        assert {document["_id"] for document in self.collections.runs.find()} == {"durable"}
 
     def _is_there(self, found: Mailed) -> bool:
         return self.graph._box.find(found.mail, now=self._theirs()) is not None
 
     def _landed(self) -> set[bytes]:
-        return {bytes(found["payload"]) for found in self.collections.raw.find({"source": "graph_mail"})}
+        return {bytes(document["payload"]) for document in self.collections.raw.find({"source": "graph_mail"})}
 
     def _check_mails(self) -> None:
         """Each job is at its last version; each broken post is in the quarantine (promises 1, 2, 3)."""
         landed = self._landed()
         for found in self.mails:
             assert found.payload in landed or not self._is_there(found), f"lost: {found}"
-        due = [found for found in self.mails if found.payload in landed]
+        due = [mail for mail in self.mails if mail.payload in landed]
         best: dict[str, Rfp] = {}
         for found in due:
             if found.good:
@@ -221,12 +221,12 @@ class Network:
         assert {job: found["_etl"]["version"] for job, found in stored.items()} == {
             job: made.key.text for job, made in best.items()
         }
-        broken = {found.payload for found in due if not found.good}
-        kept = {found["raw_id"] for found in self.collections.rejects.find({"source": "graph_mail", "state": "open"})}
-        assert kept == {found["_id"] for found in self.collections.raw.find({"payload": {"$in": list(broken)}})}
+        broken = {mail.payload for mail in due if not mail.good}
+        kept = {entry["raw_id"] for entry in self.collections.rejects.find({"source": "graph_mail", "state": "open"})}
+        assert kept == {document["_id"] for document in self.collections.raw.find({"payload": {"$in": list(broken)}})}
 
     def _check_missions(self) -> None:
-        """What BoondManager shows is what MongoDB holds; what it deleted is inactive; what has no title is a reject."""
+        """Opportunities are as in MongoDB; deleted ones are inactive; those without a title are rejects."""
         stored = self._documents("boond")
         for mission, said in self.missions.items():
             job = f"boond-{mission}"
@@ -249,17 +249,17 @@ class Network:
         return made
 
     def _documents(self, source: str) -> dict[str, dict[str, Any]]:
-        return {found["job_id"]: found for found in self.collections.rfps.find({"_etl.source": source})}
+        return {document["job_id"]: document for document in self.collections.rfps.find({"_etl.source": source})}
 
     def _check_always(self) -> None:
-        jobs = Counter(found["job_id"] for found in self.collections.rfps.find({}, {"job_id": 1}))
+        jobs = Counter(document["job_id"] for document in self.collections.rfps.find({}, {"job_id": 1}))
         assert not [job for job, count in jobs.items() if count > 1]
         assert self.watermark.read(now=self.now) == after(self._succeeded)
 
 
 @contextmanager
 def troubled(network: Network, trouble: tuple[int, Trouble] | None) -> Iterator[None]:
-    """Have the n-th request of a run come to grief."""
+    """Let the n-th request of a run fail."""
     servers = (network.graph, network.boond)
     countdown = _Countdown(*(trouble or (-1, "503")))
     once = Http._once
@@ -275,7 +275,7 @@ def troubled(network: Network, trouble: tuple[int, Trouble] | None) -> Iterator[
         for server in servers:
             server.before = partial(countdown, server, server.before)
         try:
-            # Threads that are left behind by what broke off are waited for there.
+            # Waits for the threads of the aborted run.
             with breaking(None):
                 yield
         finally:
@@ -285,7 +285,7 @@ def troubled(network: Network, trouble: tuple[int, Trouble] | None) -> Iterator[
 
 
 class _Countdown:
-    """Counts the requests of a run, whichever server they go to, down to the one that comes to grief."""
+    """Counts the requests of a run to all servers, down to the one that fails."""
 
     def __init__(self, left: int, kind: Trouble) -> None:
         self._left, self._kind = left, kind
@@ -321,7 +321,7 @@ FAULTS: Final = (
 
 
 class NetworkPromises(RuleBasedStateMachine):
-    """Whatever the sources do, whenever runs happen and wherever they break off."""
+    """Any behaviour of the sources, any times of runs, and runs aborted anywhere."""
 
     def __init__(self, network: Network) -> None:
         """Start in a fresh world."""
@@ -382,7 +382,7 @@ class NetworkPromises(RuleBasedStateMachine):
 
     @rule(trouble=TROUBLE, fault=FAULTS, pages=st.sampled_from([1, 2, 1000]))
     def run(self, trouble: tuple[int, Trouble] | None, fault: Fault | None, pages: int) -> None:
-        """A run, which something may befall, over pages of any size."""
+        """A run over pages of any size, which may fail."""
         self.network.run(trouble=trouble, fault=fault, pages=pages)
 
     @precondition(lambda self: self.network.missions)
@@ -417,7 +417,7 @@ class NetworkPromises(RuleBasedStateMachine):
 
 
 def edit(network: Network, mission: int, what: str) -> None:
-    """One thing that somebody does to an opportunity."""
+    """Edit an opportunity in one way."""
     if what in {"change", "spoil"}:
         network.change(mission, good=what == "change")
     elif what in {"close", "open"}:

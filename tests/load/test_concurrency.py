@@ -1,4 +1,4 @@
-"""Two loaders at once, past the lock, and one that is killed: promises 2, 3 and 4 hold in real processes."""
+"""Two loaders at once without the lock, and a killed loader: promises 2, 3 and 4 hold in real processes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ COLOURS = ("red", "blue", "short")
 
 
 def start(name: str, posts: list[bytes], folder: Path, *, hesitates: float) -> subprocess.Popen[str]:
-    """A loader with a home of its own, which waits to be told to go, and up to so many seconds before it writes."""
+    """Start a loader with its own home; it waits for `go`, and up to `hesitates` seconds before each write."""
     inbox = folder / name / "inbox"
     inbox.mkdir(parents=True)
     (inbox / "posts.jsonl").write_bytes(b"\n".join(posts))
@@ -70,14 +70,14 @@ def start(name: str, posts: list[bytes], folder: Path, *, hesitates: float) -> s
     return subprocess.Popen([sys.executable, "-c", LOADER, name, str(hesitates)], env=environment, **pipes)
 
 
-def heard(loader: subprocess.Popen[str], word: str) -> None:
-    """Wait until it says so."""
+def wait_for(loader: subprocess.Popen[str], word: str) -> None:
+    """Wait until the loader prints the word."""
     assert loader.stdout is not None
     assert loader.stdout.readline() == f"{word}\n"
 
 
 def go(*loaders: subprocess.Popen[str]) -> None:
-    """Let them go on, all at once."""
+    """Let all loaders continue at once."""
     for loader in loaders:
         assert loader.stdin is not None
         loader.stdin.write("\n")
@@ -85,23 +85,23 @@ def go(*loaders: subprocess.Popen[str]) -> None:
 
 
 def extract(*loaders: subprocess.Popen[str]) -> None:
-    """Have them read their sources at once, and wait with what they found."""
+    """Let the loaders read their sources at once, and wait until all have done so."""
     for loader in loaders:
-        heard(loader, "ready")
+        wait_for(loader, "ready")
     go(*loaders)
     for loader in loaders:
-        heard(loader, "extracted")
+        wait_for(loader, "extracted")
 
 
-def told(loaders: list[subprocess.Popen[str]]) -> list[dict[str, int]]:
-    """What each says that it did, at its end."""
+def results(loaders: list[subprocess.Popen[str]]) -> list[dict[str, int]]:
+    """Return the counts that each loader prints at its end."""
     words = [loader.communicate(timeout=120)[0] for loader in loaders]
     assert [loader.returncode for loader in loaders] == [0] * len(loaders)
     return [json.loads(text) for text in words]
 
 
 def versions(rng: random.Random) -> list[tuple[str, bytes]]:
-    """Some versions of each job, job by job, so that two loaders meet at the same ones; one in ten is no document."""
+    """Some versions of each job, job by job, so that two loaders load the same jobs at once; one in ten is invalid."""
     made = []
     for job in JOBS:
         for instant in rng.choices(INSTANTS, k=5):
@@ -128,10 +128,10 @@ def stored(database: Database[dict[str, Any]]) -> list[tuple[str, tuple[str, str
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("seed", [1, 2])
-def test_two_processes_load_overlapping_versions_at_once(
+def test_two_concurrent_loaders_end_with_the_last_versions(
     database: Database[dict[str, Any]], tmp_path: Path, seed: int
 ) -> None:
-    """One document per job, of its last version, whoever had it; the sums of both are right; nothing stays left."""
+    """One document per job with its last version; the counts of both loaders add up; there are no leftovers."""
     Collections.of(database).ensure_indexes()
     rng = random.Random(seed)
     every = versions(rng)
@@ -139,39 +139,39 @@ def test_two_processes_load_overlapping_versions_at_once(
     loaders = [start(f"loader-{number}", share, tmp_path, hesitates=0.01) for number, share in enumerate(shares)]
     extract(*loaders)
     go(*loaders)
-    counts = told(loaders)
+    counts = results(loaders)
 
     wanted = last_titles([*shares[0], *shares[1]])
     assert stored(database) == sorted(wanted.items())
     assert sum(one["inserted"] for one in counts) == len(wanted)
     assert all(one["extracted"] >= len(set(share)) for one, share in zip(counts, shares, strict=True))
-    assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
-    landed = {found["_id"] for found in database["RFP_raw"].find({}, {"_id": 1})}
-    assert {found["_id"] for found in database["RFP_outcomes"].find({}, {"_id": 1})} == landed
+    assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]
+    landed = {document["_id"] for document in database["RFP_raw"].find({}, {"_id": 1})}
+    assert {document["_id"] for document in database["RFP_outcomes"].find({}, {"_id": 1})} == landed
 
 
-def test_the_newer_of_two_replacements_at_once_stays(
+def test_the_newer_of_two_concurrent_updates_wins(
     database: Database[dict[str, Any]], world: World, tmp_path: Path
 ) -> None:
-    """Both find the first version and decide to replace it; whoever writes last, the third version is there."""
+    """Both find the first version and decide to replace it; the third version wins in any order of writes."""
     finish(world.open(Shelf([record(post(job, INSTANTS[0])) for job in JOBS])))
     second = start("second", [post(job, INSTANTS[1], "blue") for job in JOBS], tmp_path, hesitates=0.02)
     third = start("third", [post(job, INSTANTS[2], "short") for job in JOBS], tmp_path, hesitates=0.02)
-    # One after the other, so that only the third one picks up what the other has in hand, and could not mend it later.
+    # In turn, so that only the third loader picks up the leftovers of the second, and could not repair them later.
     extract(second)
     extract(third)
     go(second, third)
-    counts = told([second, third])
+    counts = results([second, third])
 
     assert {title for _, (_, title) in stored(database)} == {"Short"}
     assert [one["extracted"] for one in counts] == [len(JOBS), 2 * len(JOBS)]
     assert counts[1]["updated"] >= len(JOBS)
 
 
-def test_a_killed_loader_leaves_nothing_behind_that_the_next_run_does_not_finish(
+def test_the_next_run_finishes_the_work_of_a_killed_loader(
     database: Database[dict[str, Any]], world: World, tmp_path: Path
 ) -> None:
-    """Killed while it loads, its source gone: all that it had landed is loaded, once, in its last version."""
+    """The loader is killed and its source is gone: everything it had landed is loaded once, in its last version."""
     every = [payload for _, payload in versions(random.Random(3))]
     loader = start("killed", every, tmp_path, hesitates=0.05)
     extract(loader)
@@ -186,7 +186,7 @@ def test_a_killed_loader_leaves_nothing_behind_that_the_next_run_does_not_finish
     counts = finish(world.open(Shelf())).counts["folder"]
 
     assert 0 < before < len(JOBS)
-    # The same version may stand in several lines: each of them is picked up.
+    # The same version may be in several lines: each of them is picked up.
     assert 0 < counts.extracted < len(every)
     assert stored(database) == sorted(last_titles(every).items())
-    assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
+    assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]

@@ -1,4 +1,4 @@
-"""A dry run tells what a true one then does, down to the missions that end."""
+"""A dry run reports what a real run then does, including the missions that end."""
 
 from __future__ import annotations
 
@@ -40,33 +40,35 @@ there = st.sets(st.sampled_from(JOBS))
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a source shows as open, and what became of the rest."""
+    """The missions that a source lists as open, and the fate of the others."""
 
     open: set[str] = field(default_factory=set)
     share: int = 20
     causes: str = "Likely causes: none."
 
     def fate(self, source_id: str) -> str:
-        """Each in its own way."""
+        """Return `closed` for the first job and `deleted` for the others."""
         return "closed" if source_id == JOBS[0] else "deleted"
 
 
 class Sweeper(Shelf):
-    """A source that also tells what is open."""
+    """A source that also lists its open missions."""
 
     def __init__(self, records: Sequence[RawRecord], there: set[str]) -> None:
-        """Show these, and say that those are open."""
+        """Show these records, and list those missions as open."""
         super().__init__(records)
         self.there = there
 
     @contextmanager
     def sweep(self) -> Iterator[Found]:
-        """What is open."""
+        """Yield the open missions."""
         yield Found(self.there)
 
 
-def told(world: World, records: Sequence[RawRecord], there: set[str], *, dry_run: bool) -> tuple[LoadReport, Ended]:
-    """What one run reports."""
+def reports_of(
+    world: World, records: Sequence[RawRecord], there: set[str], *, dry_run: bool
+) -> tuple[LoadReport, Ended]:
+    """Run once and return its reports."""
     run = world.open(Sweeper(records, there), dry_run=dry_run)
     run.extract()
     run.transform()
@@ -74,7 +76,7 @@ def told(world: World, records: Sequence[RawRecord], there: set[str], *, dry_run
 
 
 def facts(reports: tuple[LoadReport, Ended]) -> list[Any]:
-    """What must be the same in both."""
+    """The facts that must be the same in a dry run and a real run."""
     loaded, ended = reports
     changes = sorted(loaded.changes, key=lambda one: (one.job_id, one.field))
     return [
@@ -85,47 +87,47 @@ def facts(reports: tuple[LoadReport, Ended]) -> list[Any]:
 
 @hypothesis_settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.tuples(shelves, there), st.tuples(shelves, there), st.sampled_from([0, 61]))
-def test_whatever_comes_a_dry_run_foretells_it(
+def test_a_dry_run_reports_what_a_real_run_then_does(
     worlds: Callable[..., World],
     before: tuple[list[RawRecord], set[str]],
     now: tuple[list[RawRecord], set[str]],
     minutes: int,
 ) -> None:
-    """New and changed documents with each field, missions that end, come back or stay, and how many are active then."""
+    """New documents, changed fields, missions that end, return or stay, and the number of active missions."""
     world = worlds()
-    told(world, *before, dry_run=False)
+    reports_of(world, *before, dry_run=False)
     world.collections.rfps.update_many({}, {"$set": {"RFP_type": "Development"}})
     world.tick(minutes)
 
-    foretold = told(world, *now, dry_run=True)
+    expected = reports_of(world, *now, dry_run=True)
 
-    assert facts(foretold) == facts(told(world, *now, dry_run=False))
+    assert facts(expected) == facts(reports_of(world, *now, dry_run=False))
 
 
-def test_an_empty_list_in_place_of_nothing_is_not_shown_as_a_change(world: World) -> None:
-    """A document of an earlier version has no `questions`; an update that adds an empty list of them is no news."""
-    told(world, [record(post())], set(JOBS), dry_run=False)
+def test_an_added_empty_list_is_not_shown_as_a_change(world: World) -> None:
+    """A document of an earlier version has no `questions`; adding an empty list is not a visible change."""
+    reports_of(world, [record(post())], set(JOBS), dry_run=False)
     world.collections.rfps.update_many({}, {"$unset": {"questions": ""}})
 
-    loaded, _ = told(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=False)
+    loaded, _ = reports_of(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=False)
 
-    assert [one.field for one in loaded.changes] == ["roleTitle"]
+    assert [change.field for change in loaded.changes] == ["roleTitle"]
     assert world.collections.rfps.find_one({})["questions"] == []  # type: ignore[index]
 
 
-def test_what_others_filled_in_is_not_shown_as_lost(world: World) -> None:
+def test_an_enriched_field_is_not_shown_as_a_change(world: World) -> None:
     """A new version keeps the category of the enrichment, so a dry run does not show it as a change."""
-    told(world, [record(post())], set(JOBS), dry_run=False)
+    reports_of(world, [record(post())], set(JOBS), dry_run=False)
     world.collections.rfps.update_many({}, {"$set": {"RFP_type": "Development"}})
 
-    loaded, _ = told(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=True)
+    loaded, _ = reports_of(world, [record(post(instant=INSTANTS[1], content="blue"))], set(JOBS), dry_run=True)
 
-    assert [(one.field, one.before, one.after) for one in loaded.changes] == [("roleTitle", "Red", "Blue")]
+    assert [(change.field, change.before, change.after) for change in loaded.changes] == [("roleTitle", "Red", "Blue")]
 
 
-def test_a_source_that_has_failed_is_not_asked_what_has_ended(world: World) -> None:
-    """What it did not show may still be open: nothing is closed, and its first failure stays the reason."""
-    told(world, [record(post())], set(JOBS), dry_run=False)
+def test_a_failed_source_closes_no_missions(world: World) -> None:
+    """Missions that it did not show may still be open: nothing is closed, and the first failure stays the reason."""
+    reports_of(world, [record(post())], set(JOBS), dry_run=False)
     source = Sweeper([record(post("job-2"))], set())
     source.gives_up_after = 0
     run = world.open(source)

@@ -1,4 +1,4 @@
-"""A run whose server was restarted under it does not say that all is well."""
+"""A run fails if its MongoDB server was restarted meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a home with a server of its own."""
+    """Settings of a home with its own server."""
     settings = settings_module.load({"FUTURSCAM_HOME": str(tmp_path / "own"), "FUTURSCAM_KEYRING": "false"})
     local_server.ensure_running(settings, cache_gb=0.25)
     try:
@@ -36,17 +36,17 @@ def own(tmp_path: Path) -> Iterator[Settings]:
 
 
 def opened(settings: Settings, *records: Any) -> Run:
-    """A run over these."""
+    """Open a run over these records."""
     return Run(settings, [Shelf(records)], run_id="run", window=Window(T0), watermark=T0, dry_run=False, now=T0)
 
 
 def stop(settings: Settings) -> None:
-    """End it in good order."""
+    """Shut the server down properly."""
     local_server.stop(settings)
 
 
 def kill(settings: Settings) -> None:
-    """Pull its plug."""
+    """Kill the server."""
     server = local_server.find(settings)
     assert server is not None
     process = psutil.Process(server.pid)
@@ -55,8 +55,8 @@ def kill(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("end", [stop, kill])
-def test_a_server_that_was_restarted_under_a_run_makes_it_fail(own: Settings, end: Any) -> None:
-    """It may have forgotten its last writes: the watermark must stay, and the next run loads what is missing."""
+def test_a_run_fails_if_the_server_was_restarted(own: Settings, end: Any) -> None:
+    """The server may have lost its last writes: the watermark stays, and the next run loads the missing documents."""
     run = opened(own, record(post()), record(post("job-2")))
     run.extract()
     run.transform()
@@ -70,9 +70,9 @@ def test_a_server_that_was_restarted_under_a_run_makes_it_fail(own: Settings, en
     with MongoClient[Any](uri) as client:
         database = client[own.database]
         assert database["RFP"].count_documents({}) == 2
-        assert [found["_id"] for found in database["RFP_runs"].find()] == ["durable"]
+        assert [document["_id"] for document in database["RFP_runs"].find()] == ["durable"]
 
 
-def test_a_server_that_stayed_is_trusted(own: Settings) -> None:
-    """The same process from the start of the run to its end."""
+def test_a_run_passes_if_the_server_was_not_restarted(own: Settings) -> None:
+    """The server process is the same at the start and the end of the run."""
     assert finish(opened(own, record(post()))).counts["folder"].inserted == 1

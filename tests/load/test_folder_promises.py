@@ -1,4 +1,4 @@
-"""Promises 1 to 4 over whole histories of an inbox; and that they break when what keeps them is taken out."""
+"""Promises 1 to 4 over whole histories of an inbox; each breaks when the code that keeps it is removed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def inboxes(home: Settings, connected: MongoClient[dict[str, Any]]) -> Callable[[], FolderWorld]:
-    """Makes fresh worlds, one at a time."""
+    """Return a function that makes fresh worlds, one at a time."""
     return partial(FolderWorld, home, connected[home.database])
 
 
 @pytest.fixture
 def world(inboxes: Callable[[], FolderWorld]) -> FolderWorld:
-    """One fresh world."""
+    """A fresh world."""
     return inboxes()
 
 
 def test_every_item_of_every_file_is_a_document_or_an_open_reject(inboxes: Callable[[], FolderWorld]) -> None:
-    """Whatever happens to the files, between runs and during them, and wherever runs break off."""
+    """For any changes to the files, between and during runs, and for runs aborted anywhere."""
     check_inboxes(inboxes, examples(40, steps=12))
 
 
@@ -47,7 +47,7 @@ def old_copy(world: FolderWorld) -> None:
 
 
 def half_list(world: FolderWorld) -> None:
-    """A list that is caught with nothing in it, then with half of it; its end arrives with an older date."""
+    """A list is read while empty, then half written; the complete file has an older date."""
     whole = b"[" + post("job-1") + b"," + post("job-2") + b"]"
     world.put("a.json", whole)
     for at in (0, len(whole) - 20):
@@ -65,7 +65,7 @@ def same_pages(world: FolderWorld) -> None:
 
 
 def broken_again(world: FolderWorld) -> None:
-    """A file that is mended, and later broken in the same way as before."""
+    """A file is corrected, and later broken in the same way as before."""
     for data in (PAGE, post(), PAGE):
         world.put("a.json", data)
         assert world.run()
@@ -73,7 +73,7 @@ def broken_again(world: FolderWorld) -> None:
 
 
 def fault_from_the_future(world: FolderWorld) -> None:
-    """A file that is written with a clock that is ahead, goes, and comes again with its own date and another fault."""
+    """A file has a date in the future, disappears, and returns with its own date and another fault."""
     assert world.run()
     world.put("a.json", PAGE, age=-timedelta(minutes=5))
     assert world.run()
@@ -84,7 +84,7 @@ def fault_from_the_future(world: FolderWorld) -> None:
 
 
 def clock_set_back(world: FolderWorld) -> None:
-    """A file that is caught half-written, and seen whole at a moment before that."""
+    """A file is read half-written, then complete, but at an earlier time by the clock."""
     world.put("a.json", b"[" + post() + b"]")
     world.cut("a.json", at=5, age=timedelta(0))
     assert world.run()
@@ -97,20 +97,20 @@ HISTORIES = (old_copy, half_list, same_pages, broken_again, fault_from_the_futur
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_histories_that_matter(world: FolderWorld, history: Callable[[FolderWorld], None]) -> None:
-    """An old date, a file caught half-written, identical broken files, the same fault twice, a clock that is ahead."""
+def test_important_histories(world: FolderWorld, history: Callable[[FolderWorld], None]) -> None:
+    """An old date, a half-written file, identical broken files, the same fault twice, a clock that is ahead."""
     history(world)
     world.quiesce()
 
 
 def test_with_modification_times_alone_a_file_is_lost(world: FolderWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Promise 1 hangs on the memory."""
+    """Promise 1 depends on the memory."""
     monkeypatch.setattr(folder_memory, "_SEEN", folder_memory._SEEN.replace("WHEN :first", "WHEN 1"))
     with pytest.raises(AssertionError, match=r"a\.json: job-1 is lost"):
         old_copy(world)
 
 
-def test_without_closing_what_was_replaced_a_half_stays_open(
+def test_without_closing_replaced_entries_a_reject_stays_open(
     world: FolderWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reject of the empty file has a place that no item of the list has."""
@@ -119,23 +119,23 @@ def test_without_closing_what_was_replaced_a_half_stays_open(
         half_list(world)
 
 
-def test_without_looking_at_the_state_of_an_entry_a_second_fault_is_missed(
+def test_without_checking_the_state_of_an_entry_a_second_fault_is_missed(
     world: FolderWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The payload is known, and so is its entry; but that was resolved when the file was mended."""
+    """The payload and its entry are known, but the entry was resolved when the file was corrected."""
     monkeypatch.setattr(landing, "RESOLVED", None)
     with pytest.raises(AssertionError, match=r"open: \[\], broken: \['folder:a\.json'\]"):
         broken_again(world)
 
 
-def test_an_instant_in_the_future_hides_what_comes_later(world: FolderWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_instant_in_the_future_hides_later_versions(world: FolderWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry of the quarantine would seem to be the newer one."""
     monkeypatch.setattr(folder_memory, "_SEEN", folder_memory._SEEN.replace("MAX(:now,", "MAX(walked.at, :now,"))
     with pytest.raises(AssertionError, match=r"a\.json is lost"):
         fault_from_the_future(world)
 
 
-def test_without_an_instant_after_the_last_one_a_clock_that_is_set_back_leaves_a_half_open(
+def test_without_increasing_instants_a_clock_set_back_leaves_a_reject_open(
     world: FolderWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole file would seem to be older than its half."""

@@ -1,4 +1,4 @@
-"""Payloads are kept as they came, once; what is known costs one look-up, what was left is picked up."""
+"""Payloads are stored once, unchanged; known payloads cost one look-up; leftovers are picked up."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 
 
 class Commands(CommandListener):
-    """What a client asks of a server: command and collection."""
+    """Records the commands that a client sends: command and collection."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start empty."""
         self.seen: list[tuple[str, str]] = []
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Note it."""
+        """Record the command."""
         self.seen.append((event.command_name, str(event.command.get(event.command_name))))
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Not of interest."""
+        """Ignored."""
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Not of interest."""
+        """Ignored."""
 
 
 def load(world: World, *records: RawRecord, chunk: int = 1000) -> Counts:
-    """One run over these."""
+    """Run once over these records."""
     return finish(world.open(Shelf(records)), chunk=chunk).counts["folder"]
 
 
 def posts(count: int) -> list[RawRecord]:
-    """Of as many jobs."""
+    """Return this many posts, each of another job."""
     return [record(post(f"job-{number}"), origin=f"{number}.json") for number in range(count)]
 
 
@@ -76,19 +76,19 @@ def test_the_same_bytes_twice_in_a_run_are_one_payload(world: World, chunk: int)
 
 @pytest.mark.parametrize("chunk", [1, 2])
 def test_one_failed_job_in_two_places_is_one_entry(world: World, chunk: int) -> None:
-    """A post that gives its job is that job's reject wherever it stands, and is known from then on."""
+    """A post that gives its job is that job's reject in any place, and is known from then on."""
     one = record(post(name=None))
     records = [one, replace(one, origin="copy.json")]
 
     assert load(world, *records, chunk=chunk).rejected == 2
-    assert [found["_id"] for found in world.collections.rejects.find()] == ["folder#job-1"]
+    assert [entry["_id"] for entry in world.collections.rejects.find()] == ["folder#job-1"]
     assert load(world, *records, chunk=chunk).unchanged == 2
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 1000])
 @pytest.mark.parametrize("order", [1, -1])
-def test_identical_broken_items_are_as_many_rejects(world: World, chunk: int, order: int) -> None:
-    """Error pages that were saved as posts: in one chunk, in several, and one more in a later run."""
+def test_identical_broken_items_are_separate_rejects(world: World, chunk: int, order: int) -> None:
+    """Error pages saved as posts: in one chunk, in several, and another one in a later run."""
     page = record(b"<html>502</html>")
     pages = [replace(page, origin=f"jobpost_{number}.json") for number in range(4)]
 
@@ -103,8 +103,8 @@ def test_identical_broken_items_are_as_many_rejects(world: World, chunk: int, or
 
 
 @pytest.mark.parametrize("chunk", [1, 1000])
-def test_identical_broken_items_that_were_landed_and_not_loaded_are_all_picked_up(world: World, chunk: int) -> None:
-    """The run was killed and the source has forgotten them; one is known already, one is shown by the next run."""
+def test_all_identical_broken_leftovers_are_picked_up(world: World, chunk: int) -> None:
+    """The run was killed and the source no longer shows them; one is already known, the next run shows another."""
     page = record(b"<html>502</html>")
     pages = [replace(page, origin=f"jobpost_{number}.json") for number in range(4)]
     load(world, pages[0])
@@ -118,8 +118,8 @@ def test_identical_broken_items_that_were_landed_and_not_loaded_are_all_picked_u
     }
 
 
-def test_what_an_earlier_version_landed_and_did_not_load_is_picked_up(world: World) -> None:
-    """Its payloads name no places: the one that they came from counts, and the pass that has them in hand."""
+def test_leftovers_of_an_earlier_version_are_picked_up(world: World) -> None:
+    """Its payloads have no `places`: their own fields name the only place, and the pass that holds the lease."""
     known = record(post())
     world.open(Shelf([known])).extract()
     (landed,) = world.collections.raw.find({})
@@ -131,7 +131,7 @@ def test_what_an_earlier_version_landed_and_did_not_load_is_picked_up(world: Wor
     assert places(world) == {known.raw_id: ["folder:copy.json"]}
 
 
-def test_an_identical_broken_item_is_tried_again_in_each_place(world: World) -> None:
+def test_identical_broken_items_are_retried_in_each_place(world: World) -> None:
     """`rejects retry` takes the place from the entry: three pages stay three entries."""
     page = record(b"<html>502</html>")
     load(world, *[replace(page, origin=f"jobpost_{number}.json") for number in range(3)])
@@ -146,8 +146,8 @@ def test_an_identical_broken_item_is_tried_again_in_each_place(world: World) -> 
     ]
 
 
-def test_a_reject_whose_time_has_come_is_tried_again(world: World) -> None:
-    """Its stamp lay ahead: time alone mends it, though its source shows it no more; others wait."""
+def test_a_reject_from_the_future_is_retried_when_it_is_due(world: World) -> None:
+    """It is loaded once its time stamp is past, even if its source no longer shows it; others wait."""
     early, late, other = (record(post(job), origin=f"{job}.json") for job in JOBS)
     load(world, early, late, other)
     world.collections.rfps.delete_many({})
@@ -176,12 +176,12 @@ def test_a_reject_whose_time_has_come_is_tried_again(world: World) -> None:
     run.transform()
     run.load()
     assert run.reconcile().counts["folder"].inserted == 1
-    assert [found["job_id"] for found in world.collections.rfps.find()] == [JOBS[0]]
+    assert [document["job_id"] for document in world.collections.rfps.find()] == [JOBS[0]]
     assert load(world).extracted == 1
 
 
 def test_the_same_bytes_in_a_later_run_are_known(world: World) -> None:
-    """The document stays as it is; the payload stays as it was first read, and keeps where else it was found."""
+    """The document and the payload stay unchanged; the payload's other places are recorded."""
     one = record(post())
     load(world, one)
     raw, document = world.collections.raw.find_one({}), world.collections.rfps.find_one({})
@@ -196,7 +196,7 @@ def test_the_same_bytes_in_a_later_run_are_known(world: World) -> None:
 
 
 def test_the_places_of_a_payload_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error page saved ten thousand times must not outgrow a document; each is an item of its own all the same."""
+    """An error page saved ten thousand times must fit into one document; each is still a separate item."""
     monkeypatch.setattr(landing, "MAX_PLACES", 5)
     page, good = record(b"<html>502</html>"), record(post())
     shown = [replace(one, origin=f"{number}-{one.size}.json") for number in range(20) for one in (page, good)]
@@ -217,10 +217,10 @@ def places(world: World) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("number", [1, 40])
-def test_what_is_known_costs_one_look_up_a_chunk(
+def test_known_payloads_cost_one_look_up_per_chunk(
     home: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """However many records: their outcomes, whether their results are still there, and nothing is written.
+    """For any number of records: reads their outcomes and whether the results still exist, and writes nothing.
 
     Once a run it is asked what earlier runs left, and which rejects are due.
     """
@@ -247,7 +247,7 @@ def test_what_is_known_costs_one_look_up_a_chunk(
     ]
 
 
-def test_documents_that_somebody_removed_are_loaded_again(world: World) -> None:
+def test_deleted_documents_are_loaded_again(world: World) -> None:
     """The collection emptied by hand: a known payload whose document is gone is not known."""
     load(world, *posts(3))
     world.collections.rfps.delete_many({"job_id": {"$ne": "job-1"}})
@@ -258,8 +258,8 @@ def test_documents_that_somebody_removed_are_loaded_again(world: World) -> None:
     assert count(world) == (3, 3, 3)
 
 
-def test_what_a_run_landed_and_did_not_load_is_picked_up(world: World) -> None:
-    """Though the source no longer shows it; counted, loaded, and then forgotten as a leftover."""
+def test_leftovers_of_a_run_are_picked_up(world: World) -> None:
+    """Even if the source no longer shows it: it is counted and loaded, and then no longer a leftover."""
     world.open(Shelf(posts(5))).extract()
     assert count(world) == (5, 0, 0)
 
@@ -272,11 +272,11 @@ def test_what_a_run_landed_and_did_not_load_is_picked_up(world: World) -> None:
     assert (extracted.sources["folder"].found, extracted.sources["folder"].picked_up) == (2, 3)
     assert (counts.extracted, counts.inserted) == (5, 5)
     assert count(world) == (5, 5, 5)
-    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert [document["_id"] for document in world.collections.runs.find()] == ["durable"]
     assert load(world).extracted == 0
 
 
-def test_what_was_loaded_before_a_run_broke_off_is_not_picked_up(world: World) -> None:
+def test_payloads_loaded_before_an_aborted_run_are_not_picked_up(world: World) -> None:
     """Only what has no outcome is left; of three chunks, one or two were settled."""
     run = world.open(Shelf(posts(3)))
     landing = 2 * 3
@@ -290,7 +290,7 @@ def test_what_was_loaded_before_a_run_broke_off_is_not_picked_up(world: World) -
 
 
 def test_a_run_by_hand_may_extract_twice(world: World) -> None:
-    """A cell executed again: the second pass has all in hand, nothing is doubled, nothing stays left."""
+    """A cell executed again: the second pass holds all leases, there are no duplicates and no leftovers."""
     run = world.open(Shelf(posts(3)))
     for _ in range(2):
         assert run.extract().sources["folder"].picked_up == 0
@@ -299,20 +299,20 @@ def test_a_run_by_hand_may_extract_twice(world: World) -> None:
     counts = run.reconcile().counts["folder"]
 
     assert (counts.extracted, counts.inserted) == (3, 3)
-    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert [document["_id"] for document in world.collections.runs.find()] == ["durable"]
     assert load(world).extracted == 0
 
 
 def test_all_steps_may_be_executed_again(world: World) -> None:
-    """The notebook run a second time from the top, in the same kernel: all is known."""
+    """The notebook runs a second time in the same kernel: all payloads are known."""
     run = world.open(Shelf([*posts(3), record(post(name=None))]))
     finish(run)
 
     assert finish(run).counts["folder"].unchanged == 4
 
 
-def test_a_run_that_is_alive_keeps_what_it_lands_after_a_look(world: World) -> None:
-    """Another run picks up what it finds and forgets only that: what was landed since is still left to somebody."""
+def test_a_live_run_keeps_payloads_landed_after_another_run_read_its_leftovers(world: World) -> None:
+    """Another run picks up the leftovers that it read; payloads landed after that are still leftovers."""
     facts: dict[str, Any] = {"versions": {"folder": 1}, "dry_run": False}
     first, second, third = posts(3)
     alive = Landing(world.collections, run_id="alive", **facts)
@@ -329,16 +329,16 @@ def test_a_run_that_is_alive_keeps_what_it_lands_after_a_look(world: World) -> N
     assert {second.raw_id, third.raw_id} <= left
 
 
-def test_a_run_that_broke_off_while_it_forgot_leaves_no_trace(world: World) -> None:
-    """Its entry had no source left, so that no later run would look at it."""
+def test_a_run_aborted_during_its_cleanup_leaves_no_entry(world: World) -> None:
+    """Its entry had no source left, so later runs would never read it."""
     world.collections.runs.insert_one({"_id": "run-0/1234", "sources": [], "landings": 1})
     load(world)
 
-    assert [found["_id"] for found in world.collections.runs.find()] == ["durable"]
+    assert [document["_id"] for document in world.collections.runs.find()] == ["durable"]
 
 
-def test_leftovers_of_other_sources_wait_for_them(world: World) -> None:
-    """A run of one source leaves alone what runs of another one landed."""
+def test_leftovers_of_other_sources_are_kept(world: World) -> None:
+    """A run of one source ignores payloads that runs of other sources landed."""
     facts: dict[str, Any] = {"versions": {"folder": 1, "mail": 1}, "dry_run": False}
     both = Landing(world.collections, run_id="both", **facts)
     mail = replace(record(post("job-9"), origin="mail"), source="mail")
@@ -347,11 +347,11 @@ def test_leftovers_of_other_sources_wait_for_them(world: World) -> None:
     assert load(world).extracted == 1
     left = Landing(world.collections, run_id="later", **facts).leftovers(["mail"])
     assert [one.origin for records in left for one in records] == ["mail"]
-    assert {found["_id"] for found in world.collections.runs.find({"sources": "mail"})} == {both._hand}
+    assert {document["_id"] for document in world.collections.runs.find({"sources": "mail"})} == {both._hand}
 
 
 def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
-    """Have the mapping be of version 99; where it is mended, titles are in capitals."""
+    """Give the mapping version 99; a `mended` mapping writes titles in capitals."""
     old = pro_unity.normalise
 
     def normalise(payload: Any, **facts: Any) -> Rfp:
@@ -364,22 +364,22 @@ def raise_mapping(monkeypatch: pytest.MonkeyPatch, *, mended: bool) -> None:
     monkeypatch.setattr(pro_unity, "normalise", normalise)
 
 
-def test_what_an_older_mapping_made_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same bytes, a mended mapping: documents follow, a reject that passes now is resolved; once."""
+def test_documents_of_an_older_mapping_are_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same bytes, corrected mapping: documents are updated and a reject that now passes is resolved; only once."""
     records = [record(post()), record(post("job-2", name=None))]
     load(world, *records)
     raise_mapping(monkeypatch, mended=True)
 
     counts = load(world, *records)
     assert (counts.updated, counts.inserted) == (1, 1)
-    assert {found["roleTitle"] for found in world.collections.rfps.find()} == {"RED", "UNTITLED"}
-    assert [found["state"] for found in world.collections.rejects.find()] == ["resolved"]
-    assert {found["transform_version"] for found in world.collections.outcomes.find()} == {99}
+    assert {document["roleTitle"] for document in world.collections.rfps.find()} == {"RED", "UNTITLED"}
+    assert [entry["state"] for entry in world.collections.rejects.find()] == ["resolved"]
+    assert {document["transform_version"] for document in world.collections.outcomes.find()} == {99}
     assert load(world, *records).unchanged == 2
 
 
-def test_a_new_mapping_that_changes_nothing_is_noted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`unchanged`, but the document says which mapping it agrees with, and is not looked at again."""
+def test_a_new_mapping_without_changes_is_recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome is `unchanged`, but the document gets the new mapping's version and is not processed again."""
     load(world, record(post()))
     raise_mapping(monkeypatch, mended=False)
 
@@ -391,18 +391,18 @@ def test_a_new_mapping_that_changes_nothing_is_noted(world: World, monkeypatch: 
 
 
 def test_an_older_mapping_does_not_undo_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody runs yesterday's software against the database: the payload is known, another copy is stale."""
+    """An older version of the software runs on the same database: the payload is known, another copy is stale."""
     with monkeypatch.context() as today:
         raise_mapping(today, mended=True)
         load(world, record(post()))
 
     assert load(world, record(post())).unchanged == 1
     assert load(world, record(post(attachmentInfo=1))).stale == 1
-    assert [found["roleTitle"] for found in world.collections.rfps.find()] == ["RED"]
+    assert [document["roleTitle"] for document in world.collections.rfps.find()] == ["RED"]
 
 
 def test_a_dry_run_counts_a_leftover_once_though_the_source_still_shows_it(world: World) -> None:
-    """It takes nothing in hand, and still says what a true run would."""
+    """A dry run takes no lease, and still reports what a real run would do."""
     world.open(Shelf(posts(2))).extract()
     foretold = finish(world.open(Shelf(posts(3)), dry_run=True)).counts["folder"]
 
@@ -410,12 +410,12 @@ def test_a_dry_run_counts_a_leftover_once_though_the_source_still_shows_it(world
     assert foretold == load(world, *posts(3))
 
 
-def test_versions_of_one_job_are_payloads_of_their_own(world: World) -> None:
-    """All are kept as they came, byte for byte; one document comes of them."""
+def test_each_version_of_a_job_is_a_separate_payload(world: World) -> None:
+    """All payloads are stored byte for byte; they become one document."""
     records = [record(post(JOBS[0], instant), origin=instant) for instant in INSTANTS]
     load(world, *records)
 
-    assert {bytes(found["payload"]) for found in world.collections.raw.find()} == {one.payload for one in records}
+    assert {bytes(document["payload"]) for document in world.collections.raw.find()} == {one.payload for one in records}
     assert count(world) == (4, 4, 1)
 
 

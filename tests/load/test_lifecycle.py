@@ -27,17 +27,17 @@ def mission(deadline: datetime | None, instant: str = INSTANTS[0], job: str = "j
 
 
 def load(world: World, *records: RawRecord, dry_run: bool = False) -> Summary:
-    """One run over these."""
+    """Run once over these records."""
     return finish(world.open(Shelf(records), dry_run=dry_run))
 
 
 def active(world: World) -> dict[str, bool]:
     """By job."""
-    return {found["job_id"]: found["isActive"] for found in world.collections.rfps.find()}
+    return {document["job_id"]: document["isActive"] for document in world.collections.rfps.find()}
 
 
 def test_a_mission_is_closed_once_its_deadline_has_passed(world: World) -> None:
-    """Not before; it stays where it is, with who closed it, when and why; one without a deadline stays open."""
+    """Not before; the document has the run, time and reason; a mission without a deadline stays open."""
     records = [mission(SOON), mission(None, job="job-2"), mission(PAST, job="job-3")]
     assert load(world, *records).closed == 1
     assert active(world) == {"job-1": True, "job-2": True, "job-3": False}
@@ -54,14 +54,14 @@ def test_a_mission_is_closed_once_its_deadline_has_passed(world: World) -> None:
 
 
 def test_a_mission_that_its_source_closed_is_closed(world: World) -> None:
-    """Whatever its deadline."""
+    """For any deadline."""
     load(world, mission(FAR, isClosed=True))
 
     assert active(world) == {"job-1": False}
 
 
-def test_the_same_version_again_leaves_it_closed(world: World) -> None:
-    """The same bytes, and the same content at a newer instant: nothing new about its deadline."""
+def test_reading_the_same_version_again_keeps_a_mission_closed(world: World) -> None:
+    """The same bytes, and the same content at a newer instant: the deadline has not changed."""
     load(world, mission(PAST))
 
     assert load(world, mission(PAST)).counts["folder"].unchanged == 1
@@ -69,8 +69,8 @@ def test_the_same_version_again_leaves_it_closed(world: World) -> None:
     assert active(world) == {"job-1": False}
 
 
-def test_a_later_deadline_opens_it_again(world: World) -> None:
-    """A newer version replaces the document, and nothing says any more that it was closed; an older one does not."""
+def test_a_later_deadline_opens_a_mission_again(world: World) -> None:
+    """A newer version replaces the document and removes `closed`; an older version does not."""
     load(world, mission(PAST, INSTANTS[1]))
     load(world, mission(FAR, INSTANTS[0]))
     assert active(world) == {"job-1": False}
@@ -83,7 +83,7 @@ def test_a_later_deadline_opens_it_again(world: World) -> None:
 
 
 def test_a_dry_run_counts_what_would_be_closed(world: World) -> None:
-    """And leaves it open."""
+    """The mission stays open."""
     load(world, mission(SOON))
     world.tick(61)
 
@@ -91,8 +91,8 @@ def test_a_dry_run_counts_what_would_be_closed(world: World) -> None:
     assert active(world) == {"job-1": True}
 
 
-def test_a_dry_run_on_an_empty_server_makes_nothing(home: Settings, world: World) -> None:
-    """No collection, no index, no database: it only says what would be."""
+def test_a_dry_run_on_an_empty_server_creates_nothing(home: Settings, world: World) -> None:
+    """No collection, no index, no database: it only reports what would happen."""
     client = world.collections.rfps.database.client
     client.drop_database(home.database)
 
@@ -104,17 +104,17 @@ def test_a_dry_run_on_an_empty_server_makes_nothing(home: Settings, world: World
 
 
 def ends(world: World, *, dry_run: bool = False) -> SourceEnds:
-    """What a sweep of the source `folder` would do now."""
+    """The ends of missions of the source `folder`."""
     return SourceEnds(world.collections, "folder", run_id="sweep", now=world.now, dry_run=dry_run)
 
 
-def test_what_its_source_does_not_show_is_closed_and_opened_again(world: World) -> None:
-    """Only of that source, only what is open, with the reason; a dry run counts the same and writes nothing."""
+def test_missions_missing_at_their_source_are_closed_and_reopened_when_they_return(world: World) -> None:
+    """Only open missions of that source, with the reason; a dry run counts the same and writes nothing."""
     load(world, mission(FAR), mission(None, job="job-2"), mission(PAST, job="job-3"))
     for dry_run in (True, False):
         sweep = ends(world, dry_run=dry_run)
         missing = list(sweep.missing({"job-2"}))
-        assert [found.source_id for found in missing] == ["job-1"]
+        assert [mission.source_id for mission in missing] == ["job-1"]
         assert sweep.close(missing[0], "deleted") == 1
         assert active(world) == {"job-1": dry_run, "job-2": True, "job-3": False}
     found = world.collections.rfps.find_one({"job_id": "job-1"}) or {}
@@ -129,8 +129,8 @@ def test_what_its_source_does_not_show_is_closed_and_opened_again(world: World) 
     assert "closed" not in found["_etl"]
 
 
-def test_a_newer_version_is_not_closed_for_an_older_one(world: World) -> None:
-    """Somebody loaded it between the look and the write: the source has shown it."""
+def test_a_newer_version_loaded_meanwhile_is_not_closed(world: World) -> None:
+    """Another loader loaded it between the read and the write: the source has shown it."""
     load(world, mission(None))
     (missing,) = ends(world).missing(set())
     load(world, mission(FAR, INSTANTS[1]))
@@ -139,7 +139,7 @@ def test_a_newer_version_is_not_closed_for_an_older_one(world: World) -> None:
     assert active(world) == {"job-1": True}
 
 
-def test_a_source_whose_deadlines_close_nothing(world: World) -> None:
+def test_deadlines_close_nothing_for_a_source_that_is_open_until_closed(world: World) -> None:
     """Its missions stay open after their deadline, a closed one is opened again; the same in a dry run, and no note."""
     load(world, mission(PAST), mission(FAR, job="job-2"))
     assert active(world) == {"job-1": False, "job-2": True}
@@ -159,8 +159,8 @@ def test_a_source_whose_deadlines_close_nothing(world: World) -> None:
     ("active", "share", "most"),
     [(0, 20, 10), (50, 20, 10), (55, 20, 11), (1000, 20, 200), (1000, 0, 10), (30, 100, 30)],
 )
-def test_how_many_may_end_at_once(active: int, share: int, most: int) -> None:
-    """A share of the active ones, or ten; one more is refused in either direction, with what to type."""
+def test_the_plausible_number_of_ended_missions(active: int, share: int, most: int) -> None:
+    """A share of the active missions, or ten; one more is refused in both directions, with the command to type."""
     plausible = Plausible(active, share, "Causes.")
 
     plausible.check_closing(most, missing=most)

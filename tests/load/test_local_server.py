@@ -1,4 +1,4 @@
-"""The local server: one per home, found again, outliving its starter, recovering from a kill."""
+"""The local server: one per home; it is found again, outlives its starter and recovers from a kill."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(local_server.ensure_running(settings.load(), cache_gb=0.25), flush=True)
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a home without a server, its path with what paths have; stopped and removed at the end."""
+    """Settings of a home without a server, with unusual characters in its path; stopped and removed at the end."""
     folder = tmp_path / "a long home with spaces, é and ü" / ("x" * 100)
     settings = settings_module.load({"FUTURSCAM_HOME": str(folder), "FUTURSCAM_KEYRING": "false"})
     try:
@@ -53,9 +53,9 @@ def ensure(settings: Settings) -> str:
 
 def running(settings: Settings) -> local_server.ServerInfo:
     """The server that must be there."""
-    found = local_server.find(settings)
-    assert found is not None
-    return found
+    server = local_server.find(settings)
+    assert server is not None
+    return server
 
 
 def starter(settings: Settings, **more: Any) -> subprocess.Popen[str]:
@@ -110,7 +110,7 @@ def test_nothing_is_written_outside_its_folders(bare: Settings) -> None:
 
 
 def test_it_listens_on_loopback_only(bare: Settings) -> None:
-    """Nobody else on the network reaches it."""
+    """It can't be reached from the network."""
     ensure(bare)
 
     listening = [item for item in psutil.Process(running(bare).pid).net_connections() if item.status == "LISTEN"]
@@ -130,7 +130,7 @@ def test_finding_a_running_server_is_quick(bare: Settings) -> None:
 
 
 def test_two_processes_at_once_get_one_server(bare: Settings) -> None:
-    """Both are told the same URI, and one mongod runs."""
+    """Both get the same URI, and one mongod runs."""
     processes = [starter(bare) for _ in range(3)]
 
     said = {process.communicate(timeout=60)[0].strip() for process in processes}
@@ -152,8 +152,8 @@ def test_after_a_kill_it_recovers(bare: Settings) -> None:
         assert client.db.things.count_documents({}) == 1000
 
 
-def test_a_kill_is_seen_by_who_started_it(bare: Settings) -> None:
-    """A dead child is not taken for a running one, though nobody waited for it."""
+def test_the_starter_detects_a_killed_server(bare: Settings) -> None:
+    """A dead child process does not count as running, even before its parent has waited for it."""
     ensure(bare)
     os.kill(running(bare).pid, signal.SIGKILL)
 
@@ -163,7 +163,7 @@ def test_a_kill_is_seen_by_who_started_it(bare: Settings) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sessions are of POSIX")
-def test_it_outlives_its_starter_and_holds_none_of_its_pipes(bare: Settings) -> None:
+def test_the_server_outlives_its_starter_and_holds_no_pipe(bare: Settings) -> None:
     """The starter's output ends with the starter, and a signal to its whole group leaves the server alone."""
     process = starter(bare, stderr=subprocess.STDOUT, start_new_session=True)
     # Would wait for ever if the server had the pipe.
@@ -180,8 +180,8 @@ def test_it_outlives_its_starter_and_holds_none_of_its_pipes(bare: Settings) -> 
     assert files == ["/dev/null"] * 3
 
 
-def test_a_server_that_nobody_remembers_is_found_again(bare: Settings) -> None:
-    """Whoever started it was killed before it could write down where it is."""
+def test_an_unrecorded_server_is_found_again(bare: Settings) -> None:
+    """Its starter was killed before it could record the server."""
     uri = ensure(bare)
     pid = running(bare).pid
     (bare.local_server_folder / "server.json").unlink()
@@ -193,8 +193,8 @@ def test_a_server_that_nobody_remembers_is_found_again(bare: Settings) -> None:
     assert mongods_of(bare) == []
 
 
-def test_another_server_on_the_port_is_not_taken_for_ours(bare: Settings, tmp_path: Path) -> None:
-    """The last port belongs to somebody else now, a MongoDB even: this home gets another port."""
+def test_another_server_on_the_port_is_not_used(bare: Settings, tmp_path: Path) -> None:
+    """Another MongoDB now uses the last port: this home gets another port."""
     uri = ensure(bare)
     state = (bare.local_server_folder / "server.json").read_bytes()
     local_server.stop(bare)
@@ -214,8 +214,8 @@ def test_another_server_on_the_port_is_not_taken_for_ours(bare: Settings, tmp_pa
         shutil.rmtree(other.home)
 
 
-def test_a_mute_program_on_the_port_costs_no_hang(bare: Settings) -> None:
-    """Something that accepts and never answers holds the last port: another one is taken."""
+def test_a_silent_program_on_the_port_does_not_block(bare: Settings) -> None:
+    """A program that accepts connections but never answers uses the last port: another port is used."""
     uri = ensure(bare)
     local_server.stop(bare)
     with socket.create_server(("127.0.0.1", int(uri.split(":")[2].split("/")[0]))):
@@ -224,8 +224,8 @@ def test_a_mute_program_on_the_port_costs_no_hang(bare: Settings) -> None:
         assert time.monotonic() - before < 10
 
 
-def test_a_server_that_cannot_start_says_why(bare: Settings) -> None:
-    """Its log's last errors are in the message, and what to do."""
+def test_the_error_of_a_failed_start_has_the_reason(bare: Settings) -> None:
+    """The message has the log's last errors and what to do."""
     ensure(bare)
     local_server.stop(bare)
     for file in (bare.local_server_folder / "data").glob("WiredTiger*"):
@@ -241,7 +241,7 @@ def test_a_server_that_cannot_start_says_why(bare: Settings) -> None:
     assert mongods_of(bare) == []
 
 
-def test_a_large_log_is_put_aside_at_the_start(bare: Settings) -> None:
+def test_a_large_log_is_rotated_at_the_start(bare: Settings) -> None:
     """The log is appended to, and never grows for ever."""
     bare.logs.mkdir()
     log = bare.logs / "mongod.log"
@@ -254,7 +254,7 @@ def test_a_large_log_is_put_aside_at_the_start(bare: Settings) -> None:
 
 
 def test_a_mongod_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine's owner installed comes before what came with a package."""
+    """A mongod installed on the machine is used before the packaged one."""
     own = tmp_path / ("mongod.exe" if os.name == "nt" else "mongod")
     own.write_text("")
     own.chmod(0o755)
@@ -264,7 +264,7 @@ def test_a_mongod_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(os.name == "nt", reason="run bits are of POSIX")
-def test_the_run_bit_of_the_packaged_one_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packaged_mongod_is_made_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installers may drop it; the package itself is never imported."""
     binary = tmp_path / "fiftyone" / "db" / "bin" / "mongod"
     binary.parent.mkdir(parents=True)
@@ -279,7 +279,7 @@ def test_the_run_bit_of_the_packaged_one_is_set(tmp_path: Path, monkeypatch: pyt
     assert "fiftyone" not in sys.modules
 
 
-def test_without_any_mongod_the_remedies_are_named(tmp_path: Path) -> None:
+def test_without_a_mongod_the_error_names_the_remedies(tmp_path: Path) -> None:
     """Neither on PATH nor in a package: the error says what to set or to install."""
     program = """
         import importlib.machinery, os, sys

@@ -1,4 +1,4 @@
-"""The client, and what each failure of a real MongoDB is told as."""
+"""The client, and the errors that failures of a real MongoDB are translated to."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def settings_for(home: Path, uri: str, *, timeout: str = "0.5") -> Settings:
     return settings_module.load({"FUTURSCAM_HOME": str(home), **places})
 
 
-def told(settings: Settings) -> FuturscamError:
-    """What connecting fails with; never with the password."""
+def error_of(settings: Settings) -> FuturscamError:
+    """Return the error of a failed connection; it must not contain the password."""
     with pytest.raises(FuturscamError) as raised:
         mongo.connect(settings)
     error: BaseException | None = raised.value
@@ -77,7 +77,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def client(guarded: str, tmp_path: Path) -> Iterator[MongoClient[dict[str, Any]]]:
     """The project's client, as a user who may do everything; failures that a test ordered end with it."""
-    # Soon after a server said that it is going away, it is asked again.
+    # After a server has announced its shutdown, the client soon tries again.
     uri = f"mongodb://admin:{PASSWORD}@{guarded}/?heartbeatFrequencyMS=500"
     with mongo.connect(settings_for(tmp_path, uri, timeout="5")) as client:
         yield client
@@ -86,7 +86,7 @@ def client(guarded: str, tmp_path: Path) -> Iterator[MongoClient[dict[str, Any]]
 
 
 def fail(client: MongoClient[dict[str, Any]], command: str, **how: Any) -> None:
-    """Make the server fail this command, whenever it comes."""
+    """Make the server fail this command each time."""
     data = {"failCommands": [command], **how}
     client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
 
@@ -103,7 +103,7 @@ def test_the_client_is_durable_and_reads_times_as_utc(home: Settings) -> None:
         assert client.options.server_selection_timeout == 10
 
 
-def test_what_the_uri_says_does_not_make_it_less_durable(home: Settings, mongod_uri: str, tmp_path: Path) -> None:
+def test_options_of_the_uri_do_not_reduce_durability(home: Settings, mongod_uri: str, tmp_path: Path) -> None:
     """A URI copied from elsewhere may ask for no acknowledgement at all."""
     with mongo.connect(settings_for(tmp_path, f"{mongod_uri}&w=0&journal=false&retryWrites=false")) as client:
         assert client.write_concern.document["w"] == "majority"
@@ -122,12 +122,12 @@ def test_without_a_uri_the_local_server_is_started(tmp_path: Path) -> None:
         shutil.rmtree(settings.home)
 
 
-def test_an_unreachable_server_is_for_later(tmp_path: Path) -> None:
+def test_an_unreachable_server_raises_retry_later(tmp_path: Path) -> None:
     """Nobody listens: the next run tries again, and the message names the host and no password."""
     port = local_server._free_port()
     before = time.monotonic()
 
-    error = told(settings_for(tmp_path, f"mongodb://loader:{PASSWORD}@127.0.0.1:{port}/"))
+    error = error_of(settings_for(tmp_path, f"mongodb://loader:{PASSWORD}@127.0.0.1:{port}/"))
 
     assert time.monotonic() - before < 3
     assert isinstance(error, RetryLater)
@@ -135,24 +135,24 @@ def test_an_unreachable_server_is_for_later(tmp_path: Path) -> None:
     assert "Topology" not in str(error)
 
 
-def test_a_mute_server_is_for_later(tmp_path: Path) -> None:
-    """It accepts the connection and never answers."""
+def test_a_silent_server_raises_retry_later(tmp_path: Path) -> None:
+    """The server accepts the connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         uri = f"mongodb://loader:{PASSWORD}@127.0.0.1:{mute.getsockname()[1]}/?directConnection=true"
-        assert isinstance(told(settings_for(tmp_path, uri)), RetryLater)
+        assert isinstance(error_of(settings_for(tmp_path, uri)), RetryLater)
 
 
 @pytest.mark.parametrize("user", ["admin:wrong", "nobody:wrong", f"admin:{PASSWORD}x"])
-def test_refused_credentials_are_for_the_operator(guarded: str, tmp_path: Path, user: str) -> None:
+def test_refused_credentials_raise_operator_must_act(guarded: str, tmp_path: Path, user: str) -> None:
     """The next run would be refused too."""
-    error = told(settings_for(tmp_path, f"mongodb://{user}@{guarded}/", timeout="5"))
+    error = error_of(settings_for(tmp_path, f"mongodb://{user}@{guarded}/", timeout="5"))
 
     assert isinstance(error, OperatorMustAct)
     assert "MongoDB refused the user of MONGO_URI (Authentication failed)" in str(error)
 
 
-def test_missing_rights_are_for_the_operator(guarded: str, tmp_path: Path) -> None:
-    """One who may only read cannot load; one without a name cannot even read."""
+def test_missing_rights_raise_operator_must_act(guarded: str, tmp_path: Path) -> None:
+    """A read-only user cannot load; without a user name even reading fails."""
     with mongo.connect(settings_for(tmp_path, f"mongodb://reader:{PASSWORD}@{guarded}/", timeout="5")) as client:
         with pytest.raises(OperatorMustAct, match="not authorized on test_mongo"), mongo.mongo_errors():
             client.test_mongo.things.insert_one({})
@@ -182,7 +182,9 @@ def test_missing_rights_are_for_the_operator(guarded: str, tmp_path: Path) -> No
         },
     ],
 )
-def test_a_server_that_goes_away_or_lags_is_for_later(client: MongoClient[dict[str, Any]], how: dict[str, Any]) -> None:
+def test_a_server_that_stops_or_lags_raises_retry_later(
+    client: MongoClient[dict[str, Any]], how: dict[str, Any]
+) -> None:
     """In the middle of writing, one document or many."""
     fail(client, "insert", **how)
 
@@ -192,7 +194,7 @@ def test_a_server_that_goes_away_or_lags_is_for_later(client: MongoClient[dict[s
         client.test_mongo.things.bulk_write([InsertOne({}), InsertOne({})])
 
 
-def test_an_operation_over_its_time_is_for_later(client: MongoClient[dict[str, Any]]) -> None:
+def test_an_operation_over_its_time_limit_raises_retry_later(client: MongoClient[dict[str, Any]]) -> None:
     """The server gives up by itself."""
     fail(client, "find", errorCode=50)
 
@@ -200,15 +202,15 @@ def test_an_operation_over_its_time_is_for_later(client: MongoClient[dict[str, A
         client.test_mongo.things.find_one()
 
 
-def test_a_refusal_by_atlas_is_for_the_operator(client: MongoClient[dict[str, Any]]) -> None:
-    """It has a code of its own for all that it refuses."""
+def test_a_refusal_by_atlas_raises_operator_must_act(client: MongoClient[dict[str, Any]]) -> None:
+    """Atlas has its own code for refusals."""
     fail(client, "find", errorCode=8000)
 
     with pytest.raises(OperatorMustAct), mongo.mongo_errors():
         client.test_mongo.things.find_one()
 
 
-def test_other_failures_pass_as_they_are(client: MongoClient[dict[str, Any]]) -> None:
+def test_other_failures_are_not_translated(client: MongoClient[dict[str, Any]]) -> None:
     """Loading has its own answers to a duplicate key or a bad operation; so has Python to any other error."""
     client.test_mongo.things.insert_one({"_id": 1, "author": "an author"})
 
@@ -231,8 +233,8 @@ def test_a_bulk_that_failed_and_lags_is_a_failure(client: MongoClient[dict[str, 
         client.test_mongo.things.bulk_write([InsertOne({"_id": 1})])
 
 
-def test_the_cause_stays_at_hand() -> None:
-    """Whoever looks closer finds what pymongo said."""
+def test_the_error_keeps_its_cause() -> None:
+    """The cause holds pymongo's message."""
     with pytest.raises(RetryLater) as raised, mongo.mongo_errors():
         raise AutoReconnect("db.example.com:27017: connection closed (configured timeouts: connectTimeoutMS: 1.0ms)")
 
@@ -240,24 +242,24 @@ def test_the_cause_stays_at_hand() -> None:
     assert str(raised.value).startswith("MongoDB did not answer (db.example.com:27017: connection closed).\n")
 
 
-def test_a_host_that_the_dns_does_not_know_is_for_the_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_unknown_to_the_dns_raises_operator_must_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A DNS that answers, but not with this host."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         threading.Thread(target=say_no, args=[server], daemon=True).start()
         ask_dns_at(server.getsockname()[1], monkeypatch)
-        error = told(settings_for(tmp_path, f"mongodb+srv://loader:{PASSWORD}@cluster.example.com/"))
+        error = error_of(settings_for(tmp_path, f"mongodb+srv://loader:{PASSWORD}@cluster.example.com/"))
 
     assert isinstance(error, OperatorMustAct)
     assert "cluster.example.com" in str(error)
 
 
-def test_a_dns_that_does_not_answer_is_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dns_that_does_not_answer_raises_retry_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop without network: nothing is wrong with MONGO_URI."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
         ask_dns_at(mute.getsockname()[1], monkeypatch)
-        error = told(settings_for(tmp_path, f"mongodb+srv://loader:{PASSWORD}@cluster.example.com/"))
+        error = error_of(settings_for(tmp_path, f"mongodb+srv://loader:{PASSWORD}@cluster.example.com/"))
 
     assert isinstance(error, RetryLater)
     assert "could not be looked up" in str(error)

@@ -1,4 +1,4 @@
-"""Promises 1 to 5 for sources behind HTTP; and that they break when what keeps them is taken out."""
+"""Promises 1 to 5 for sources behind HTTP; each breaks when the code that keeps it is removed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def networks(
     home: Settings, connected: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Network]]:
-    """Makes fresh worlds, one at a time, over two servers that stay."""
+    """Return a function that makes fresh worlds, one at a time; the two servers are shared."""
     with GraphServer() as graph, BoondServer() as boond, stamina.set_testing(testing=True, attempts=1000, cap=True):
         monkeypatch.setenv("SSL_CERT_FILE", str(graph.ca_file))
         for name, value in {
@@ -52,7 +52,7 @@ def networks(
 
 @pytest.fixture
 def network(networks: Callable[[], Network]) -> Network:
-    """One fresh world."""
+    """A fresh world."""
     return networks()
 
 
@@ -99,19 +99,19 @@ def twice_in_a_second(network: Network) -> None:
     network.quiesce()
 
 
-def test_the_promises_hold_whatever_happens(networks: Callable[[], Network]) -> None:
+def test_the_promises_hold_in_any_history(networks: Callable[[], Network]) -> None:
     """Created, changed, closed, deleted, late, with skewed clocks, while being read, failing at any request, killed."""
     histories(networks, 30)
 
 
 @pytest.mark.parametrize("history", [shifted, twice_in_a_second])
-def test_two_histories_that_matter(network: Network, history: Callable[[Network], None]) -> None:
+def test_two_important_histories(network: Network, history: Callable[[Network], None]) -> None:
     """A list that shifts while it is read; two versions that carry the same second."""
     history(network)
 
 
 def test_without_a_second_pass_a_mail_is_lost(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Promise 1 hangs on it."""
+    """Promise 1 depends on the second pass."""
 
     def once(passes: Callable[[], Iterator[list[Any]]], **_: Any) -> Iterator[Any]:
         for page in passes():
@@ -126,14 +126,14 @@ def test_without_a_second_pass_a_mail_is_lost(network: Network, monkeypatch: pyt
 def test_without_waiting_for_the_second_to_end_a_version_is_lost(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Promise 3 hangs on it: which of two versions of one second wins would be for their hashes to say."""
+    """Promise 3 depends on it: otherwise their hashes decide which of two versions of one second wins."""
     monkeypatch.setattr(boond_module, "_AHEAD", -boond_module._DAY)
     with pytest.raises(AssertionError, match="its source"):
         twice_in_a_second(network)
 
 
-def test_what_was_closed_quietly_and_opened_again_is_active(network: Network) -> None:
-    """Neither change moved the opportunity's date: the list of open ones tells."""
+def test_a_mission_closed_and_reopened_without_a_new_date_is_active(network: Network) -> None:
+    """Neither change moved the opportunity's date: the list of open opportunities shows it."""
     network.publish(good=True, delay=0)
     (mission,) = network.missions
     network.tick(60)
@@ -155,5 +155,5 @@ def test_a_reject_is_resolved_by_the_next_version(network: Network) -> None:
     assert network.run()
     network.change(max(network.missions), good=True)
     network.quiesce()
-    states = {found["source"]: found["state"] for found in network.collections.rejects.find()}
+    states = {entry["source"]: entry["state"] for entry in network.collections.rejects.find()}
     assert states == {"boond": "resolved", "graph_mail": "open"}

@@ -1,4 +1,4 @@
-"""A collection in which other programs keep anything at all: nothing of it fails a run, nor what shows one."""
+"""A collection with any values of other programs: they fail neither a run nor a report."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def fill(database: Database[dict[str, Any]]) -> None:
     database.RFP.insert_one({"job_id": "listed", "isActive": True, "_etl": listed})
 
 
-def test_a_run_over_it(world: World) -> None:
-    """All is loaded and adds up, in a dry run as in a true one; what is not ours stays as it was."""
+def test_a_run_over_odd_documents_adds_up(world: World) -> None:
+    """All is loaded and adds up, in a dry run and in a real run; documents of other programs are unchanged."""
     database = world.collections.rfps.database
     fill(database)
     foreign = {"job_id": {"$not": {"$regex": "^shown-"}}, "isActive": {"$ne": True}}
@@ -113,8 +113,8 @@ def test_a_run_over_it(world: World) -> None:
     assert again.total.as_dict()["updated"] == len(jobs)
 
 
-def test_what_sweeps_a_source_passes_it_by(world: World) -> None:
-    """A document that names a source and is not as this software writes it is none of its missions."""
+def test_odd_documents_are_not_swept(world: World) -> None:
+    """A document that names a source but has another form than ours is not a mission of that source."""
     fill(world.collections.rfps.database)
     for source in ("boond", "folder", "x"):
         ends = lifecycle.SourceEnds(world.collections, source, run_id="run", now=T0, dry_run=False)
@@ -122,7 +122,7 @@ def test_what_sweeps_a_source_passes_it_by(world: World) -> None:
         assert ends.reopen({"1", "text"}) == 0
 
 
-def test_what_shows_it(home: Settings, database: Database[dict[str, Any]], tmp_path: Path) -> None:
+def test_all_reports_can_show_odd_documents(home: Settings, database: Database[dict[str, Any]], tmp_path: Path) -> None:
     """Status, doctor, review, check of runs, frames, export and the story of a document."""
     fill(database)
     Collections.of(database).ensure_indexes()
@@ -190,7 +190,7 @@ def test_an_earlier_version_can_make_its_index_beside_ours(database: Database[di
     assert sum(keeps_jobs_single(index) for index in database.RFP.list_indexes()) == 2
 
 
-def test_indexes_that_only_make_reading_faster_may_be_missing(database: Database[dict[str, Any]]) -> None:
+def test_optional_indexes_may_be_missing(database: Database[dict[str, Any]]) -> None:
     """Lists in both fields of one document keep MongoDB from making an index over them."""
     database.RFP.insert_one({"isActive": [1, 2], "deadlineAt": [1, 2], "_etl": [{"source": "x"}]})
 
@@ -199,7 +199,7 @@ def test_indexes_that_only_make_reading_faster_may_be_missing(database: Database
     assert {one["name"] for one in database.RFP.list_indexes()} == {"_id_", "job_id_text"}
 
 
-def test_a_deadline_that_is_no_date_is_noted(world: World) -> None:
+def test_a_deadline_that_is_not_a_date_gives_a_warning(world: World) -> None:
     """It closes nothing, and that is a warning of the run."""
     world.collections.rfps.insert_many([{"isActive": True, "deadlineAt": "2020-01-01"}, {"isActive": True}])
 

@@ -1,4 +1,4 @@
-"""Promises 1 to 5 over whole histories of runs; and that they break when what keeps them is taken out."""
+"""Promises 1 to 5 over whole histories of runs; each breaks when the code that keeps it is removed."""
 
 from __future__ import annotations
 
@@ -45,34 +45,34 @@ def only_count(upsert: Upsert, pairs: list[tuple[Entry, Any]], loaded: Loaded) -
     return []
 
 
-def test_the_promises_hold_whatever_happens(worlds: Callable[..., World]) -> None:
+def test_the_promises_hold_in_any_history(worlds: Callable[..., World]) -> None:
     """Any order, batches, repetition, lateness within the overlap, equal instants, runs that break off anywhere."""
     check_histories(worlds, examples(50))
 
 
 @pytest.mark.parametrize("history", [late_item, version_in_between])
-def test_two_histories_that_matter(world: World, history: Callable[[World], None]) -> None:
+def test_two_important_histories(world: World, history: Callable[[World], None]) -> None:
     """The overlap finds what appears late; the same content again moves the version on."""
     history(world)
 
 
 def test_without_the_overlap_an_item_is_lost(worlds: Callable[..., World]) -> None:
-    """Promise 1 hangs on it: the machine finds that by itself, and so does the shortest history."""
+    """Promise 1 depends on it: the state machine detects that, and so does the shortest history."""
     with pytest.raises(AssertionError, match="lost"):
         late_item(worlds(overlap=NONE))
     with pytest.raises(AssertionError, match="lost"):
         check_histories(lambda: worlds(overlap=NONE, breaks=False), examples(60, shrink=False))
 
 
-def test_without_moving_the_version_an_older_one_wins(
+def test_without_moving_the_version_an_older_version_wins(
     worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Promise 3 hangs on it: the machine finds that by itself, and in the shortest history blue covers a later red."""
+    """Promise 3 depends on it: the state machine detects that; in the shortest history blue replaces a later red."""
     monkeypatch.setattr(Upsert, "_move_version", only_count)
     world = worlds()
     with pytest.raises(AssertionError, match="its last version is"):
         version_in_between(world)
-    assert [found["roleTitle"] for found in world.collections.rfps.find()] == ["Blue"]
+    assert [document["roleTitle"] for document in world.collections.rfps.find()] == ["Blue"]
     with pytest.raises(AssertionError, match="its last version is"):
         check_histories(lambda: worlds(breaks=False), examples(60, shrink=False))
 
@@ -89,8 +89,8 @@ def test_an_item_as_late_as_the_overlap_allows_is_found(world: World) -> None:
 
 @pytest.mark.parametrize("write", range(13))
 @pytest.mark.parametrize("how", ["before", "half", "after"])
-def test_a_run_that_breaks_off_anywhere_is_made_good(world: World, write: int, how: Any) -> None:
-    """Whichever write is the last, though the source then forgets what was landed: the next run loads it all."""
+def test_the_next_run_repairs_a_run_aborted_at_any_write(world: World, write: int, how: Any) -> None:
+    """Whichever write is the last, and even if the source no longer shows the items, the next run loads them all."""
     world.chunk = 2
     for number, job in enumerate(("job-1", "job-2", "job-1", "job-3")):
         world.publish(job, INSTANTS[number])
@@ -102,15 +102,15 @@ def test_a_run_that_breaks_off_anywhere_is_made_good(world: World, write: int, h
         world.withdraw(item)
 
     assert world.run()
-    assert {found["job_id"] for found in world.collections.rfps.find()} == {"job-1", "job-2", "job-3"}
-    assert {found["_id"] for found in world.collections.rejects.find()} == {
+    assert {document["job_id"] for document in world.collections.rfps.find()} == {"job-1", "job-2", "job-3"}
+    assert {entry["_id"] for entry in world.collections.rejects.find()} == {
         "folder#job-2",
         f"folder:{broken.record.origin}",
     }
 
 
 def test_a_source_that_fails_half_way_keeps_the_watermark(world: World) -> None:
-    """What it gave is loaded and accounted for; the next run reads the same window again."""
+    """The records before the failure are loaded and counted; the next run reads the same window again."""
     for job in ("job-1", "job-2", "job-3"):
         world.publish(job)
 

@@ -1,4 +1,4 @@
-"""Rejects: one entry per item, open for as long as nothing newer made it."""
+"""Rejects: one entry per item, open until a newer version is loaded."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def broken(*, origin: str = "post.json", at: datetime = T0) -> RawRecord:
 
 
 def load(world: World, *records: RawRecord, chunk: int = 1000) -> Counts:
-    """One run over these."""
+    """Run once over these records."""
     return finish(world.open(Shelf(records)), chunk=chunk).counts["folder"]
 
 
 def entries(world: World) -> dict[str, dict[str, Any]]:
     """The quarantine."""
-    return {found["_id"]: found for found in world.collections.rejects.find()}
+    return {entry["_id"]: entry for entry in world.collections.rejects.find()}
 
 
 def states(world: World) -> dict[str, str]:
     """Of each entry."""
-    return {item: found["state"] for item, found in entries(world).items()}
+    return {item: entry["state"] for item, entry in entries(world).items()}
 
 
 def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
@@ -53,8 +53,8 @@ def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
     raw = bad(MIDDLE, origin="archive/posts.jsonl:17")
     load(world, raw)
 
-    (found,) = entries(world).values()
-    facts = {name: found[name] for name in ("_id", "source", "origin", "code", "path", "job_id", "instant", "raw_id")}
+    (entry,) = entries(world).values()
+    facts = {name: entry[name] for name in ("_id", "source", "origin", "code", "path", "job_id", "instant", "raw_id")}
     assert facts == {
         "_id": "folder#job-1",
         "source": "folder",
@@ -65,19 +65,19 @@ def test_an_entry_says_what_is_wrong_where_and_since_when(world: World) -> None:
         "instant": MIDDLE,
         "raw_id": raw.raw_id,
     }
-    assert (found["state"], found["attempts"], found["run_id"], found["at"]) == ("open", 1, "run-1", T0)
+    assert (entry["state"], entry["attempts"], entry["run_id"], entry["at"]) == ("open", 1, "run-1", T0)
     landed = world.collections.raw.find_one({"_id": raw.raw_id})
     assert landed is not None
     assert bytes(landed["payload"]) == raw.payload
 
 
-def test_what_cannot_be_read_is_known_by_its_place(world: World) -> None:
+def test_an_unreadable_item_is_identified_by_its_place(world: World) -> None:
     """Broken JSON in two files: two entries, each with line and column."""
     load(world, broken(origin="a.json"), record(b'{"id": ', origin="b.json"))
 
-    found = entries(world)
-    assert found.keys() == {"folder:a.json", "folder:b.json"}
-    assert all(one["job_id"] is None and one["line"] == 1 and one["column"] > 1 for one in found.values())
+    rejects = entries(world)
+    assert rejects.keys() == {"folder:a.json", "folder:b.json"}
+    assert all(entry["job_id"] is None and entry["line"] == 1 and entry["column"] > 1 for entry in rejects.values())
 
 
 def test_failing_again_counts_attempts_in_one_entry(world: World) -> None:
@@ -85,9 +85,9 @@ def test_failing_again_counts_attempts_in_one_entry(world: World) -> None:
     load(world, bad(EARLY))
     assert load(world, bad(LATE, description=7)).rejected == 1
 
-    (found,) = entries(world).values()
-    assert (found["attempts"], found["first_run_id"], found["run_id"]) == (2, "run-1", "run-2")
-    assert (found["instant"], found["path"]) == (LATE, "name")
+    (entry,) = entries(world).values()
+    assert (entry["attempts"], entry["first_run_id"], entry["run_id"]) == (2, "run-1", "run-2")
+    assert (entry["instant"], entry["path"]) == (LATE, "name")
 
 
 @pytest.mark.parametrize("chunk", [1, 2])
@@ -101,22 +101,22 @@ def test_an_older_reject_never_covers_a_newer_one(world: World, chunk: int, runs
     else:
         assert load(world, newer, older, chunk=chunk).rejected == 2
 
-    (found,) = entries(world).values()
-    assert (found["instant"], found["raw_id"], found["state"]) == (LATE, newer.raw_id, "open")
+    (entry,) = entries(world).values()
+    assert (entry["instant"], entry["raw_id"], entry["state"]) == (LATE, newer.raw_id, "open")
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_rejects_of_one_item_in_one_chunk(world: World, order: int) -> None:
-    """One is older than the document, one newer: the newer one is open, in whatever order they stand."""
+    """One is older than the document, one is newer: the newer reject is open, in any order."""
     load(world, good(MIDDLE))
 
     assert load(world, *(bad(EARLY), bad(LATE))[::order]).rejected == 2
-    (found,) = entries(world).values()
-    assert (found["instant"], found["state"]) == (LATE, "open")
+    (entry,) = entries(world).values()
+    assert (entry["instant"], entry["state"]) == (LATE, "open")
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_later_version_resolves_it(world: World, *, together: bool) -> None:
+def test_a_later_version_resolves_a_reject(world: World, *, together: bool) -> None:
     """From another place, in a later run or in the same: the job says that it is the same item."""
     records = [bad(EARLY), good(MIDDLE, origin="elsewhere.json")]
     if together:
@@ -125,8 +125,8 @@ def test_a_later_version_resolves_it(world: World, *, together: bool) -> None:
         for one in records:
             load(world, one)
 
-    (found,) = entries(world).values()
-    assert (found["state"], found["resolved_run_id"]) == ("resolved", "run-1" if together else "run-2")
+    (entry,) = entries(world).values()
+    assert (entry["state"], entry["resolved_run_id"]) == ("resolved", "run-1" if together else "run-2")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -138,7 +138,7 @@ def test_of_many_versions_in_a_chunk_the_last_one_resolves_it(world: World, orde
     assert states(world) == {"folder#job-1": "resolved"}
 
 
-def test_a_stamp_in_the_future_that_was_mended_is_resolved(world: World) -> None:
+def test_a_corrected_time_stamp_resolves_a_reject_from_the_future(world: World) -> None:
     """The mended post is older by its own stamp; its source showed it later."""
     load(world, bad("2099-01-01T00:00:00.0000000Z", at=T0))
     assert entries(world)["folder#job-1"]["code"] == "in-future"
@@ -150,8 +150,8 @@ def test_a_stamp_in_the_future_that_was_mended_is_resolved(world: World) -> None
     assert states(world) == {"folder#job-1": "resolved"}
 
 
-def test_an_older_version_does_not_resolve_it(world: World) -> None:
-    """What is there is not the last version of the item: the operator should know."""
+def test_an_older_version_does_not_resolve_a_reject(world: World) -> None:
+    """The loaded version is not the item's last version: the operator should know."""
     load(world, bad(MIDDLE))
     load(world, good(EARLY))
 
@@ -159,27 +159,27 @@ def test_an_older_version_does_not_resolve_it(world: World) -> None:
     assert world.collections.rfps.count_documents({}) == 1
 
 
-def test_a_reject_that_a_document_has_overtaken_is_born_resolved(world: World) -> None:
-    """An old mail replayed calls nobody."""
+def test_a_reject_older_than_the_document_is_resolved_at_once(world: World) -> None:
+    """Replaying an old mail sends no alert."""
     load(world, good(MIDDLE))
     load(world, bad(EARLY))
 
     assert states(world) == {"folder#job-1": "resolved"}
 
 
-def test_a_newer_reject_opens_it_again(world: World) -> None:
-    """Resolved is about the version that failed, not about the item for ever."""
+def test_a_newer_reject_opens_the_entry_again(world: World) -> None:
+    """An entry is resolved for the version that failed, not for all later versions."""
     load(world, bad(EARLY))
     load(world, good(MIDDLE))
     load(world, bad(LATE))
 
-    (found,) = entries(world).values()
-    assert found["state"] == "open"
-    assert "resolved_run_id" not in found
+    (entry,) = entries(world).values()
+    assert entry["state"] == "open"
+    assert "resolved_run_id" not in entry
 
 
-def test_a_file_that_was_put_right_resolves_what_was_broken_in_its_place(world: World) -> None:
-    """Nothing but the place tells which item it was; a file elsewhere does not count, nor one that is older."""
+def test_a_corrected_file_resolves_the_reject_in_its_place(world: World) -> None:
+    """Only the place identifies the item; a file in another place does not count, nor does an older file."""
     load(world, broken())
     load(world, good(job="other", origin="other.json", at=T0 + timedelta(minutes=1)))
     load(world, good(job="older", at=T0 - timedelta(minutes=1)))
@@ -189,15 +189,15 @@ def test_a_file_that_was_put_right_resolves_what_was_broken_in_its_place(world: 
     assert states(world) == {"folder:post.json": "resolved"}
 
 
-def test_a_file_put_right_before_the_broken_one_was_loaded_resolves_it(world: World) -> None:
-    """A run landed the broken file and broke off; the next one finds both."""
+def test_a_file_corrected_before_the_broken_one_was_loaded_resolves_the_reject(world: World) -> None:
+    """A run landed the broken file and was aborted; the next run reads both."""
     world.open(Shelf([broken()])).extract()
 
     assert load(world, good(at=T0 + timedelta(minutes=1))).extracted == 2
     assert states(world) == {"folder:post.json": "resolved"}
 
 
-def test_another_job_in_its_place_does_not_resolve_it(world: World) -> None:
+def test_another_job_in_the_same_place_does_not_resolve_a_reject(world: World) -> None:
     """`posts.json[3]` is one job on Monday and another on Tuesday: the first was never loaded, and stays open."""
     load(world, bad(job="job-1", origin="posts.json[3]"))
     load(world, good(LATE, job="job-2", origin="posts.json[3]", at=T0 + timedelta(days=1)))
@@ -240,18 +240,18 @@ def test_a_dismissed_payload_stays_dismissed(world: World) -> None:
 
 
 def test_a_new_version_of_a_dismissed_item_opens_it_again(world: World) -> None:
-    """It was dismissed for what it was; nothing of the dismissal is left."""
+    """The dismissal was for the old version, and is removed."""
     load(world, bad(EARLY))
     dismiss(world, "folder#job-1")
     load(world, bad(LATE))
 
-    (found,) = entries(world).values()
-    assert (found["state"], found["instant"], found["opened_at"]) == ("open", LATE, found["at"])
-    assert not [name for name in found if name.startswith("dismissed")]
+    (entry,) = entries(world).values()
+    assert (entry["state"], entry["instant"], entry["opened_at"]) == ("open", LATE, entry["at"])
+    assert not [name for name in entry if name.startswith("dismissed")]
 
 
-def test_an_older_version_leaves_it_dismissed(world: World) -> None:
-    """What was dismissed is newer."""
+def test_an_older_version_keeps_an_entry_dismissed(world: World) -> None:
+    """The dismissed version is newer."""
     load(world, bad(LATE))
     dismiss(world, "folder#job-1")
     load(world, bad(EARLY))
@@ -259,8 +259,8 @@ def test_an_older_version_leaves_it_dismissed(world: World) -> None:
     assert states(world) == {"folder#job-1": "dismissed"}
 
 
-def test_a_later_version_resolves_what_was_dismissed(world: World) -> None:
-    """By its job, or by its place where nothing tells the job."""
+def test_a_later_version_resolves_a_dismissed_entry(world: World) -> None:
+    """By its job, or by its place if the job is unknown."""
     load(world, bad(EARLY), broken(origin="a.json"))
     dismiss(world, "folder#job-1", "folder:a.json")
     load(world, good(LATE), good(job="job-2", origin="a.json", at=T0 + timedelta(minutes=1)))
@@ -268,24 +268,24 @@ def test_a_later_version_resolves_what_was_dismissed(world: World) -> None:
     assert states(world) == {"folder#job-1": "resolved", "folder:a.json": "resolved"}
 
 
-def test_an_entry_is_open_since_it_became_so(world: World) -> None:
+def test_opened_at_is_when_an_entry_became_open(world: World) -> None:
     """Failing again does not move it; resolved it has none, and opened again a later one."""
     load(world, bad(EARLY))
     world.now += timedelta(hours=1)
     load(world, bad(MIDDLE))
-    (found,) = entries(world).values()
-    assert found["opened_at"] == found["first_at"] < found["at"]
+    (entry,) = entries(world).values()
+    assert entry["opened_at"] == entry["first_at"] < entry["at"]
 
     load(world, good(MIDDLE))
-    (found,) = entries(world).values()
-    assert "opened_at" not in found
+    (entry,) = entries(world).values()
+    assert "opened_at" not in entry
     world.now += timedelta(hours=1)
     load(world, bad(LATE))
-    (found,) = entries(world).values()
-    assert found["opened_at"] == found["at"] > found["first_at"]
+    (entry,) = entries(world).values()
+    assert entry["opened_at"] == entry["at"] > entry["first_at"]
 
 
-def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
+def test_an_emptied_quarantine_is_filled_again(world: World) -> None:
     """A known payload whose entry is gone is not known."""
     load(world, bad())
     assert load(world, bad()).rejected == 0
@@ -295,8 +295,8 @@ def test_emptied_by_hand_it_is_filled_again(world: World) -> None:
     assert states(world) == {"folder#job-1": "open"}
 
 
-def test_ids_of_any_length_bring_no_run_down(world: World) -> None:
-    """Four of 5 MB would not fit into one look-up: such an id is none, and the place names the item."""
+def test_ids_of_any_length_do_not_fail_a_run(world: World) -> None:
+    """Four of 5 MB would not fit into one look-up: such an id is invalid, and the place identifies the item."""
     records = [bad(job=letter * 4_900_000, origin=f"{letter}.json") for letter in "abcd"]
 
     assert load(world, *records).rejected == 4

@@ -1,4 +1,4 @@
-"""What MongoDB refuses of one document costs that document, and tells nothing of its content."""
+"""A document that MongoDB refuses becomes a reject; the others load, and no content is quoted."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def test_a_validator_costs_the_documents_that_it_refuses(world: World, validator
     assert CANARY not in repr(rejects) + repr(summary.as_dict())
 
 
-def test_a_validator_that_refuses_a_closing_keeps_no_other_mission_open(world: World) -> None:
-    """The deadline of all has passed; the run counts what it closed, and notes what it could not close."""
+def test_a_validator_that_refuses_an_update_does_not_keep_other_missions_open(world: World) -> None:
+    """All deadlines have passed; the run counts the closed missions, and notes the ones it could not close."""
     deadline = {"publicationInfo": {"applicationDeadline": "2026-11-23T12:30:00Z"}}
     run(world, *(post(job, name=job, **deadline) for job in "abc"))
     rule = {"$or": [{"roleTitle": {"$ne": "b"}}, {"isActive": True}]}
@@ -132,8 +132,8 @@ def test_the_same_job_in_a_list_of_another_program(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", [1, 8, 13, 46, 189, 11600, 11601, 14031, 999_999])
-def test_a_failure_that_is_not_the_documents_is_no_reject(code: int) -> None:
-    """Rights, locks, elections, a full disk, one that nobody knows: nothing can be concluded about the documents."""
+def test_a_server_failure_rejects_no_document(code: int) -> None:
+    """Rights, locks, elections, a full disk, an unknown code: nothing can be concluded about the documents."""
     failures = [{"index": 0, "code": 11000}, {"index": 3, "code": code}]
     with pytest.raises(BulkWriteError):
         refusals.by_index(BulkWriteError({"writeErrors": failures, "writeConcernErrors": []}))
@@ -143,8 +143,8 @@ def test_a_failure_that_is_not_the_documents_is_no_reject(code: int) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 4])
 @pytest.mark.parametrize("there", [False, True])
-def test_a_refused_version_leaves_the_best_one_that_is_taken(world: World, *, chunk: int, there: bool) -> None:
-    """Whatever the order and the batches: the same document, the same open reject, each record counted once."""
+def test_after_a_refused_version_the_best_accepted_version_is_loaded(world: World, *, chunk: int, there: bool) -> None:
+    """For any order and batches: the same document, the same open reject, each record counted once."""
     rules = {"roleTitle": {"$nin": [CANARY, f"{CANARY} too"]}}
     world.collections.rfps.database.create_collection(world.collections.rfps.name, validator=rules)
     names = ("old", "good", CANARY, f"{CANARY} too")
@@ -250,7 +250,7 @@ def _invalid(things: Any) -> None:
 @pytest.mark.parametrize(
     "act", [_twice, _invalid, _parallel, _hashed, _language, _word, _place, _flat, _converted, _divided, _large]
 )
-def test_what_a_server_refuses_of_one_document_is_about_it(
+def test_errors_about_one_document_are_recognised(
     home: Settings, connected: MongoClient[dict[str, Any]], act: Any
 ) -> None:
     """Indexes and validators of other programs, and the greatest size: as this server numbers them."""
@@ -261,8 +261,8 @@ def test_what_a_server_refuses_of_one_document_is_about_it(
     assert CANARY not in refusals.rejected(failure, collection="RFP").message
 
 
-def test_a_run_that_cannot_land_quotes_no_payload(world: World) -> None:
-    """A validator on the payloads is a failure of the run: nothing may be lost. What it says quotes none of them."""
+def test_the_error_of_a_failed_landing_quotes_no_payload(world: World) -> None:
+    """A validator on `RFP_raw` fails the run, so that nothing is lost. The error quotes no payload."""
     run(world, post("other"))
     rule = {"$jsonSchema": {"properties": {"payload": {"bsonType": "string"}}}}
     world.collections.raw.database.command("collMod", world.collections.raw.name, validator=rule)
@@ -276,7 +276,7 @@ def test_a_run_that_cannot_land_quotes_no_payload(world: World) -> None:
 def test_an_error_of_mongodb_quotes_no_document(
     home: Settings, connected: MongoClient[dict[str, Any]], act: Any
 ) -> None:
-    """Whatever the server repeats of a document or a command is gone from the error, its cause and its traceback."""
+    """Quoted documents and commands are removed from the error, its cause and its traceback."""
     database: Database[dict[str, Any]] = connected[home.database]
     with pytest.raises(OperationFailure) as bare:
         act(database.plain)
@@ -300,7 +300,7 @@ def test_missing_rights_quote_no_command() -> None:
     assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
-def test_a_write_error_without_words() -> None:
+def test_a_write_error_without_a_message() -> None:
     """A server may leave out what others say."""
     error = refusals.rejected({"code": 11000}, collection="RFP")
     assert "unknown" in error.message

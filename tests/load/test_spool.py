@@ -1,4 +1,4 @@
-"""A spool gives back what was put in, in order, from memory or from disk."""
+"""A spool returns its entries in order, from memory or from disk."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_entries_come_back_in_order(tmp_path: Path) -> None:
         chunks = list(kept.chunks())
 
     assert [len(chunk) for chunk in chunks] == [1000, 1000, 500]
-    found = [one for chunk in chunks for one in chunk]
-    assert [one["number"] for one in found] == list(range(2500))
-    assert found[0]["instant"] == entry["instant"]
-    assert bytes(found[0]["payload"]) == b"\x00\xff"
-    assert found[0]["flaw"] is None
-    assert found[0]["nested"]["list"][2] == "é\x00"
+    entries = [item for chunk in chunks for item in chunk]
+    assert [item["number"] for item in entries] == list(range(2500))
+    assert entries[0]["instant"] == entry["instant"]
+    assert bytes(entries[0]["payload"]) == b"\x00\xff"
+    assert entries[0]["flaw"] is None
+    assert entries[0]["nested"]["list"][2] == "é\x00"
 
 
 def test_an_empty_spool_has_no_chunks(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_an_empty_spool_has_no_chunks(tmp_path: Path) -> None:
         assert list(kept.chunks()) == []
 
 
-def test_what_does_not_fit_into_memory_goes_to_disk(tmp_path: Path) -> None:
-    """Eight times the limit takes the memory of what is kept there and of two chunks, and leaves no file behind."""
+def test_a_large_spool_goes_to_disk(tmp_path: Path) -> None:
+    """Eight times the limit needs only the memory of the limit and two chunks, and leaves no file."""
     payload = Binary(b"x" * 100_000)
     count = 8 * IN_MEMORY_BYTES // len(payload)
     tracemalloc.start()
@@ -57,7 +57,7 @@ def test_what_does_not_fit_into_memory_goes_to_disk(tmp_path: Path) -> None:
         with Spool(tmp_path) as kept:
             for number in range(count):
                 kept.append({"number": number, "payload": payload})
-            numbers = [one["number"] for chunk in kept.chunks() for one in chunk]
+            numbers = [item["number"] for chunk in kept.chunks() for item in chunk]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -67,8 +67,8 @@ def test_what_does_not_fit_into_memory_goes_to_disk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_closed_spool_takes_nothing(tmp_path: Path) -> None:
-    """What was dropped is dropped; closing twice is closing."""
+def test_a_closed_spool_accepts_nothing(tmp_path: Path) -> None:
+    """Its entries are discarded; closing twice is allowed."""
     kept = Spool(tmp_path)
     kept.append({"a": 1})
     kept.close()

@@ -1,4 +1,4 @@
-"""The last version wins, whatever the order, the batches, the repetition, and whoever else is writing."""
+"""The last version wins for any order, batches and repetition, and with other programs writing."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def documents(collections: Collections) -> dict[str, dict[str, Any]]:
 
 
 def expected(versions: Sequence[Version]) -> dict[str, dict[str, Any]]:
-    """What the last version of each job says."""
+    """The documents of the last version of each job."""
     last: dict[str, Rfp] = {}
     for rfp in (version.rfp() for version in versions):
         job = rfp.content["job_id"]
@@ -124,7 +124,7 @@ def expected(versions: Sequence[Version]) -> dict[str, dict[str, Any]]:
 
 
 def check_provenance(collections: Collections, chunks: Sequence[Sequence[Version]]) -> None:
-    """Which run made a document what it is, from which payload, and when; run `n` loaded chunk `n` at minute `n`.
+    """Check run, payload and time in each document's `_etl`; run `n` loaded chunk `n` at minute `n`.
 
     The version is that of the first run that brought it: a later one with the same version changes nothing.
     """
@@ -136,14 +136,14 @@ def check_provenance(collections: Collections, chunks: Sequence[Sequence[Version
         etl = found["_etl"]
         assert (etl["raw_id"], etl["run_id"]) == (winner.raw.raw_id, f"run-{number}")
         assert (etl["first_run_id"], etl["first_seen_at"]) == (f"run-{first}", T0 + timedelta(minutes=first))
-        # Loaded in another order, the same content may have come before under an older version.
+        # In another order, the same content may have been loaded before with an older version.
         same = [n for n, one in brought if one.rfp().key.content_hash == last.content_hash and n <= number]
         assert etl["changed_at"] in {T0 + timedelta(minutes=n) for n in same}
 
 
 @given(data=st.data())
 @examples(150)
-def test_any_order_batches_and_repetition_leave_the_same_documents(
+def test_any_order_batches_and_repetition_give_the_same_documents(
     collections: Collections, data: st.DataObject
 ) -> None:
     """Promise 3, with equal instants and two versions of the mapping; each entry gets one outcome (promise 4)."""
@@ -202,7 +202,7 @@ def test_the_same_posts_in_any_files_leave_the_same_documents(
     before=st.lists(VERSIONS, max_size=4), versions=st.lists(VERSIONS, min_size=1, max_size=6), size=st.integers(1, 4)
 )
 @examples(60)
-def test_a_dry_run_says_what_a_true_one_does(
+def test_a_dry_run_reports_the_outcomes_of_a_real_run(
     collections: Collections, before: list[Version], versions: list[Version], size: int
 ) -> None:
     """The same outcomes and the same changes, chunk by chunk, and nothing written."""
@@ -233,12 +233,12 @@ def test_a_dry_run_says_what_a_true_one_does(
         ([Version(mapping=1), Version(content="blue", mapping=2)], ["inserted", "updated"]),
     ],
 )
-def test_what_becomes_of_a_version(collections: Collections, versions: list[Version], outcomes: list[str]) -> None:
+def test_the_outcome_of_a_version(collections: Collections, versions: list[Version], outcomes: list[str]) -> None:
     """Newer is decided by the instant, then by the mapping; what brings no new content is `unchanged`."""
     assert [load(collections, version)[0] for version in versions] == outcomes
 
 
-def test_what_enrichment_filled_in_survives_a_newer_version(collections: Collections) -> None:
+def test_an_enriched_field_survives_a_newer_version(collections: Collections) -> None:
     """The source gives no category; the one that was given to the document stays, and its `_id`, and when it came."""
     load(collections, Version())
     collections.rfps.update_one({}, {"$set": {"RFP_type": "Data"}})
@@ -299,7 +299,7 @@ FOREIGN = {
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Each value that is no object, by where it stands."""
+    """Return each value that is not an object, by its path."""
     if not isinstance(value, dict):
         return {path: value}
     return {place: one for name, inner in value.items() for place, one in leaves(inner, (*path, name)).items()}
@@ -331,7 +331,7 @@ def test_fields_of_other_programs_survive_an_update(
 
     loaded = upsert.load([Version(instant=INSTANTS[1], content="blue").entry("later")])
 
-    assert [(one.field, one.before, one.after) for one in loaded.changes] == [("roleTitle", "Red", "Blue")]
+    assert [(change.field, change.before, change.after) for change in loaded.changes] == [("roleTitle", "Red", "Blue")]
     (document,) = collections.rfps.find()
     after = leaves(document)
     assert {path: after[path] for path in leaves(FOREIGN)} == leaves(FOREIGN)
@@ -341,10 +341,10 @@ def test_fields_of_other_programs_survive_an_update(
 
 @pytest.mark.parametrize("there", [MISSING, None, "text", 7, [], [{"name": "x"}], {}])
 @pytest.mark.parametrize("meanwhile", [{"vat": "BE0000"}, "changed", None])
-def test_an_object_in_the_place_of_something_else(
+def test_an_object_replaces_a_value_of_another_kind(
     collections: Collections, monkeypatch: pytest.MonkeyPatch, there: Any, meanwhile: Any
 ) -> None:
-    """Whatever another program keeps under the name of an object, and puts there meanwhile, the object is whole."""
+    """The object is complete, for any value that another program stores there before or meanwhile."""
     collections.rfps.insert_one({"job_id": "job-1", **({} if there is MISSING else {"company": there})})
     between(monkeypatch, "bulk_write", lambda: collections.rfps.update_one({}, {"$set": {"company": meanwhile}}))
 
@@ -367,7 +367,7 @@ def test_a_field_that_older_documents_lack_is_added(collections: Collections) ->
 
 
 def closed(collections: Collections, reason: str) -> dict[str, Any]:
-    """Have an earlier run close the mission; gives what it wrote."""
+    """Let an earlier run close the mission; returns what it wrote."""
     mark = {"at": T0 - timedelta(hours=1), "run_id": "closing", "reason": reason}
     collections.rfps.update_one({}, {"$set": {"isActive": False, "_etl.closed": mark}})
     return mark
@@ -378,7 +378,7 @@ def closed(collections: Collections, reason: str) -> dict[str, Any]:
     [
         ("blue", "closed at source", True),
         ("blue", "deleted at source", True),
-        # The new mapping understands the deadline as a later one, or as none.
+        # The new mapping reads a later deadline, or no deadline.
         ("blue", "deadline", False),
         ("short", "deadline", False),
         ("past", "deadline", True),
@@ -387,7 +387,7 @@ def closed(collections: Collections, reason: str) -> dict[str, Any]:
 def test_a_newer_mapping_keeps_a_mission_closed(
     collections: Collections, content: str, reason: str, *, stays: bool
 ) -> None:
-    """The source has given no newer version, so what was closed since then stays closed, and says by which run."""
+    """The source has no newer version, so a mission closed since then stays closed, with the run that closed it."""
     load(collections, Version())
     mark = closed(collections, reason)
     if content == "past":
@@ -398,11 +398,11 @@ def test_a_newer_mapping_keeps_a_mission_closed(
 
     loaded = Upsert(collections, run_id="later", now=now, dry_run=False).load([entry])
 
-    assert [one.result for one in loaded.outcomes] == ["updated"]
+    assert [outcome.result for outcome in loaded.outcomes] == ["updated"]
     (document,) = collections.rfps.find()
     assert document["isActive"] is not stays
     assert document["_etl"].get("closed") == (mark if stays else None)
-    assert [one.field for one in loaded.changes if one.field == "isActive"] == ([] if stays else ["isActive"])
+    assert [change.field for change in loaded.changes if change.field == "isActive"] == ([] if stays else ["isActive"])
 
 
 def test_a_newer_version_opens_a_mission_again(collections: Collections) -> None:
@@ -431,7 +431,7 @@ def _with_raw_id(entry: Entry, raw_id: str) -> bytes:
 
 @pytest.mark.parametrize(("before", "after"), [*permutations(["red", "blue", "short"], 2)])
 def test_a_replay_makes_a_payload_again_under_other_settings(collections: Collections, before: str, after: str) -> None:
-    """The same payload, the same mapping, other settings: what it gives today is there; another run changes nothing."""
+    """Same payload and mapping, other settings: the new result is stored; another run changes nothing."""
     entry = Version(content=before).entry()
     Upsert(collections, run_id="earlier", now=T0, dry_run=False).load([entry])
     again = remade(entry, after)
@@ -439,9 +439,9 @@ def test_a_replay_makes_a_payload_again_under_other_settings(collections: Collec
     for expected_outcome in ("updated", "unchanged"):
         dry = Upsert(collections, run_id="replay", now=T0, dry_run=True, replay=True).load([again])
         true = Upsert(collections, run_id="replay", now=T0, dry_run=False, replay=True).load([again])
-        assert [one.result for one in true.outcomes] == [expected_outcome]
+        assert [outcome.result for outcome in true.outcomes] == [expected_outcome]
         assert dry.outcomes == true.outcomes
-    assert [found["roleTitle"] for found in collections.rfps.find()] == [CONTENTS[after]["name"]]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == [CONTENTS[after]["name"]]
 
 
 def test_two_payloads_of_one_instant_are_replayed_to_the_same_end(collections: Collections) -> None:
@@ -458,19 +458,19 @@ def test_two_payloads_of_one_instant_are_replayed_to_the_same_end(collections: C
         assert document["_etl"]["version"] == best.key.text
 
 
-def test_changes_tell_each_field(collections: Collections, upsert: Upsert) -> None:
+def test_changes_list_each_field(collections: Collections, upsert: Upsert) -> None:
     """What a reviewer sees of an update: the field, before, after; nothing of what only the software knows."""
     load(collections, Version())
 
     loaded = upsert.load([Version(instant=INSTANTS[1], content="blue").entry("later")])
 
-    assert [(one.job_id, one.field, one.before, one.after) for one in loaded.changes] == [
+    assert [(change.job_id, change.field, change.before, change.after) for change in loaded.changes] == [
         ("job-1", "roleTitle", "Red", "Blue")
     ]
 
 
 def between(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], Any], *, times: int = 1) -> None:
-    """Have somebody else act just before the next calls of a method of the collection `RFP`."""
+    """Let another program act just before the next calls of a method of the collection `RFP`."""
     original, left = getattr(Collection, name), times
 
     def called(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
@@ -493,15 +493,15 @@ SAME = Version(instant=INSTANTS[1])
 @pytest.mark.parametrize(
     ("there", "mine", "call", "outcome", "title"),
     [
-        # Looked up as missing, then somebody else inserts a newer or an older one: the key is taken.
+        # Not found at first, then another program inserts a newer or older version: the key exists.
         ([], MINE, "insert_many", "stale", "Blue"),
-        # Decided to replace, then a newer version comes just before the write.
+        # An update was decided, then a newer version is written just before it.
         ([Version()], MINE, "bulk_write", "stale", "Blue"),
-        # The same content was only to be moved on.
+        # Only the version was to be updated.
         ([Version()], SAME, "bulk_write", "stale", "Blue"),
     ],
 )
-def test_a_newer_version_that_comes_in_between_stays(
+def test_a_newer_version_written_meanwhile_wins(
     collections: Collections,
     upsert: Upsert,
     monkeypatch: pytest.MonkeyPatch,
@@ -512,17 +512,17 @@ def test_a_newer_version_that_comes_in_between_stays(
     outcome: str,
     title: str,
 ) -> None:
-    """A guard that does not hold means another look, and then the newer one is seen."""
+    """If the guard does not match, the document is read again, and the newer version is found."""
     if there:
         load(collections, *there)
     between(monkeypatch, call, lambda: load(collections, NEWER))
 
-    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
-    assert [found["roleTitle"] for found in collections.rfps.find()] == [title]
+    assert [outcome.result for outcome in upsert.load([mine.entry("later")]).outcomes] == [outcome]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == [title]
 
 
 @pytest.mark.parametrize("there", [Version(), Version(instant=INSTANTS[1], content="blue")])
-def test_the_same_version_that_comes_in_between_is_the_others(
+def test_the_same_version_written_meanwhile_is_unchanged(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch, there: Version
 ) -> None:
     """Another run wrote just what this one was about to write: this one counts it as unchanged."""
@@ -530,14 +530,14 @@ def test_the_same_version_that_comes_in_between_is_the_others(
     mine = Version(instant=INSTANTS[2])
     between(monkeypatch, "bulk_write", lambda: load(collections, mine, run_id="other"))
 
-    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == ["unchanged"]
-    assert [found["_etl"]["run_id"] for found in collections.rfps.find()] == ["other"]
+    assert [outcome.result for outcome in upsert.load([mine.entry("later")]).outcomes] == ["unchanged"]
+    assert [document["_etl"]["run_id"] for document in collections.rfps.find()] == ["other"]
 
 
 @pytest.mark.parametrize(
     ("there", "call", "outcome"), [([], "insert_many", "updated"), ([Version()], "bulk_write", "updated")]
 )
-def test_an_older_version_that_comes_in_between_is_replaced(
+def test_an_older_version_written_meanwhile_is_replaced(
     collections: Collections,
     upsert: Upsert,
     monkeypatch: pytest.MonkeyPatch,
@@ -546,17 +546,17 @@ def test_an_older_version_that_comes_in_between_is_replaced(
     call: str,
     outcome: str,
 ) -> None:
-    """A key that is taken is an outcome, not a failure."""
+    """An existing key is not an error."""
     if there:
         load(collections, *there)
     mine = Version(instant=INSTANTS[2], content="short")
     between(monkeypatch, call, lambda: load(collections, Version(instant=INSTANTS[1], content="blue")))
 
-    assert [one.result for one in upsert.load([mine.entry("later")]).outcomes] == [outcome]
-    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Short"]
+    assert [outcome.result for outcome in upsert.load([mine.entry("later")]).outcomes] == [outcome]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == ["Short"]
 
 
-def test_a_document_that_changes_between_two_looks_is_looked_at_again(
+def test_a_document_changed_between_two_reads_is_read_again(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The version that was decided upon is the version that must be there when the whole document is read."""
@@ -570,32 +570,34 @@ def test_a_document_that_changes_between_two_looks_is_looked_at_again(
 
     between(monkeypatch, "find", on_the_second_look, times=2)
 
-    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["stale"]
-    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Blue"]
+    assert [outcome.result for outcome in upsert.load([MINE.entry("later")]).outcomes] == ["stale"]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == ["Blue"]
 
 
-def test_enrichment_that_comes_in_between_is_kept(
+def test_enrichment_written_meanwhile_is_kept(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A category written between reading the document and replacing it is not written over."""
     load(collections, Version())
     between(monkeypatch, "bulk_write", lambda: collections.rfps.update_one({}, {"$set": {"RFP_type": "Data"}}))
 
-    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["updated"]
-    assert [(found["roleTitle"], found["RFP_type"]) for found in collections.rfps.find()] == [("Short", "Data")]
+    assert [outcome.result for outcome in upsert.load([MINE.entry("later")]).outcomes] == ["updated"]
+    assert [(document["roleTitle"], document["RFP_type"]) for document in collections.rfps.find()] == [
+        ("Short", "Data")
+    ]
 
 
-def test_a_document_that_vanishes_in_between_is_made_again(
+def test_a_document_deleted_meanwhile_is_inserted_again(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody empties the collection while a chunk is loaded."""
+    """The collection is emptied while a chunk is loaded."""
     load(collections, Version())
     between(monkeypatch, "bulk_write", lambda: collections.rfps.delete_many({}))
 
-    assert [one.result for one in upsert.load([MINE.entry("later")]).outcomes] == ["inserted"]
+    assert [outcome.result for outcome in upsert.load([MINE.entry("later")]).outcomes] == ["inserted"]
 
 
-def test_others_in_the_chunk_count_once_though_one_is_looked_at_again(
+def test_other_documents_of_the_chunk_are_counted_once_if_one_is_retried(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that were written stay written and are not counted twice."""
@@ -604,12 +606,14 @@ def test_others_in_the_chunk_count_once_though_one_is_looked_at_again(
     mine = [Version(one.job, INSTANTS[1], "short") for one in first]
     between(monkeypatch, "bulk_write", lambda: load(collections, NEWER))
 
-    outcomes = {one.job_id: one.result for one in upsert.load([one.entry("later") for one in mine]).outcomes}
+    outcomes = {
+        outcome.job_id: outcome.result for outcome in upsert.load([outcome.entry("later") for outcome in mine]).outcomes
+    }
 
     assert outcomes == {"job-1": "stale", "job-2": "updated", "job-3": "updated"}
 
 
-def test_a_document_that_never_rests_is_left_to_the_next_run(
+def test_a_document_that_keeps_changing_is_left_to_the_next_run(
     collections: Collections, upsert: Upsert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 50 rounds; the text says that nothing was lost."""
@@ -625,4 +629,4 @@ def test_a_document_that_never_rests_is_left_to_the_next_run(
     with pytest.raises(RetryLater, match="Nothing was lost"):
         upsert.load([MINE.entry("later")])
     assert len(rounds) == MAX_ROUNDS
-    assert [found["roleTitle"] for found in collections.rfps.find()] == ["Red"]
+    assert [document["roleTitle"] for document in collections.rfps.find()] == ["Red"]

@@ -1,4 +1,4 @@
-"""Cells between transform and load: they drop and change what is loaded, and everything stays accounted for."""
+"""Cells between transform and load: they drop and change documents, and every record is accounted for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run_with(cell: Cell, **more: Any) -> dict[str, int]:
 
 
 def titles(database: Database[Any]) -> dict[str, str]:
-    """What is loaded."""
+    """The loaded titles, by job."""
     return {one["job_id"]: one["roleTitle"] for one in database.RFP.find()}
 
 
@@ -57,7 +57,7 @@ def without(job: str) -> Cell:
 
 
 def test_a_cell_drops_and_changes_what_is_loaded(home: Settings, database: Database[Any]) -> None:
-    """The accounting has what was dropped; a later run neither loads it nor picks it up as a leftover."""
+    """The counts include the dropped document; a later run neither loads it nor picks it up as a leftover."""
     show(home, "1", "2", "3")
 
     def cell(rfps: Rfps) -> Rfps:
@@ -72,7 +72,7 @@ def test_a_cell_drops_and_changes_what_is_loaded(home: Settings, database: Datab
     assert database.RFP_runs.count_documents({"sources": {"$exists": True}}) == 0
 
 
-def test_a_replay_takes_what_cells_dropped_or_changed(home: Settings, database: Database[Any]) -> None:
+def test_a_replay_reads_documents_that_cells_dropped_or_changed(home: Settings, database: Database[Any]) -> None:
     """Without the cell the document of the source is back; with another one, that one's; again it is unchanged."""
     show(home, "1", "2")
     run_with(lambda rfps: without("2")(renamed("First")(rfps)))
@@ -86,7 +86,7 @@ def test_a_replay_takes_what_cells_dropped_or_changed(home: Settings, database: 
 
 
 def test_a_replay_with_the_homes_own_notebook_takes_all(home: Settings, database: Database[Any]) -> None:
-    """What was loaded before a cell was added is changed by it."""
+    """A new cell also changes documents that were loaded before."""
     show(home, "1")
     run_with(lambda rfps: rfps)
     (home.home / "notebooks").mkdir()
@@ -96,7 +96,7 @@ def test_a_replay_with_the_homes_own_notebook_takes_all(home: Settings, database
 
 
 def test_a_changed_cell_takes_effect_at_the_next_version(home: Settings, database: Database[Any]) -> None:
-    """The version is the source's instant with the hash of what the cell made: later instants win, whatever changed."""
+    """The version is the source's instant with the hash of the cell's result: later instants always win."""
     show(home, "1")
     run_with(renamed("First"))
     show(home, "1", at="2026-11-21T10:00:00Z")
@@ -107,8 +107,8 @@ def test_a_changed_cell_takes_effect_at_the_next_version(home: Settings, databas
     assert document["_etl"]["version"].endswith(document["_etl"]["content_hash"])
 
 
-def test_what_the_document_cannot_hold_is_a_reject(home: Settings, database: Database[Any]) -> None:
-    """With the path of the field; the others are loaded, and nothing is lost."""
+def test_an_invalid_change_by_a_cell_is_a_reject(home: Settings, database: Database[Any]) -> None:
+    """The reject has the path of the field; the other documents are loaded."""
     show(home, "1", "2")
 
     def spoil(rfp: Document) -> Document:
@@ -130,10 +130,10 @@ def test_what_the_document_cannot_hold_is_a_reject(home: Settings, database: Dat
         (lambda rfp: rfp[rfp["roleTitle"]], r"map\(\) failed with KeyError in line \d+ of its cell"),
     ],
 )
-def test_a_function_may_not_do_everything(
+def test_a_forbidden_change_by_a_cell_fails_the_run(
     home: Settings, database: Database[Any], function: Callable[[Document], Any], message: str
 ) -> None:
-    """The error says what it did and names nothing of the post; the run fails, and another one loads it."""
+    """The error names the change and quotes nothing of the post; the run fails, and the next run loads it."""
     show(home, "1", name="Secret")
 
     with pytest.raises(CellFailed, match=message) as failed:
@@ -145,7 +145,7 @@ def test_a_function_may_not_do_everything(
 
 
 def test_a_filter_that_writes_changes_nothing(home: Settings, database: Database[Any]) -> None:
-    """It gets a document of its own."""
+    """The filter gets its own copy of the document."""
     show(home, "1")
 
     run_with(lambda rfps: rfps.filter(lambda rfp: rfp.update(roleTitle="Changed") or True))
@@ -178,7 +178,7 @@ def test_each_step_shows_streams_and_becomes_a_frame(home: Settings) -> None:
 
 
 def test_a_dry_run_shows_one_cell_after_the_other(home: Settings, database: Database[Any]) -> None:
-    """What it counted for the first is not counted again; a real run says that others were loaded already."""
+    """The counts of the first load are not added to the second; a real run refuses the second load."""
     show(home, "1", "2")
     run = open_run(watermark="2000-01-01")
     rfps = run.transform(run.extract())
@@ -195,7 +195,7 @@ def test_a_dry_run_shows_one_cell_after_the_other(home: Settings, database: Data
         run.load(without("1")(rfps))
 
 
-def test_a_step_takes_only_what_the_step_before_gave(home: Settings) -> None:
+def test_a_step_accepts_only_the_result_of_the_previous_step(home: Settings) -> None:
     """The error names the step and its argument."""
     show(home, "1")
     run, other = open_run(watermark="2000-01-01"), open_run(watermark="2000-01-01")
@@ -213,8 +213,8 @@ def test_a_step_takes_only_what_the_step_before_gave(home: Settings) -> None:
         run.load(rfps)
 
 
-def test_pictures_are_drawn_from_what_is_loaded(home: Settings) -> None:
-    """Not from what a cell dropped."""
+def test_pictures_show_the_loaded_documents(home: Settings) -> None:
+    """Documents dropped by a cell are not in the pictures."""
     show(home, "1", "2")
     run = open_run(watermark="2000-01-01")
     rfps = run.transform(run.extract())

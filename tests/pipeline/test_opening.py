@@ -1,4 +1,4 @@
-"""Opening a run by hand: what its arguments may be, and that an odd one is told before anything happens."""
+"""Opening a run by hand: which arguments are valid, and that invalid ones are refused before anything happens."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INSTANT = "ISO 8601 text such as 2026-11-23T13:25:01Z"
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("odd", [None, 0, 1, "", "True", "False", [], np.False_])
-def test_only_false_makes_a_real_run(database: Database[dict[str, Any]], odd: Any) -> None:
-    """What is merely as good as False, as `-p dry_run None` is, opens no run that writes."""
+def test_only_false_starts_a_real_run(database: Database[dict[str, Any]], odd: Any) -> None:
+    """Other false values, such as from `-p dry_run None`, don't open a run that writes."""
     with pytest.raises(UsageError, match="dry_run takes True or False, not "):
         open_run(watermark=EARLY, dry_run=odd)
 
@@ -42,8 +42,8 @@ def test_only_false_makes_a_real_run(database: Database[dict[str, Any]], odd: An
     ],
 )
 @pytest.mark.usefixtures("home")
-def test_an_argument_of_another_kind_is_told(name: str, odd: Any, takes: str) -> None:
-    """With its name, what it takes, and what it was."""
+def test_an_argument_of_another_type_is_refused(name: str, odd: Any, takes: str) -> None:
+    """The error has its name, what it takes, and the given value."""
     with pytest.raises(UsageError) as told:
         open_run(**{"watermark": EARLY, name: odd})
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run(home: Settings) -> Run:
-    """A real run by hand over one good post and one that is none."""
+    """A real run by hand over a good post and an invalid post."""
     home.inbox.mkdir(parents=True)
     good = {"id": "1", "name": "Data engineer", "timeStamp": "2026-11-20T10:00:00Z"}
     (home.inbox / "good.json").write_text(json.dumps(good), "utf-8")
@@ -74,8 +74,8 @@ def test_unknown_values_are_shown_and_counted(home: Settings) -> None:
     assert all(value in shown for value in unknown)
 
 
-def test_after_extract_the_steps_begin_anew(run: Run) -> None:
-    """What was loaded is known by then, and the reports are those of the second time."""
+def test_extract_starts_the_steps_again(run: Run) -> None:
+    """Loaded payloads are known by then, and the reports are new."""
     for _ in range(2):
         run.extract()
         transformed = run.transform()
@@ -87,7 +87,7 @@ def test_after_extract_the_steps_begin_anew(run: Run) -> None:
 
 
 def test_steps_after_a_failed_step_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it had counted would be counted twice; from extract() on all is right."""
+    """Otherwise records would be counted twice; after extract() the steps work again."""
 
     def down(*_: Any) -> None:
         raise RetryLater("MongoDB is away.")
@@ -109,7 +109,7 @@ def test_steps_after_a_failed_step_are_refused(run: Run, monkeypatch: pytest.Mon
     assert set(counted) <= {"rejected", "unchanged"}
 
 
-def test_a_step_before_its_turn_says_what_comes_first(run: Run) -> None:
+def test_a_step_called_too_early_names_the_missing_step(run: Run) -> None:
     """Nothing is read or written."""
     with pytest.raises(UsageError, match=r"call extract\(\) first"):
         run.transform()

@@ -1,4 +1,4 @@
-"""What the tables of a run show: the customer first, days as days, unknown values of every kind."""
+"""The tables of a run: the customer first, days as days, unknown values of every kind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EARLIER = datetime(2025, 12, 31, 23, tzinfo=UTC)
 def test_the_customer_comes_first(
     name: str | None, department: str | None, *, show_department: bool | None, shown: str | None
 ) -> None:
-    """The department stands behind it where the platform shows it; it stands alone where no customer is known."""
+    """The department follows it if the platform shows it, and is shown alone if the customer is unknown."""
     assert customer(name, department, show_department=show_department) == shown
 
 
@@ -70,7 +70,7 @@ def reported(changes: list[Change], folder: Path) -> LoadReport:
     ],
 )
 def test_a_changed_day_shows_days(tmp_path: Path, before: Any, after: Any, shown: list[str]) -> None:
-    """Also from and to what is none; where only the way of keeping the same day changed, that is shown."""
+    """Also from and to other values; if the same day is only stored differently, both instants are shown."""
     changes = [Change("a", "JP1", "Data Engineer", f"conditions.{name}", before, after) for name in ("fromAt", "toAt")]
 
     for row in reported(changes, tmp_path).updated.rows:
@@ -89,7 +89,7 @@ def test_days_inside_of_a_changed_object_are_days(tmp_path: Path) -> None:
 
 
 def test_unknown_values_of_every_kind_are_listed() -> None:
-    """The most frequent first, each with its field and how often; where there are none, nothing is explained."""
+    """The most frequent first, with field and count; without unknown values there is no explanation."""
     kinds = {("seniority", "Guru"): 1, ("budgetInfo.minDailyRate", "text read as a number"): 1200}
 
     assert list(Transformed(unknown=Counter(kinds)).table().notes) == [

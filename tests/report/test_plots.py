@@ -1,4 +1,4 @@
-"""Pictures of a run: drawn whatever the names and numbers are, and described for those who cannot see them."""
+"""Pictures of a run: drawn for any names and numbers, and with a text description."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def size_of(picture: Picture) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", WEIRD)
 def test_a_skill_may_have_any_name(name: str, drawn: list[matplotlib.figure.Figure]) -> None:
-    """Dollar signs are dollar signs, unknown glyphs are boxes: nothing is typeset, nothing fails, nothing warns."""
+    """Dollar signs are shown as such, unknown glyphs as boxes: no typesetting, no errors, no warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture = plots.top_skills(Counter({name: 2, "SQL": 1}))
@@ -75,7 +75,7 @@ def test_a_skill_may_have_any_name(name: str, drawn: list[matplotlib.figure.Figu
     st.dictionaries(st.text("$\\{}^_ab\u0301\U0001f9d1", min_size=1), st.integers(1, 10**6), min_size=1, max_size=20)
 )
 def test_any_skills_are_drawn(skills: dict[str, int]) -> None:
-    """No mixture of what steers typesetting brings a run down."""
+    """No mixture of typesetting characters fails a run."""
     size_of(plots.top_skills(Counter(skills)))
 
 
@@ -96,7 +96,7 @@ def test_without_records_there_is_nothing_to_draw() -> None:
 
 
 def test_a_run_draws_without_the_global_state_of_pyplot() -> None:
-    """What one cell draws is nothing to another, and no window system is asked for."""
+    """One cell's drawing does not affect another, and no window system is needed."""
     program = "import sys; from futurscam_lib.report import plots; plots.rates({650.0: 1}); print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
@@ -142,7 +142,7 @@ def test_a_long_timeline_shows_its_newest_days(drawn: list[matplotlib.figure.Fig
 
 @pytest.mark.parametrize("low", [0.0, 650.0, -50.0, 1e6, 1e300, -1e308])
 def test_a_rate_of_any_size_is_drawn(low: float, drawn: list[matplotlib.figure.Figure]) -> None:
-    """A number that nobody pays does not push the bars out of the picture."""
+    """An absurd rate does not push the bars out of the picture."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture = plots.rates({low: 1, 700.0: 3})
@@ -153,7 +153,7 @@ def test_a_rate_of_any_size_is_drawn(low: float, drawn: list[matplotlib.figure.F
     assert max(map(len, labels)) < 30
 
 
-def test_parts_lie_on_each_other(drawn: list[matplotlib.figure.Figure]) -> None:
+def test_parts_are_stacked(drawn: list[matplotlib.figure.Figure]) -> None:
     """One colour and one name in the legend for each; the description has the sums."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -177,13 +177,13 @@ def test_a_single_bar_does_not_fill_the_picture(drawn: list[matplotlib.figure.Fi
     assert low + high == 0
 
 
-def test_parts_of_nothing_are_not_drawn() -> None:
+def test_empty_parts_are_not_drawn() -> None:
     """No labels, or no parts at all."""
     assert plots.stacked([], {}, title="T").png == plots.stacked([], {"a": []}, title="T").png == b""
 
 
 def test_rates_go_from_low_to_high() -> None:
-    """Whatever the order in which they were counted."""
+    """For any order in which they were counted."""
     picture = plots.rates({700.0: 3, 650.0: 1})
 
     assert picture.description == "RFPs per daily rate, upper end, EUR excl. VAT. 650-700: 1, 700-750: 3"

@@ -1,4 +1,4 @@
-"""Scraps: what a run glues is what scrapbook and the runner read."""
+"""Scraps: scrapbook and the runner read what a run has glued."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATA = {
 
 
 def glued(*named: tuple[str, Any]) -> nbformat.NotebookNode:
-    """A notebook in which each value was glued in a cell of its own."""
+    """Return a notebook in which each value was glued in a separate cell."""
     InteractiveShell.instance()
     notebook = nbformat.v4.new_notebook()
     for name, data in named:
@@ -41,7 +41,7 @@ def glued(*named: tuple[str, Any]) -> nbformat.NotebookNode:
     return notebook
 
 
-def test_what_is_glued_is_read_by_scrapbook(tmp_path: Path) -> None:
+def test_glued_values_can_be_read_by_scrapbook(tmp_path: Path) -> None:
     """The format is scrapbook's: a reviewer needs nothing of this package to read it."""
     notebook = glued(("summary", DATA), ("parameters", {"watermark": ""}))
     nbformat.write(notebook, tmp_path / "a.ipynb")
@@ -53,7 +53,7 @@ def test_what_is_glued_is_read_by_scrapbook(tmp_path: Path) -> None:
     assert list(found) == ["summary", "parameters"]
 
 
-def test_what_is_glued_is_read_without_scrapbook() -> None:
+def test_glued_values_can_be_read_without_scrapbook() -> None:
     """The runner reads the same from parsed JSON; the last value of a name counts, as in scrapbook."""
     notebook = glued(("summary", {"a": 1}), ("parameters", []), ("summary", DATA))
 

@@ -1,4 +1,4 @@
-"""What a run leaves in its notebook for programs."""
+"""The data that a run stores in its notebook for programs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(home: Settings) -> dict[str, Any]:
 
 
 def test_what_was_new_changed_and_rejected(home: Settings) -> None:
-    """Each is told with names that programs can rely on, dates and long texts in a form that JSON holds."""
+    """Each item has stable field names, with dates and long texts in a form for JSON."""
     home.inbox.mkdir()
     shutil.copyfile(demo.INBOX / POST, home.inbox / POST)
     (home.inbox / "broken.json").write_text("{")
@@ -58,7 +58,7 @@ def test_what_was_new_changed_and_rejected(home: Settings) -> None:
 
 
 def test_the_schema_names_every_field(home: Settings) -> None:
-    """Nested fields by path, with their types; what a mapping could change is what is compared."""
+    """Nested fields by path, with their types."""
     assert schema()["company.city"] == "text or null"
     assert schema()["skills[].name"] == "text"
     assert schema()["questions[]"] == "text"

@@ -1,4 +1,4 @@
-"""Tables and pictures in a notebook: what comes from outside stays text."""
+"""Tables and pictures in a notebook: text from outside stays text."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Seen(HTMLParser):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_outside_stays_text_in_every_place(text: str) -> None:
-    """Title, heading, cell and note show what was written, as it was written, and add no tag."""
+    """Title, heading, cell and note show the text unchanged, and add no tag."""
     plain = Seen(Table(["a"], [["b"]], title="c", notes=["d"])._repr_html_())
     seen = Seen(Table([text], [[text]], title=text, notes=[text])._repr_html_())
 
@@ -75,7 +75,7 @@ def test_text_from_outside_stays_text_in_every_place(text: str) -> None:
 
 
 def test_no_table_is_typeset_as_mathematics() -> None:
-    """Both classes by which MathJax, old and new, leaves something alone stand around all of it."""
+    """The whole table has the two classes that old and new versions of MathJax ignore."""
     html = Table(["a"], [["$x$"]], title="$x$", notes=["$x$"])._repr_html_()
 
     assert html.startswith('<div class="tex2jax_ignore mathjax_ignore">')
@@ -86,7 +86,7 @@ def test_no_table_is_typeset_as_mathematics() -> None:
 @settings(deadline=None)
 @given(st.lists(st.lists(st.text() | st.none() | st.integers() | st.floats() | st.booleans(), min_size=2, max_size=2)))
 def test_any_values_make_a_table(rows: list[list[Any]]) -> None:
-    """Whatever stands in the cells: whole HTML, a text, and the rows for an analyst."""
+    """For any cell values there is valid HTML, a text, and rows for an analyst."""
     table = Table(["a", "b"], rows)
 
     assert Seen(table._repr_html_()).open == []
@@ -94,8 +94,8 @@ def test_any_values_make_a_table(rows: list[list[Any]]) -> None:
     assert len(table.to_frame()) == len(rows)
 
 
-def test_a_table_shows_its_beginning_and_says_of_how_much() -> None:
-    """A page stays a page: so many rows, and the number of all."""
+def test_a_long_table_shows_its_first_rows_and_the_total() -> None:
+    """Only the first rows are shown, with the total number."""
     table = Table(["n"], [[number] for number in range(MAX_ROWS + 10)], total=1234)
 
     assert Seen(table._repr_html_()).tags.count("tr") == MAX_ROWS + 1
@@ -114,7 +114,7 @@ def test_a_table_may_show_more_or_less() -> None:
     assert "x" * 199 + "…" in table._repr_html_()
 
 
-def test_a_table_says_what_a_page_wants_to_know() -> None:
+def test_a_table_has_the_attributes_that_a_page_needs() -> None:
     """The caption, the scope of a heading, the status of a cell, and by what a length of time is sorted."""
     rows = [(1, timedelta(minutes=2), Mark("no", "failed"), Link("x", "html/x.html#a", "ok"), datetime.now(UTC))]
     html = Table(["a", "b", "c", "d", "e"], rows, title="T", kind="calendar")._repr_html_()
@@ -130,7 +130,7 @@ def test_a_table_says_what_a_page_wants_to_know() -> None:
 
 
 def test_an_object_is_shown_by_its_name_first() -> None:
-    """Whatever the order of its fields."""
+    """For any order of its fields."""
     assert as_text([{"lastUsed": None, "name": "SQL", "seniority": "Expert"}]) == "SQL Expert"
 
 
@@ -144,7 +144,7 @@ def test_a_day_shows_no_time() -> None:
 
 
 @pytest.mark.parametrize("href", ["html/x.html", "../review.html", "x", "#cell-1", "x.html#y", "a%20b/c"])
-def test_a_link_stays_beside_the_page(href: str) -> None:
+def test_a_link_may_be_relative(href: str) -> None:
     """A relative path, a place in it, or both."""
     assert Link("x", href).href == href
     assert is_inside(href)
@@ -176,7 +176,7 @@ def test_a_link_cannot_lead_elsewhere(href: str) -> None:
 
 @pytest.mark.parametrize("status", ["Failed", "a b", 'x"', "x\n"])
 def test_a_status_is_one_word(status: str) -> None:
-    """It stands in an attribute and in a style sheet."""
+    """It is used in an attribute and in a style sheet."""
     with pytest.raises(ValueError, match="one word"):
         Mark("x", status)
     with pytest.raises(ValueError, match="one word"):
@@ -185,7 +185,7 @@ def test_a_status_is_one_word(status: str) -> None:
 
 @given(st.text())
 def test_the_text_of_a_link_is_text(text: str) -> None:
-    """Whatever it is, it adds no tag; for an analyst it is a plain text."""
+    """Any text adds no tag; in a DataFrame it is plain text."""
     table = Table(["a", "b"], [[Link(text, "x"), Mark(text, "ok")]])
 
     assert Seen(table._repr_html_()).tags.count("a") == 1
@@ -201,7 +201,7 @@ def test_several_tables_show_one_below_the_other() -> None:
     assert repr(Tables([one, two])) == f"{one!r}\n\n{two!r}"
 
 
-def test_a_table_that_is_whole_says_nothing_about_its_length() -> None:
+def test_a_complete_table_has_no_note_about_its_length() -> None:
     """No note where there is nothing to note."""
     assert "shown" not in repr(Table(["n"], [[1], [2]]))
 
@@ -215,8 +215,8 @@ def test_an_empty_table_says_so() -> None:
     assert repr(table) == "New documents\nNone."
 
 
-def test_an_empty_table_without_a_title_says_of_what() -> None:
-    """What the first heading names; or what its maker says instead, whatever that is."""
+def test_an_empty_table_without_a_title_names_its_first_heading() -> None:
+    """It names the first heading, or shows the text given for empty tables."""
     table = Table(["", "last runs", "b"], [])
     told = Table(["a"], [], title="T", otherwise="Not known: <b>.", notes=["N."])
 
@@ -261,13 +261,13 @@ def test_a_table_as_text_has_straight_columns() -> None:
         ("x" * MAX_TEXT, "x" * MAX_TEXT),
     ],
 )
-def test_a_value_reads_as_a_person_wants_it(value: Any, text: str) -> None:
+def test_values_are_formatted_for_people(value: Any, text: str) -> None:
     """Numbers grouped, dates short, lists in one line, long texts cut."""
     assert as_text(value) == text
 
 
 @given(st.text())
-def test_a_cell_steers_nothing(text: str) -> None:
+def test_a_cell_has_no_control_characters(text: str) -> None:
     """No control character and no override of direction reaches a terminal, and a cell is one line."""
     shown = as_text(text)
 
@@ -276,7 +276,7 @@ def test_a_cell_steers_nothing(text: str) -> None:
     )
 
 
-def test_what_shows_itself_shows_its_table() -> None:
+def test_a_report_shows_its_table() -> None:
     """The report of a step looks the same in Jupyter and in a terminal."""
 
     class Report(Shown):

@@ -21,19 +21,19 @@ from futurscam_lib.report.terminal import in_colour, plain
         ("\x1b\x1b[2Jx", "\ufffdx"),
     ],
 )
-def test_nothing_steers_the_terminal(text: str, shown: str) -> None:
+def test_escape_sequences_are_removed(text: str, shown: str) -> None:
     """Colours go, lines stay, and every other control character is replaced."""
     assert plain(text) == shown
 
 
 @given(st.text())
 def test_only_letters_and_lines_are_left(text: str) -> None:
-    """Whatever the text is."""
+    """For any text."""
     assert all(char.isprintable() for char in plain(text).replace("\n", ""))
 
 
 def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe gets none, nor does somebody who asked for none."""
+    """A pipe gets no colours, nor does a user who disabled them."""
     assert not in_colour()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)

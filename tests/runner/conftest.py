@@ -95,7 +95,7 @@ class Workshop:
     @property
     def watermark(self) -> datetime | None:
         """What it says."""
-        return Watermark(self.watermark_file)._standing()
+        return Watermark(self.watermark_file)._current()
 
     def set_watermark(self, instant: datetime) -> bytes:
         """Write it, and give the bytes of the file."""
