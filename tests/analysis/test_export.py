@@ -378,7 +378,7 @@ def test_a_file_that_is_there_is_left_unless_forced(database: Mongo, tmp_path: P
     file = tmp_path / "mine.CSV"
     file.write_text("mine")
 
-    with pytest.raises(UsageError, match="is there already and was left as it is; --force replaces it"):
+    with pytest.raises(UsageError, match="already exists and was not changed; --force replaces it"):
         export(str(file))
     assert file.read_text() == "mine"
 
@@ -507,12 +507,12 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["rfps.txt"], r"says no format; give one: --format csv, xlsx, parquet"),
-        (["rfps"], "says no format"),
+        (["rfps.txt"], r"has no known extension; choose a format: --format csv, xlsx, parquet"),
+        (["rfps"], "has no known extension"),
         (["rfps.csv", "--format", "xlsx"], "would be read as csv, but --format says xlsx"),
         (["nowhere/rfps.csv"], "There is no folder nowhere"),
         ([".", "--format", "csv"], "is a folder"),
-        (["there.csv"], "there.csv is there already"),
+        (["there.csv"], "there.csv already exists"),
     ],
 )
 def test_a_target_that_cannot_be_is_told_before_anything_is_read(

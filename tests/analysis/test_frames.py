@@ -392,8 +392,8 @@ def test_values_of_numpy_and_numbers_too_large_are_taken(database: Mongo) -> Non
         ("until", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "until: .* is not within the years"),
         ("columns", 5, "columns takes a name or a list of names, not 5"),
         ("active", pd.NA, "active takes True, False or None"),
-        ("text", "\x00", r"text takes what one can read, not '\\x00'"),
-        ("skill", ["\x00"], r"skill takes what one can read, not '\\x00'"),
+        ("text", "\x00", r"text takes printable text, not '\\x00'"),
+        ("skill", ["\x00"], r"skill takes printable text, not '\\x00'"),
     ],
 )
 def test_an_odd_value_of_a_filter_is_told(name: str, value: Any, told: str) -> None:
@@ -472,7 +472,7 @@ def test_whatever_is_asked_for_is_a_value(database: Mongo, asked: str) -> None:
 
     assert "holds it" in ids(text=readable)
     if asked.strip() and not readable.strip():
-        with pytest.raises(UsageError, match="text takes what one can read"):
+        with pytest.raises(UsageError, match="text takes printable text"):
             rfps(text=asked)
     else:
         rfps(text=asked)
