@@ -111,7 +111,7 @@ def test_a_wrong_database_setting_skips_mongodb(sound: Settings, monkeypatch: py
 
 @pytest.mark.usefixtures("home")
 def test_a_home_that_is_a_file_or_does_not_exist(tmp_path: Path) -> None:
-    """A file: Python and the settings are still checked; missing: it is not made."""
+    """If it is a file, Python and the settings are still checked; if it is missing, it is not created."""
     missing = tmp_path / "not" / "yet"
     found = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(missing)}, now=clock.now())
     assert found.exit_code == 0
@@ -136,7 +136,7 @@ def test_exit_code_3_if_only_an_answer_is_missing(sound: Settings, monkeypatch: 
 
 
 def test_text_from_outside_stays_on_its_line() -> None:
-    """Reasons and file names can neither control the terminal nor look like lines of the page."""
+    """Reasons and file names cannot control the terminal or imitate lines of the output."""
     hostile = CheckResult("x", "problem", "a\x1b[2Jb\nNo problems.", "c\r\nd")
     shown = catalogue.Diagnosis((catalogue.Group("G", (catalogue.cleaned(hostile, str),)),))
 

@@ -56,12 +56,12 @@ def test_an_old_version() -> None:
 
 
 def test_without_documents_the_index_may_be_missing(database: Database[dict[str, Any]]) -> None:
-    """The first run makes it."""
+    """The first run creates it."""
     assert unique(database).state == "ok"
 
 
 def test_without_the_unique_index_documents_can_be_duplicated(database: Database[dict[str, Any]]) -> None:
-    """The remedy removes the duplicates, then the next run makes the index."""
+    """The remedy removes the duplicates, then the next run creates the index."""
     database.RFP.insert_many([{"job_id": "one"}, {"job_id": "two"}])
     found = unique(database)
     assert found.state == "problem"
@@ -79,7 +79,7 @@ def test_without_the_unique_index_documents_can_be_duplicated(database: Database
 @pytest.mark.parametrize(
     "options", [{"unique": True, "sparse": True}, {"unique": True, "partialFilterExpression": {"isActive": True}}]
 )
-def test_an_index_that_is_unique_for_some_only(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
+def test_a_partial_unique_index(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
     """It does not prevent all duplicates."""
     database.RFP.insert_one({"job_id": "one"})
     database.RFP.create_index("job_id", **options)

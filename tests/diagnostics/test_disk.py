@@ -25,7 +25,7 @@ def test_a_sound_home(sound: Settings) -> None:
     assert files(sound.home) == before
 
 
-def test_little_room(tmp_path: Path) -> None:
+def test_little_space(tmp_path: Path) -> None:
     """Scarce is a warning, too little a problem; a home that does not exist yet has the space of its parent."""
     assert disk.space(tmp_path / "not" / "yet", scarce=1, too_little=0).state == "ok"
     assert disk.space(tmp_path, scarce=10**18, too_little=1).state == "warning"
@@ -34,8 +34,8 @@ def test_little_room(tmp_path: Path) -> None:
     assert "runs" in found.remedy
 
 
-def test_a_file_where_a_folder_has_to_be(home: Settings) -> None:
-    """The remedy moves it away; the same for a folder in the place of the ledger."""
+def test_a_file_in_place_of_a_folder(home: Settings) -> None:
+    """The remedy moves it away; the same for a folder in place of the ledger."""
     home.runs.write_text("")
     (found,) = disk.rights(home)
     assert found.state == "problem"
@@ -48,8 +48,8 @@ def test_a_file_where_a_folder_has_to_be(home: Settings) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder into which not even root can write")
-def test_a_folder_into_which_nobody_can_write(home: Settings) -> None:
-    """Permissions alone do not show it, so the check tries."""
+def test_a_folder_that_cannot_be_written(home: Settings) -> None:
+    """Permissions alone do not show it, so the check tries to write."""
     home.runs.symlink_to("/proc", target_is_directory=True)
 
     (found,) = disk.rights(home)
@@ -59,7 +59,7 @@ def test_a_folder_into_which_nobody_can_write(home: Settings) -> None:
     assert "chown" in found.remedy
 
 
-def test_what_is_read_only(sound: Settings) -> None:
+def test_read_only_files(sound: Settings) -> None:
     """Folders and the ledger must be writable, the watermark readable; each failure has its remedy."""
 
     def access(path: Path, wanted: int) -> bool:

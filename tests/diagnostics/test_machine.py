@@ -33,7 +33,7 @@ def test_this_machine_is_sound(home: Settings, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(("version", "bits"), [((3, 10, 4), 64), ((3, 14, 0), 64), ((3, 12, 1), 32)])
-def test_a_python_that_does_not_fit(version: tuple[int, ...], bits: int) -> None:
+def test_an_unsupported_python(version: tuple[int, ...], bits: int) -> None:
     """Too old, too new or 32 bit: the remedy installs another with uv."""
     found = machine.python(version, bits=bits)
 
@@ -54,8 +54,8 @@ def test_environments(tmp_path: Path) -> None:
     assert machine.environment(other, Path("/usr"), project=tmp_path / "installed").state == "ok"
 
 
-def test_packages_that_are_missing_or_do_not_fit() -> None:
-    """Both are named with what is needed; what is for another Python is ignored."""
+def test_missing_and_unsuitable_packages() -> None:
+    """Both are named with the required version; requirements for another Python are ignored."""
     wanted = [
         "orjson",
         "pandas>=999",
@@ -109,7 +109,7 @@ def test_a_decoy_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_kernel_that_is_another_python() -> None:
-    """Detected without and with starting one."""
+    """Detected both with and without starting it."""
     for check in (kernels.of_runs, kernels.started):
         assert check(sys.executable).state == "ok"
         found = check("/elsewhere/bin/python")
@@ -134,7 +134,7 @@ def test_the_clock_difference() -> None:
     ("seconds", "overlap", "state"),
     [(4, 10, "ok"), (-4, 0, "ok"), (6, 10, "warning"), (-299, 10, "warning"), (300, 10, "problem"), (6, 0, "problem")],
 )
-def test_when_a_clock_difference_does_harm(seconds: int, overlap: int, state: str) -> None:
+def test_when_a_clock_difference_is_a_problem(seconds: int, overlap: int, state: str) -> None:
     """From half an overlap it is a problem, from 5 seconds a warning."""
     found = machine.clock_result("X", timedelta(seconds=seconds), overlap=timedelta(minutes=overlap))
 

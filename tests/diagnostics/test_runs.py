@@ -61,7 +61,7 @@ def test_the_age_of_the_watermark(home: Settings, hours: float, state: str) -> N
         assert "futurscam run" in found.remedy
 
 
-def test_a_watermark_that_was_set_back_on_purpose(home: Settings) -> None:
+def test_a_watermark_that_was_set_back(home: Settings) -> None:
     """Its age counts from the moment when it was set."""
     Watermark(home.watermark_file).reset(clock.EPOCH)
     Ledger(home.ledger_file).append("reset", at=T0, run_id="", facts={"watermark": clock.to_text(clock.EPOCH)})

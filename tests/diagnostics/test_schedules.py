@@ -99,7 +99,7 @@ def test_a_schedule_of_another_home_or_without_a_setting(home: Settings) -> None
 
 
 def test_a_loop_counts_as_a_schedule(home: Settings) -> None:
-    """Only while it is active; what a killed loop left is ignored."""
+    """Only while it is active; the file of a killed loop is ignored."""
     loop, process = LoopFiles(home.home), psutil.Process()
     state = LoopState(pid=os.getpid(), created=process.create_time(), started="x", interval_minutes=60, run=3)
     with loop.held():

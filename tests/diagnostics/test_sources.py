@@ -64,7 +64,7 @@ def test_sources_that_can_be_read(boond: BoondServer, graph: GraphServer) -> Non
 
 @pytest.mark.usefixtures("home")
 def test_a_source_that_refuses(boond: BoondServer) -> None:
-    """The result says what is missing and what to do."""
+    """The result has the missing permission and the remedy."""
     boond.forbidden = True
 
     found = named(look("boond", **source_settings.boond(boond)), "boond")
@@ -98,8 +98,8 @@ def test_a_source_with_a_wrong_clock(boond: BoondServer, minutes: int, state: st
     assert "BoondManager" in found.what
 
 
-def test_a_folder_is_not_made(home: Settings, tmp_path: Path) -> None:
-    """The default inbox is made by a run; a configured one must exist."""
+def test_a_folder_is_not_created(home: Settings, tmp_path: Path) -> None:
+    """A run creates the default inbox; a configured folder must exist."""
     before = files(home.home)
 
     (found,) = look("folder")
@@ -119,8 +119,8 @@ def test_a_sound_folder(sound: Settings) -> None:
     assert sound.inbox.is_dir()
 
 
-def test_a_source_that_can_be_read_and_warns(boond: BoondServer) -> None:
-    """Unknown open states stop no run; the remedy is shown."""
+def test_a_readable_source_with_a_warning(boond: BoondServer) -> None:
+    """Unknown open states do not make a run fail; the remedy is shown."""
     found = named(look("boond", **source_settings.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
 
     assert found.state == "warning"

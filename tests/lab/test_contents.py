@@ -86,7 +86,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(data).hexdigest() for path, data in found.items()}
 
 
-def test_the_audit_log_is_read_only_and_all_else_is_not(files: HomeFiles) -> None:
+def test_only_the_audit_log_is_read_only(files: HomeFiles) -> None:
     """An executed notebook opens and can be copied out of the log, alone or with its folder."""
     assert {one["path"]: one["writable"] for one in got(files.get(""))["content"]} == {"lab": True, "runs": False}
     model = got(files.get(RUN, content=True, type="notebook"))
@@ -99,7 +99,7 @@ def test_the_audit_log_is_read_only_and_all_else_is_not(files: HomeFiles) -> Non
 
 
 def test_checkpoints_are_kept_outside_the_audit_log(files: HomeFiles, tmp_path: Path) -> None:
-    """A working copy is restored from one; an executed notebook is not, also not through a link to the log."""
+    """A working copy can be restored from one; an executed notebook cannot, not even through a link to the log."""
     home = tmp_path / "home"
     (home / "link").symlink_to(home / "runs", target_is_directory=True)
     before = fingerprint(home / "runs")
@@ -121,8 +121,8 @@ def test_checkpoints_are_kept_outside_the_audit_log(files: HomeFiles, tmp_path: 
     assert fingerprint(home / "runs") == before
 
 
-def test_links_do_not_lead_to_writing_in_the_log(files: HomeFiles, tmp_path: Path) -> None:
-    """Links to its folder, to its notebooks and out of it, and a log that is a link itself."""
+def test_links_do_not_allow_writing_in_the_log(files: HomeFiles, tmp_path: Path) -> None:
+    """Links to its folder, to its notebooks and out of it, and a log that is itself a link."""
     home, lab = tmp_path / "home", tmp_path / "home" / "lab"
     (home / "runs").rename(tmp_path / "disk")
     (home / "runs").symlink_to(tmp_path / "disk", target_is_directory=True)
@@ -142,8 +142,8 @@ def test_links_do_not_lead_to_writing_in_the_log(files: HomeFiles, tmp_path: Pat
     assert (lab / "etl.ipynb").read_text("utf-8") == NOTEBOOK
 
 
-def test_the_log_of_a_home_inside_the_home_is_read_only(files: HomeFiles, tmp_path: Path) -> None:
-    """Like that of the demo; its folder is neither renamed nor deleted, its other files are as usual."""
+def test_the_log_of_a_nested_home_is_read_only(files: HomeFiles, tmp_path: Path) -> None:
+    """As for the demo: its folder cannot be renamed or deleted, its other files can."""
     assert files
     (tmp_path / "home").rename(tmp_path / "demo")
     outer = files_of(tmp_path)
@@ -159,17 +159,15 @@ def test_the_log_of_a_home_inside_the_home_is_read_only(files: HomeFiles, tmp_pa
     assert got(outer.save(MODEL, "demo/new.ipynb"))["writable"]
 
 
-def test_letters_of_another_case_are_the_same_folder_on_windows(
-    files: HomeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`RUNS/` there is `runs/`, also before it exists."""
+def test_case_is_ignored_on_windows(files: HomeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`RUNS/` is `runs/`, even before it exists."""
     monkeypatch.setattr(os.path, "normcase", ntpath.normcase)
     assert refused(files.save(MODEL, "Runs/new.ipynb"))
     assert not (tmp_path / "home" / "Runs").exists()
 
 
 def test_reading_a_torn_notebook_repairs_nothing(files: HomeFiles, tmp_path: Path) -> None:
-    """Jupyter would replace a notebook that does not parse by the temporary file beside it."""
+    """By default Jupyter replaces a notebook that does not parse by the temporary file in its folder."""
     torn = tmp_path / "home" / RUN
     torn.write_bytes(b'{"cells": [')
     (torn.parent / f".~{torn.name}").write_text(NOTEBOOK, "utf-8")
@@ -182,7 +180,7 @@ def test_reading_a_torn_notebook_repairs_nothing(files: HomeFiles, tmp_path: Pat
 
 
 def test_a_folder_is_not_copied_into_itself(files: HomeFiles, tmp_path: Path) -> None:
-    """Jupyter would go on until no path can be longer; beside itself it is copied."""
+    """Jupyter alone would copy it endlessly; a copy next to the folder is allowed."""
     (tmp_path / "home" / "lab" / "a").mkdir()
 
     for place in ("lab", "lab/a", "lab/a/new"):
@@ -199,7 +197,7 @@ def test_a_folder_is_not_copied_into_itself(files: HomeFiles, tmp_path: Path) ->
 )
 @pytest.mark.usefixtures("files")  # Its data folder of Jupyter, for all examples.
 def test_no_request_changes_the_log(tmp_path: Path, what: str, path: str, other: str) -> None:
-    """Any request about any paths leaves the log as it was, byte by byte."""
+    """Any request with any paths leaves the log unchanged, byte by byte."""
     # What one example leaves must not be there for the next.
     here = Path(tempfile.mkdtemp(dir=tmp_path))
     files, home = made_in(here), here / "home"

@@ -26,10 +26,10 @@ NOTHING = "Dry run: this is what would have been written; nothing was."
         (HEADLESS, False, (), "labelled"),
     ],
 )
-def test_who_runs_it_by_hand_is_told_how_to_apply_it(
+def test_a_rerun_by_hand_shows_how_to_apply_it(
     tmp_path: Path, run_id: str, *, dry_run: bool, told: tuple[str, ...], not_told: str
 ) -> None:
-    """Under the table of the load, and only there where a person reruns it."""
+    """The hint is below the table of the load, only for runs by hand."""
     report = LoadReport(dry_run, run_id, {"folder": Counts(extracted=1, updated=1)}, Spool(tmp_path))
 
     shown = repr(report)

@@ -97,8 +97,8 @@ def inside_runs(executed: Path, configured: Settings) -> str:
     return f"runs/{executed.relative_to(configured.runs).as_posix()}"
 
 
-def test_the_page_answers_and_asks_nothing_of_the_network(lab: Lab) -> None:
-    """/lab is the application; news, update checks and the installing of extensions are off."""
+def test_the_page_makes_no_network_requests(lab: Lab) -> None:
+    """/lab is the application; news, update checks and the installation of extensions are off."""
     page = lab.client.get("/lab/tree/lab")
 
     assert page.status_code == 200
@@ -111,14 +111,14 @@ def test_the_page_answers_and_asks_nothing_of_the_network(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/contents/lab", "/api/sessions", "/api/kernelspecs", "/api/terminals"])
-def test_nobody_gets_in_without_the_token(lab: Lab, path: str) -> None:
-    """The token is asked for, whatever the user's own configuration says."""
+def test_access_needs_the_token(lab: Lab, path: str) -> None:
+    """Even if the user's own configuration allows access without a token."""
     assert httpx.get(f"{lab.url}{path}").status_code == 403
     assert lab.client.get(path).status_code == 200
 
 
 def test_a_working_copy_can_be_saved(lab: Lab, configured: Settings) -> None:
-    """The three copies are listed; one is opened, changed and saved under another name, and a checkpoint is kept."""
+    """The three copies are listed; one is opened, changed and saved under another name, with a checkpoint."""
     listed = {one["name"] for one in lab.contents("lab").json()["content"]}
     assert listed == {f"{name}.ipynb" for name in NAMED}
 
@@ -136,7 +136,7 @@ def test_a_working_copy_can_be_saved(lab: Lab, configured: Settings) -> None:
 
 @pytest.mark.parametrize("named", ["python3", "a-kernel-of-another-machine"])
 def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Settings, named: str) -> None:
-    """Whatever is installed as python3 in the user's folders, and whatever an older notebook asks for; in this home."""
+    """Whatever python3 kernel the user has, and whatever kernel an older notebook names."""
     specs = lab.client.get("/api/kernelspecs").json()["kernelspecs"]
     assert {name: spec["spec"]["display_name"] for name, spec in specs.items()} == {"python3": "Python 3"}
 
@@ -150,7 +150,7 @@ def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Setting
 
 @pytest.mark.parametrize("name", NAMED)
 def test_run_all_cells(lab: Lab, name: str) -> None:
-    """Each of the three notebooks runs from top to bottom without an error, and shows something in nearly all cells."""
+    """Each of the three notebooks runs without an error and has output in nearly all cells."""
     outputs = lab.run_cells(f"lab/{name}.ipynb")
 
     faults = {cell: one for cell, shown in outputs.items() for one in shown if one["output_type"] == "error"}
@@ -158,10 +158,10 @@ def test_run_all_cells(lab: Lab, name: str) -> None:
     assert sum(bool(shown) for shown in outputs.values()) >= len(outputs) - 2
 
 
-def test_a_rerun_shows_what_it_would_do_and_then_does_it(
+def test_a_rerun_shows_changes_and_then_applies_them(
     lab: Lab, configured: Settings, mongo_client: MongoClient[dict[str, Any]]
 ) -> None:
-    """In a dry run a changed post is shown with its fields from and to; applied, it is labelled as loaded by hand."""
+    """A dry run shows the changed fields with old and new values; the applied run is marked as loaded by hand."""
     rfps = mongo_client[configured.database]["RFP"]
     post = configured.inbox / "jobpost_JobPostModelToSupplierV1_60001.json"
     told = json.loads(post.read_bytes())
@@ -184,8 +184,8 @@ def test_a_rerun_shows_what_it_would_do_and_then_does_it(
     assert f"labelled {after['_etl']['run_id']}" in repr(wet["load"])
 
 
-def test_an_executed_notebook_is_read_and_not_written(lab: Lab, executed: Path, configured: Settings) -> None:
-    """It opens as read-only; saving it, as Jupyter does by itself, is refused with a way out, which works."""
+def test_an_executed_notebook_is_read_only(lab: Lab, executed: Path, configured: Settings) -> None:
+    """Saving it, as Jupyter does automatically, is refused with a remedy that works."""
     before = _fingerprint(configured.runs)
     path = inside_runs(executed, configured)
     model = lab.contents(path).json()
@@ -231,7 +231,7 @@ def test_nothing_else_writes_into_the_audit_log(lab: Lab, executed: Path, config
 
 
 def test_run_all_in_a_browser(lab: Lab) -> None:
-    """Run > Run All Cells shows under the load how to apply what it would change."""
+    """After Run > Run All Cells, the hint how to apply the changes is below the load."""
     with _browser(lab, "/lab/tree/lab/etl.ipynb") as page:
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
@@ -239,7 +239,7 @@ def test_run_all_in_a_browser(lab: Lab) -> None:
 
 
 def test_an_executed_notebook_in_a_browser(lab: Lab, executed: Path, configured: Settings) -> None:
-    """It opens as read-only, and does not count as changed because it was looked at: nobody is asked to save it."""
+    """It opens as read-only and is not marked as changed, so Jupyter does not offer to save it."""
     with _browser(lab, f"/lab/workspaces/audit/tree/{inside_runs(executed, configured)}") as page:
         page.get_by_text("notebook is read-only").wait_for()
         assert page.get_by_text("One run of FuturScam ETL").count()
@@ -250,7 +250,7 @@ def test_an_executed_notebook_in_a_browser(lab: Lab, executed: Path, configured:
 
 
 def test_a_run_in_the_review_opens_its_executed_notebook(lab: Lab, executed: Path, configured: Settings) -> None:
-    """A click on its name shows the notebook that the run left, in a tab of its own."""
+    """A click on its name opens the executed notebook in a new tab."""
     path = configured.home / "lab" / "review.ipynb"
     outputs = lab.run_cells("lab/review.ipynb")
     notebook = json.loads(path.read_bytes())

@@ -50,7 +50,7 @@ def looked_at(made: MadeRuns, *, now: datetime, days: float = 7, pages: bool = T
 
 
 def whats(found: Review) -> list[str]:
-    """The words of its findings."""
+    """The kinds of its findings."""
     return [one.what for one in found.found]
 
 
@@ -60,8 +60,8 @@ def column(table: Table, name: str) -> list[str]:
     return [str(row[place]) for row in table.rows]
 
 
-def test_a_dry_run_that_failed_is_a_dry_run(made: MadeRuns) -> None:
-    """It lost nothing: the hour is not red, but it is told, and its page is at hand."""
+def test_a_failed_dry_run_counts_as_dry(made: MadeRuns) -> None:
+    """The hour is not marked as failed, but there is a finding, and the page is linked."""
     made.add(T0, status="failed", parameters={"dry_run": True}, error="MongoDB does not answer.")
 
     found = looked_at(made, now=T0 + HOUR)
@@ -72,8 +72,8 @@ def test_a_dry_run_that_failed_is_a_dry_run(made: MadeRuns) -> None:
     assert column(found.durations, "ended") == ["dry"]
 
 
-def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
-    """Torn, missing, changed by one character, contradicting the ledger: told with the run, and nothing is raised."""
+def test_problems_with_notebooks_are_findings(made: MadeRuns) -> None:
+    """Torn, missing, changed by one character or contradicting the ledger: a finding with the run, and no error."""
     names = hourly(made, range(6))
     made.path(names[0]).write_bytes(made.path(names[0]).read_bytes()[:200])
     made.path(names[1]).unlink()
@@ -110,14 +110,14 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
 
 
 @pytest.mark.parametrize("data", [b'{"cells": 5}', b"[]", b"{}", b'{"cells": [5]}', b'{"cells": [{"outputs": 5}]}'])
-def test_json_that_is_no_notebook_is_told_in_words(data: bytes) -> None:
-    """Not with the error that reading it ran into."""
+def test_json_that_is_not_a_notebook_is_reported(data: bytes) -> None:
+    """The message is a sentence, not the error that was raised while reading it."""
     with pytest.raises(ValueError, match=r"^it is JSON, but not as notebooks hold it$"):
         summary_in(data)
 
 
-def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: MadeRuns) -> None:
-    """The ledger says so itself."""
+def test_a_pruned_notebook_is_not_a_finding(made: MadeRuns) -> None:
+    """The ledger records that it was removed."""
     (name,) = hourly(made, [0])
     notebook = made.path(name).relative_to(made.settings.runs).as_posix()
     Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {notebook: "0" * 64}})
@@ -127,7 +127,7 @@ def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: Made
 
 
 def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
-    """Each with its reason, the newest first; what touches the record stands above them."""
+    """Each with its reason, newest first; findings about the audit log come before them."""
     made.add(T0, status="failed", error="The mailbox did not answer.")
     made.add(T0 + HOUR, status="timed out", error="Too long.")
     made.add(T0 + 2 * HOUR, status="crashed")
@@ -151,7 +151,7 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
 
 
 def test_another_notebook_and_uncommitted_code_are_findings(made: MadeRuns) -> None:
-    """Each once, however many runs used it; nothing where the ledger does not say."""
+    """One finding for all runs that used it; no finding if the ledger does not record it."""
     code = {"notebook_sha256": "ab" * 32, "shipped": False, "uncommitted": None}
     made.add(T0)
     made.add(T0 + HOUR, code=code | {"shipped": True, "uncommitted": False})
@@ -168,8 +168,8 @@ def test_another_notebook_and_uncommitted_code_are_findings(made: MadeRuns) -> N
     assert told["uncommitted code"] == "This run used code that is not committed: it differs from commit 1234567890ab."
 
 
-def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
-    """Each warning once however many runs report it, with the newest numbers; a note is none."""
+def test_warnings_of_sources_are_findings(made: MadeRuns) -> None:
+    """One finding per warning, with the newest numbers; notes are not findings."""
     for hour in range(3):
         made.add(T0 + hour * HOUR, notes={"boond": [f"Warning: {hour} rows do not fit.", "7 rows."]})
     last = made.add(T0 + 3 * HOUR, notes={"folder": ["Warning: The memory was lost."]})
@@ -185,8 +185,8 @@ def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
     assert found.found[0].run.run_id == last
 
 
-def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: MadeRuns) -> None:
-    """The page says which line was changed, and tells of all runs whose lines can still be read."""
+def test_a_changed_ledger_is_a_finding_and_the_rest_is_reviewed(made: MadeRuns) -> None:
+    """The finding names the changed line, and all runs with readable lines are reviewed."""
     hourly(made, range(4))
     lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2].replace(b"20261102T090500Z", b"20261102T090501Z", 1)
@@ -202,7 +202,7 @@ def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: Ma
 
 
 def test_a_ledger_whose_end_was_cut_off_is_a_finding(made: MadeRuns) -> None:
-    """No chain shows that; the file that names the last line does."""
+    """The head detects it; the chain of hashes does not."""
     hourly(made, range(3))
     lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
     made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
@@ -214,8 +214,8 @@ def test_a_ledger_whose_end_was_cut_off_is_a_finding(made: MadeRuns) -> None:
     assert len(found.period.runs) == 2
 
 
-def test_a_line_that_was_torn_is_told(made: MadeRuns) -> None:
-    """What a power cut left was cut off, and a reviewer learns of it."""
+def test_a_repaired_torn_line_is_a_finding(made: MadeRuns) -> None:
+    """A torn line was cut off, and the review reports it."""
     hourly(made, [0])
     with made.settings.ledger_file.open("ab") as file:
         file.write(b'{"at":"2026-')
@@ -224,8 +224,8 @@ def test_a_line_that_was_torn_is_told(made: MadeRuns) -> None:
     assert whats(looked_at(made, now=T0 + 2 * HOUR)) == ["ledger healed"]
 
 
-def test_a_notebook_elsewhere_is_not_read(made: MadeRuns) -> None:
-    """A ledger that was written by somebody else can neither lead to another file nor to another page."""
+def test_a_notebook_outside_the_folder_is_not_read(made: MadeRuns) -> None:
+    """A forged ledger cannot lead to another file or another page."""
     secret = made.settings.home / "secret.ipynb"
     secret.write_bytes(executed("ok", {"summary": {"run_id": "stolen"}}))
     facts = {"notebook": "../secret.ipynb", "parameters": {}}
@@ -258,14 +258,14 @@ anything = st.recursive(
 
 @hypothesis_settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=50) | anything.map(lambda value: json.dumps(value).encode()))
-def test_whatever_stands_in_a_notebook_is_read_or_told(data: bytes) -> None:
-    """There is a summary, there is none, or there is a sentence on why; nothing else comes out."""
+def test_any_notebook_is_read_or_refused(data: bytes) -> None:
+    """The result is a summary, None or a ValueError; no other error is raised."""
     with suppress(ValueError):
         summary_in(data)
 
 
 def test_the_summary_is_found_among_other_scraps() -> None:
-    """The last one of that name, as scrapbook reads it."""
+    """The last scrap of that name counts, as in scrapbook."""
     assert summary_in(executed("ok", {"parameters": {"a": 1}, "summary": {"run_id": "x"}, "new": []})) == {
         "run_id": "x"
     }
@@ -273,7 +273,7 @@ def test_the_summary_is_found_among_other_scraps() -> None:
 
 
 def test_dry_runs_count_no_records(made: MadeRuns) -> None:
-    """What they would have done is not added to what was done."""
+    """Their counts are not added to those of other runs."""
     reasons = {"reject_reasons": {"missing id": 2}, "oddities": {"seniority: Guru: 2": 3}}
     one = {"folder": counts(inserted=5, rejected=2), "boond": counts(updated=1)}
     made.add(T0, sources=one, **reasons)
@@ -294,7 +294,7 @@ def test_dry_runs_count_no_records(made: MadeRuns) -> None:
 
 
 def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) -> None:
-    """Words, values read leniently and values that are lost: added up over the runs of the period, by field."""
+    """Unknown words, values read leniently and lost values: summed over the runs of the period, by field."""
     made.add(T0 - 30 * HOUR, oddities={"seniority": 1000})
     made.add(T0, oddities={"budgetInfo.minDailyRate: negative": 1, "seniority: Guru": 3})
     last = made.add(T0 + HOUR, oddities={"budgetInfo.minDailyRate: negative": 4, "name: cut to 500 characters": 1})
@@ -311,8 +311,8 @@ def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) ->
     assert repr(looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_words) == repr(table)
 
 
-def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns) -> None:
-    """The total says how many runs failed as the glance does, whatever made them fail, and however many sources did."""
+def test_a_run_that_failed_before_any_source_counts_as_failed(made: MadeRuns) -> None:
+    """The total of failed runs equals that of the counts, whatever failed and in however many sources."""
     both = {name: {"error": "RetryLater", "message": "-"} for name in ("folder", "boond")}
     made.add(T0)
     made.add(T0 + HOUR, status="failed", failures=both)
@@ -328,8 +328,8 @@ def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns)
     assert found.counts()["failed"] == 3
 
 
-def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
-    """When each last gave something, also before the period; nothing where it never did, as far as is known."""
+def test_a_silent_source(made: MadeRuns) -> None:
+    """The table shows when each source last had records, also before the period; empty if unknown."""
     silent = {name: counts() for name in ("folder", "boond", "imap_mail")}
     made.add(T0 - 30 * HOUR, sources={**silent, "boond": counts(unchanged=1)})
     made.add(T0, sources={**silent, "folder": counts(inserted=1)})
@@ -348,7 +348,7 @@ def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
 
 
 def test_durations_name_the_longest(made: MadeRuns) -> None:
-    """Median, what nine in ten took at most, and the longest with its run."""
+    """Median, 90th percentile, and the longest with its run."""
     for number in range(1, 11):
         made.add(T0 + number * HOUR, seconds=number * 10)
     made.add(T0 + 11 * HOUR, seconds=1, status="failed")
@@ -362,15 +362,15 @@ def test_durations_name_the_longest(made: MadeRuns) -> None:
     assert found.durations_picture().description.endswith("2026-11-02: 100")
 
 
-def test_what_a_notebook_glued_as_numbers_may_be_anything() -> None:
-    """Where there is no number there is nothing to count."""
+def test_glued_values_that_are_not_numbers_are_ignored() -> None:
+    """Values of the wrong type are not counted."""
     for nothing in (None, [], "x", 3, {"a": "b"}, {"a": [1]}):
         assert numbers(nothing) == {}
     assert numbers({"a": 1, "b": None}) == {"a": 1}
 
 
-def test_the_runs_that_are_listed(made: MadeRuns) -> None:
-    """The newest two hundred, and every one before them that did not end well; each leads to its page."""
+def test_the_listed_runs(made: MadeRuns) -> None:
+    """The newest two hundred, and all earlier ones that did not end well; each links to its page."""
     bad = [made.add(T0, status="failed"), made.add(T0 + HOUR / 60, status="crashed")]
     hourly(made, [1 + number / 60 for number in range(203)], notebook=b"")
 
@@ -385,7 +385,7 @@ def test_the_runs_that_are_listed(made: MadeRuns) -> None:
 
 
 def test_the_watermark_moves_from_run_to_run(made: MadeRuns) -> None:
-    """Runs that begin where the one before ended are one row; those that failed move nothing."""
+    """Runs that begin where the run before ended are one row; failed runs do not move it."""
     hourly(made, [0, 1])
     made.add(T0 + 2 * HOUR, status="failed")
     last = made.add(T0 + 3 * HOUR)
@@ -397,8 +397,8 @@ def test_the_watermark_moves_from_run_to_run(made: MadeRuns) -> None:
     assert table.notes == []
 
 
-def test_a_reset_of_the_watermark_says_who_and_whereto(made: MadeRuns) -> None:
-    """Back means that time is read again, forward that some is not."""
+def test_a_reset_of_the_watermark(made: MadeRuns) -> None:
+    """The row names the person; backward means that time is read again, forward that time is skipped."""
     hourly(made, [0, 1])
     reset(made, T0 + 1.5 * HOUR, to=T0 - 24 * HOUR)
     hourly(made, [2])
@@ -421,8 +421,8 @@ def reset(made: MadeRuns, at: datetime, *, to: datetime) -> None:
     made.watermark = to
 
 
-def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
-    """A run that begins later than the one before ended passed something over; one that begins earlier reads again."""
+def test_a_watermark_changed_by_hand_is_shown(made: MadeRuns) -> None:
+    """A run that begins later than the run before ended is a gap; one that begins earlier is an overlap."""
     hourly(made, [0, 1])
     made.watermark += 2 * HOUR
     hourly(made, [4])
@@ -441,8 +441,8 @@ def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["through its overlap", "as the finding asked for"])
-def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> None:
-    """The review says which one did, as `runs verify` does."""
+def test_a_gap_that_a_run_read_is_not_a_finding(made: MadeRuns, *, later: bool) -> None:
+    """The review names the run that read it, as `runs verify` does."""
     hourly(made, [0, 1])
     window = {"since": clock.to_text(made.watermark), "until": None}
     made.watermark += HOUR / 10
@@ -460,8 +460,8 @@ def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> 
     assert "watermark gap" not in whats(found)
 
 
-def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> None:
-    """Forward over a file that could not be read: asked for until a run has read it."""
+def test_time_skipped_by_a_reset_can_be_read_later(made: MadeRuns) -> None:
+    """Forward over an unreadable file: the remedy is shown until a run has read that time."""
     hourly(made, [0])
     left, to = made.watermark, T0 + 1.5 * HOUR
     facts = {"watermark": {"before": None, "after": clock.to_text(to)}}
@@ -477,8 +477,8 @@ def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> No
     assert text == f"It could not be read before. Forward: the time between was read later, the last of it by {reader}."
 
 
-def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> None:
-    """What it passed over was read as far as it can be."""
+def test_a_reset_ignores_sources_that_are_not_configured(made: MadeRuns) -> None:
+    """The skipped time was read from all sources that can still be read."""
     made.add(T0, parameters={"sources": "folder,boond"})
     left = clock.to_text(made.watermark)
     reset(made, T0 + 1.5 * HOUR, to=T0 + HOUR)
@@ -489,8 +489,8 @@ def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> No
     assert text == "Forward: not all of the time between was read from boond (no longer configured)."
 
 
-def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
-    """The finding asks for what is left; of a source that is not configured any more nothing can be read."""
+def test_a_gap_is_a_finding_until_it_is_read(made: MadeRuns) -> None:
+    """The finding names the unread part; sources that are no longer configured are ignored."""
     both = {"sources": "folder,boond"}
     made.add(T0, parameters=both)
     left, made.watermark = made.watermark, made.watermark + 2 * HOUR
@@ -511,8 +511,8 @@ def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
     assert "watermark gap" in whats(looked_at(made, now=T0 + 5 * HOUR))
 
 
-def test_a_dry_run_is_no_change_of_the_watermark(made: MadeRuns) -> None:
-    """One before the first real run begins an hour back, wherever the watermark will be."""
+def test_a_dry_run_does_not_change_the_watermark(made: MadeRuns) -> None:
+    """A dry run before the first real run begins an hour back, wherever the watermark will be."""
     standing = made.watermark
     made.watermark = standing + HOUR
     made.add(T0 - HOUR / 2, parameters={"dry_run": True})
@@ -522,8 +522,8 @@ def test_a_dry_run_is_no_change_of_the_watermark(made: MadeRuns) -> None:
     assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved by 2 runs"]
 
 
-def test_a_first_run_that_passed_time_over_shows(made: MadeRuns) -> None:
-    """As one of an earlier version did after nothing but runs that had failed."""
+def test_a_first_run_that_skipped_time_is_a_gap(made: MadeRuns) -> None:
+    """An earlier version skipped time if all runs before had failed."""
     made.add(T0 - 5 * HOUR, status="failed")
     made.watermark += 3 * HOUR
     facts = {"watermark": clock.to_text(made.watermark)}
@@ -536,8 +536,8 @@ def test_a_first_run_that_passed_time_over_shows(made: MadeRuns) -> None:
     assert "watermark gap" in whats(found)
 
 
-def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None:
-    """The first run of the period is compared with the last one before it."""
+def test_the_watermark_before_the_period_counts(made: MadeRuns) -> None:
+    """The first run of the period is compared with the last run before it."""
     hourly(made, [0, 1])
     made.watermark += HOUR
     hourly(made, [30])
@@ -545,16 +545,16 @@ def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None
     assert column(looked_at(made, now=T0 + 31 * HOUR, days=1).watermark, "what") == ["moved", "gap"]
 
 
-def test_a_run_that_moved_the_watermark_over_what_it_did_not_read_shows(made: MadeRuns) -> None:
-    """A window that begins after the watermark, in a run that moved it, is a gap."""
+def test_a_window_after_the_watermark_is_a_gap(made: MadeRuns) -> None:
+    """A run whose window begins after the watermark, and that moved the watermark, leaves a gap."""
     hourly(made, [0])
     made.add(T0 + HOUR, window={"since": clock.to_text(T0 + HOUR / 2), "until": None})
 
     assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved", "gap", "moved"]
 
 
-def test_a_first_run_is_told(made: MadeRuns) -> None:
-    """That `.last_execution` was missing stands in the table."""
+def test_a_first_run_is_shown(made: MadeRuns) -> None:
+    """The table shows that `.last_execution` was missing."""
     facts = {"watermark": clock.to_text(made.watermark)}
     Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
     hourly(made, [0])
@@ -569,7 +569,7 @@ def rfp(database: Database[dict[str, Any]], job: str, *, run_id: str, seen: date
 
 
 def test_from_publication_to_load(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
-    """Of documents first seen in the period: median, nine in ten, longest; those without a date are counted."""
+    """For documents first seen in the period: median, 90th percentile, longest; those without a date are counted."""
     for minutes in range(1, 11):
         seen = T0 + minutes * HOUR / 60
         rfp(database, f"a{minutes}", run_id="x", seen=seen, publishedAt=seen - minutes * HOUR)
@@ -585,8 +585,8 @@ def test_from_publication_to_load(made: MadeRuns, database: Database[dict[str, A
     assert "-1 h" in repr(table)
 
 
-def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
-    """By run, with when and how many; what the runner loaded is not."""
+def test_loads_by_hand_are_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Per run, with time and number; loads by the runner are not listed."""
     rfp(database, "a", run_id="20261102T080500Z-aaaaaa", seen=T0)
     rfp(database, "b", run_id="interactive-1", seen=T0)
     rfp(database, "c", run_id="interactive-1", seen=T0 + HOUR, _etl={"first_run_id": "other"})
@@ -597,8 +597,8 @@ def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[di
     assert table.rows == [(T0, "interactive-1", 2, 1, 0, T0 + HOUR)]
 
 
-def test_what_was_closed_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
-    """Also of a run that loaded nothing, and beside what the same run loaded; what the runner closed is not."""
+def test_missions_closed_by_hand_are_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Also for a run that loaded nothing, and next to its loads; missions closed by the runner are not listed."""
     run_id = "20261102T080500Z-aaaaaa"
     closed = [("interactive-1", T0), ("interactive-1", T0 + HOUR), ("interactive-2", T0 - HOUR), (run_id, T0)]
     closed.append(("interactive-3", T0 - 30 * 24 * HOUR))
@@ -617,7 +617,7 @@ def test_what_was_closed_by_hand_is_listed(made: MadeRuns, database: Database[di
 
 
 def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told once, and two tables say that they do not know, asked once; all others are there."""
+    """One finding, and two tables show that they are unknown, after one query; the other tables are complete."""
     hourly(made, range(3))
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
@@ -633,7 +633,7 @@ def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatc
 
 
 def test_an_empty_home_is_reviewed(home: Settings) -> None:
-    """Nothing has run, and nothing is wrong."""
+    """All counts are 0, and there are no findings."""
     found = Review(home, days=7, now=T0)
 
     assert set(found.counts().values()) == {0}
@@ -644,14 +644,14 @@ def test_an_empty_home_is_reviewed(home: Settings) -> None:
 
 
 @pytest.mark.parametrize("days", [0, -1, 3661, float("nan"), float("inf"), "7", None])
-def test_days_that_cannot_be_reviewed_are_refused(home: Settings, days: Any) -> None:
+def test_an_invalid_number_of_days_is_refused(home: Settings, days: Any) -> None:
     """Before anything is read."""
     with pytest.raises(UsageError, match="cannot be reviewed"):
         Review(home, days=days, now=T0)
 
 
-def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
-    """`review(days, until=...)` looks at the home of the settings; an instant that is none is refused."""
+def test_a_notebook_reviews_the_configured_home(made: MadeRuns) -> None:
+    """`review(days, until=...)` reads the home of the settings; an invalid instant is refused."""
     hourly(made, range(3))
 
     assert len(review(1, until="2026-11-02T10:00:00Z").period.runs) == 2
@@ -662,8 +662,8 @@ def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
     assert len(review(60, until="1970-03-02").period.runs) == 0
 
 
-def test_in_a_notebook_runs_lead_to_what_they_left(made: MadeRuns) -> None:
-    """Every link of every table, as seen from `notebooks`; a run whose notebook is not there leads nowhere."""
+def test_in_a_notebook_runs_link_to_executed_notebooks(made: MadeRuns) -> None:
+    """All links in all tables are relative to `notebooks`; a run without a notebook has no link."""
     odd = {"reject_reasons": {"missing id": 1}, "oddities": {"a: b": 1}, "sources": {"folder": counts(inserted=1)}}
     gone, moved = hourly(made, [0, 1], **odd)
     failed = made.add(T0 + 2 * HOUR, status="failed", seconds=9, **odd)
@@ -684,7 +684,7 @@ def test_in_a_notebook_runs_lead_to_what_they_left(made: MadeRuns) -> None:
     assert 'data-status="failed" style' in found.runs._repr_html_()
 
 
-def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
+def test_the_data_of_the_page_is_json(made: MadeRuns) -> None:
     """Counts, findings and the listed runs, as a notebook glues them."""
     made.add(T0, status="failed", error="It broke.")
 
@@ -704,7 +704,7 @@ def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
 
 
 def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
-    """As HTML, as text, with every kind of run in it, whatever was glued."""
+    """As HTML and as text, with every kind of run, whatever was glued."""
     for number, status in enumerate(("ok", "failed", "timed out", "crashed", "unfinished")):
         made.add(T0 + number * HOUR, status=status, reject_reasons=["<b>"], oddities={"<b>": "<i>"})
     found = looked_at(made, now=T0 + 5 * HOUR)
@@ -718,8 +718,8 @@ def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
     assert isinstance(found.period.runs[0], RunRecord)
 
 
-def test_a_replay_is_nothing_that_sources_gave(made: MadeRuns) -> None:
-    """Its payloads were counted when they were read; sources that it only looked at are not shown."""
+def test_replays_count_no_records(made: MadeRuns) -> None:
+    """Their payloads were counted when they were read; sources without records are not shown."""
     made.add(T0, sources={"folder": counts(inserted=3)})
     replayed = {"folder": counts(updated=3), "boond": counts()}
     made.add(T0 + HOUR, sources=replayed, parameters={"replay": "all"})
