@@ -1,4 +1,4 @@
-"""RFP documents as a run leaves them in MongoDB, made up for tests."""
+"""Made-up RFP documents as a run writes them to MongoDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The analyses: right numbers on a few missions, an answer also where there is nothing, and text that stays text."""
+"""The analyses: right numbers for a few missions, results for empty data, and escaped text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cells(table: Table) -> list[list[Any]]:
 
 
 def every_answer() -> list[Table | Picture]:
-    """What each analysis says of all that is in MongoDB."""
+    """The output of every analysis for all RFPs in MongoDB."""
     missions, asked, spoken = rfps(), skills(), languages()
     return [
         analyses.overview(missions, now=NOW),
@@ -87,7 +87,7 @@ def test_rare_regions_are_merged(database: Mongo) -> None:
     """The table has at most eight columns of regions; rarer regions count as others."""
     for number in range(10):
         database.RFP.insert_many(
-            [document(f"{number} {one}", company__region=f"R{number}") for one in range(12 - number)]
+            [document(f"{number} {copy}", company__region=f"R{number}") for copy in range(12 - number)]
         )
 
     table = analyses.open_missions(rfps(), skills(), now=NOW)
@@ -138,7 +138,7 @@ def test_lead_times_are_days(database: Mongo) -> None:
 
 
 def rfp_day(number: float) -> Any:
-    """So many days after the tenth of November."""
+    """This number of days after the tenth of November."""
     return clock.parse("2026-11-10T09:00:00Z") + timedelta(days=number)
 
 
@@ -220,7 +220,9 @@ def test_days_and_customers_are_readable(database: Mongo) -> None:
 def test_skill_pairs(database: Mongo) -> None:
     """Pairs of at least two missions, with the percentage of missions with the first skill that ask for the second."""
     lists = {"a": "xxyz", "b": "xy", "c": "x", "d": "z"}
-    database.RFP.insert_many([document(name, skills=[{"name": one} for one in each]) for name, each in lists.items()])
+    database.RFP.insert_many(
+        [document(name, skills=[{"name": skill} for skill in each]) for name, each in lists.items()]
+    )
 
     assert cells(analyses.skill_pairs(skills())) == [["x", "y", 2, 67]]
 
@@ -306,12 +308,12 @@ TAKEN = (
 
 
 def named(number: int, name: str | None) -> dict[str, Any]:
-    """A mission in which all that a table may count by has this name."""
+    """A mission with this name in every field that a table can group by."""
     made = document(f"{number}", seniority=name, serviceProvider=name, roleTitle=name, reference=name)
     made["company"] |= dict.fromkeys(("name", "department", "city", "region"), name)
     made["conditions"]["dailyRate"]["currency"] = name
-    made["skills"] = [{"name": one, "seniority": name} for one in ("SQL", name) if one is not None]
-    made["languages"] = [{"language": one, "level": name} for one in ("Dutch", name) if one is not None]
+    made["skills"] = [{"name": skill, "seniority": name} for skill in ("SQL", name) if skill is not None]
+    made["languages"] = [{"language": language, "level": name} for language in ("Dutch", name) if language is not None]
     made["_etl"]["source"] = name
     return made
 

@@ -1,4 +1,4 @@
-"""`notebooks/explore.ipynb`: "Run all" works, on a demo and on nothing."""
+"""`notebooks/explore.ipynb`: "Run all" works for the demo and for an empty database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 
 
 def run_all(home: Settings, **parameters: Any) -> dict[str, str]:
-    """Execute it; what each cell shows as plain text."""
+    """Execute it; returns the output of each cell as plain text."""
     out = home.home / "explore.ipynb"
     papermill.execute_notebook(EXPLORE, out, parameters=parameters, cwd=home.home, progress_bar=False)
     notebook = nbformat.read(out, as_version=4)

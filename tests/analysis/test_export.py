@@ -1,4 +1,4 @@
-"""`futurscam export`: complete files that a spreadsheet opens without calculating anything."""
+"""`futurscam export`: complete files without formulas."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def a_table(*cells: Any, kind: pa.DataType | None = None) -> pa.Table:
-    """One column of these cells."""
+    """A table with one column of these cells."""
     return pa.table({"title": pa.array(list(cells), kind or pa.string())})
 
 
 def as_csv(table: pa.Table) -> list[list[str]]:
-    """Written and read again."""
+    """Write a table as CSV and read it again."""
     file = io.BytesIO()
     writers.write_csv(table, file)
     return list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
@@ -108,11 +108,11 @@ def sheet_of(inside: dict[str, str]) -> list[list[tuple[str, str]]]:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
+    return re.sub(r"_x([0-9A-F]{4})_", lambda match: chr(int(match[1], 16)), text)
 
 
 def begins_a_formula(cell: str) -> bool:
-    """Whether a spreadsheet would calculate a cell of CSV that holds this."""
+    """Whether a spreadsheet would evaluate a CSV cell with this text."""
     visible = cell.lstrip("".join(char for char in cell if char.isspace() or not char.isprintable()))
     return unicodedata.normalize("NFKC", visible)[:1] in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r"}
 
@@ -242,7 +242,7 @@ def test_a_day_is_a_date_cell_without_a_time() -> None:
     inside = as_xml(a_table(date(2026, 1, 1), date(1899, 12, 31), None, kind=pa.date32()))
     root = ET.fromstring(inside["xl/worksheets/sheet1.xml"])  # noqa: S314
     styles = ET.fromstring(inside["xl/styles.xml"])  # noqa: S314
-    codes = {one.get("numFmtId"): one.get("formatCode") for one in styles.iter(f"{SHEET}numFmt")}
+    codes = {style.get("numFmtId"): style.get("formatCode") for style in styles.iter(f"{SHEET}numFmt")}
     styled = styles.find(f"{SHEET}cellXfs")
     assert styled is not None
 
@@ -283,7 +283,7 @@ def test_too_many_rows_for_a_sheet_are_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def export(*arguments: str) -> Any:
-    """`futurscam export ...`; the error instead of its exit code where there is one."""
+    """`futurscam export ...`; raises the error instead of returning an exit code."""
     done = CliRunner().invoke(app, ["export", *arguments])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -350,19 +350,19 @@ def test_filters_and_columns(database: Mongo) -> None:
         ]
     )
 
-    def found(*options: str) -> str:
+    def exported_ids(*options: str) -> str:
         lines = export("-", "--columns", "job_id", *options).stdout.removeprefix("\ufeff").split()
         assert lines[0] == "job_id"
         return "".join(sorted(lines[1:]))
 
-    assert found() == "abc"
-    assert found("--active") == "ac"
-    assert found("--since", "2026-11-20") == "c"
-    assert found("--source", "boond", "--source", "imap_mail") == "a"
-    assert found("--seniority", "junior") == "a"
-    assert found("--region", "brussels", "--region", "Namur") == "a"
-    assert found("--skill", "go") == "c"
-    assert found("--text", "kafka") == "a"
+    assert exported_ids() == "abc"
+    assert exported_ids("--active") == "ac"
+    assert exported_ids("--since", "2026-11-20") == "c"
+    assert exported_ids("--source", "boond", "--source", "imap_mail") == "a"
+    assert exported_ids("--seniority", "junior") == "a"
+    assert exported_ids("--region", "brussels", "--region", "Namur") == "a"
+    assert exported_ids("--skill", "go") == "c"
+    assert exported_ids("--text", "kafka") == "a"
     assert export("-", "--columns", "title, job_id", "--descriptions", "--text", "kafka").stdout.splitlines() == [
         "\ufefftitle,job_id,description",
         "Data Engineer,a,Kafka",
@@ -384,7 +384,7 @@ def test_an_existing_file_is_kept_unless_forced(database: Mongo, tmp_path: Path)
 
     export(str(file), "--force")
     assert file.read_bytes().startswith(b"\xef\xbb\xbfjob_id,")
-    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["mine.CSV"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.CSV"]
 
 
 @pytest.mark.usefixtures("home")
@@ -403,7 +403,7 @@ def test_a_link_is_kept_and_its_target_replaced(database: Mongo, tmp_path: Path)
     assert made.stdout == f"1 RFP written to {tmp_path / 'folder' / 'big.csv'}\n"
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "folder" / "big.csv").read_bytes().startswith(b"\xef\xbb\xbfjob_id,")
-    assert {one.name for one in tmp_path.iterdir()} <= {"folder", "link.csv", "home"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"folder", "link.csv", "home"}
 
 
 @pytest.mark.usefixtures("home")
@@ -479,7 +479,7 @@ def test_a_file_created_meanwhile_is_kept(database: Mongo, tmp_path: Path, monke
         export(str(file))
 
     assert file.read_text() == "theirs"
-    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["rfps.csv"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["rfps.csv"]
 
 
 @pytest.mark.usefixtures("home", "database")
@@ -496,12 +496,12 @@ def test_a_failed_export_leaves_no_partial_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OperatorMustAct, match=r"rfps\.csv could not be written \(No space left on device\)"):
         export(str(file), "--force")
 
-    assert [(one.name, one.read_text()) for one in tmp_path.iterdir() if one.is_file()] == [("rfps.csv", "mine")]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir() if path.is_file()] == [("rfps.csv", "mine")]
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["rfps.txt"], r"has no known extension; choose a format: --format csv, xlsx, parquet"),
         (["rfps"], "has no known extension"),
@@ -512,14 +512,14 @@ def test_a_failed_export_leaves_no_partial_file(tmp_path: Path, monkeypatch: pyt
     ],
 )
 def test_an_invalid_target_is_refused_before_reading(
-    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MongoDB is not queried and no server is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     (tmp_path / "there.csv").touch()
 
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         export(*arguments)
 
 
@@ -535,7 +535,7 @@ def test_stdout_gets_the_same_bytes_as_a_file(database: Mongo, tmp_path: Path, w
     filed = (tmp_path / f"rfps.{written_as}").read_bytes()
     assert piped.stderr == b"1 RFP written.\n"
     if written_as == "xlsx":  # Which holds the time of its making.
-        books = [zipfile.ZipFile(io.BytesIO(one)) for one in (piped.stdout, filed)]
+        books = [zipfile.ZipFile(io.BytesIO(data)) for data in (piped.stdout, filed)]
         piped_sheet, filed_sheet = (book.read("xl/worksheets/sheet1.xml") for book in books)
         assert piped_sheet == filed_sheet
     else:
@@ -562,7 +562,7 @@ def _export(arguments: list[str], *, stdout: int) -> subprocess.CompletedProcess
 
 def test_every_format_of_the_command_has_a_writer() -> None:
     """The command line and the writers have the same list of formats."""
-    assert [one.value for one in command.Format] == list(writers.WRITERS)
+    assert [item.value for item in command.Format] == list(writers.WRITERS)
 
 
 @pytest.mark.usefixtures("home")

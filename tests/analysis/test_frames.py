@@ -1,4 +1,4 @@
-"""The RFPs in pandas: tidy whatever the documents hold, and filtered by MongoDB."""
+"""The RFPs in pandas: typed columns for any documents, and filters in MongoDB."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ TYPES = {
 
 
 def ids(**filters: Any) -> set[str]:
-    """Which RFPs a filter finds."""
+    """The job_ids that a filter matches."""
     return set(rfps(columns="job_id", **filters)["job_id"])
 
 
 def types_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Column by column."""
+    """The type of each column."""
     return {name: str(kind) for name, kind in frame.dtypes.items()}  # type: ignore[misc]
 
 
@@ -160,11 +160,11 @@ def test_extreme_dates(database: Mongo) -> None:
     days = [{"$set": {"conditions.fromAt": "$deadlineAt"}}]  # type: ignore[assignment]
     database.RFP.update_many({}, days)
 
-    found = rfps(columns=["job_id", "deadline_at", "starts_at"]).set_index("job_id")
+    frame = rfps(columns=["job_id", "deadline_at", "starts_at"]).set_index("job_id")
 
-    assert found["deadline_at"][["a", "b"]].to_list() == [first, last]
-    assert found["starts_at"][["a", "b"]].to_list() == [pd.Timestamp("0001-01-01"), pd.Timestamp("9999-12-31")]
-    assert found.loc[["c", "d"]].isna().all(axis=None)
+    assert frame["deadline_at"][["a", "b"]].to_list() == [first, last]
+    assert frame["starts_at"][["a", "b"]].to_list() == [pd.Timestamp("0001-01-01"), pd.Timestamp("9999-12-31")]
+    assert frame.loc[["c", "d"]].isna().all(axis=None)
 
 
 def test_only_the_requested_columns_are_read(database: Mongo) -> None:
@@ -177,7 +177,7 @@ def test_only_the_requested_columns_are_read(database: Mongo) -> None:
     rfps(columns="city")
     skills()
     database.command("profile", 0)
-    sent = [one["responseLength"] for one in database.system.profile.find({"command.aggregate": "RFP"})]
+    sent = [entry["responseLength"] for entry in database.system.profile.find({"command.aggregate": "RFP"})]
     assert len(sent) == 2
     assert max(sent) < 1000
 
@@ -386,7 +386,7 @@ def test_values_of_numpy_and_large_numbers(database: Mongo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("since", pd.NaT, "since takes an instant"),
         ("until", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "until: .* is not within the years"),
@@ -396,9 +396,9 @@ def test_values_of_numpy_and_large_numbers(database: Mongo) -> None:
         ("skill", ["\x00"], r"skill takes printable text, not '\\x00'"),
     ],
 )
-def test_an_invalid_value_of_a_filter_is_refused(name: str, value: Any, told: str) -> None:
+def test_an_invalid_value_of_a_filter_is_refused(name: str, value: Any, message: str) -> None:
     """The message names the filter and the values that it takes."""
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         rfps(**{name: value})
 
 

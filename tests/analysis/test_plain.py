@@ -1,4 +1,4 @@
-"""The text of a description, as an analyst reads it."""
+"""The plain text of a description."""
 
 from __future__ import annotations
 

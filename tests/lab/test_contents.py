@@ -1,4 +1,4 @@
-"""The files that JupyterLab shows: a folder to work in, and an audit log that nothing there can change."""
+"""The files in JupyterLab: a folder to work in, and a read-only audit log."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomeFiles:
 
 
 def made_in(folder: Path) -> HomeFiles:
-    """The same below any folder."""
+    """Make such a home in this folder."""
     home = folder / "home"
-    for one in (home / "runs" / "2026-11", home / "lab"):
-        one.mkdir(parents=True)
+    for entry in (home / "runs" / "2026-11", home / "lab"):
+        entry.mkdir(parents=True)
     (home / RUN).write_text(NOTEBOOK, "utf-8")
     (home / "runs" / "ledger.jsonl").write_text("{}\n", "utf-8")
     (home / "lab" / "etl.ipynb").write_text(NOTEBOOK, "utf-8")
@@ -64,31 +64,33 @@ def made_in(folder: Path) -> HomeFiles:
 
 
 def files_of(root: Path) -> HomeFiles:
-    """Its files; deleting moves nothing to the trash of the person who runs the tests."""
+    """The files of a home; deleted files are not moved to the user's trash."""
     return HomeFiles(root_dir=str(root), checkpoints_dir=str(root / "tmp" / "checkpoints"), delete_to_trash=False)
 
 
-def got(asked: Coroutine[Any, Any, Any]) -> Any:
-    """The answer."""
-    return asyncio.run(asked)
+def got(request: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a request."""
+    return asyncio.run(request)
 
 
-def refused(asked: Coroutine[Any, Any, Any]) -> bool:
+def refused(request: Coroutine[Any, Any, Any]) -> bool:
     """Whether it is refused because it would change the audit log."""
     with pytest.raises(HTTPError) as raised:
-        asyncio.run(asked)
+        asyncio.run(request)
     return raised.value.status_code == 403 and "audit log" in str(raised.value.log_message)
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """Everything in a folder, by what it holds."""
-    found = {path: path.read_bytes() if path.is_file() else b"folder" for path in folder.rglob("*")}
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(data).hexdigest() for path, data in found.items()}
+    """Everything in a folder, with a hash of its content."""
+    files_in_folder = {path: path.read_bytes() if path.is_file() else b"folder" for path in folder.rglob("*")}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(data).hexdigest() for path, data in files_in_folder.items()
+    }
 
 
 def test_only_the_audit_log_is_read_only(files: HomeFiles) -> None:
     """An executed notebook opens and can be copied out of the log, alone or with its folder."""
-    assert {one["path"]: one["writable"] for one in got(files.get(""))["content"]} == {"lab": True, "runs": False}
+    assert {entry["path"]: entry["writable"] for entry in got(files.get(""))["content"]} == {"lab": True, "runs": False}
     model = got(files.get(RUN, content=True, type="notebook"))
     assert (model["writable"], model["content"].cells[0].source) == (False, "# One run")
 
@@ -206,7 +208,7 @@ def test_no_request_changes_the_log(tmp_path: Path, what: str, path: str, other:
     (demo / "ledger.jsonl").write_text("{}\n", "utf-8")
     (home / "link").symlink_to(log, target_is_directory=True)
     text = {"type": "file", "format": "text", "content": "x"}
-    asked = {
+    request = {
         "save": lambda: files.save(MODEL, path),
         "upload": lambda: files.save({**text, "chunk": -1}, path),
         "folder": lambda: files.save({"type": "directory"}, path),
@@ -220,5 +222,5 @@ def test_no_request_changes_the_log(tmp_path: Path, what: str, path: str, other:
     }
     before = fingerprint(log), fingerprint(demo)
     with suppress(HTTPError, OSError):  # Refused, or about something that is not there.
-        asyncio.run(asked[what]())
+        asyncio.run(request[what]())
     assert (fingerprint(log), fingerprint(demo)) == before

@@ -1,4 +1,4 @@
-"""`futurscam lab`: how it starts, what it says, how it is found again, and how it ends."""
+"""`futurscam lab`: its start, its output, its reuse by a second command, and its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOKEN = re.compile(r"\?token=\S+")
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Environment of a home without notebooks and without MONGO_URI, gone at the end."""
+    """Environment of a home without notebooks and without MONGO_URI; removed at the end."""
     folder = tmp_path_factory.mktemp("lab")
     try:
         yield environment(folder, FUTURSCAM_HOME=str(folder / "home"), MONGO_URI="")
@@ -45,7 +45,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 @pytest.fixture(scope="module")
 def configured(environ: dict[str, str]) -> Iterator[Settings]:
-    """Its settings; its MongoDB is ended."""
+    """Its settings; its MongoDB is stopped at the end."""
     of_home = settings.load(environ)
     yield of_home
     local_server.stop(of_home)
@@ -71,14 +71,14 @@ def lab(environ: dict[str, str], executed: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def _same_jupyter(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process looks for servers where that home's are."""
+    """Let this process look for servers in the Jupyter folders of that home."""
     for name, value in environ.items():
         if name.startswith("JUPYTER_"):
             monkeypatch.setenv(name, value)
 
 
 def command(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """`futurscam lab`, which does not stay."""
+    """Run `futurscam lab` until it exits."""
     words = [sys.executable, "-m", "futurscam_lib", "lab", "--no-browser", *arguments]
     return subprocess.run(
         words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", check=False
@@ -92,7 +92,11 @@ def test_it_prints_its_address_and_how_to_stop_it(lab: Lab, configured: Settings
     assert TOKEN.sub("", address).endswith(f"{lab.url}/lab/tree/lab/explore.ipynb")
     assert str(configured.home) in home
     assert "Ctrl+C" in stop
-    listening = [one.laddr.ip for one in psutil.Process(lab.process.pid).net_connections() if one.status == "LISTEN"]
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.Process(lab.process.pid).net_connections()
+        if connection.status == "LISTEN"
+    ]
     assert set(listening) == {"127.0.0.1"}
 
 
@@ -105,7 +109,7 @@ def test_the_kernel_finds_the_local_database(lab: Lab, configured: Settings) -> 
         shown = kernel.run("from futurscam_lib import settings; print(settings.load().home)")
 
     assert shown[0]["text"] == f"{configured.home}\n"
-    assert {one["name"] for one in lab.contents("lab").json()["content"]} >= {"etl.ipynb"}
+    assert {file["name"] for file in lab.contents("lab").json()["content"]} >= {"etl.ipynb"}
 
 
 def test_a_second_lab_opens_the_first(lab: Lab, environ: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""That the server's process ends when its loop does."""
+"""The server's process exits when its loop ends."""
 
 from __future__ import annotations
 

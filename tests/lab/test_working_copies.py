@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Settings:
-    """The settings of a home that has notebooks of its own, so that a test can change what is copied."""
+    """The settings of a home with its own notebooks, so that a test can change the originals."""
     own = tmp_path / "notebooks"
     own.mkdir()
     for name in ("etl", "review"):
@@ -29,7 +29,7 @@ def configured(tmp_path: Path) -> Settings:
 
 
 def edit(path: Path, text: str, *, outputs: bool = False) -> None:
-    """Put a text into the first cell, or an output into the first code cell, as JupyterLab saves it."""
+    """Insert a text into the first cell, or an output into the first code cell, in JupyterLab's format."""
     notebook = json.loads(path.read_bytes())
     if outputs:
         cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")

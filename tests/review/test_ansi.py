@@ -1,4 +1,4 @@
-"""What a terminal would show in colours becomes HTML, whatever sequences a run has printed."""
+"""Terminal colours become HTML, whatever sequences a run has printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ESC = "\x1b"
 
 
 def shown(text: str) -> str:
-    """Text of a page in place of this text of a terminal."""
+    """The text in the page for this terminal text."""
     return bs4.BeautifulSoup(coloured(text), "html.parser").text
 
 

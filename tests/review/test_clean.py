@@ -1,4 +1,4 @@
-"""What goes when a notebook's HTML is cleaned, and what a page says in its place."""
+"""Sanitising the HTML of a notebook: what is removed, and what the page shows instead."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OWN = "0123456789abcdef"
 
 
 def page_of(*cells: Any, **more: Any) -> bs4.BeautifulSoup:
-    """These cells, rendered."""
+    """Render these cells."""
     return bs4.BeautifulSoup(rendered({"cells": list(cells)}, redact=str, own=OWN, **more).html, "html.parser")
 
 
 def gave(**data: Any) -> dict[str, Any]:
-    """A cell with one output; names of kinds have `_` for what no name of Python may hold."""
+    """A cell with one output; `_` in argument names stands for characters that Python does not allow."""
     kinds = {"html": "text/html", "text": "text/plain", "scrap": MEDIA_TYPE}
     output = {"output_type": "display_data", "data": {kinds[kind]: value for kind, value in data.items()}}
     return {"cell_type": "code", "source": "x", "outputs": [output]}

@@ -1,4 +1,4 @@
-"""`futurscam review`: a real process, a real kernel."""
+"""`futurscam review` in a real process with a real kernel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 
 def futurscam(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+    """Run the command in its own process."""
     return subprocess.run(
         [sys.executable, "-X", "utf8", "-m", "futurscam_lib", *arguments],
         capture_output=True,
@@ -39,7 +39,7 @@ def futurscam(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def files(home: Path) -> dict[str, bytes]:
-    """All that is kept in a home but its local server and logs."""
+    """All files in a home except its local server and logs."""
     return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
@@ -82,10 +82,10 @@ def test_the_json_output(made: MadeRuns) -> None:
 
     done = futurscam("review", "--json")
 
-    told = json.loads(done.stdout)
-    assert (told["counts"]["runs"], told["counts"]["findings"], told["days"]) == (1, 1, 7.0)
-    assert told["findings"][0]["what"] == "notebook missing"
-    assert told["page"] == str(made.settings.runs / "review.html")
+    output = json.loads(done.stdout)
+    assert (output["counts"]["runs"], output["counts"]["findings"], output["days"]) == (1, 1, 7.0)
+    assert output["findings"][0]["what"] == "notebook missing"
+    assert output["page"] == str(made.settings.runs / "review.html")
 
 
 def test_a_database_that_does_not_answer_is_reported(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +96,11 @@ def test_a_database_that_does_not_answer_is_reported(made: MadeRuns, monkeypatch
 
     done = futurscam("review", "--json")
 
-    told = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     assert done.returncode == 0
-    assert told["unanswered"].startswith("MongoDB could not be asked: ")
-    assert [one["what"] for one in told["findings"]] == ["MongoDB not asked"]
-    assert done.stderr.splitlines() == [told["unanswered"]]
+    assert output["unanswered"].startswith("MongoDB could not be asked: ")
+    assert [finding["what"] for finding in output["findings"]] == ["MongoDB not asked"]
+    assert done.stderr.splitlines() == [output["unanswered"]]
     page = (made.settings.runs / "review.html").read_text("utf-8")
     assert page.count("Unknown. MongoDB could not be asked: ") == 2
 
@@ -164,9 +164,9 @@ def test_a_folder_without_write_access_is_reported(made: MadeRuns) -> None:
 
 def test_open_shows_it_in_the_browser(made: MadeRuns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The address of the page is passed to the system's browser."""
-    told = tmp_path / "told"
+    output = tmp_path / "told"
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{told}"\n', "utf-8")
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{output}"\n', "utf-8")
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{browser} %s")
     made.add(clock.now() - HOUR)
@@ -174,4 +174,4 @@ def test_open_shows_it_in_the_browser(made: MadeRuns, monkeypatch: pytest.Monkey
     done = futurscam("review", "--open")
 
     assert done.returncode == 0, done.stderr
-    assert told.read_text("utf-8") == (made.settings.runs / "review.html").as_uri()
+    assert output.read_text("utf-8") == (made.settings.runs / "review.html").as_uri()

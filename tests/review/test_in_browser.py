@@ -1,4 +1,4 @@
-"""The pages in a real browser: what they do, what they never do, and who can use them."""
+"""The pages in a real browser: function, security and accessibility."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CONTRASTS = """() => {
 
 @pytest.fixture
 def page(made: MadeRuns, written: Callable[..., Path]) -> Path:
-    """The review of 14 runs, one of which failed, one of which is missing."""
+    """The review of 14 runs, of which one failed and one is missing."""
     for number in range(14):
         if number == 5:
             continue
@@ -81,13 +81,13 @@ def page(made: MadeRuns, written: Callable[..., Path]) -> Path:
 
 
 def table(page: Page, caption: str) -> Locator:
-    """The table whose caption begins so."""
+    """The table whose caption begins with this text."""
     return page.locator("table", has=page.locator("caption", has_text=re.compile(f"^{caption}")))
 
 
-def column(found: Locator, number: int) -> list[str]:
-    """The texts that one column shows."""
-    return [text.strip() for text in found.locator(f"tbody tr:visible td:nth-child({number})").all_inner_texts()]
+def column(cells: Locator, number: int) -> list[str]:
+    """The visible texts of one column."""
+    return [text.strip() for text in cells.locator(f"tbody tr:visible td:nth-child({number})").all_inner_texts()]
 
 
 def test_hostile_payloads_and_a_tampered_notebook_do_nothing(home: Settings) -> None:
@@ -119,8 +119,8 @@ def test_hostile_payloads_and_a_tampered_notebook_do_nothing(home: Settings) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["counts"]["runs"] == 2
+    output = json.loads(done.stdout)
+    assert output["counts"]["runs"] == 2
     opened = [home.runs / "review.html", *(home.runs / "html" / f"{name}.html" for name in (real.run_id, tampered))]
 
     with chromium() as seen:
@@ -187,8 +187,8 @@ def test_a_table_sorts_and_filters(page: Path) -> None:
         assert column(runs, 4) == [*(f"{number} s" for number in (12, 11, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1)), ""]
         assert runs.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
         runs.get_by_role("button", name="extracted").click()
-        found = column(runs, 5)
-        assert found[:-1] == sorted(found[:-1], key=lambda text: int(text.replace(",", "")))
+        cells = column(runs, 5)
+        assert cells[:-1] == sorted(cells[:-1], key=lambda text: int(text.replace(",", "")))
         assert runs.locator("th[aria-sort]").count() == 1
         runs.get_by_role("button", name="status").click()
         assert column(runs, 3) == ["crashed", "failed", *["ok"] * 11]
@@ -220,10 +220,10 @@ def test_the_keyboard_reaches_everything(page: Path) -> None:
         outline = seen.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid"
         seen.page.keyboard.press("Enter")
-        found = column(runs, 4)
-        assert found == sorted(found, key=lambda text: int(text.split()[0]))
+        cells = column(runs, 4)
+        assert cells == sorted(cells, key=lambda text: int(text.split()[0]))
         seen.page.keyboard.press("Space")
-        assert column(runs, 4) == found[::-1]
+        assert column(runs, 4) == cells[::-1]
         tab_to(seen.page, column(runs, 2)[0])
         seen.page.keyboard.press("Enter")
         seen.page.wait_for_url("**/html/*.html")

@@ -1,4 +1,4 @@
-"""A notebook becomes HTML that is harmless, whatever it holds."""
+"""Any notebook becomes safe HTML."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OWN = "0123456789abcdef"
 
 
 def html_of(*cells: Any, **more: Any) -> str:
-    """These cells, rendered."""
+    """Render these cells."""
     return rendered({"cells": list(cells)}, redact=str, own=OWN, **more).html
 
 
 def shows(html: str) -> dict[str, Any]:
-    """A cell that gave this HTML."""
+    """A cell with this HTML as output."""
     return {
         "cell_type": "code",
         "source": "x",
@@ -35,7 +35,7 @@ def shows(html: str) -> dict[str, Any]:
 
 
 def assert_harmless(html: str) -> None:
-    """No tag, attribute or address that runs or fetches anything, and no id but the page's own."""
+    """Check that no tag, attribute or address runs or fetches anything, and that all ids are the page's own."""
     assert Running(html).found == Counter()
     soup = bs4.BeautifulSoup(html, "html.parser")
     assert [tag["id"] for tag in soup.find_all(id=True) if not tag["id"].startswith(f"cell-id={OWN}-")] == []
@@ -117,9 +117,9 @@ cells = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(cells | values, max_size=3))
-def test_any_cells_are_rendered(found: list[Any]) -> None:
+def test_any_cells_are_rendered(json_cells: list[Any]) -> None:
     """Any JSON can be rendered, and none becomes dangerous."""
-    assert_harmless(rendered({"cells": found}, redact=str, own=OWN).html)
+    assert_harmless(rendered({"cells": json_cells}, redact=str, own=OWN).html)
 
 
 @pytest.mark.parametrize("count", [True, False, -1, 1.5, "1", None, [], {}])

@@ -1,4 +1,4 @@
-"""The page of a run: made when it is asked for, true to the file that is there."""
+"""The page of a run: made on request, and always for the current notebook."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 
 def page_of(made: MadeRuns, name: str = "last") -> Path:
-    """The page of a made run, ensured."""
+    """Make the page of a run."""
     return ensure(made.settings, History.of(made.settings).find(name))
 
 
@@ -41,7 +41,7 @@ def test_a_page_is_made_once(made: MadeRuns) -> None:
 
     assert path == made.settings.runs / "html" / f"{name}.html"
     assert page_of(made).stat().st_mtime_ns == first.st_mtime_ns
-    assert [one.name for one in path.parent.iterdir()] == [f"{name}.html"]
+    assert [file.name for file in path.parent.iterdir()] == [f"{name}.html"]
     text = path.read_text("utf-8")
     assert "It is what the run left" in text
     assert "5 rows" in text
