@@ -181,7 +181,7 @@ class Ledger:
         return unfinished[::-1]
 
     def last_watermark(self) -> datetime | None:
-        """The last watermark in the ledger, however its run ended; dry runs have none."""
+        """The last watermark in the ledger, whatever the status of its run; dry runs are ignored."""
         for entry in self.backwards():
             fact = entry.facts.get("watermark")
             at = instant((fact.get("after") or fact.get("before")) if isinstance(fact, dict) else fact)

@@ -70,7 +70,7 @@ class Verified:
 
     @property
     def serious(self) -> list[AuditFinding]:
-        """The findings that somebody must act on."""
+        """The findings that need action."""
         return [finding for finding in self.findings if finding.serious]
 
     @property

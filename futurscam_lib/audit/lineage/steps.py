@@ -150,9 +150,9 @@ def _now_step(mission: MissionTrace, payloads: Sequence[Version], content: dict[
     if not mission.document:
         return StoryStep("now", result=state, notes=tuple(_notes_without(mission, state)))
     last = max((payload for payload in payloads if payload.stood), key=lambda payload: payload.key, default=None)
-    stands = {name: value for name, value in mission.document.items() if name != "_id"}  # No mapping makes an `_id`.
-    whys = [replace(change, why=_why(change, mission, last)) for change in _changes(content, stands)]
-    return StoryStep("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
+    current = {name: value for name, value in mission.document.items() if name != "_id"}  # No mapping makes an `_id`.
+    explained = [replace(change, why=_why(change, mission, last)) for change in _changes(content, current)]
+    return StoryStep("now", result=state, changes=tuple(explained), notes=tuple(_notes_now(state, last, explained)))
 
 
 def _why(change: FieldChange, mission: MissionTrace, last: Version | None) -> str:
