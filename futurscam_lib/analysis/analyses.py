@@ -32,7 +32,7 @@ _SENIORITIES: Final = ("Junior", "Medior", "Senior", "Expert")
 _DAYS: Final = ((0, 2), (3, 5), (6, 9), (10, 14), (15, 21), (22, 30), (31, 60), (61, 90))
 _LONGEST_LABEL: Final = 40
 _MOST_COLUMNS: Final = 8
-"""The most regions or levels that get a column: sources know seven levels, and NOT_SAID is the eighth."""
+"""The maximum number of columns for regions or levels: sources know seven levels, and NOT_SAID is the eighth."""
 _MOST_SKILLS: Final = 200
 """Pairs are searched among this many skills: the number of pairs grows with the square."""
 
@@ -44,7 +44,7 @@ def moment(when: When = "") -> datetime:
         when: ISO 8601 text, a date or a datetime, UTC where it names no offset; empty or None: the present.
 
     Raises:
-        UsageError: It is no instant.
+        UsageError: It is not an instant.
     """
     return instant("now", when) or clock.now()
 
@@ -55,9 +55,9 @@ def still_open(missions: pd.DataFrame, *, now: When) -> pd.DataFrame:
 
 
 def overview(missions: pd.DataFrame, *, now: When) -> Table:
-    """How many missions each source gave, how many are open, and from when they are."""
+    """The missions per source: how many, how many are open, and their dates."""
     marked = missions.assign(source=_named(missions["source"]), still=_is_open(missions, moment(now)))
-    found = marked.groupby("source").agg(
+    by_source = marked.groupby("source").agg(
         missions=("source", "size"),
         still=("still", "sum"),
         by_hand=("interactive", "sum"),
@@ -66,11 +66,11 @@ def overview(missions: pd.DataFrame, *, now: When) -> Table:
         changed=("changed_at", "max"),
     )
     heads = ("source", "missions", "open", "loaded by hand", "published from", "until", "last change (UTC)")
-    return Table(heads, _rows(found.reset_index()), title="The missions at hand")
+    return Table(heads, _rows(by_source.reset_index()), title="The missions at hand")
 
 
 def open_missions(missions: pd.DataFrame, asked: pd.DataFrame, *, now: When, most: int = 15) -> Table:
-    """How many open missions ask for a skill, in which region: the `most` skills asked for most."""
+    """The open missions by skill and region, for the `most` frequent skills."""
     import pandas as pd
 
     now = moment(now)
@@ -95,13 +95,13 @@ def open_missions(missions: pd.DataFrame, asked: pd.DataFrame, *, now: When, mos
 def daily_rates(missions: pd.DataFrame) -> Table:
     """Quartiles of the upper daily rate, by seniority; rates of two currencies are never mixed."""
     rated = missions[missions["rate_max"].notna()]
-    found = _spread(rated["rate_max"], [_named(rated["seniority"]), _named(rated["currency"])])
-    known = found["seniority"].map({name: rank for rank, name in enumerate(_SENIORITIES)}).fillna(len(_SENIORITIES))
-    found = found.assign(known=known).sort_values(["known", "seniority", "currency"]).drop(columns="known")
+    spread = _spread(rated["rate_max"], [_named(rated["seniority"]), _named(rated["currency"])])
+    known = spread["seniority"].map({name: rank for rank, name in enumerate(_SENIORITIES)}).fillna(len(_SENIORITIES))
+    spread = spread.assign(known=known).sort_values(["known", "seniority", "currency"]).drop(columns="known")
     without = len(missions) - len(rated)
     return Table(
         ("seniority", "currency", "missions", "lowest", "lower quartile", "median", "upper quartile", "highest"),
-        _rows(found),
+        _rows(spread),
         title="Daily rates by seniority: upper end, excl. VAT",
         notes=[f"{without:,} of {len(missions):,} missions name no upper rate."] if without else [],
     )
@@ -110,18 +110,18 @@ def daily_rates(missions: pd.DataFrame) -> Table:
 def lead_times(missions: pd.DataFrame) -> Table:
     """Days from publication to deadline, by intermediary."""
     days, timed = _lead_days(missions)
-    found = _spread(days, [_named(timed["provider"])]).round(1)
-    found = found.sort_values(["missions", "provider"], ascending=[False, True])
+    spread = _spread(days, [_named(timed["provider"])]).round(1)
+    spread = spread.sort_values(["missions", "provider"], ascending=[False, True])
     return Table(
         ("intermediary", "missions", "shortest", "lower quartile", "median", "upper quartile", "longest"),
-        _rows(found),
+        _rows(spread),
         title="Days from publication to deadline",
         notes=_without_days(missions, len(timed)),
     )
 
 
 def lead_time_picture(missions: pd.DataFrame) -> Picture:
-    """How many missions leave how many days from publication to deadline."""
+    """The distribution of days from publication to deadline."""
     days, _ = _lead_days(missions)
     whole = days.clip(lower=-1) // 1
     counts = [int(whole.between(low, high).sum()) for low, high in _DAYS]
@@ -135,7 +135,7 @@ def lead_time_picture(missions: pd.DataFrame) -> Picture:
 
 
 def closing_next(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
-    """The open missions whose deadlines come next."""
+    """The open missions with the nearest deadlines."""
     now = moment(now)
     still = still_open(missions, now=now)
     dated = still[still["deadline_at"].notna()].sort_values(["deadline_at", "job_id"])
@@ -151,10 +151,10 @@ def closing_next(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
 
 
 def recent(missions: pd.DataFrame, *, now: When, days: float = 7) -> Table:
-    """What is new or has changed in the last `days`, the latest first.
+    """The missions that are new or changed in the last `days`, the latest first.
 
     Raises:
-        UsageError: `days` is not a number from 0.
+        UsageError: `days` is not a number of at least 0.
     """
     now = moment(now)
     since = _back(now, days)
@@ -175,25 +175,25 @@ def recent(missions: pd.DataFrame, *, now: When, days: float = 7) -> Table:
 
 
 def who_posts(missions: pd.DataFrame, *, now: When, most: int = 15) -> Table:
-    """The companies with most missions: how many are open, since when nothing new came."""
+    """The companies with the most missions: how many are open, and the latest publication."""
     named = missions.assign(company=_named(missions["company"]), still=_is_open(missions, moment(now)))
-    found = named.groupby("company").agg(
+    by_company = named.groupby("company").agg(
         missions=("company", "size"),
         still=("still", "sum"),
         departments=("department", "nunique"),
         newest=("published_at", "max"),
     )
-    found = found.sort_index().sort_values("missions", ascending=False, kind="stable").reset_index()
+    by_company = by_company.sort_index().sort_values("missions", ascending=False, kind="stable").reset_index()
     return Table(
         ("company", "missions", "open", "departments", "newest publication (UTC)"),
-        _rows(found.head(most)),
+        _rows(by_company.head(most)),
         title="Who posts most",
-        total=len(found),
+        total=len(by_company),
     )
 
 
 def listing(missions: pd.DataFrame, *, title: str = "Missions") -> Table:
-    """Missions in a table to read, in their order."""
+    """The missions as a table for people, in the same order."""
     shown = {
         "reference": "reference",
         "title": "title",
@@ -212,9 +212,9 @@ def listing(missions: pd.DataFrame, *, title: str = "Missions") -> Table:
 
 
 def skill_pairs(asked: pd.DataFrame, *, most: int = 15) -> Table:
-    """Skills that missions ask for together, most frequent first.
+    """Pairs of skills that missions ask for together, most frequent first.
 
-    `of the first`: how many percent of the missions that ask for the first also ask for the second.
+    `of the first`: the percentage of missions with the first skill that also ask for the second.
     """
     import numpy as np
     import pandas as pd
@@ -223,26 +223,26 @@ def skill_pairs(asked: pd.DataFrame, *, most: int = 15) -> Table:
     common = once[once["skill"].isin(_most(once["skill"], _MOST_SKILLS).index)]
     mission, ids = pd.factorize(common["job_id"])
     skill, names = pd.factorize(common["skill"], sort=True)
-    # Whole numbers are multiplied twenty times more slowly; up to 16 million missions these are as exact.
+    # Multiplying integers is twenty times slower; these floats are exact for up to 16 million missions.
     held = np.zeros((len(ids), len(names)), dtype=np.float32)
     held[mission, skill] = 1
     both = np.triu(held.T @ held, k=1).astype(int)
     first, second = np.nonzero(both > 1)
     alone = held.sum(axis=0)
-    found = pd.DataFrame({"first": names[first], "second": names[second], "both": both[first, second]})
-    found = found.assign(share=(found["both"] / alone[first] * 100).round())
-    found = found.sort_values(["both", "first", "second"], ascending=[False, True, True])
+    pairs = pd.DataFrame({"first": names[first], "second": names[second], "both": both[first, second]})
+    pairs = pairs.assign(share=(pairs["both"] / alone[first] * 100).round())
+    pairs = pairs.sort_values(["both", "first", "second"], ascending=[False, True, True])
     return Table(
         ("skill", "with", "missions", "% of the first"),
-        _rows(found.head(most)),
+        _rows(pairs.head(most)),
         title="Skills that go together",
         notes=["Pairs that at least two missions ask for."],
-        total=len(found),
+        total=len(pairs),
     )
 
 
 def languages_asked(spoken: pd.DataFrame) -> Table:
-    """How many missions ask for a language, at which level."""
+    """The number of missions per language and level."""
     import pandas as pd
 
     once = by_mission(spoken, "language", "level")
@@ -257,22 +257,22 @@ def languages_asked(spoken: pd.DataFrame) -> Table:
 
 
 def by_mission(asked: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """What missions ask for, once a mission however often it names it: `job_id` and these columns of `asked`.
+    """The rows of `asked` with only `job_id` and these columns, without duplicates.
 
-    Rows without a `job_id` are left out: nobody knows how many missions they stand for.
+    Rows without a `job_id` are left out: they cannot be assigned to a mission.
     """
     return asked[["job_id", *columns]].dropna(subset="job_id").drop_duplicates(ignore_index=True)
 
 
 def top(values: pd.Series, *, title: str, most: int = 15) -> Picture:
-    """How often each value of a column occurs: the `most` frequent ones as bars."""
+    """A bar chart of the `most` frequent values of a column."""
     counts = _most(values, most)[::-1]
     labels = [as_text(name, longest=_LONGEST_LABEL) for name in counts.index]
     return plots.bars(labels, [int(count) for count in counts], title=title, lying=True)
 
 
 def _most(values: pd.Series, most: int) -> Any:
-    """The most frequent values; where two are as frequent, in the order of the alphabet."""
+    """The most frequent values; equally frequent ones in alphabetical order."""
     return values.value_counts().sort_index().sort_values(ascending=False, kind="stable").head(most)
 
 
@@ -281,28 +281,28 @@ def _grouped(values: pd.Series, *, most: int) -> pd.Series:
 
 
 def _named(values: pd.Series, *taken: str) -> pd.Series:
-    """Names, NOT_SAID where one is missing; a name that equals it, or one of `taken`, is put in quotes."""
-    # Spaces as they are shown: "not said" with another kind of space looks the same.
+    """The names, NOT_SAID for missing ones; a name that equals NOT_SAID or one of `taken` is put in quotes."""
+    # Spaces are normalised as for display: "not said" with another kind of space looks the same.
     texts = values.map(lambda name: " ".join(name.split()), na_action="ignore").astype("string")
-    # A name in quotes gets further quotes, so that two names never become one.
+    # A name that is in quotes gets more quotes, so that two names stay different.
     alike = texts.str.fullmatch(f'"*({"|".join(map(re.escape, (NOT_SAID, *taken)))})"*', na=False)
     return texts.mask(alike, '"' + texts + '"').fillna(NOT_SAID)
 
 
 def _order(counts: pd.DataFrame) -> list[str]:
-    """The columns of a crosstab, the largest first, those that are no names last."""
+    """The columns of a crosstab, the largest first; those that are not names (such as "others") last."""
     return sorted(counts.columns, key=lambda name: (name in {NOT_SAID, OTHERS}, -counts[name].sum(), name))
 
 
 def _counted(counts: pd.DataFrame, totals: pd.Series) -> list[list[Any]]:
-    """The rows of a crosstab with their totals, the largest first; a name may be any, so none names a column here."""
+    """The rows of a crosstab with totals, the largest first; names can be any text, so they are not used as columns."""
     names = totals.sort_index().sort_values(ascending=False, kind="stable").index
     counted = zip(names, counts.loc[names].to_numpy().tolist(), totals[names].tolist(), strict=True)
     return [[name, *row, total] for name, row, total in counted]
 
 
 def _is_open(missions: pd.DataFrame, now: datetime) -> pd.Series:
-    # A mask and not an index: frames that were put together count from 0 twice.
+    # A mask, not an index: concatenated frames have duplicate row numbers.
     return missions["active"].fillna(value=False) & ~(missions["deadline_at"] < now)
 
 
@@ -316,7 +316,7 @@ def _back(now: datetime, days: float) -> datetime:
 
 
 def _spread(values: pd.Series, groups: list[pd.Series]) -> pd.DataFrame:
-    """How many, lowest, quartiles and highest of each group."""
+    """Count, minimum, quartiles and maximum of each group."""
     import pandas as pd
 
     grouped = values.groupby(groups)
@@ -346,7 +346,7 @@ def _latest(missions: pd.DataFrame, column: str, sentence: str) -> str:
 
 
 def _customers(missions: pd.DataFrame) -> Any:
-    """The customer of each mission, as people read it."""
+    """The customer of each mission, for display."""
     import pandas as pd
 
     companies = missions[["company", "department", "show_department"]]

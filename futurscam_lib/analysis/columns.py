@@ -1,4 +1,4 @@
-"""The columns of an RFP for analysts and exports: the field of the document that each shows, and its type.
+"""The columns of an RFP for analysts and exports: the field of the document and the type of each.
 
 To add a column, add a line to `_ALL`: frames, exports and `help(rfps)` follow.
 
@@ -26,14 +26,14 @@ class Column:
     """One column.
 
     Attributes:
-        name: As the analyst writes it.
+        name: The name that analysts use.
         kind: `text`; `key`: text, also where it is a number or the like; `number`: a float; `date`: an instant, UTC;
             `day`: a calendar day, see `clock.calendar_day`; `flag`: true or false; `count`: the entries of a list;
             `by hand`: whether a run_id is one of a run by hand; `texts`: a list of texts; `skills` and `languages`: a
             list of objects, whose fields are texts.
-        path: Where it stands in the document, dotted.
-        on_request: Left out unless it is asked for by name.
-        note: What its name does not say, for `help(rfps)`.
+        path: Its field in the document, dotted.
+        on_request: Whether it is left out unless requested by name.
+        note: An explanation for `help(rfps)`.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Column:
     note: str = ""
 
     def expression(self) -> Any:
-        """The expression with which MongoDB computes it; null where the document has no value of its kind."""
+        """The MongoDB expression that computes it; null if the document has no value of this kind."""
         return _EXPRESSIONS[self.kind](f"${self.path}")
 
 
@@ -106,7 +106,7 @@ STANDARD: Final = tuple(column.name for column in _ALL if not column.on_request)
 
 
 EXPORTED: Final = tuple(name for name in COLUMNS if name != "description")
-"""Those of an export; descriptions are long, and have an option of their own."""
+"""The columns of an export; descriptions are long and have their own option."""
 
 _GROUPS: Final[dict[str, tuple[Kind, ...]]] = {
     "Text": ("key", "text"),
@@ -119,11 +119,12 @@ _GROUPS: Final[dict[str, tuple[Kind, ...]]] = {
 
 
 def described() -> str:
-    """All columns as the lines of a docstring, by what they hold."""
+    """All columns as the lines of a docstring, grouped by type."""
     groups = {
-        head: [one for one in _ALL if one.kind in kinds and not one.on_request] for head, kinds in _GROUPS.items()
+        head: [column for column in _ALL if column.kind in kinds and not column.on_request]
+        for head, kinds in _GROUPS.items()
     }
-    groups["On request"] = [one for one in _ALL if one.on_request]
+    groups["On request"] = [column for column in _ALL if column.on_request]
     items = (f"- {head}: {', '.join(map(_described, columns))}." for head, columns in groups.items())
     return "\n".join(textwrap.fill(item, 118, subsequent_indent="  ") for item in items)
 
@@ -133,10 +134,10 @@ def _described(column: Column) -> str:
 
 
 def chosen(names: str | Iterable[str] | None) -> list[Column]:
-    """The columns of these names, in their order; all standard ones for None.
+    """The columns with these names, in their order; None: all standard columns.
 
     Raises:
-        UsageError: There is no such column; near ones are named.
+        UsageError: There is no such column; the message suggests similar names.
     """
     if names is None:
         names = STANDARD
@@ -166,20 +167,20 @@ def _text(field: str) -> Any:
 
 
 def _key(field: str) -> Any:
-    # Missing ones would be equal to each other where frames are joined by them.
-    # An instant that no text can hold fails the whole answer, whatever onError says.
+    # Missing keys would match each other when frames are joined.
+    # An instant that cannot be written as text fails the whole query, whatever onError says.
     holdable = {"$cond": [_is(field, "date"), _date(field), field]}
     return {"$convert": {"input": holdable, "to": "string", "onError": None, "onNull": None}}
 
 
 def _number(field: str) -> Any:
-    # Not a number sorts below minus infinity.
+    # NaN sorts below minus infinity.
     finite = {"$and": [{"$isNumber": field}, {"$gt": [field, float("-inf")]}, {"$lt": [field, float("inf")]}]}
     return _if(finite, {"$convert": {"input": field, "to": "double", "onError": None}})
 
 
 def _date(field: str) -> Any:
-    # BSON reaches 292 million years to both sides; what Python cannot hold is not the date of a mission.
+    # BSON dates span 292 million years both ways; a date that Python cannot hold is not the date of a mission.
     within = [{"$gte": [field, datetime.min.replace(tzinfo=UTC)]}, {"$lte": [field, datetime.max.replace(tzinfo=UTC)]}]
     return _if({"$and": [_is(field, "date"), *within]}, field)
 
@@ -201,22 +202,22 @@ def _entries(field: str) -> Any:
 
 
 def _texts(field: str) -> Any:
-    return {"$filter": {"input": _entries(field), "as": "one", "cond": _is("$$one", "string")}}
+    return {"$filter": {"input": _entries(field), "as": "entry", "cond": _is("$$entry", "string")}}
 
 
 def _named_entries(name: str, key: str, **about: str) -> Any:
-    """Those entries of a list that have a name.
+    """The entries of a list that have a name.
 
     Args:
-        name: What the name is called in the frame.
-        key: What it is called in an entry.
-        about: The other fields: what each is called in the frame and in an entry.
+        name: Column of the name in the frame.
+        key: Field of the name in an entry.
+        about: The other fields: their columns in the frame, and their fields in an entry.
     """
 
     def expression(field: str) -> Any:
-        named = {"$filter": {"input": _entries(field), "as": "one", "cond": _is(f"$$one.{key}", "string")}}
-        kept = {name: f"$$one.{key}", **{column: _text(f"$$one.{path}") for column, path in about.items()}}
-        return {"$map": {"input": named, "as": "one", "in": kept}}
+        named = {"$filter": {"input": _entries(field), "as": "entry", "cond": _is(f"$$entry.{key}", "string")}}
+        kept = {name: f"$$entry.{key}", **{column: _text(f"$$entry.{path}") for column, path in about.items()}}
+        return {"$map": {"input": named, "as": "entry", "in": kept}}
 
     return expression
 
@@ -226,7 +227,7 @@ _EXPRESSIONS: Final = {
     "text": _text,
     "number": _number,
     "date": _date,
-    "day": _date,  # Which day an instant stands for is decided in one place for all, `clock.calendar_day`.
+    "day": _date,  # `clock.calendar_day` converts the instant to a day.
     "flag": _flag,
     "count": _count,
     "by hand": _by_hand,

@@ -30,7 +30,7 @@ STDOUT: Final = "-"
 DEFAULT: Final = "csv"
 
 _KEPT_OF_A_NAME: Final = 50
-"""Characters of the file's name in that of its temporary file, which must not become too long for the file system."""
+"""How many characters of the file's name its temporary file keeps; a longer name may exceed the file system's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Target:
     """The file of an export and its format.
 
     Attributes:
-        path: The file; None: stdout. Never a link: what one leads to.
+        path: The file; None: stdout. Links are resolved.
         format: One of `WRITERS`.
-        force: Whether a file that is there may be replaced.
+        force: Whether an existing file may be replaced.
     """
 
     path: Path | None
@@ -49,23 +49,23 @@ class Target:
 
     @classmethod
     def of(cls, name: str | None, *, written_as: str | None, force: bool, now: datetime) -> Target:
-        """The target that a user names.
+        """The target for a file name that a user gives.
 
         Args:
             name: The file; `-`: stdout; None: one in the current folder, named by the time.
-            written_as: One of `WRITERS`; None: what the file's ending says, else CSV.
+            written_as: One of `WRITERS`; None: the format of the file's extension, else CSV.
             force: Whether a file that is there may be replaced.
             now: Aware, UTC.
 
         Raises:
-            UsageError: The ending belongs to another format or to none; the file exists, or cannot exist there.
+            UsageError: The extension belongs to another format or is unknown; the file exists, or cannot exist there.
         """
         if name == STDOUT:
             return _checked(cls(None, written_as or DEFAULT))
         if name is None:
             written_as = written_as or DEFAULT
             name = f"rfps-{now:%Y%m%dT%H%MZ}.{written_as}"
-        # A link is kept; the file that it leads to is written.
+        # A link is kept; its target is written.
         try:
             path = Path(name).expanduser()
         except RuntimeError as error:
@@ -78,7 +78,7 @@ class Target:
 
         Raises:
             UsageError: The file cannot be written, or has more rows than Excel holds; an existing file is unchanged.
-            OperatorMustAct: The disk is full; the same.
+            OperatorMustAct: The disk is full; an existing file is unchanged.
         """
         if self.path is None:
             self._to_stdout(table)
@@ -100,7 +100,7 @@ class Target:
         files.sync_folder(self.path.parent)
 
     def _to_stdout(self, table: pa.Table) -> None:
-        # Into memory first: writers seek, and a pipe cannot.
+        # Writes to memory first: the writers seek, which a pipe does not support.
         whole = io.BytesIO()
         WRITERS[self.format](table, whole)
         try:
@@ -115,7 +115,7 @@ class Target:
 
 
 def columns(names: Sequence[str], *, descriptions: bool) -> list[Column]:
-    """The columns of an export: those asked for; without any all but the description.
+    """The columns of an export: the requested ones; if none are requested, all but the description.
 
     Raises:
         UsageError: There is no such column.
@@ -127,7 +127,7 @@ def columns(names: Sequence[str], *, descriptions: bool) -> list[Column]:
 def _format_of(path: Path, written_as: str | None) -> str:
     ending = path.suffix.lower().removeprefix(".")
     if written_as is None and ending not in WRITERS:
-        raise UsageError(f"The ending of {path} says no format; give one: --format {', '.join(WRITERS)}.")
+        raise UsageError(f"{path} has no known extension; choose a format: --format {', '.join(WRITERS)}.")
     if written_as is not None and ending in WRITERS and ending != written_as:
         raise UsageError(f"{path} would be read as {ending}, but --format says {written_as}; nothing was written.")
     return written_as or ending
@@ -166,4 +166,4 @@ def _unwritable(path: Path, error: OSError) -> FuturscamError:
 
 
 def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path} is there already and was left as it is; --force replaces it.")
+    return UsageError(f"{path} already exists and was not changed; --force replaces it.")

@@ -1,4 +1,4 @@
-"""An analyst's filters as a MongoDB query; every filter stays a value in it."""
+"""Turns an analyst's filters into a MongoDB query; filters are only used as values, never as operators."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Names: TypeAlias = str | Iterable[str] | None
 
 COLLATION: Final = Collation("en", strength=1)
-"""Compares names without regard to case and accents: `liege` is `Liège`; but `C` is not `C++`."""
+"""Compares names without case and accents: `liege` equals `Liège`; `C` does not equal `C++`."""
 
 MAX_WORDS: Final = 20
 MAX_WORD: Final = 100
@@ -43,7 +43,7 @@ _KNOWN: Final = {
     "seniority": tuple(dict.fromkeys(vocabulary.SENIORITY.values())),
     "remote": tuple(vocabulary.REMOTE_OPTION.values()),
 }
-"""Filters with few values: another one is a typing error, unless some RFP has it."""
+"""Filters with few values: any other value is a typing error, unless an RFP has it."""
 
 _SHOWN: Final = 30
 _LONGEST: Final = 40
@@ -55,15 +55,15 @@ _SEARCHED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which RFPs; None, an empty text and an empty name filter nothing.
+    """Filters for RFPs; None, an empty text and an empty name filter nothing.
 
     Attributes:
-        active: Only those that are open, or only those that are closed.
-        since, until: Published from here on, and before there; where no source gives that, what counts is when it
-            was first seen.
-        source, seniority, region, remote, skill: One of these names, whatever their case and accents.
-        text: Words that all stand somewhere in title, role, reference, description, company, department, city, skills
-            or questions.
+        active: True: only open RFPs; False: only closed ones.
+        since, until: Published at `since` or later, and before `until`; without a publication date, the time when the
+            RFP was first seen counts.
+        source, seniority, region, remote, skill: Has one of these names; case and accents are ignored.
+        text: Contains all of these words in title, role, reference, description, company, department, city, skills or
+            questions.
     """
 
     active: bool | None = None
@@ -77,13 +77,15 @@ class Filters:
     text: str | None = None
 
     def match(self) -> dict[str, Any]:
-        """The query; to be asked under `COLLATION`.
+        """The query; use it with `COLLATION`.
 
         Raises:
-            UsageError: A filter has a value that it cannot have.
+            UsageError: A filter has an invalid value.
         """
-        asked = {path: _names(field, getattr(self, field)) for field, path in _NAMES.items()}
-        conditions: list[dict[str, Any]] = [{path: {"$in": one}} for path, one in asked.items() if one is not None]
+        names_by_path = {path: _names(field, getattr(self, field)) for field, path in _NAMES.items()}
+        conditions: list[dict[str, Any]] = [
+            {path: {"$in": names}} for path, names in names_by_path.items() if names is not None
+        ]
         if self.active is not None:
             conditions.append({"isActive": _flag(self.active)})
         conditions += self._window()
@@ -100,19 +102,19 @@ class Filters:
 
 
 def refuse_unknown(match: dict[str, Any], rfps: Collection[dict[str, Any]]) -> None:
-    """Make sure that the software or some RFP knows each name in a query of `Filters`.
+    """Check that the software or some RFP has each name in a query of `Filters`.
 
     Raises:
-        UsageError: A source, seniority or remote option is unknown; the text lists those that exist.
+        UsageError: A source, seniority or remote option is unknown; the message lists those that exist.
     """
     for field, known in _KNOWN.items():
         path = _NAMES[field]
-        asked = [condition[path]["$in"] for condition in match.get("$and", ()) if path in condition]
+        names_in_query = [condition[path]["$in"] for condition in match.get("$and", ()) if path in condition]
         usual = {name.casefold() for name in known}
-        for name in (name for names in asked for name in names if name.casefold() not in usual):
+        for name in (name for names in names_in_query for name in names if name.casefold() not in usual):
             if not rfps.count_documents({path: name}, limit=1, collation=COLLATION):
-                there = _existing(path, known, rfps)
-                raise UsageError(f"{field}: there is no {name[:_LONGEST]!r}; there are: {there}.")
+                existing = _existing(path, known, rfps)
+                raise UsageError(f"{field}: there is no {name[:_LONGEST]!r}; there are: {existing}.")
 
 
 def _existing(path: str, known: tuple[str, ...], rfps: Collection[dict[str, Any]]) -> str:
@@ -134,10 +136,10 @@ def _names(field: str, names: Any) -> list[str] | None:
     if names is None or (isinstance(names, str) and not names.strip()):
         return None
     several = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
-    # A dictionary would be an operator of MongoDB.
+    # A dictionary would be a MongoDB operator.
     if isinstance(names, dict) or not all(isinstance(name, str) for name in several):
         raise UsageError(f"{field} takes a name or a list of names, not {names!r}.")
-    # An empty name filters nothing, but an empty list does: it finds no RFP.
+    # An empty name filters nothing, but an empty list matches no RFP.
     return [_spoken(field, name) for name in several if name.strip()] or (None if several else [])
 
 
@@ -153,29 +155,29 @@ def _words(text: Any) -> list[str]:
 
 
 def _spoken(field: str, text: str) -> str:
-    # Neither a zero nor half a surrogate pair can be sent.
+    # Null characters and lone surrogates cannot be sent to MongoDB.
     readable = "".join(char if char.isprintable() else " " for char in text).strip()
     if readable:
         return readable
-    raise UsageError(f"{field} takes what one can read, not {text!r}.")
+    raise UsageError(f"{field} takes printable text, not {text!r}.")
 
 
 def _anywhere(word: str) -> dict[str, Any]:
     pattern = _pattern(word)
-    # The description is HTML: neither its tags nor the names of its entities are words.
+    # The description is HTML: tags and names of entities do not count as words.
     described = f"(?<!&){_pattern(html.escape(word, quote=False))}(?![^<>]*>)"
-    found = [{path: {"$regex": pattern, "$options": "i"}} for path in _SEARCHED]
-    return {"$or": [*found, {"job_desc": {"$regex": described, "$options": "i"}}]}
+    conditions = [{path: {"$regex": pattern, "$options": "i"}} for path in _SEARCHED]
+    return {"$or": [*conditions, {"job_desc": {"$regex": described, "$options": "i"}}]}
 
 
 def _accented() -> dict[str, str]:
-    """Each Latin letter with all that are it with accents."""
-    found: defaultdict[str, str] = defaultdict(str)
+    """Each Latin letter with all its accented variants."""
+    variants: defaultdict[str, str] = defaultdict(str)
     for letter in map(chr, (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))):
         bare = _bare(letter)
         if bare != letter and letter.islower():
-            found[bare] += letter
-    return {bare: bare + accented for bare, accented in found.items()}
+            variants[bare] += letter
+    return {bare: bare + accented for bare, accented in variants.items()}
 
 
 def _bare(letter: str) -> str:
@@ -184,11 +186,11 @@ def _bare(letter: str) -> str:
 
 _LETTERS: Final = _accented()
 _MARKS: Final = "[\u0300-\u036f]*"
-"""Accents that stand behind their letter, as some programs write them."""
+"""Combining accents, which some programs write after the letter."""
 
 
 def _pattern(word: str) -> str:
-    """A regular expression for a word as it stands, but for accents."""
+    """A regular expression that matches the word literally, except that accents are ignored."""
     return "".join(_any_of(char) + _MARKS for char in word if not "\u0300" <= char <= "\u036f")
 
 

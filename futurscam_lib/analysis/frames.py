@@ -1,4 +1,4 @@
-"""The RFPs as DataFrames, one row each."""
+"""The RFPs as DataFrames, one row per RFP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ORDER: Final = ("published_at", "job_id")
 _SLICE: Final = 1000
 _LARGEST: Final = 2**63 - 1
-"""The largest number that MongoDB counts to."""
+"""The largest limit that MongoDB accepts."""
 
 
 def rfps(
@@ -46,26 +46,26 @@ def rfps(
     columns: str | Iterable[str] | None = None,
     limit: int | None = None,
 ) -> pd.DataFrame:
-    """The RFPs of the configured MongoDB: one row each, the newest publication first; only what is asked for is read.
+    """Read the RFPs of the configured MongoDB: one row each, newest publication first.
 
     Args:
         active: True: only open ones; False: only closed ones.
-        since: Published at this instant or later: ISO 8601 text, a date or a datetime, UTC where it names no offset.
-            Where the source gives no publication, what counts is when it was first seen.
+        since: Published at this instant or later: ISO 8601 text, a date or a datetime, UTC if it has no offset.
+            Without a publication date, the time when the RFP was first seen counts.
         until: Published before this instant.
-        source: `folder`, `graph_mail`, `imap_mail`, `boond`; one name or several, as with all that follow, whatever
-            their case and accents; an empty name asks for nothing.
+        source: `folder`, `graph_mail`, `imap_mail`, `boond`. This and the following filters take one name or several,
+            and ignore case and accents; an empty name filters nothing.
         seniority: `Junior`, `Medior`, `Senior`, `Expert`, `NS`.
         region: `Brussels`, `Liège`, `Flemish Brabant`...
         remote: `OnSite`, `Hybrid`, `Remote`, `NotSpecified`.
-        skill: Asks for one of these skills, by their whole names.
-        text: Words, or parts of words, that all stand somewhere in title, role, reference, description, company,
-            department, city, skills or questions; whatever their case and accents.
-        columns: Only these, in this order, each once; None: all but those on request.
-        limit: At most so many, the newest.
+        skill: Asks for one of these skills; full names.
+        text: Contains all of these words or parts of words in title, role, reference, description, company, department,
+            city, skills or questions; ignores case and accents.
+        columns: Only these columns, in this order; None: all but those on request.
+        limit: At most this many RFPs, the newest ones.
 
     Returns:
-        Missing values are missing (`NaN`, `NaT`, `<NA>`), also where a document holds something odd. The columns:
+        Missing values and values of the wrong type are `NaN`, `NaT` or `<NA>`. The columns:
 
         COLUMNS
 
@@ -75,8 +75,8 @@ def rfps(
         Excel knows no time zones and `to_excel` refuses instants: `futurscam export rfps.xlsx` writes a workbook.
 
     Raises:
-        UsageError: There is no such column, or a filter has a value that it cannot have: also a source, seniority or
-            remote option that neither the software nor any RFP knows.
+        UsageError: There is no such column, or a filter has an invalid value, such as a source, seniority or remote
+            option that neither the software nor any RFP has.
         RetryLater, OperatorMustAct: See `load.mongo.connect`.
     """
     filters = Filters(active, since, until, source, seniority, region, remote, skill, text)
@@ -90,11 +90,11 @@ rfps.__doc__ = inspect.cleandoc(rfps.__doc__ or "").replace(
 
 
 def skills(**filters: Any) -> pd.DataFrame:
-    """The skills that RFPs ask for: `job_id`, `skill`, `seniority`, `last_used`; one row a skill.
+    """The skills that RFPs ask for: `job_id`, `skill`, `seniority`, `last_used`; one row per skill.
 
     Args:
-        filters: Those of `rfps`, and its `limit`; they choose the RFPs, of which all skills are given. RFPs
-            without a `job_id` are left out: their rows could not be distinguished. No run writes such RFPs.
+        filters: The filters and the `limit` of `rfps`; the result has all skills of the selected RFPs. RFPs without a
+            `job_id` are left out, because their rows could not be distinguished. No run writes such RFPs.
 
     Raises:
         UsageError, RetryLater, OperatorMustAct: See `rfps`.
@@ -103,10 +103,10 @@ def skills(**filters: Any) -> pd.DataFrame:
 
 
 def languages(**filters: Any) -> pd.DataFrame:
-    """The languages that RFPs ask for: `job_id`, `language`, `level`; one row a language.
+    """The languages that RFPs ask for: `job_id`, `language`, `level`; one row per language.
 
     Args:
-        filters: As with `skills`.
+        filters: As for `skills`.
 
     Raises:
         UsageError, RetryLater, OperatorMustAct: See `rfps`.
@@ -131,14 +131,14 @@ def read(configured: Settings, filters: Filters, *, columns: Iterable[Column], l
     with mongo.connect(configured) as client, mongo.mongo_errors():
         collection = Collections.of(client[configured.database]).rfps
         refuse_unknown(match, collection)
-        found = _api().aggregate_arrow_all(collection, pipeline, schema=_schema(fetched.values()), collation=COLLATION)
-    found = found.sort_by([("published_at", "descending"), ("job_id", "ascending")])
-    found = _decodable(found.select(list(wanted)))
-    return _with_days(_readable(found), [name for name, column in wanted.items() if column.kind == "day"])
+        table = _api().aggregate_arrow_all(collection, pipeline, schema=_schema(fetched.values()), collation=COLLATION)
+    table = table.sort_by([("published_at", "descending"), ("job_id", "ascending")])
+    table = _decodable(table.select(list(wanted)))
+    return _with_days(_readable(table), [name for name, column in wanted.items() if column.kind == "day"])
 
 
 def _positive(limit: Any) -> int:
-    # Integral: whole numbers of numpy, too.
+    # Integral: also accepts numpy's integers.
     if isinstance(limit, Integral) and not isinstance(limit, bool) and int(limit) > 0:
         return min(int(limit), _LARGEST)
     raise UsageError(f"limit takes a number from 1, not {limit!r}.")
@@ -146,7 +146,7 @@ def _positive(limit: Any) -> int:
 
 def _api() -> Any:
     with warnings.catch_warnings():
-        # pyarrow warns when pymongoarrow was built with another patch release, which it accepts itself.
+        # pyarrow warns when pymongoarrow was built with another patch release, which works.
         warnings.filterwarnings("ignore", ".* size changed, may indicate binary incompatibility", RuntimeWarning)
         from pymongoarrow import api
     return api
@@ -198,8 +198,8 @@ def _decoded(cell: Any) -> Any:
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "replace")
     if isinstance(cell, list):
-        return [_decoded(one) for one in cell]
-    return {name: _decoded(one) for name, one in cell.items()} if isinstance(cell, dict) else cell
+        return [_decoded(value) for value in cell]
+    return {name: _decoded(value) for name, value in cell.items()} if isinstance(cell, dict) else cell
 
 
 def _readable(table: pa.Table) -> pa.Table:
@@ -208,7 +208,7 @@ def _readable(table: pa.Table) -> pa.Table:
 
     if "description" not in table.column_names:
         return table
-    # In slices: as Python texts all of them at once would take several times the memory.
+    # In slices: all texts at once as Python strings would take several times the memory.
     described = table["description"]
     slices = [_plain(described[first : first + _SLICE]) for first in range(0, len(described), _SLICE)]
     place = table.column_names.index("description")
@@ -228,23 +228,23 @@ def _with_days(table: pa.Table, names: Iterable[str]) -> pa.Table:
     import pyarrow as pa
 
     for name in names:
-        # Each day once: a few hundred, however many missions begin on them.
+        # Each distinct day is converted once: there are only a few hundred.
         coded = table[name].combine_chunks().dictionary_encode()
-        days = pa.array([clock.calendar_day(one) for one in coded.dictionary.to_pylist()], pa.date32())
+        days = pa.array([clock.calendar_day(instant) for instant in coded.dictionary.to_pylist()], pa.date32())
         place = table.column_names.index(name)
         table = table.set_column(place, name, days.take(coded.indices))
     return table
 
 
-def _long(name: str, asked: dict[str, Any]) -> pd.DataFrame:
+def _long(name: str, given: dict[str, Any]) -> pd.DataFrame:
     """One row for each entry of a list column."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     known = [field.name for field in dataclasses.fields(Filters)]
-    if unknown := ", ".join(sorted(asked.keys() - {*known, "limit"})):
+    if unknown := ", ".join(sorted(given.keys() - {*known, "limit"})):
         raise UsageError(f"{name}() has no filter {unknown}; it has: {', '.join(known)}, limit.")
-    filters, limit = Filters(**{key: asked[key] for key in asked if key != "limit"}), asked.get("limit")
+    filters, limit = Filters(**{key: given[key] for key in given if key != "limit"}), given.get("limit")
     table = read(settings.load(), filters, columns=chosen(["job_id", name]), limit=limit)
     table = table.filter(pc.field("job_id").is_valid()).combine_chunks()
     lists = table[name]

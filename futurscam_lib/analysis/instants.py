@@ -9,11 +9,11 @@ from futurscam_lib import clock
 from futurscam_lib.errors import UsageError
 
 When = str | date | None
-"""ISO 8601 text, a date or a datetime, UTC where it names no offset; empty or None: none."""
+"""ISO 8601 text, a date or a datetime, UTC if it has no offset; empty or None: no instant."""
 
 
 def instant(name: str, when: Any) -> datetime | None:
-    """An instant, aware and UTC; None where none is given.
+    """Convert to an instant, aware and UTC; None if none is given.
 
     Args:
         name: The name of the argument, for the error.
@@ -29,11 +29,11 @@ def instant(name: str, when: Any) -> datetime | None:
             return clock.parse(when)
         except ValueError as error:
             raise UsageError(f"{name}: {error}.") from error
-    # The missing instant of pandas is a datetime that does not equal itself.
+    # NaT of pandas is a datetime that does not equal itself.
     if not isinstance(when, date) or when != when:  # noqa: PLR0124
         raise UsageError(f"{name} takes an instant like 2026-11-20T08:00:00Z, a date or a datetime, not {when!r}.")
     try:
-        # pandas' Timestamp is a datetime that reaches beyond the year 1, so it becomes a plain one.
+        # A pandas Timestamp can be before the year 1, so it is converted to a plain datetime.
         at = datetime.combine(when, when.timetz() if isinstance(when, datetime) else time.min)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (OverflowError, ValueError) as error:

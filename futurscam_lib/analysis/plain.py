@@ -18,7 +18,7 @@ _SPACE: Final = re.compile(r" ?\n[ \n]*")
 
 
 def plain_text(markup: str) -> str:
-    """The text of some HTML: a line for each paragraph, entry and row, a dot before an entry; no tag is left."""
+    """Convert HTML to text: one line per paragraph, list item and row, a dot before each list item, and no tags."""
     marked = _CELL.sub(" \\g<0>", _LINES.sub("\n\\g<0>", _ITEM.sub("\\g<0>• ", markup)))
     # The parser would take minutes for tags that are nested too deeply.
     bare = without_tags(marked) if too_deep(marked) else nh3.clean(marked, tags=set())

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 SHEET_ROWS: Final = 1_048_576
-"""What a sheet of Excel holds, the heading included."""
+"""The maximum number of rows in an Excel sheet, including the heading."""
 
 CELL_UNITS: Final = 32_767
-"""UTF-16 units that a cell of Excel holds."""
+"""The maximum number of UTF-16 units in an Excel cell."""
 
 CUT: Final = " […cut]"
 
@@ -35,7 +35,7 @@ _UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff
 
 
 def write_csv(table: pa.Table, file: BinaryIO) -> None:
-    """RFC 4180 in UTF-8 with a byte order mark, by which Excel knows it; lists in one cell.
+    """Write RFC 4180 CSV in UTF-8 with a byte order mark, so that Excel detects the encoding; lists in one cell.
 
     Days are written as `2026-01-01`, instants as ISO 8601 in UTC.
     """
@@ -49,7 +49,7 @@ def write_csv(table: pa.Table, file: BinaryIO) -> None:
 
 
 def write_xlsx(table: pa.Table, file: BinaryIO) -> None:
-    """A workbook of one sheet, with its heading frozen and filters; lists in one cell.
+    """Write a workbook with one sheet, a frozen heading and filters; lists in one cell.
 
     Days and instants (UTC) are date cells of Excel, which can be sorted and grouped.
 
@@ -81,7 +81,7 @@ def write_xlsx(table: pa.Table, file: BinaryIO) -> None:
 
 
 def write_parquet(table: pa.Table, file: BinaryIO) -> None:
-    """Every column with its type: days as dates, instants in UTC, lists as lists; text as it is."""
+    """Write every column with its type: days as dates, instants in UTC, lists as lists; text is unchanged."""
     import pyarrow.parquet as pq
 
     pq.write_table(table, file)
@@ -96,11 +96,11 @@ WRITERS: Final[dict[str, Callable[[pa.Table, BinaryIO], None]]] = {
 
 
 class _Cells:
-    """Writes cells by their type, text only ever as text."""
+    """Writes cells by their type; text is never written as a formula."""
 
     def __init__(self, sheet: Worksheet, formats: Mapping[str, Format], quoted: Format) -> None:
         self._sheet, self._formats, self._quoted = sheet, formats, quoted
-        # Text that begins like a formula also stays text after somebody edits the cell.
+        # Text that begins like a formula stays text even after a user edits the cell.
         self._quoted.set_quote_prefix()
 
     def write(self, row: int, column: int, cell: Any) -> None:
@@ -142,7 +142,7 @@ def _for_sheet(text: str) -> str:
     """Text that a cell can hold."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.startswith("<r>") and text.endswith("</r>"):
-        text = f" {text}"  # xlsxwriter would take it for its own markup and write it into the file as it is.
+        text = f" {text}"  # xlsxwriter would treat it as its own markup and write it unescaped.
     units = text.encode("utf-16-le")
     if len(units) <= CELL_UNITS * 2:
         return text
@@ -155,7 +155,7 @@ def _text(cell: Any) -> str:
 
 
 def _entry(entry: str | dict[str, str | None]) -> str:
-    """A question; a skill or a language, its level in brackets where one is given."""
+    """A question, a skill or a language as text; a level is added in brackets."""
     if isinstance(entry, str):
         return entry
     name, level, *_ = entry.values()

@@ -1,1 +1,1 @@
-"""What runs left behind: the ledger, the history of runs, where a document comes from."""
+"""The audit log: the ledger, the history of runs, and the lineage of documents."""

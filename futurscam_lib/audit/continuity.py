@@ -1,4 +1,4 @@
-"""Checks the history of the watermark: whether each run started where the run before had left it."""
+"""Checks the history of the watermark: whether each run started where the run before had ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UnreadTime:
     missed: bool
 
     def without(self, since: datetime, until: datetime) -> Iterator[UnreadTime]:
-        """What is left of it after `[since, until)` is read."""
+        """The remaining parts after `[since, until)` is read."""
         parts = replace(self, until=min(self.until, since)), replace(self, since=max(self.since, until))
         return (part for part in parts if part.since < part.until)
 
@@ -40,8 +40,8 @@ class Jump:
 
     Attributes:
         line: The line of the ledger that shows it; 0: `.last_execution` shows it now.
-        before: Where it had been left.
-        after: Where it was found, or where a reset set it.
+        before: Its last recorded value.
+        after: The value at the next look, or the value that a reset set.
         unread: The skipped time that no run has read since, for each source that was read before, or by the run that
             started there.
         read_by: The later run that read the last of it; empty if some is unread.
@@ -60,7 +60,7 @@ class Jump:
 
     @property
     def missing(self) -> tuple[datetime, datetime] | None:
-        """From when to when time is still unread; None if there is none, or none of a configured source."""
+        """The period that is still unread; None if all was read from the configured sources."""
         parts = [part for part in self.unread if part.missed]
         return (min(part.since for part in parts), max(part.until for part in parts)) if parts else None
 
@@ -72,7 +72,7 @@ class Jump:
         return f"the time between was read later, the last of it by {self.read_by}"
 
     def read(self, since: datetime, until: datetime | None, *, sources: Iterable[str], by: str) -> Jump:
-        """The same after a run has read `[since, until)`.
+        """The jump after a run has read `[since, until)`.
 
         Args:
             since: Start of its window.
@@ -81,12 +81,12 @@ class Jump:
             by: Its run_id.
         """
         # The watermark is never later than now, so all skipped time lies before the start.
-        end, asked = until or self.after, {*sources, _ANY}
+        end, sources_read = until or self.after, {*sources, _ANY}
         if not self.unread or since >= end:
             return self
         unread: list[UnreadTime] = []
         for part in self.unread:
-            unread += part.without(since, end) if part.source in asked else [part]
+            unread += part.without(since, end) if part.source in sources_read else [part]
         return replace(self, unread=tuple(unread), read_by="" if unread else by)
 
 
@@ -94,14 +94,14 @@ class Continuity:
     """Follows the watermark through the entries of a ledger, oldest first.
 
     Attributes:
-        standing: Where it was left; None if no entry has it yet.
+        standing: Its last recorded value; None if no entry has it yet.
         jumps: All jumps that were not resets.
         forward: The resets that moved it forward, as jumps.
         idle: The resets without effect, as jumps: `before` is what they should have set.
     """
 
     def __init__(self, sources: Iterable[str]) -> None:
-        """Begin; `sources` are those that are configured now."""
+        """Start with no entries; `sources` are those that are configured now."""
         self.standing: datetime | None = None
         self.jumps: list[Jump] = []
         self.forward: list[Jump] = []
@@ -115,16 +115,16 @@ class Continuity:
         """Look at the next entry."""
         watermark = entry.facts.get("watermark")
         if is_dry(entry):
-            return  # It moves nothing, and may have started anywhere.
+            return  # A dry run does not move the watermark, and can start anywhere.
         match entry.event:
             case "first-run":
                 self._first_run(entry, instant(watermark))
             case "reset" if isinstance(watermark, dict):
                 self._set(entry, instant(watermark.get("before")), instant(watermark.get("after")))
             case "start" if isinstance(watermark, dict):
-                asked = self._asked[entry.run_id] = _sources(entry)
-                self._whole = self._whole or asked
-                self._begin(entry, instant(watermark.get("before")), asked)
+                sources_read = self._asked[entry.run_id] = _sources(entry)
+                self._whole = self._whole or sources_read
+                self._begin(entry, instant(watermark.get("before")), sources_read)
             case "end" if isinstance(watermark, dict):
                 self._end(entry, instant(watermark.get("before")), instant(watermark.get("after")))
 
@@ -134,16 +134,16 @@ class Continuity:
 
     def notes(self) -> Iterator[tuple[int, str]]:
         """Notes on resets, each with its line in the ledger."""
-        for one in self.forward:
-            moved = f"It set the watermark from {clock.to_people(one.before)} forward to {clock.to_people(one.after)}"
-            unread = "not all of the time between was read" if one.missing else one.how_read
-            yield one.line, f"{moved}; {unread}."
-        for one in self.idle:
+        for jump in self.forward:
+            moved = f"It set the watermark from {clock.to_people(jump.before)} forward to {clock.to_people(jump.after)}"
+            unread = "not all of the time between was read" if jump.missing else jump.how_read
+            yield jump.line, f"{moved}; {unread}."
+        for jump in self.idle:
             yield (
-                one.line,
+                jump.line,
                 (
-                    f"It should have set the watermark to {clock.to_people(one.before)}, but the watermark was still "
-                    f"{clock.to_people(one.after)}: this reset had no effect, or was undone."
+                    f"It should have set the watermark to {clock.to_people(jump.before)}, but the watermark was still "
+                    f"{clock.to_people(jump.after)}: this reset had no effect, or was undone."
                 ),
             )
 
@@ -161,20 +161,20 @@ class Continuity:
         self._reset = (entry.seq, before)
         self._stand(after)
 
-    def _begin(self, entry: LedgerEntry, before: datetime | None, asked: frozenset[str]) -> None:
-        self._compare(entry.seq, before, asked)
+    def _begin(self, entry: LedgerEntry, before: datetime | None, sources_read: frozenset[str]) -> None:
+        self._compare(entry.seq, before, sources_read)
         self._stand(before)
         self._reset = (0, None)
 
-    def _compare(self, line: int, found: datetime | None, asked: frozenset[str]) -> None:
-        if found is None or self.standing is None or found == self.standing:
+    def _compare(self, line: int, now_at: datetime | None, sources_read: frozenset[str]) -> None:
+        if now_at is None or self.standing is None or now_at == self.standing:
             return
         set_at, before_reset = self._reset
         # A reset that was killed before it wrote the file has moved nothing.
-        if found == before_reset:
-            self.idle.append(Jump(set_at, self.standing, found))
+        if now_at == before_reset:
+            self.idle.append(Jump(set_at, self.standing, now_at))
         else:
-            self.jumps.append(self._jump(line, self.standing, found, self._whole | asked))
+            self.jumps.append(self._jump(line, self.standing, now_at, self._whole | sources_read))
 
     def _jump(self, line: int, before: datetime, after: datetime, sources: frozenset[str]) -> Jump:
         names = (sources or {_ANY}) if after > before else ()
@@ -220,5 +220,5 @@ def is_dry(entry: LedgerEntry) -> bool:
 
 def _sources(entry: LedgerEntry) -> frozenset[str]:
     parameters = entry.facts.get("parameters")
-    asked = parameters.get("sources") if isinstance(parameters, dict) else ""
-    return frozenset(name.strip() for name in str(asked or "").split(",") if name.strip())
+    sources_read = parameters.get("sources") if isinstance(parameters, dict) else ""
+    return frozenset(name.strip() for name in str(sources_read or "").split(",") if name.strip())

@@ -26,7 +26,7 @@ _ALWAYS: Final = {"run_id"}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which two runs differ.
+    """One difference between two runs.
 
     Attributes:
         part: `parameters`, `status`, `counts`, `schema`, `code` or `software`.
@@ -86,8 +86,8 @@ def between(first: RunRecord, second: RunRecord, *, left: tuple[Executed, Execut
     """Compare two runs.
 
     Args:
-        first: The run that is compared...
-        second: ...with this one.
+        first: The first run.
+        second: The run to compare it with.
         left: Their executed notebooks, in this order.
     """
     facts = [*_parameters(first, second), *_status(first, second), *_counts(first, second)]
@@ -105,8 +105,8 @@ def _differing(
 
 
 def _parameters(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
-    asked = [{k: v for k, v in run.parameters.items() if k not in _ALWAYS} for run in (first, second)]
-    yield from _differing("parameters", asked[0], asked[1])
+    parameters = [{k: v for k, v in run.parameters.items() if k not in _ALWAYS} for run in (first, second)]
+    yield from _differing("parameters", parameters[0], parameters[1])
 
 
 def _status(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
@@ -132,17 +132,17 @@ def _count(name: str, first: int | None, second: int | None) -> Iterator[Differe
         yield Difference("counts", name, first, second)
 
 
-def _schema(left: tuple[Executed, Executed]) -> Iterator[Difference]:
-    schemas = [one.scraps.get("schema") for one in left]
+def _schema(executed: tuple[Executed, Executed]) -> Iterator[Difference]:
+    schemas = [notebook.scraps.get("schema") for notebook in executed]
     for name, prefix in (("fields", ""), ("transform_versions", "transform version of ")):
         values = [schema.get(name) if isinstance(schema, dict) else None for schema in schemas]
         if isinstance(values[0], dict) and isinstance(values[1], dict):
             yield from _differing("schema", values[0], values[1], prefix)
 
 
-def _code(first: RunRecord, second: RunRecord, left: tuple[Executed, Executed]) -> Iterator[Difference]:
+def _code(first: RunRecord, second: RunRecord, executed: tuple[Executed, Executed]) -> Iterator[Difference]:
     yield from _differing("code", {"git commit": first.git_commit or None}, {"git commit": second.git_commit or None})
-    codes = _codes(left)
+    codes = _codes(executed)
     if codes:
         common = [[cell for cell in code if cell in codes[0] and cell in codes[1]] for code in codes]
         if common[0] != common[1]:
@@ -154,8 +154,8 @@ def _software(first: RunRecord, second: RunRecord) -> Iterator[Difference]:
     yield from _differing("software", machines[0], machines[1])
 
 
-def _cells(left: tuple[Executed, Executed]) -> Iterator[CellDifference]:
-    codes = _codes(left)
+def _cells(executed: tuple[Executed, Executed]) -> Iterator[CellDifference]:
+    codes = _codes(executed)
     if not codes:
         return
     first, second = codes
@@ -167,19 +167,19 @@ def _cells(left: tuple[Executed, Executed]) -> Iterator[CellDifference]:
             yield CellDifference(cell_id, change, list(lines)[2:])
 
 
-def _codes(left: tuple[Executed, Executed]) -> tuple[dict[str, str], dict[str, str]] | None:
-    first, second = left[0].notebook, left[1].notebook
+def _codes(executed: tuple[Executed, Executed]) -> tuple[dict[str, str], dict[str, str]] | None:
+    first, second = executed[0].notebook, executed[1].notebook
     return None if first is None or second is None else (code_cells(first), code_cells(second))
 
 
-def _notes(runs: tuple[RunRecord, RunRecord], left: tuple[Executed, Executed]) -> Iterator[str]:
-    for run, one in zip(runs, left, strict=True):
-        if one.notebook is None:
-            yield f"The notebook of {run.run_id} could not be compared. {one.state}"
-        elif not isinstance(one.scraps.get("schema"), dict):
+def _notes(runs: tuple[RunRecord, RunRecord], executed: tuple[Executed, Executed]) -> Iterator[str]:
+    for run, notebook in zip(runs, executed, strict=True):
+        if notebook.notebook is None:
+            yield f"The notebook of {run.run_id} could not be compared. {notebook.state}"
+        elif not isinstance(notebook.scraps.get("schema"), dict):
             yield f"The run {run.run_id} recorded no schema of its documents, so schemas were not compared."
-        if one.notebook is not None and one.genuine is False:
-            yield f"The notebook of {run.run_id} was compared anyway. {one.state}"
+        if notebook.notebook is not None and notebook.genuine is False:
+            yield f"The notebook of {run.run_id} was compared anyway. {notebook.state}"
         if not run.sources:
             yield f"The run {run.run_id} recorded no counts: it is {run.status}."
     if runs[0].git_commit == runs[1].git_commit and runs[0].git_commit.endswith(_DIRTY):
@@ -193,11 +193,11 @@ def notebook_diff(first: Mapping[str, Any], second: Mapping[str, Any], *, colour
 
     Args:
         first: A notebook, parsed; its control characters are removed.
-        second: The other one.
+        second: The other notebook, parsed.
         colours: Whether to colour removed and added lines.
 
     Raises:
-        ValueError: One of them is not a notebook as nbformat defines it.
+        ValueError: One of them is not a valid notebook for nbformat.
     """
     # Takes a second to import, and has no types.
     notebooks = importlib.import_module("nbdime.diffing.notebooks")
@@ -206,16 +206,16 @@ def notebook_diff(first: Mapping[str, Any], second: Mapping[str, Any], *, colour
     shown = {"sources": True, "outputs": True, "attachments": False, "metadata": False, "details": False}
     notebooks.set_notebook_diff_targets(**shown, identifier=False)
     try:
-        found = notebooks.diff_notebooks(before, after)
+        changes = notebooks.diff_notebooks(before, after)
     finally:
         notebooks.reset_notebook_differ()
     out = io.StringIO()
-    # Not through git or diff, which not every machine has.
+    # Without git or diff, which may not be installed.
     config = printing.PrettyPrintConfig(out=out, use_git=False, use_diff=False, use_color=colours)
     for name, value in {**shown, "id": False}.items():
         setattr(config, name, value)
     names = [_cell_name(cell) for cell in _run_cells(first)]
-    for change in (one for part in found if part.key == "cells" for one in part.diff):
+    for change in (change for part in changes if part.key == "cells" for change in part.diff):
         if change.op == "patch":
             out.write(f"Cell {names[change.key]}:\n")
         printing.pretty_print_diff(before["cells"], [change], "/cells", config)
@@ -223,7 +223,7 @@ def notebook_diff(first: Mapping[str, Any], second: Mapping[str, Any], *, colour
 
 
 def _comparable(notebook: Mapping[str, Any]) -> Any:
-    """A copy for nbdime: texts in one piece, and nothing twice."""
+    """A copy for nbdime: each text as one string, and no duplicate content."""
     nodes = importlib.import_module("nbformat.notebooknode")
     files = importlib.import_module("nbformat.v4.rwbase")
     if not importlib.import_module("nbformat.validator").isvalid(nodes.from_dict(dict(notebook))):
@@ -240,7 +240,7 @@ def _run_cells(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _cell_name(cell: Mapping[str, Any]) -> str:
-    """Its id; the cell that papermill adds has another id each time and goes by its tag."""
+    """The id of a cell; for the cell that papermill adds, its tag, because its id changes each time."""
     return INJECTED if INJECTED in tags(cell) else plain(str(cell.get("id") or "without a name"))
 
 

@@ -61,7 +61,7 @@ class LineSeal(Protocol):
 
 
 class Misfit(ValueError):
-    """A line is not what the ledger writes there; `is_link`: it is an entry, but not the next one in the chain."""
+    """A line is not valid at its place; `is_link`: it is an entry, but not the next one in the chain."""
 
     def __init__(self, message: str, *, is_link: bool = False) -> None:
         """See the class."""
@@ -177,7 +177,7 @@ def _canonical(content: object) -> bytes:
 def _cleaned(value: object, redact: Callable[[str], str]) -> object:
     """Copy what JSON can hold, strings redacted.
 
-    Not left to orjson: it would write a dataclass or a date by itself, unredacted, and NaN as null.
+    orjson alone would write dataclasses and dates unredacted, and NaN as null.
     """
     match value:
         case None | bool():
@@ -238,7 +238,7 @@ _INNER: Final[Mapping[str, Sequence[tuple[str, frozenset[type]]]]] = {
 def malformed(entry: LedgerEntry) -> str:
     """Why the entry cannot be used, as a clause; empty if it can.
 
-    Its hash may be right: somebody who knows how a line is made can put anything in it.
+    Its hash can still be right: anyone who knows the format can write any content.
     """
     if not _is_instant(entry.at):
         return f"its time is {entry.at!r:.60}"
@@ -268,7 +268,7 @@ def _wrong_fact(event: str, names: tuple[str, ...], kinds: tuple[type, ...]) -> 
 
 
 def implausible(entry: LedgerEntry) -> str:
-    """What in the entry no run can have written, as a clause; empty if nothing. Call `malformed` first."""
+    """A clause about content that no run can have written; empty if there is none. Call `malformed` first."""
     if entry.event not in _FACTS:
         return f"its event is {entry.event!r:.60}, which this version does not know"
     counts, notebook = entry.facts.get("counts"), entry.facts.get("notebook")

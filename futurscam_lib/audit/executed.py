@@ -1,4 +1,4 @@
-"""Reads the executed notebook of a run, whatever state the file is in: its scraps, and the cell that failed."""
+"""Reads the executed notebook of a run, even if it is damaged: its scraps, and the cell that failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from futurscam_lib.audit.history import History, RunRecord
 
 _MARKERS: Final = {"futurscam-status", "papermill-error-cell-tag"}
-"""Tags of markdown cells that the runner adds; they are not part of what was run."""
+"""Tags of the markdown cells that the runner adds; they are not part of the executed code."""
 
 INJECTED: Final = "injected-parameters"
 """Tag of the cell that papermill adds with the parameters of a run."""
@@ -68,10 +68,10 @@ class Executed:
     """The executed notebook of a run.
 
     Attributes:
-        state: Sentences: whether it exists, can be read, and is what the run left.
-        path: Where it is, or was; None if the ledger names no place for it, or the run left none.
-        genuine: Whether it is what the run left; None if unknown.
-        notebook: Parsed, as nbformat 4 has it; None if it could not be read.
+        state: Sentences: whether it exists, can be read, and is unchanged since the run.
+        path: Where it is, or was; None if the ledger has no path, or the run kept no notebook.
+        genuine: Whether it is unchanged since the run; None if unknown.
+        notebook: Parsed, as nbformat 4; None if it could not be read.
         scraps: What the run glued.
         failed: The cell at which it stopped; None if it did not stop at a cell.
     """
@@ -85,7 +85,7 @@ class Executed:
 
     @property
     def requirements(self) -> list[str]:
-        """`name==version` of each package of the run's environment; empty where the notebook does not record them."""
+        """`name==version` of each package in the run's environment; empty if the notebook does not record them."""
         match (self.notebook or {}).get("metadata"):
             case {"futurscam": {"requirements": list(lines)}}:
                 return [plain(line) for line in lines if isinstance(line, str)]
@@ -95,11 +95,11 @@ class Executed:
         """The total of a scrap (`new`, `changes`, `rejects`) and the items that it lists; None if there is none."""
         match self.scraps.get(name):
             case {"total": int(total), "listed": list(listed)}:
-                return total, [one for one in listed if isinstance(one, dict)]
+                return total, [item for item in listed if isinstance(item, dict)]
         return None
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it, without the notebook itself."""
+        """For JSON, without the notebook itself."""
         return {
             "path": str(self.path) if self.path else None,
             "state": self.state,
@@ -110,7 +110,7 @@ class Executed:
 
 
 def read(run: RunRecord, history: History) -> Executed:
-    """Read the notebook of a run; what is wrong with it is described in `state`, never raised."""
+    """Read the notebook of a run; problems with it are described in `state`, never raised."""
     check, part = history.look(run), ""
     if check.state == "none" and run.ended is None and run.notebook:
         part = ".part"
@@ -119,8 +119,8 @@ def read(run: RunRecord, history: History) -> Executed:
     if run.notebook and check.state not in {"elsewhere", "none"}:
         path = notebook_path(history.runs, f"{run.notebook}{part}")
     how = "crashed" if check.state == "verifies" and run.status == "crashed" else check.state
-    found = clock.to_people(run.ended) if run.ended else ""
-    state = _GROWING if part and check.data is not None else _STATES[how].format(run=run, check=check, found=found)
+    found_at = clock.to_people(run.ended) if run.ended else ""
+    state = _GROWING if part and check.data is not None else _STATES[how].format(run=run, check=check, found=found_at)
     genuine = _GENUINE.get(how)
     if check.data is None:
         return Executed(state, path, genuine)
@@ -153,7 +153,7 @@ def _scraps_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def code_cells(notebook: Mapping[str, Any]) -> dict[str, str]:
-    """The code that was run, by cell id, without the parameters that papermill added.
+    """The executed code by cell id, without the parameters that papermill added.
 
     A cell without an id, as in older notebooks, is named by its place among the code cells.
     """
@@ -172,15 +172,15 @@ def scraps_in(data: bytes) -> dict[str, Any]:
 
 
 def is_added(cell: Mapping[str, Any]) -> bool:
-    """Whether the runner added the cell, to say how the run ended or where it stopped."""
+    """Whether the runner added the cell, which shows how the run ended or where it stopped."""
     return not _MARKERS.isdisjoint(tags(cell))
 
 
 def tags(cell: Mapping[str, Any]) -> set[str]:
     """The tags of a cell; none if its metadata has the wrong form."""
     match cell.get("metadata"):
-        case {"tags": list(found)}:
-            return {tag for tag in found if isinstance(tag, str)}
+        case {"tags": list(listed)}:
+            return {tag for tag in listed if isinstance(tag, str)}
     return set()
 
 
@@ -240,8 +240,8 @@ def _errors(cell: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _heading(markdown: str) -> str:
-    found = next((line for line in markdown.splitlines() if line.startswith("#")), "")
-    return plain(found.lstrip("#").strip())
+    heading = next((line for line in markdown.splitlines() if line.startswith("#")), "")
+    return plain(heading.lstrip("#").strip())
 
 
 def _joined(cell: Mapping[str, Any]) -> str:

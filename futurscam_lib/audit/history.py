@@ -1,4 +1,4 @@
-"""The runs of a home, from the ledger: each start with its end, newest first; and which of them a reader asks for."""
+"""The runs of a home, from the ledger: each start with its end, newest first; and filters for them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunRecord:
     Attributes:
         run_id: Its name.
         status: One of `STATUSES`.
-        started, ended: Aware, UTC; `ended` is None while there is no end, and for a crash when it was found.
+        started, ended: Aware, UTC; `ended` is None if there is no end; for a crash, when it was detected.
         seconds: How long it took; None if unknown.
         dry_run: Whether it wrote nothing to MongoDB.
         parameters: The parameters of its notebook.
@@ -52,19 +52,19 @@ class RunRecord:
         watermark: `before` and `after`, ISO 8601; without `after` if the run has no end.
         counts: The rows of the accounting, in total; empty if the run did not get that far.
         sources: The same per source.
-        closed, reopened: Missions that it closed and reopened; for a dry run: that it would have.
-        error, error_name: Why it did not end well; empty if it did.
+        closed, reopened: Missions that it closed and reopened; a dry run: would have closed and reopened.
+        error, error_name: Why it did not end well; empty if it ended well.
         failures: Per source that failed, `error` and `message`.
-        reject_reasons, oddities: How often each reason, and each unknown value, came up.
+        reject_reasons, oddities: The count of each reason, and of each unknown value.
         notes: The notes of each source, see `source_notes`.
         notebook: The executed notebook, relative to the folder of the runs, with `/`.
-        notebook_sha256: Its hash when the run ended; empty if none could be kept.
+        notebook_sha256: Its hash when the run ended; empty if no notebook could be kept.
         pruned: Whether the notebook was removed because of its age.
         rerun_of: The run whose window it read again; empty if none.
         replay: Which landed payloads it transformed again, as text of `records.Replay`; empty if it read sources.
         confirmed: Whether it was allowed to close and reopen any number of missions (`--yes`).
-        started_by, git_commit, python, platform, packages: Who and what ran it.
-        source_sha256: Of the notebook file that was executed; empty in ledgers of earlier versions.
+        started_by, git_commit, python, platform, packages: The user and the software that ran it.
+        source_sha256: Hash of the notebook file that was executed; empty in ledgers of earlier versions.
         shipped: Whether its cells were those of the shipped notebook; None: not recorded.
         uncommitted: Whether the package differed from its commit; None: not recorded, or no git.
         start_line, end_line: Lines of the ledger, from 1; 0 if there is none.
@@ -108,7 +108,7 @@ class RunRecord:
 
     @property
     def code_marks(self) -> tuple[str, ...]:
-        """How its code was other than the shipped and committed one."""
+        """Marks for code that is not the shipped and committed code."""
         return (
             *((OTHER_NOTEBOOK,) if self.shipped is False else ()),
             *((UNCOMMITTED,) if self.uncommitted else ()),
@@ -139,7 +139,7 @@ class History:
         return cls(Ledger(settings.ledger_file), settings.runs, seal=Seal.of(settings))
 
     def newest(self) -> Iterator[RunRecord]:
-        """Yield all runs, newest first; reads no more of the ledger than is asked for.
+        """Yield all runs, newest first; reads the ledger only as far as needed.
 
         Raises:
             OperatorMustAct: The ledger was changed after it was written, its end was cut off, or it is not sealed
@@ -154,27 +154,27 @@ class History:
         return _paired(reversed(lines))
 
     def find(self, name: str) -> RunRecord:
-        """The run of that name.
+        """The run with that name.
 
         Args:
-            name: A run_id, its beginning where no other run has the same, or `last`.
+            name: A run_id, a unique beginning of a run_id, or `last`.
 
         Raises:
             UsageError: There is no such run, or there are several.
             OperatorMustAct: The ledger was changed after it was written.
         """
-        found: list[RunRecord] = []
+        matching: list[RunRecord] = []
         for run in self.newest():
             if name in {run.run_id, LAST}:
                 return run
             if name and run.run_id.startswith(name):
-                found.append(run)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(run.run_id for run in found[:_FEW])
-            more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-            raise UsageError(f"{len(found)} runs begin with {name}: {names}{more}. Give more of the run_id.")
+                matching.append(run)
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            names = ", ".join(run.run_id for run in matching[:_FEW])
+            more = f" and {len(matching) - _FEW} more" if len(matching) > _FEW else ""
+            raise UsageError(f"{len(matching)} runs begin with {name}: {names}{more}. Give more of the run_id.")
         if name == LAST:
             raise UsageError("There is no run yet; `futurscam run` starts one.")
         raise UsageError(f"The ledger has no run {name!r}; `futurscam runs list` shows all runs.")
@@ -189,7 +189,7 @@ class History:
         if is_not_a_file(ledger):
             raise self._changed("it is not a file", RESTORE)
         try:
-            # Before the lines: a run that ends meanwhile writes its line first.
+            # Read before the lines: a run that ends meanwhile writes its line first.
             head = read_head(ledger)
             last = next(self._ledger.backwards(), None)
             check_end(head, last)
@@ -215,11 +215,11 @@ class History:
         return notebook_path(self.runs, run.notebook)
 
     def look(self, run: RunRecord) -> NotebookCheck:
-        """Whether its executed notebook is what it left."""
+        """Check whether its executed notebook is unchanged since the run."""
         return check_notebook(self.runs, run.notebook, run.notebook_sha256, pruned=run.pruned)
 
     def frame(self, *, since: datetime | None = None) -> pd.DataFrame:
-        """The runs that started at `since` or later as a DataFrame: one row a run, the oldest first."""
+        """The runs that started at `since` or later as a DataFrame: one row per run, oldest first."""
         import pandas as pd
 
         rows = []
@@ -261,7 +261,7 @@ def _record(start: LedgerEntry, end: LedgerEntry | None, pruned: set[str]) -> Ru
         or {"since": parameters.get("watermark"), "until": parameters.get("until") or None},
         watermark=end_facts.get("watermark") or start_facts.get("watermark") or {},
         counts=with_all_counts(end_facts.get("counts") or {}),
-        sources={name: with_all_counts(one) for name, one in (end_facts.get("sources") or {}).items()},
+        sources={name: with_all_counts(counted) for name, counted in (end_facts.get("sources") or {}).items()},
         closed=number(end_facts.get("closed")),
         reopened=number(end_facts.get("reopened")),
         error=end_facts.get("error") or "",
@@ -318,12 +318,12 @@ def has_read(configured: Settings, source: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which runs to show; all if nothing is given.
+    """A filter for runs; the defaults match all runs.
 
     Attributes:
         statuses: Only runs with one of these statuses; empty: any.
-        since: Only runs that started then or later; aware.
-        until: Only runs that started before; aware.
+        since: Only runs that started at this instant or later; aware.
+        until: Only runs that started before this instant; aware.
         source: Only runs that read this source; empty: any.
     """
 
@@ -350,6 +350,6 @@ class Choice:
 
 def sources_of(run: RunRecord) -> tuple[str, ...]:
     """The sources that a run was asked to read, even if it crashed."""
-    asked = run.parameters.get("sources")
-    named = [name.strip() for name in asked.split(",")] if isinstance(asked, str) else []
+    value = run.parameters.get("sources")
+    named = [name.strip() for name in value.split(",")] if isinstance(value, str) else []
     return tuple(filter(None, named)) or tuple(run.sources)

@@ -1,4 +1,4 @@
-"""Which hours had a run, and which should have had one."""
+"""Shows which hours had a run, and in which hours a run is missing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def runs(self) -> int:
-        """How many started."""
+        """The number of runs that started."""
         return self.ok + self.failed + self.dry + self.unfinished
 
     def add(self, run: RunRecord) -> None:
@@ -83,7 +83,7 @@ class Hours:
 
     @property
     def missing(self) -> list[datetime]:
-        """The hours that should have had a run, oldest first."""
+        """The hours in which a run is missing, oldest first."""
         return sorted(hour for hour, cell in self.cells.items() if cell.missing)
 
     def gaps(self) -> Iterator[tuple[datetime, datetime, int]]:
@@ -101,7 +101,7 @@ class Hours:
 def page_of(run_id: str) -> str:
     """The path of a run's page below the folder of the runs; empty if the run_id cannot be a file name.
 
-    This software never makes such a run_id: it could lead out of the folder.
+    Such a run_id could lead out of the folder; this software never makes one.
     """
     return f"html/{run_id}.html" if _NAME.fullmatch(run_id) else ""
 
@@ -115,9 +115,9 @@ def link_to(run: RunRecord, text: str = "", status: str = "") -> Link | Mark:
 def of(period: Period) -> Hours:
     """Sort the runs into hours, and find the hours in which a run is missing.
 
-    A home need not run every hour: usual is the median distance between the hours with a run. Nothing is missing before
-    the first run in the ledger, or in the present hour. Runs by hand (dry runs, reruns, replays, windows with an end)
-    do not replace a scheduled run; but a run is not missing if one of them kept it from starting.
+    The usual interval is the median distance between hours with a run. No run is missing before the first run in the
+    ledger, or in the current hour. Runs by hand (dry runs, reruns, replays, windows with an end) do not replace a
+    scheduled run; but a run is not missing if a run by hand prevented it from starting.
     """
     cells: defaultdict[datetime, Cell] = defaultdict(Cell)
     for run in period.runs:
@@ -139,7 +139,7 @@ def _is_extra(run: RunRecord) -> bool:
 
 @dataclass(slots=True)
 class _Span:
-    """The runs of one hour: when the first and the last of them started, until when one was active."""
+    """The runs of one hour: the first and the last start, and the end of the last active run."""
 
     first: datetime
     last: datetime
@@ -148,13 +148,13 @@ class _Span:
 
 def _spans(runs: Iterable[RunRecord]) -> dict[datetime, _Span]:
     """The runs by hour, oldest first."""
-    found: dict[datetime, _Span] = {}
+    spans: dict[datetime, _Span] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        # The end of a crashed run is when it was found.
+        # The end of a crashed run is when the crash was detected.
         ended = run.ended if run.ended and run.status != "crashed" else run.started
-        one = found.setdefault(hour_of(run.started), _Span(run.started, run.started, ended))
-        one.last, one.active = run.started, max(one.active, ended)
-    return found
+        span = spans.setdefault(hour_of(run.started), _Span(run.started, run.started, ended))
+        span.last, span.active = run.started, max(span.active, ended)
+    return spans
 
 
 def _usual(spans: Sequence[datetime] | Mapping[datetime, _Span]) -> int | None:
@@ -172,10 +172,10 @@ def _missing(
         if following.first - span.last <= step + _LATE:
             continue
         due = hour + step
-        # Less than half a step before the next run, that run is the late one.
+        # Less than half a step before the next run, the next run counts as late.
         while due < next_hour and (next_hour == present or due <= next_hour - step / 2):
             at = due + (span.last - hour)
-            if due > span.active and not any(one.first <= at <= one.active for one in extra):
+            if due > span.active and not any(run.first <= at <= run.active for run in extra):
                 yield due
             due += step
 
@@ -207,7 +207,7 @@ def _row_of(day: datetime, cells: Mapping[datetime, Cell]) -> list[str | Mark | 
 
 def _note(hours: Hours) -> str:
     if hours.usual is None:
-        return "Too few runs to know in which hours one is missing."
+        return "Too few runs to detect missing ones."
     every = "every hour" if hours.usual == 1 else f"every {hours.usual} hours"
     return (
         f"Usually there is a run {every}; {len(hours.missing):,} missing. None: a run was due in that hour. "
@@ -235,8 +235,8 @@ def _weeks(days: Sequence[datetime], by_day: Mapping[datetime, Sequence[datetime
             week.unfinished += cell.unfinished
             week.missing += cell.missing
     rows = [
-        (f"{monday:%Y-%m-%d}", one.ok, one.failed, one.missing, one.dry, one.unfinished)
-        for monday, one in weeks.items()
+        (f"{monday:%Y-%m-%d}", total.ok, total.failed, total.missing, total.dry, total.unfinished)
+        for monday, total in weeks.items()
     ]
     columns = ("week of (UTC)", "ok", "failed", "missing hours", "dry", UNFINISHED)
     return Table(columns, rows, title="The weeks before", limit=_WEEKS)

@@ -4,7 +4,7 @@ A line is compact JSON with sorted keys. `hash` is the SHA-256 of the line witho
 before, so a line that was changed, moved, added or removed later is detected. Lines cut off the end are detected by the
 head, and a ledger that was rewritten by its MACs, if it has a key: see `seal`.
 
-Events: `start`, `end`, `crashed` (a start without an end was found; it has the run_id of that run), `healed`, `reset`,
+Events: `start`, `end`, `crashed` (a start without an end, with the run_id of that run), `healed`, `reset`,
 `first-run`, `pruned` (notebooks were removed because of their age), `sealed` (from here on a new key is used).
 """
 
@@ -151,7 +151,7 @@ class Ledger:
                 yield from (entry for _, entry in read_forwards(file, self._refuse))
 
     def backwards(self) -> Iterator[LedgerEntry]:
-        """Yield all entries, newest first, each checked; reads no more of the file than is asked for.
+        """Yield all entries, newest first, each checked; reads the file only as far as needed.
 
         Raises:
             OperatorMustAct: A line does not match its hash or the line before it.
@@ -181,7 +181,7 @@ class Ledger:
         return unfinished[::-1]
 
     def last_watermark(self) -> datetime | None:
-        """The last watermark in the ledger, however its run ended; dry runs have none."""
+        """The last watermark in the ledger, whatever the status of its run; dry runs are ignored."""
         for entry in self.backwards():
             fact = entry.facts.get("watermark")
             at = instant((fact.get("after") or fact.get("before")) if isinstance(fact, dict) else fact)
@@ -243,10 +243,10 @@ class Ledger:
             write_head(self._path, 0, NO_PREV, seal=self._key_seal)
 
     def _check_end(self, *, new_key: bool = False) -> LedgerEntry | None:
-        """Check that the last entry, which is returned, is the one that was written last.
+        """Check that the last entry is the one that was written last, and return it.
 
         Raises:
-            OperatorMustAct: It is not, or nobody can know whether it is.
+            OperatorMustAct: It is not, or this cannot be checked.
         """
         with self._explaining_doubt():
             # Before the lines: another process may append one meanwhile, and write its head.
@@ -260,7 +260,7 @@ class Ledger:
             return last
 
     def _check_seals(self) -> SealCheck:
-        """Check each line and the line that the head names, and collect what the MACs of all lines show."""
+        """Check each line and the line that the head names, and return the check of the MACs of all lines."""
         head, seals = read_head(self._path), SealCheck(self._key_seal)
         for entry in self.entries():
             seals.see(entry.seq, entry)

@@ -1,4 +1,4 @@
-"""Reads the lines of a ledger file, whatever was done to them: the entries that can be read, and all faults."""
+"""Reads the lines of a ledger file, even if it was changed: the entries that can be read, and all faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one line.
+    """A problem with one line.
 
     Attributes:
         line: Its number in the file, from 1; the number after the last line where something is missing at the end.
@@ -84,7 +84,7 @@ def read_forwards(file: BinaryIO, on_fault: Callable[[Fault], object]) -> Iterat
             entry = read_entry(raw.removesuffix(b"\n"))
         except Misfit as misfit:
             on_fault(Fault(number, str(misfit), torn=not is_whole))
-            # The line after a bad one has nothing to be compared with.
+            # The line after a bad line cannot be compared with it.
             skipped = True
             continue
         if not skipped:
@@ -109,7 +109,7 @@ def _check_follows(
 
 
 def read_backwards(file: BinaryIO) -> Iterator[LedgerEntry]:
-    """Yield the entries newest first, each checked; reads no more of the file than is asked for.
+    """Yield the entries newest first, each checked; reads the file only as far as needed.
 
     A torn last line is skipped.
 
@@ -156,6 +156,6 @@ def _number_at(file: BinaryIO, begin: int) -> int:
     """The number of the line that begins at `begin`."""
     file.seek(0)
     newlines = 0
-    while (left := begin - file.tell()) > 0 and (block := file.read(min(_BLOCK, left))):
+    while (remaining := begin - file.tell()) > 0 and (block := file.read(min(_BLOCK, remaining))):
         newlines += block.count(b"\n")
     return newlines + 1

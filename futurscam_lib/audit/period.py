@@ -32,7 +32,7 @@ _IN_RUNS: Final = ("start", "end", "crashed")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What the ledger has about `[since, until)`.
+    """The entries of the ledger in `[since, until)`.
 
     Attributes:
         since, until: Aware, UTC.
@@ -40,7 +40,7 @@ class Period:
         earlier: The last runs before it, at most 60, newest first; they also show what is usual.
         others: Other entries of the period, and since the last run before it: resets, first runs, repairs; newest
             first.
-        faults: What is wrong with the ledger, so that only some lines can be read.
+        faults: Problems with the ledger, because of which only some lines can be read.
         sources: The sources that are configured now.
     """
 
@@ -54,7 +54,7 @@ class Period:
 
     @property
     def days(self) -> float:
-        """How long it is."""
+        """The length in days."""
         return (self.until - self.since) / timedelta(days=1)
 
 
@@ -63,7 +63,7 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
 
     Args:
         settings: Of the home.
-        days: How long the period is that ends now.
+        days: Length of the period, which ends now.
         now: The present instant; aware, UTC.
 
     Raises:
@@ -80,7 +80,7 @@ def read(settings: Settings, *, days: float, now: datetime) -> Period:
         others = _others(Ledger(settings.ledger_file).backwards(), _reach(earlier, since), now)
     except OperatorMustAct as error:
         faults.append(str(error))
-        # What can be read is shown anyway: now a reviewer needs it most.
+        # The readable lines are shown anyway: a reviewer needs them most now.
         runs, earlier = _split(history.readable(), since, now)
         lines = [entry for _, entry in read_lines(settings.ledger_file, lambda _: None) if not malformed(entry)]
         others = _others(reversed(lines), _reach(earlier, since), now)
@@ -93,7 +93,7 @@ def check_days(days: float) -> None:
     Raises:
         UsageError: It is not a number, not above 0, or above `LONGEST`.
     """
-    # A parameter of a notebook can be anything that somebody typed.
+    # A user can set a parameter of a notebook to any value.
     if not isinstance(days, Real) or not 0 < days <= LONGEST:
         raise UsageError(f"{days} days cannot be reviewed; give a number above 0 and at most {LONGEST:g}.")
 
@@ -115,17 +115,17 @@ def _split(
 
 
 def _reach(earlier: Sequence[RunRecord], since: datetime) -> datetime:
-    """From when on a reset can explain where the first run of the period started."""
+    """The earliest time at which a reset can explain where the first run of the period started."""
     return earlier[0].started if earlier else since
 
 
 def _others(newest_first: Iterable[LedgerEntry], since: datetime, now: datetime) -> tuple[LedgerEntry, ...]:
-    found = takewhile(lambda entry: clock.parse(entry.at) >= since, newest_first)
-    return tuple(entry for entry in found if entry.event not in _IN_RUNS and clock.parse(entry.at) < now)
+    recent = takewhile(lambda entry: clock.parse(entry.at) >= since, newest_first)
+    return tuple(entry for entry in recent if entry.event not in _IN_RUNS and clock.parse(entry.at) < now)
 
 
 def kind_of(run: RunRecord) -> str:
-    """The kind of a run: `ok`, `unfinished`, `failed` (in any way), or `dry` (however it ended)."""
+    """The kind of a run: `ok`, `unfinished`, `failed` (in any way), or `dry` (with any status)."""
     if run.status == UNFINISHED:
         return UNFINISHED
     return "dry" if run.dry_run else "ok" if run.status == "ok" else "failed"

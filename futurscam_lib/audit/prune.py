@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 FAILED_LONGER: Final = 4
-"""How many times as long notebooks of runs that did not end well are kept by default."""
+"""By default, notebooks of runs that did not end well are kept this many times longer."""
 
 _AT_ONCE: Final = 500
 
@@ -35,8 +35,8 @@ class Pruned(Shown):
 
     Attributes:
         notebooks: Their paths below the folder of the runs.
-        size: Their bytes.
-        kept: Those that were old enough but were kept, with the reason.
+        size: Their total size in bytes.
+        kept: The notebooks that were old enough but were kept, with the reason.
         dry_run: Whether nothing was removed, only listed.
         linked: Whether there is a review page, which may have links to removed pages.
     """
@@ -56,7 +56,7 @@ class Pruned(Shown):
         return Table(("kept anyway", "because"), list(self.kept.items()), notes=list(self._notes()))
 
     def __repr__(self) -> str:
-        """The table as text; only what was removed if nothing was kept anyway."""
+        """The table as text, or only the summary if no old notebook was kept."""
         return repr(self.table()) if self.kept else "\n".join(self._notes())
 
     def _notes(self) -> Iterator[str]:
@@ -92,8 +92,8 @@ def prune(
         keep: How long notebooks are kept.
         keep_failed: The same for runs that did not end well; not less than `keep`.
         now: The present instant, aware, UTC.
-        started_by: Who does it, for the ledger.
-        dry_run: Only list them.
+        started_by: The user, for the ledger.
+        dry_run: Only list the notebooks.
 
     Raises:
         UsageError: Failures would be kept for a shorter time than successes.

@@ -1,4 +1,4 @@
-"""The folder of the runs: whether each executed notebook is what its run left, and what else is in the folder."""
+"""Checks the folder of the runs: whether each executed notebook is unchanged, and which other files there are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BATCH: Final = 50
 """Passing one file to a thread takes as long as hashing a small one."""
 _BLOCK: Final = 1 << 20
 _DEEPEST: Final = 8
-"""Folders in folders; what runs, Jupyter and people leave is not as deep."""
+"""The maximum depth of folders; runs, Jupyter and people do not make deeper ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class NotebookCheck:
         state: See `NotebookState`.
         data: Its bytes; None if it could not be read.
         sha256: Their hash, hex; empty without them.
-        problem: Why it could not be read, where something is there.
+        problem: Why it could not be read, if it exists.
     """
 
     state: NotebookState
@@ -56,7 +56,7 @@ class NotebookCheck:
 
 
 def check_notebook(runs: Path, notebook: str, expected: str, *, pruned: bool) -> NotebookCheck:
-    """Check one notebook; never raises for what is wrong with it.
+    """Check one notebook; problems with it are never raised.
 
     Args:
         runs: Folder of the executed notebooks.
@@ -87,10 +87,10 @@ def is_not_a_file(path: Path) -> bool:
 
 
 def notebook_path(runs: Path, notebook: str) -> Path:
-    """Where a notebook is, or would be.
+    """The path of a notebook, even if it does not exist.
 
     Raises:
-        UsageError: The path leads out of the folder of the runs, or nowhere: no run wrote it.
+        UsageError: The path leads out of the folder of the runs or is invalid: no run wrote it.
     """
     try:
         path = (runs / notebook).resolve()
@@ -144,7 +144,7 @@ class ExpectedNotebooks:
         return {f"{HTML}/{expected.run_id}.html" for expected in self.by_name.values()}
 
     def explains(self, file: FolderFile) -> bool:
-        """Whether a run left the file (a notebook, part of one or its page), or it is missing because it was pruned."""
+        """Whether a run wrote the file (a notebook, a partial one or its page), or it is missing because of pruning."""
         if file.is_missing:
             return self.by_name[file.name].pruned if file.name in self.by_name else False
         return file.name in self.by_name or self.is_part(file.name) or file.name in self.pages
@@ -157,7 +157,7 @@ class ExpectedNotebooks:
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """One file in the folder of the runs, or one that is missing.
+    """A file in the folder of the runs, or a missing file.
 
     Attributes:
         name: Its path below the folder, with `/`.
@@ -165,7 +165,7 @@ class FolderFile:
         serious: Whether the problem means that the audit log was changed.
         size: Bytes that were read.
         is_notebook: Whether the ledger names it as a notebook.
-        is_foreign: Whether no run is known to have left it.
+        is_foreign: Whether no known run wrote it.
         is_missing: Whether it does not exist.
     """
 
@@ -187,7 +187,11 @@ def check_folder(runs: Path, notebooks: ExpectedNotebooks, *, active: str) -> It
         active: The run that is active now; empty if none.
     """
     files = dict(_files(runs))
-    expected = {name: one for name, one in notebooks.by_name.items() if one.run_id != active or one.ended}
+    expected = {
+        name: entry_of_ledger
+        for name, entry_of_ledger in notebooks.by_name.items()
+        if entry_of_ledger.run_id != active or entry_of_ledger.ended
+    }
     links = {name for name, entry in files.items() if entry.is_symlink()}
     names = sorted(expected.keys() & files.keys())
     for name in sorted(expected.keys() - files.keys()):

@@ -1,8 +1,8 @@
-"""What protects a ledger besides its hashes: its head, and the MACs of its key.
+"""Protects a ledger in addition to its hashes: with its head, and with MACs if it has a key.
 
-The head is a file beside the ledger that names the line written last, because no chain of hashes shows that lines were
-cut off its end. With a key (FUTURSCAM_LEDGER_KEY) each line has a MAC of its hash, and so has the head: without the key
-nobody can write the whole ledger anew. Neither shows an old ledger that was put back together with its old head.
+The head is a file next to the ledger that names the line written last; the chain of hashes alone does not show that
+lines were cut off the end. With a key (FUTURSCAM_LEDGER_KEY) each line and the head have a MAC: without the key nobody
+can rewrite the whole ledger. Neither detects that an old ledger was put back together with its old head.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ADOPT: Final = f"; if {KEY} is new and nothing else is wrong: futurscam runs se
 
 
 class Doubt(ValueError):
-    """The end of a ledger is not what was written last, or nobody can know whether it is.
+    """The end of a ledger is not what was written last, or this cannot be checked.
 
     Args:
         message: A clause for a person.
@@ -95,7 +95,7 @@ class Seal:
 
 
 def _same(expected: str, mac: str) -> bool:
-    # As bytes: no hash covers a MAC, so it may hold anything, and of strings only ASCII can be compared.
+    # As bytes: a changed MAC can be any text, and `compare_digest` accepts only ASCII strings.
     return hmac.compare_digest(expected.encode(), mac.encode(errors="replace"))
 
 
@@ -115,7 +115,7 @@ class Head:
 
 
 def head_path(ledger: Path) -> Path:
-    """Where the head of a ledger is kept."""
+    """The path of the head of a ledger."""
     return ledger.with_name(HEAD)
 
 

@@ -1,4 +1,4 @@
-"""Checks that the audit log is what the runs left: every line of the ledger, every notebook, and no other file."""
+"""Checks that the audit log is intact: every line of the ledger, every notebook, and no other file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """One thing that is not as the runs left it, or that a reviewer should know.
+    """A change of the audit log, or a note for the reviewer.
 
     Attributes:
         place: The file, and the line if it is the ledger: `ledger.jsonl, line 12`.
@@ -56,7 +56,7 @@ class Verified:
         lines, runs, notebooks, size: How much was checked: lines of the ledger, runs, notebooks and their bytes.
         sealed: Lines that have a MAC.
         key: Whether the MACs could be checked.
-        unanswered: Why MongoDB could not be asked; empty if it answered, or was not to be asked.
+        unanswered: Why MongoDB could not be queried; empty if it answered, or was not queried.
     """
 
     findings: list[AuditFinding] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Verified:
 
     @property
     def serious(self) -> list[AuditFinding]:
-        """The findings that somebody must act on."""
+        """The findings that need action."""
         return [finding for finding in self.findings if finding.serious]
 
     @property
@@ -81,14 +81,16 @@ class Verified:
         return ExitCode.RETRY_LATER if self.unanswered else ExitCode.DONE
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; `ok` is null if nothing is wrong but MongoDB, which was to be asked, did not answer."""
+        """For JSON; `ok` is null if the only problem is that MongoDB did not answer."""
         return {**asdict(self), "ok": False if self.serious else None if self.unanswered else True}
 
     def report(self) -> Iterator[str]:
         """For a terminal: a line for each finding, then what was checked."""
         findings = sorted(self.findings, key=lambda finding: not finding.serious)
-        for one in findings[:_SHOWN]:
-            yield terminal.plain(f"{'wrong' if one.serious else 'note '}  {one.place}: {one.what}").replace("\n", " ")
+        for item in findings[:_SHOWN]:
+            yield terminal.plain(f"{'wrong' if item.serious else 'note '}  {item.place}: {item.what}").replace(
+                "\n", " "
+            )
         if len(findings) > _SHOWN:
             yield f"{_SHOWN} of {len(findings):,} findings shown; --json shows all."
         yield (
@@ -117,16 +119,15 @@ def verify(settings: Settings, *, now: datetime, active: str = "", documents: bo
         settings: Of the home.
         now: The present instant, aware, UTC.
         active: The run that holds the lock now; empty if none.
-        documents: Also ask MongoDB which runs loaded its documents: somebody who puts an old ledger back cannot remove
-            the runs that came after it from the documents.
-
+        documents: Also query MongoDB for the runs that loaded its documents; this detects that an old ledger was put
+            back, because the documents still name the later runs.
     """
     check = _Verification(settings, now=now, active=active)
     if documents:
         try:
             check.check_documents()
         except FuturscamError as error:
-            # What the files show is reported anyway.
+            # The findings about the files are reported anyway.
             check.result.unanswered = str(error)
     return check.result
 
@@ -143,7 +144,7 @@ class _Verification:
         self._open: dict[str, int] = {}
         self._runs: set[str] = {active}
         self._has_bad_line = False
-        # In this order: a run may end meanwhile, and what it leaves is then newer than what was read before.
+        # In this order: if a run ends meanwhile, its files are newer than what was read before.
         watermark = self._read_watermark()
         self._check_ledger()
         self._report_unfinished()
@@ -151,7 +152,7 @@ class _Verification:
         self._check_watermark(watermark)
 
     def check_documents(self) -> None:
-        """Look for runs that loaded documents and that the ledger does not know."""
+        """Report runs that loaded documents but are not in the ledger."""
         named = list(runs_in_mongodb(self._settings))
         later = {expected.run_id for expected in self._notebooks_by_now().by_name.values()}
         aside = _runs_in_other_ledgers(self._settings, self._seal)
@@ -227,7 +228,7 @@ class _Verification:
                 self._add_file(file)
 
     def _notebooks_by_now(self) -> ExpectedNotebooks:
-        """What the ledger names now, after runs that started or were pruned since it was read."""
+        """The notebooks in the ledger now, including changes since it was first read."""
         later = ExpectedNotebooks()
         for _, entry in read_lines(self._settings.ledger_file, lambda _: None):
             later.see(entry)
@@ -265,7 +266,7 @@ class _Verification:
             self._note(line, what)
 
     def _bad_line(self, fault: Fault) -> None:
-        """Report a line once: what it would have said is not reported as missing at the lines that follow."""
+        """Report a bad line once; its missing content is not reported again for the following lines."""
         self._has_bad_line, self._continuity.standing = True, None
         self._add_fault(fault)
 
@@ -324,7 +325,7 @@ def _runs_in_other_ledgers(settings: Settings, seal: Seal | None) -> dict[str, s
 
 
 def _trusted_runs(ledger: Path, seal: Seal | None) -> Iterator[str]:
-    """The runs of a ledger; with a key, only those at or before a line that it sealed: anybody can write the others."""
+    """The runs of a ledger; with a key, only those up to the last sealed line, because others could be forged."""
     waiting: list[str] = []
     for _, entry in read_lines(ledger, lambda _: waiting.clear()):
         waiting.append(entry.run_id)

@@ -1,1 +1,1 @@
-"""What is wrong with a home, and what to do about it."""
+"""Diagnoses of a home: problems and their remedies."""

@@ -1,4 +1,4 @@
-"""What a run needs: whether each source, MongoDB and the watermark can be used. `futurscam check` prints it."""
+"""Checks whether each source, MongoDB and the watermark can be used by a run; `futurscam check` prints the result."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Access:
         waiting: Items that the next run would read; documents in MongoDB.
         problem: What is wrong, and what to do about it; empty: nothing.
         exit_code: The exit code that a run would have because of it.
-        remark: What is worth knowing although nothing is wrong; empty: nothing.
-        warnings: What a person should act on, although runs work.
+        remark: A note although nothing is wrong; empty if there is none.
+        warnings: Problems that a person should solve, although runs work.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Access:
         return "stopped; a run starts it" if self.reached is False else "ok"
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """For JSON."""
         return {**asdict(self), "exit_code": int(self.exit_code)}
 
 
@@ -95,14 +95,14 @@ def probe_source(settings: Settings, name: str, *, now: datetime) -> Access:
     return attempt()
 
 
-def table(found: Sequence[Access]) -> Table:
+def table(results: Sequence[Access]) -> Table:
     """For a terminal."""
     columns = ("", "reached", "signed in", "may read", "items", "")
-    return Table(columns, [(a.name, a.reached, a.signed_in, a.may_read, a.waiting, a.verdict) for a in found])
+    return Table(columns, [(a.name, a.reached, a.signed_in, a.may_read, a.waiting, a.verdict) for a in results])
 
 
 def _watermark(settings: Settings, now: datetime) -> tuple[datetime, list[Access]]:
-    """Where the next run starts to read, and what is wrong with the watermark."""
+    """Where the next run starts to read, and any problem with the watermark."""
     first = now - settings.first_run
     try:
         return Watermark(settings.watermark_file).read(now=now) or first, []
@@ -117,35 +117,35 @@ def _source_tries(settings: Settings, names: Sequence[str], *, since: datetime) 
 
 
 def _probe(name: str, look: Callable[[Probe], None]) -> Access:
-    found = Probe()
+    probe = Probe()
     problem, code = "", ExitCode.DONE
     try:
-        look(found)
+        look(probe)
     except FuturscamError as error:
         problem, code = str(error), error.exit_code
     return Access(
         name,
-        found.reached,
-        found.signed_in if found.reached else None,
-        found.may_read if found.reached else None,
-        found.waiting,
+        probe.reached,
+        probe.signed_in if probe.reached else None,
+        probe.may_read if probe.reached else None,
+        probe.waiting,
         problem,
         code,
-        found.remark,
-        tuple(found.warnings),
+        probe.remark,
+        tuple(probe.warnings),
     )
 
 
-def _database(settings: Settings, found: Probe) -> None:
+def _database(settings: Settings, probe: Probe) -> None:
     if is_stopped(settings):
         local_server.mongod_binary()  # Raises if there is no server to start.
         return
     try:
         client = mongo.connect(settings)
     except FuturscamError as error:
-        found.reached = error.exit_code != ExitCode.RETRY_LATER
+        probe.reached = error.exit_code != ExitCode.RETRY_LATER
         raise
     with client, mongo.mongo_errors():
-        found.reached = found.signed_in = True
-        found.waiting = Collections.of(client[settings.database]).rfps.estimated_document_count()
-        found.may_read = True
+        probe.reached = probe.signed_in = True
+        probe.waiting = Collections.of(client[settings.database]).rfps.estimated_document_count()
+        probe.may_read = True

@@ -67,7 +67,7 @@ class Diagnosis:
         return exit_code_of(self.results)
 
     def as_list(self) -> list[dict[str, Any]]:
-        """As JSON holds it."""
+        """For JSON."""
         return [{"group": group.title, **asdict(result)} for group in self.groups for result in group.results]
 
     def lines(self, *, colours: bool) -> Iterator[str]:
@@ -120,17 +120,17 @@ def examine(environ: Mapping[str, str], *, now: datetime, deep: bool = False) ->
 
 
 def _settings(read: Partial) -> list[CheckResult]:
-    """Wrong settings and unknown names; a note on a known setting is of no interest here."""
-    found: list[CheckResult] = []
+    """Wrong settings and unknown names, without notes on known settings."""
+    results: list[CheckResult] = []
     known = {variable.name for variable in settings.TABLE.values()}
     for row in read.rows:
         if row.problem:
             what = " ".join(filter(None, (row.problem, row.note)))
-            found.append(CheckResult("settings", "problem", what, _CORRECT))
+            results.append(CheckResult("settings", "problem", what, _CORRECT))
         elif row.note and row.name not in known:
             what = f"{row.name} is set in the environment. {row.note}"
-            found.append(CheckResult("settings", "warning", what, _RENAME))
-    return found or [CheckResult("settings", "ok", "all are right")]
+            results.append(CheckResult("settings", "warning", what, _RENAME))
+    return results or [CheckResult("settings", "ok", "all are right")]
 
 
 def _left_out(subject: Subject, read: Partial) -> Sequence[CheckResult]:

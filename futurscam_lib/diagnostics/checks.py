@@ -111,14 +111,14 @@ def attempt(check: Check, subject: Subject) -> Sequence[CheckResult]:
     """Run one check; an error that it raises becomes a result."""
     name = check.name
     try:
-        found = check.look(subject)
+        answer = check.look(subject)
     except FuturscamError as error:
         return [result_of(name, error)]
     except OSError as error:
         return [CheckResult(name, "problem", f"It could not be checked: {error}", _SYSTEM)]
     except Exception as error:  # noqa: BLE001 - a check that fails must not hide the others
         return [CheckResult(name, "problem", f"It could not be checked: {type(error).__name__}: {error}", _OWN_FAULT)]
-    return [found] if isinstance(found, CheckResult) else found
+    return [answer] if isinstance(answer, CheckResult) else answer
 
 
 def result_of(name: str, error: FuturscamError, *, remedy: str = "") -> CheckResult:

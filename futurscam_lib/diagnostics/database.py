@@ -1,4 +1,4 @@
-"""MongoDB: whether it answers, its version, its unique index, the open rejects, what it holds."""
+"""Checks of MongoDB: whether it answers, its version, its unique index, the open rejects and its documents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 OLD: Final = (5, 0)
-"""MongoDB's makers no longer maintain older versions; the driver refuses the oldest."""
+"""MongoDB no longer maintains older versions; the driver refuses the oldest."""
 
 COUNTING_MS: Final = 5000
 _LONGEST_MS: Final = 20_000
@@ -142,9 +142,9 @@ def judge(where: str, version: str, topology: str) -> CheckResult:
 
 def clock_of(database: Database[dict[str, Any]], *, overlap: timedelta) -> CheckResult:
     """Whether its clock agrees with this machine's."""
-    asked = clock.now()
+    asked_at = clock.now()
     theirs = database.client.admin.command("hello")["localTime"].replace(tzinfo=UTC)
-    ahead = clock_difference(theirs, asked=asked, answered=clock.now(), step=timedelta(milliseconds=1))
+    ahead = clock_difference(theirs, asked=asked_at, answered=clock.now(), step=timedelta(milliseconds=1))
     return clock_result("MongoDB", ahead, overlap=overlap)
 
 
@@ -217,8 +217,8 @@ def _duplicated(database: Database[dict[str, Any]]) -> list[str]:
         {"$sort": {"_id": 1}},
         {"$limit": _NAMED},
     ]
-    found = Collections.of(database).rfps.aggregate(steps, maxTimeMS=_LONGEST_MS, allowDiskUse=True)
-    return [f"{job['_id']} ({job['number']} times)" for job in found]
+    groups = Collections.of(database).rfps.aggregate(steps, maxTimeMS=_LONGEST_MS, allowDiskUse=True)
+    return [f"{job['_id']} ({job['number']} times)" for job in groups]
 
 
 def _merge() -> str:

@@ -26,7 +26,7 @@ SCARCE, TOO_LITTLE = 2 * GIGABYTE, GIGABYTE // 5
 _PROBE: Final = ".futurscam.doctor."
 _WINDOWS: Final = sys.platform == "win32"
 LONG: Final = 150
-"""Characters. An executed notebook adds about 60, its temporary file more, and Windows allows 260."""
+"""In characters. An executed notebook adds about 60, its temporary file more, and Windows allows 260."""
 
 _VARIABLES: Final = ("OneDrive", "OneDriveCommercial", "OneDriveConsumer")
 _PARTS: Final = {
@@ -62,8 +62,8 @@ def space(folder: Path, *, scarce: int = SCARCE, too_little: int = TOO_LITTLE) -
 
 
 def rights(settings: Settings, *, access: Callable[[Path, int], bool] = os.access) -> list[CheckResult]:
-    """Whether a run may write everything that it writes; one result for each thing that it may not."""
-    found = [
+    """Whether a run can write all its files; one result for each that it cannot write."""
+    results = [
         _folder(settings.home, access=access, probe=True),
         _folder(settings.runs, access=access, probe=True),
         _folder(settings.logs, access=access, probe=False),
@@ -71,7 +71,7 @@ def rights(settings: Settings, *, access: Callable[[Path, int], bool] = os.acces
         _file(settings.watermark_file, os.R_OK | os.W_OK if _WINDOWS else os.R_OK, access=access),
         _file(settings.ledger_file, os.R_OK | os.W_OK, access=access),
     ]
-    return [result for result in found if result] or [
+    return [result for result in results if result] or [
         CheckResult("rights", "ok", "a run may write everything that it needs")
     ]
 
@@ -104,7 +104,7 @@ def _file(file: Path, wanted: int, *, access: Callable[[Path, int], bool]) -> Ch
 
 
 def _refusal(folder: Path) -> str:
-    """Why no file can be made in a folder; permissions alone do not show it: a disk may be full, or read-only."""
+    """Why no file can be created in a folder; tries it, because a disk may also be full or read-only."""
     try:
         with tempfile.NamedTemporaryFile(prefix=_PROBE, dir=folder):
             return ""

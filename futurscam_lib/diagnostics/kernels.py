@@ -85,8 +85,8 @@ async def _interpreter_of(manager: Any) -> str:
     client.start_channels()
     try:
         await client.wait_for_ready(timeout=seconds)
-        asked = {"it": "sys.executable"}
-        answer = await client.execute("import sys", user_expressions=asked, reply=True, timeout=seconds)
+        expressions = {"it": "sys.executable"}
+        answer = await client.execute("import sys", user_expressions=expressions, reply=True, timeout=seconds)
         return str(ast.literal_eval(answer["content"]["user_expressions"]["it"]["data"]["text/plain"]))
     finally:
         client.stop_channels()

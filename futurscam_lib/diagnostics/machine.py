@@ -47,7 +47,7 @@ def environment(prefix: Path, base: Path, *, project: Path) -> CheckResult:
     Args:
         prefix: Folder of the environment in use.
         base: Folder of the Python that it was made from.
-        project: Where the project lies.
+        project: Folder of the project.
     """
     own = project / ".venv"
     if prefix == base:
@@ -60,7 +60,7 @@ def environment(prefix: Path, base: Path, *, project: Path) -> CheckResult:
 
 
 def required(project: Path) -> list[str]:
-    """The required packages, from the project's file, which after a `git pull` is newer than what is installed.
+    """The required packages, from the project's file, which can be newer than the installation after a `git pull`.
 
     Raises:
         PackageNotFoundError: There is no such file, and the project is not installed either.
@@ -89,7 +89,7 @@ def packages(requirements: Iterable[str], *, version: Callable[[str], str] = met
 
 
 def time_zones(zone: str = "Europe/Brussels") -> CheckResult:
-    """Whether the time zone data is there and knows summer time; deadlines without an offset are in that zone."""
+    """Whether the time zone data is installed and has summer time; deadlines without an offset are in that zone."""
     remedy = f"Install the packaged data: {_SYNC} --reinstall-package tzdata"
     try:
         summer = datetime(2026, 7, 1, tzinfo=ZoneInfo(zone)).utcoffset()
@@ -102,11 +102,11 @@ def time_zones(zone: str = "Europe/Brussels") -> CheckResult:
 
 def _misfit(needed: Requirement, version: Callable[[str], str]) -> str:
     try:
-        found = version(needed.name)
+        installed = version(needed.name)
     except metadata.PackageNotFoundError:
         return f"{needed.name} is missing"
-    fits = needed.specifier.contains(found, prereleases=True)
-    return "" if fits else f"{needed.name} is {found}, needed is {needed.specifier}"
+    fits = needed.specifier.contains(installed, prereleases=True)
+    return "" if fits else f"{needed.name} is {installed}, needed is {needed.specifier}"
 
 
 def clock_difference(theirs: datetime, *, asked: datetime, answered: datetime, step: timedelta) -> timedelta:
@@ -124,10 +124,9 @@ def clock_difference(theirs: datetime, *, asked: datetime, answered: datetime, s
 
 
 def clock_result(whose: str, ahead: timedelta, *, overlap: timedelta) -> CheckResult:
-    """Whether the difference of another clock does harm.
+    """Whether the difference to another clock is a problem.
 
-    Up to half an overlap, an item that another clock dates is still read: the next run reads again what lies just
-    before the watermark.
+    Up to half an overlap, no item is missed: the next run reads the time just before the watermark again.
 
     Args:
         whose: The owner of the other clock.

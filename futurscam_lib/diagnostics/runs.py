@@ -1,4 +1,4 @@
-"""What the runs left: the watermark, the ledger, the last results; and whether alerts are set up."""
+"""Checks of the watermark, the ledger and the last runs; and whether alerts are set up."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def unfinished(settings: Settings) -> CheckResult:
     holder = RunLock(settings.lock_file).holder() if settings.lock_file.exists() else None
     if holder:
         return CheckResult("unfinished", "ok", f"{holder} is active")
-    left = Ledger(settings.ledger_file).unfinished()
-    if not left:
+    entries = Ledger(settings.ledger_file).unfinished()
+    if not entries:
         return CheckResult("unfinished", "ok", "none")
-    names = ", ".join(entry.run_id for entry in left[-3:])
-    what = f"{_count(len(left), 'run')} started and never ended ({names}): {_CRASHED}."
+    names = ", ".join(entry.run_id for entry in entries[-3:])
+    what = f"{_count(len(entries), 'run')} started and never ended ({names}): {_CRASHED}."
     return CheckResult(
         "unfinished", "warning", what, "The next run marks that as crashed and reads the same window: futurscam run"
     )
@@ -186,8 +186,8 @@ def _ended(status: str) -> str:
     return {"crashed": "crashed", "timed out": "timed out"}.get(status, "failed")
 
 
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+def _count(number: int, singular: str, plural: str = "") -> str:
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 CHECKS: Final = (

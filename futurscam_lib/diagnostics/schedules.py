@@ -1,4 +1,4 @@
-"""What starts the runs: the loop of this home, or the system's scheduler."""
+"""Checks what starts the runs: the loop of this home, or the system's scheduler."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NAME: Final = "schedule"
 _INSTALL: Final = "Let the system start them: futurscam schedule install; or leave this running: futurscam loop"
 _AGAIN: Final = "See its state: futurscam schedule show; to install it again: futurscam schedule install"
 _REPORTED_ELSEWHERE: Final = {ExitCode.FAILED, ExitCode.RETRY_LATER, ExitCode.OPERATOR_MUST_ACT}
-"""A run that ended so wrote the ledger, or met what other checks report; it may be repaired by now."""
+"""After these exit codes the run is in the ledger, or other checks report the problem; it may be solved by now."""
 
 _HARMLESS: Final = {0, ExitCode.ALREADY_RUNNING, 0x41300, 0x41301, 0x41303}
-"""Windows' own: ready, running, not yet run."""
+"""Codes of Windows: ready, running, not yet run."""
 
 
 def starter(settings: Settings) -> list[CheckResult]:
@@ -63,16 +63,16 @@ def judge(standing: ScheduleStatus, settings: Settings, *, unseen: Sequence[str]
     """
     if not standing.installed:
         return [CheckResult(_NAME, "warning", f"Nothing starts the runs ({standing.scheduler}).", _INSTALL)]
-    found = [_result(standing)]
+    results = [_result(standing)]
     if not _is_of(standing.command, settings):
         what = f"The schedule is not for this home ({settings.home}) but for another: {standing.command}"
-        found.append(CheckResult(_NAME, "warning", what, _AGAIN))
+        results.append(CheckResult(_NAME, "warning", what, _AGAIN))
     if unseen:
         what = f"Only this console sets {', '.join(unseen)}; a scheduled run does not see that."
-        found.append(
+        results.append(
             CheckResult(_NAME, "warning", what, f"Put it into {settings.home / '.env'}, then: futurscam doctor")
         )
-    return found
+    return results
 
 
 def _result(standing: ScheduleStatus) -> CheckResult:

@@ -1,4 +1,4 @@
-"""The sources: whether each can be read, and whether its clock agrees with this machine's."""
+"""Checks of the sources: whether each can be read, and whether its clock agrees with this machine's."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _NETWORK: Final = "the network, a proxy (HTTPS_PROXY, NO_PROXY) and the address 
 def look(subject: Subject) -> list[CheckResult]:
     """Check all sources, several at a time."""
     settings = subject.settings
-    # A person waits, so it gives up sooner than a run.
+    # A person is waiting, so it gives up sooner than a run.
     impatient = settings.model_copy(update={"http_tries": min(settings.http_tries, _TRIES)})
     hurried = replace(subject, settings=impatient)
-    found = prefetch(partial(_look_at, hurried), subject.sources, threads=_AT_ONCE)
-    return [result for results in found for result in results]
+    result_lists = prefetch(partial(_look_at, hurried), subject.sources, threads=_AT_ONCE)
+    return [result for results in result_lists for result in results]
 
 
 def reached(settings: Settings, name: str, *, now: datetime) -> CheckResult:
@@ -48,15 +48,15 @@ def reached(settings: Settings, name: str, *, now: datetime) -> CheckResult:
         name: The source.
         now: The current instant.
     """
-    found = access.probe_source(settings, name, now=now)
-    if not found.problem and found.warnings:
+    result = access.probe_source(settings, name, now=now)
+    if not result.problem and result.warnings:
         remedy = f"Correct the setting that it names, then check it alone: futurscam check --source {name}"
-        return CheckResult(name, "warning", " ".join(found.warnings), remedy)
-    if not found.problem:
-        waiting = found.remark if found.waiting is None else f"may be read; {found.waiting:,} wait for the next run"
+        return CheckResult(name, "warning", " ".join(result.warnings), remedy)
+    if not result.problem:
+        waiting = result.remark if result.waiting is None else f"may be read; {result.waiting:,} wait for the next run"
         return CheckResult(name, "ok", waiting or "may be read")
-    what, _, remedy = found.problem.partition("\n")
-    no_answer = found.exit_code == ExitCode.RETRY_LATER
+    what, _, remedy = result.problem.partition("\n")
+    no_answer = result.exit_code == ExitCode.RETRY_LATER
     if no_answer or not remedy:
         subject = _NETWORK if no_answer else "what it reports"
         remedy = f"Check {subject}, then the source alone: futurscam check --source {name}"
@@ -72,13 +72,13 @@ def clock_of(settings: Settings, name: str) -> list[CheckResult]:
         return []
     patience = min(settings.http_timeout, _AT_MOST)
     with Http(place.name, getattr(settings, place.field), timeout=patience, tries=1) as http:
-        asked = clock.now()
+        asked_at = clock.now()
         with suppress(FuturscamError, TooLarge):  # A refusal has the date, too; `reached` reports other failures.
             http.ask("GET", place.path, limit=_BYTES, wants_json=False)
         answered = clock.now()
     if http.date is None:
         return []
-    difference = clock_difference(http.date, asked=asked, answered=answered, step=timedelta(seconds=1))
+    difference = clock_difference(http.date, asked=asked_at, answered=answered, step=timedelta(seconds=1))
     return [clock_result(place.name, difference, overlap=settings.overlap)]
 
 

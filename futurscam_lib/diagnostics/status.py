@@ -35,7 +35,7 @@ class Status:
     """The current status; `problems` names what could not be read.
 
     Attributes:
-        home: The folder of all that is kept.
+        home: The folder of the home.
         watermark: ISO 8601; None if there is none yet.
         watermark_age_seconds: Its age.
         runs: The last runs, newest first: run_id, status, at, seconds, counts, error, notes.
@@ -48,8 +48,8 @@ class Status:
         running: The active run; None: no run is active.
         loop: The active loop; None: there is no loop.
         unread_files: Files in the folder that are older than the home's first window, and that no run has read.
-        remarks: What is worth knowing although nothing is wrong.
-        problems: What keeps the next run from working.
+        remarks: Notes although nothing is wrong.
+        problems: Problems that make the next run fail.
     """
 
     home: str
@@ -71,7 +71,7 @@ class Status:
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """For JSON."""
         return asdict(self)
 
     def tables(self) -> Iterator[Table]:
@@ -131,7 +131,7 @@ class Status:
 
     @property
     def _last(self) -> dict[str, Any]:
-        """The last run that has ended; empty: none."""
+        """The last run that has ended; empty if there is none."""
         return next((run for run in self.runs if run["status"] != UNFINISHED), {})
 
 
@@ -148,9 +148,9 @@ def read(configured: Settings, *, now: datetime) -> Status:
             status.watermark = clock.to_text(watermark)
             status.watermark_age_seconds = round((now - watermark).total_seconds(), 3)
     since = max(watermark or now - configured.first_run, clock.EPOCH) - configured.overlap
-    for found in unread(configured, configured.sources, has_read=partial(has_read, configured), since=since):
-        status.unread_files += found.count
-        status.remarks.append(str(found))
+    for files in unread(configured, configured.sources, has_read=partial(has_read, configured), since=since):
+        status.unread_files += files.count
+        status.remarks.append(str(files))
     holder = RunLock(configured.lock_file).holder()
     status.running = str(holder) if holder else None
     status.loop = LoopFiles(configured.home).find()

@@ -1,7 +1,7 @@
 """The files that JupyterLab shows: those of the home, where the audit log in `runs` is read-only.
 
-JupyterLab saves an open notebook by itself every two minutes. An executed notebook would then no longer fit its hash in
-the ledger, so everything that would write there is refused. `futurscam runs verify` detects what other programs change.
+JupyterLab saves an open notebook automatically every two minutes. An executed notebook would then no longer match its
+hash in the ledger, so all writes there are refused. `futurscam runs verify` detects changes by other programs.
 
 Jupyter's own settings have no read-only folder, and file permissions do not stop a rename or a deletion on Linux and
 macOS; hence this class.
@@ -34,7 +34,7 @@ REFUSED: Final = (
 
 
 class HomeFiles(AsyncLargeFileManager):
-    """The files below `root_dir`; `runs` there is read-only, and so is each other folder `runs` that holds a ledger.
+    """The files below `root_dir`; its folder `runs` and every other folder `runs` with a ledger are read-only.
 
     Attributes:
         checkpoints_dir: Where Jupyter keeps the last saved state of each notebook. Its default, a folder beside the
@@ -46,7 +46,7 @@ class HomeFiles(AsyncLargeFileManager):
     def __init__(self, **traits: Any) -> None:
         """Take the traits of Jupyter."""
         super().__init__(**traits)
-        # A manager with atomic writing replaces a torn notebook that it reads by the temporary file beside it.
+        # With atomic writing, Jupyter replaces a torn notebook on reading by the temporary file in its folder.
         self._reader = AsyncLargeFileManager(root_dir=self.root_dir, use_atomic_writing=False, parent=self)
 
     @default("checkpoints_class")
@@ -58,17 +58,17 @@ class HomeFiles(AsyncLargeFileManager):
         return {"parent": self, "log": self.log, "root_dir": self.checkpoints_dir}
 
     def is_writable(self, path: str) -> bool:
-        """Whether a file may be saved; JupyterLab shows others as read-only and does not save them by itself."""
+        """Whether a file may be saved; JupyterLab shows others as read-only and does not save them automatically."""
         return not self._is_in_log(self._get_os_path(path)) and bool(super().is_writable(path))
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
-        """Save a file, a part of one, or a new folder; uploads, new files and restored checkpoints come here, too."""
+        """Save a file, a chunk of a file, or a new folder; also for uploads, new files and restored checkpoints."""
         self._refuse_log(path)
         saved: dict[str, Any] = await super().save(model, path)
         return saved
 
     async def copy(self, from_path: str, to_path: str | None = None) -> dict[str, Any]:
-        """Copy a file or a folder, from the audit log, too, but not into it."""
+        """Copy a file or a folder; copying out of the audit log is allowed, into it is refused."""
         self._refuse_log(from_path.strip("/").rpartition("/")[0] if to_path is None else to_path)
         if to_path is not None and self._is_inside(to_path, from_path):
             raise HTTPError(400, f"{from_path} cannot be copied into itself", reason="A folder into itself")
@@ -91,7 +91,7 @@ class HomeFiles(AsyncLargeFileManager):
         return await read(os_path, *arguments, **options)
 
     def _is_inside(self, path: str, folder: str) -> bool:
-        """Whether a path leads into a folder: Jupyter would copy a folder into itself until no path can be longer."""
+        """Whether a path is inside a folder; without this check Jupyter copies a folder into itself endlessly."""
         outer = Path(os.path.realpath(self._get_os_path(folder)))
         return outer.is_dir() and Path(os.path.realpath(self._get_os_path(path))).is_relative_to(outer)
 
@@ -111,13 +111,13 @@ class HomeFiles(AsyncLargeFileManager):
 
 
 def _upwards(place: str) -> Iterator[Path]:
-    """A path and all folders above it, both as it is written and as its links lead."""
+    """A path and all folders above it, both as written and with links resolved."""
     for path in (Path(os.path.abspath(place)), Path(os.path.realpath(place))):  # noqa: PTH100 - `..` as it is written
         yield from (path, *path.parents)
 
 
 def _is_same(first: Path, second: Path) -> bool:
-    # The system's own answer: it knows short names, trailing dots and the case of letters.
+    # The system compares them, because it knows short names, trailing dots and case-insensitive names.
     with suppress(OSError):
         return first.samefile(second)
     return os.path.normcase(first) == os.path.normcase(second)

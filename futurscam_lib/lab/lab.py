@@ -27,14 +27,14 @@ def open_lab(
     port: int | None = None,
     show: Callable[[str], None] = typer.echo,
 ) -> None:
-    """Open JupyterLab at the working copies of the notebooks, and serve it until somebody stops it.
+    """Open JupyterLab at the working copies of the notebooks, and serve it until it is stopped.
 
     Args:
         settings: Of the home.
         notebook: The name of the notebook to open; empty: their folder.
         browse: Whether to open a browser.
-        port: To listen on; None: a JupyterLab of this home that runs already is used, else the next free one from 8888.
-        show: Gets the lines for the user: the address, how to stop, which working copies are kept.
+        port: The port; None: uses the running JupyterLab of this home, if any, else the next free port from 8888.
+        show: Called with each line for the user: the address, how to stop, which working copies are kept.
 
     Raises:
         UsageError: There is no such notebook, the port is in use, or there is no `mongod` to start.
@@ -55,7 +55,7 @@ def open_notebook(settings: Settings, path: Path, *, browse: bool, show: Callabl
         settings: Of the home.
         path: The notebook, in the folder of the runs.
         browse: Whether to open a browser.
-        show: Gets the lines for the user.
+        show: Called with each line for the user.
 
     Raises:
         UsageError: It is in another folder.
@@ -65,7 +65,7 @@ def open_notebook(settings: Settings, path: Path, *, browse: bool, show: Callabl
 
 
 def run_page(settings: Settings, path: Path) -> str:
-    """Where an executed notebook opens.
+    """The address path at which an executed notebook opens.
 
     Raises:
         UsageError: It is not in the folder of the runs.

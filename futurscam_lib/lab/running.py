@@ -1,4 +1,4 @@
-"""The JupyterLab of a home that runs already."""
+"""Finds the running JupyterLab of a home."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 OWN: Final = "futurscam-"
-"""Tokens of `futurscam lab` begin with this: somebody's own Jupyter in the same folder has no read-only audit log."""
+"""Prefix of the tokens of `futurscam lab`: another Jupyter in the same folder has no read-only audit log."""
 
 _SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningLab:
-    """A JupyterLab that answers.
+    """A running JupyterLab.
 
     Attributes:
         url: Its address, without a slash at the end.
-        token: Gives access to it.
-        pid: Its process.
+        token: Its access token.
+        pid: Its process id.
     """
 
     url: str
@@ -43,12 +43,12 @@ class RunningLab:
         webbrowser.open(urljoin("file:", pathname2url(str(self._redirect(page)))))
 
     def _redirect(self, page: str) -> Path:
-        """A file that leads to a page: an address with a token would show in the list of processes."""
+        """Write a file that redirects to a page: an address with a token would be visible in the list of processes."""
         from html import escape
 
         from jupyter_core.paths import jupyter_runtime_dir, secure_write
 
-        # The file with which the server opened a browser itself; it removes it when it ends.
+        # The server has used this file to open a browser, and removes it when it ends.
         file = Path(jupyter_runtime_dir()) / f"jpserver-{self.pid}-open.html"
         file.unlink(missing_ok=True)
         with secure_write(str(file)) as opened:
@@ -71,7 +71,7 @@ def _answers(lab: RunningLab) -> bool:
     import httpx
 
     try:
-        # Straight to this machine, whatever proxies are set.
+        # Directly to this machine, ignoring proxy settings.
         with httpx.Client(trust_env=False, timeout=_SECONDS) as client:
             return client.get(f"{lab.url}/api/status", headers={"Authorization": f"token {lab.token}"}).is_success
     except (httpx.HTTPError, httpx.InvalidURL):

@@ -39,29 +39,29 @@ _ENDING_SECONDS: Final = 10
 
 
 class OneKernel(OwnInterpreter):
-    """Offers this interpreter, whatever kernels are installed and whichever kernel an older notebook names."""
+    """Offers only this interpreter, whatever kernels are installed and whatever kernel a notebook names."""
 
     def find_kernel_specs(self) -> dict[str, str]:
-        """The one kernel, with the folder of its pictures."""
+        """The name of the only kernel, with the folder of its icons."""
         return {NATIVE_KERNEL_NAME: RESOURCES}
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """The one kernel."""
-        # The name that the notebooks contain: with another one each would count as changed when it is opened.
+        """The specification of the only kernel."""
+        # The name in the notebooks: with another name each notebook would count as changed when it is opened.
         return KernelSpec(**{**super().get_kernel_spec(kernel_name).to_dict(), "display_name": "Python 3"})
 
 
 def serve(settings: Settings, page: str, *, browse: bool, port: int | None, started: Callable[[str], None]) -> None:
-    """Serve JupyterLab until somebody stops it: Ctrl+C, a signal, or File > Shut Down in the browser.
+    """Serve JupyterLab until it is stopped: by Ctrl+C, a signal, or File > Shut Down in the browser.
 
-    It runs in this process: Ctrl+C reaches it the same way on every system, and no child is left where this is killed
-    (kernels end by themselves when their server is gone).
+    It runs in this process: Ctrl+C works the same on every system, and no child process remains if this one is killed
+    (kernels end when their server is gone).
 
     Args:
         settings: Of the home.
-        page: What the browser opens: a path below the server's address.
+        page: The page that the browser opens: a path below the server's address.
         browse: Whether to open a browser.
-        port: To listen on; None: 8888, or the next free one.
+        port: The port; None: 8888, or the next free port.
         started: Called with the address, once the server answers.
 
     Raises:
@@ -69,7 +69,7 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
     """
     if port is not None:
         _require_free(port)
-    # For the kernels: a relative path would mean another folder there.
+    # For the kernels: a relative path would be another folder there.
     os.environ[HOME] = str(settings.home)
     token = OWN + secrets.token_urlsafe(32)
     config = configuration(settings, page, browse=browse, port=port, token=token)
@@ -83,15 +83,15 @@ def serve(settings: Settings, page: str, *, browse: bool, port: int | None, star
 
 
 def end_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """End what was under way when the loop was stopped, as `asyncio.run` does.
+    """Cancel the tasks that are unfinished when the loop stops, as `asyncio.run` does.
 
-    Otherwise the thread of an unfinished request waits for its next piece of work, and Python does not end.
+    Otherwise the thread of an unfinished request keeps waiting, and Python does not exit.
     """
-    left = asyncio.all_tasks(loop)
-    for task in left:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
         task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=_ENDING_SECONDS))
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=_ENDING_SECONDS))
 
 
 def configuration(settings: Settings, page: str, *, browse: bool, port: int | None, token: str) -> Config:
@@ -99,10 +99,10 @@ def configuration(settings: Settings, page: str, *, browse: bool, port: int | No
 
     Args:
         settings: Of the home.
-        page: What the browser opens.
+        page: The page that the browser opens.
         browse: Whether to open a browser.
-        port: To listen on; None: 8888, or the next free one.
-        token: Gives access.
+        port: The port; None: 8888, or the next free port.
+        token: The access token.
     """
     scratch = settings.scratch / "lab"
     return Config(
@@ -131,7 +131,7 @@ def configuration(settings: Settings, page: str, *, browse: bool, port: int | No
             "news_url": None,
             "check_for_updates_class": NeverCheckForUpdate,
             "extension_manager": "readonly",
-            # The tabs that were open last time; those of another home would be missing here.
+            # Do not restore the open tabs of the last session; they may belong to another home.
             "workspaces_dir": str(scratch),
         },
     )
@@ -147,23 +147,23 @@ def _extensions() -> dict[str, bool]:
 
 
 def _without_news(_handler: object, page: dict[str, Any]) -> dict[str, Any]:
-    """Switch off the question whether one would like to read Jupyter's news."""
+    """Turn off Jupyter's prompt to read its news."""
     return {**page, "disabledExtensions": [*page.get("disabledExtensions", ()), _NEWS]}
 
 
 def _require_free(port: int) -> None:
     try:
-        for one in bind_sockets(port, LOOPBACK):
-            one.close()
+        for socket in bind_sockets(port, LOOPBACK):
+            socket.close()
     except OSError as error:
         raise UsageError(
             f"Port {port} can't be used ({error.strerror}); nothing was started. "
-            "Give another one, or leave out --port: then the next free one is used."
+            "Choose another port, or leave out --port to use the next free one."
         ) from error
 
 
 def _stop_at_the_first_signal(server: Any) -> None:
-    """Stop without Jupyter's question "Shut down this Jupyter server?", which nobody can answer without a terminal."""
+    """Stop without Jupyter's question "Shut down this Jupyter server?", which needs a terminal."""
 
     def stop(number: int, _frame: Any) -> None:
         signal.signal(number, signal.SIG_DFL)  # A second signal ends it at once.

@@ -31,7 +31,7 @@ def refresh(settings: Settings) -> list[str]:
     """Copy each notebook that is missing in the home's `lab` folder, or that is older there and not changed.
 
     Returns:
-        For each notebook that the analyst changed and that has a newer version: how to get that one.
+        For each notebook that the analyst changed and that has a newer version: how to get the newer version.
 
     Raises:
         OperatorMustAct: A copy cannot be written.
@@ -53,7 +53,7 @@ def named(settings: Settings, name: str) -> str:
     Raises:
         UsageError: There is no such notebook.
     """
-    # Compared with what is there, so that a name cannot lead to another folder.
+    # Compared with the existing names, so that a name cannot lead to another folder.
     names = sorted(path.stem for path in (settings.home / LAB).glob("*.ipynb"))
     stem = name.removesuffix(".ipynb")
     if stem not in names:
@@ -76,7 +76,7 @@ def _refresh(original: Path, copy: Path) -> Iterator[str]:
     if is_changed:
         yield (
             f"{copy} was changed and is kept; the program has a newer version of it. "
-            "To get that one, rename or delete yours, then give `futurscam lab` again."
+            "To get it, rename or delete your copy, then run `futurscam lab` again."
         )
         return
     notebook = json.loads(data)

@@ -1,4 +1,4 @@
-"""The reviewer's morning: findings, tables, pages."""
+"""The review of the last runs: findings, tables, pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def review(days: float = 7.0, *, until: str = "", pages: bool = False) -> Review:
-    """Look at the runs of the configured home.
+    """Review the runs of the configured home.
 
     Args:
-        days: How many; above 0, at most 3660.
-        until: Where they end, ISO 8601; empty: now.
+        days: Length of the period; above 0, at most 3660.
+        until: End of the period, ISO 8601; empty: now.
         pages: Whether runs link to their pages in the folder of the runs; otherwise to their executed notebooks.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Colours of a terminal as HTML.
+"""Converts terminal colours to HTML.
 
-nbconvert's own filter fails at sequences that are cut short, and its time grows with the square of their number.
+nbconvert's own filter fails on truncated escape sequences, and takes quadratic time when there are many.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ _CODES: Final = {
     **{f"9{n}": ("fg", f"ansi-{colour}-intense-fg") for n, colour in enumerate(COLOURS)},
     **{f"10{n}": ("bg", f"ansi-{colour}-intense-bg") for n, colour in enumerate(COLOURS)},
 }
-"""What a code is about, and the class that it sets for that; empty: none."""
+"""For each code: the property that it sets, and the CSS class for it; empty: no class."""
 
 
 def coloured(text: str) -> str:
-    """Text of a terminal as HTML: its 16 colours, bold, italic and underlined; other sequences are taken out.
+    """Convert terminal text to HTML: 16 colours, bold, italic and underlined; other sequences are removed.
 
     Args:
-        text: Anything.
+        text: Any text.
     """
     classes: dict[str, str] = {}
     parts, at = [], 0
-    for found in ESCAPES.finditer(text):
-        parts.append(_around(text[at : found.start()], classes))
-        at = found.end()
-        if found[2] == "m":
-            _set(classes, found[1])
+    for sequence in ESCAPES.finditer(text):
+        parts.append(_around(text[at : sequence.start()], classes))
+        at = sequence.end()
+        if sequence[2] == "m":
+            _set(classes, sequence[1])
     return "".join([*parts, _around(text[at:], classes)])
 
 
 def _around(text: str, classes: dict[str, str]) -> str:
-    told = " ".join(filter(None, classes.values()))
-    return f'<span class="{told}">{html.escape(text)}</span>' if told and text else html.escape(text)
+    names = " ".join(filter(None, classes.values()))
+    return f'<span class="{names}">{html.escape(text)}</span>' if names and text else html.escape(text)
 
 
 def _set(classes: dict[str, str], sequence: str) -> None:
@@ -62,12 +62,12 @@ def _set(classes: dict[str, str], sequence: str) -> None:
             about = "fg" if code == "38" else "bg"
             classes[about] = _of_many(about, codes)
         elif code in _CODES:
-            about, told = _CODES[code]
-            classes[about] = told
+            about, name = _CODES[code]
+            classes[about] = name
 
 
 def _of_many(about: str, codes: Iterator[str]) -> str:
-    """Class of one of 256 colours, of which the first 16 are the terminal's own; others, told in full, have none."""
+    """The class of one of 256 colours; only the first 16 have one, and RGB colours have none."""
     kind, colour = next(codes, ""), next(codes, "")
     if kind == "2":
         next(codes, "")

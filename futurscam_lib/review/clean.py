@@ -1,4 +1,4 @@
-"""HTML from a notebook, made harmless: what is not on the list goes."""
+"""Sanitises the HTML of notebooks: removes everything that is not on the list of allowed tags and attributes."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ _WORD: Final = re.compile("[a-z]{1,20}")
 
 
 def cleaned(html: str, *, own: str, linked: bool = False) -> str:
-    """HTML that runs nothing and asks for nothing, whatever it was.
+    """Return the HTML without anything that runs code or loads something.
 
     Args:
-        html: Any text. Its time grows with the square of how deep tags stand inside each other: see `nesting`.
-        own: Beginning of the ids that stay; nobody who wrote the text can have known it. Empty: no id stays.
-        linked: Whether links to files beside the page stay, too.
+        html: Any text. Cleaning takes quadratic time in the depth of its tags: see `nesting`.
+        own: Ids that start with this are kept; the author of the text cannot know it. Empty: all ids are removed.
+        linked: Whether links to files in the folder of the page are kept, too.
     """
     # A lone surrogate cannot be written as UTF-8.
     text: str = _cleaner(own, linked=linked).clean(html.encode("utf-8", "replace").decode())

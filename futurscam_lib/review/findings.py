@@ -1,4 +1,4 @@
-"""What a reviewer must look at: what is wrong with a run, with its notebook, with the ledger."""
+"""Findings for the reviewer: problems with a run, its notebook or the ledger."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _ALL: Final = "All problems, line by line: futurscam runs verify"
 
 _SAME: Final = ("counts", "sources", "closed", "reopened", "dry_run")
 _LATER: Final = {"reopened": 0}
-"""What summaries of earlier versions lack, with what it then is."""
+"""Fields that summaries of earlier versions lack, with their default."""
 _SHOWN: Final = 12
 _NUMBERS: Final = re.compile(r"\d[\d,.]*")
 _SAYS: Final[Mapping[str, tuple[str, str]]] = {
     "changed": (
         "notebook changed",
         (
-            "{run.notebook} was changed after the run: its SHA-256 begins with {found}, "
+            "{run.notebook} was changed after the run: its SHA-256 begins with {sha256}, "
             "the ledger (line {run.end_line}) says {run.notebook_sha256:.12}."
         ),
     ),
@@ -45,19 +45,19 @@ _SAYS: Final[Mapping[str, tuple[str, str]]] = {
     "elsewhere": ("notebook elsewhere", "{seen.problem}"),
     "unreadable": ("notebook unreadable", "{run.notebook} cannot be read ({seen.problem})."),
 }
-"""By the state of a notebook: the word for it, and a sentence; nothing is to be said of the others."""
+"""For each state of a notebook that is a finding: the word for it, and a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to look at.
+    """One finding of a review.
 
     Attributes:
-        what: The word for it: `ledger changed`, `notebook torn`, `failed`, `missing hours`...
-        at: When it happened, or when the run started that it is about; None where that is not known.
+        what: Its kind: `ledger changed`, `notebook torn`, `failed`, `missing hours`...
+        at: When it happened, or when its run started; None if unknown.
         text: A sentence or two for a person.
-        run: The run it is about; None: none.
-        serious: Whether something is wrong with the record itself, not only with one run.
+        run: The run that it is about; None if it is not about one run.
+        serious: Whether something is wrong with the audit log itself, not only with one run.
     """
 
     what: str
@@ -68,7 +68,7 @@ class Finding:
 
 
 def of_ledger(period: Period) -> Iterator[Finding]:
-    """What is wrong with the ledger itself."""
+    """Problems with the ledger itself."""
     for fault in period.faults:
         yield Finding("ledger changed", None, f"{fault} {_ALL}", serious=True)
     for entry in period.others:
@@ -78,7 +78,7 @@ def of_ledger(period: Period) -> Iterator[Finding]:
 
 
 def of_run(run: RunRecord) -> Iterator[Finding]:
-    """Why a run did not end well, or not at all."""
+    """Why a run failed or has not ended."""
     if run.status == UNFINISHED:
         text = "It has not ended: it is active, or it was killed and no later run has marked it as crashed yet."
         yield Finding(UNFINISHED, run.started, text, run)
@@ -89,7 +89,7 @@ def of_run(run: RunRecord) -> Iterator[Finding]:
 
 
 def of_code(runs: Sequence[RunRecord]) -> Iterator[Finding]:
-    """Each other notebook than the shipped one, and each commit with uncommitted code, once however many runs used it.
+    """Runs of another notebook than the shipped one, or of uncommitted code: one finding per notebook and per commit.
 
     Args:
         runs: Newest first.
@@ -113,7 +113,7 @@ def of_code(runs: Sequence[RunRecord]) -> Iterator[Finding]:
 
 
 def of_warnings(runs: Sequence[RunRecord]) -> Iterator[Finding]:
-    """What sources warned of, each once however many runs did; a sentence with other numbers is the same one.
+    """Warnings of the sources: one finding per warning; warnings that differ only in numbers count as the same.
 
     Args:
         runs: Newest first.
@@ -130,18 +130,18 @@ def of_warnings(runs: Sequence[RunRecord]) -> Iterator[Finding]:
 
 
 def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
-    """What is wrong with the notebook that a run left; whatever stands there, it is told and not raised."""
+    """Problems with the notebook of a run; they are reported as findings, never raised."""
     if run.pruned or run.status == UNFINISHED:
         return
     seen = history.look(run)
     what, text = _SAYS.get(seen.state, ("", ""))
-    text = text.format(run=run, seen=seen, found=seen.sha256[:_SHOWN])
+    text = text.format(run=run, seen=seen, sha256=seen.sha256[:_SHOWN])
     contradicting = ""
     if seen.data is not None:
         try:
             contradicting = "; ".join(_contradictions(summary_in(seen.data), run))
         except ValueError as error:
-            # One thing to look at, not two: what is torn was changed.
+            # One finding, not two: a torn notebook was also changed.
             subject = f"{text} It" if text else run.notebook
             what, text = "notebook torn", f"{subject} cannot be read as a notebook: {error}."
     if what:
@@ -151,34 +151,34 @@ def of_notebook(history: History, run: RunRecord) -> Iterator[Finding]:
 
 
 def summary_in(data: bytes) -> Mapping[str, Any] | None:
-    """The summary that an executed notebook holds, read through scrapbook; None where it holds none.
+    """The summary in an executed notebook, read through scrapbook; None if it has no summary.
 
     Raises:
-        ValueError: It is no notebook; the text is a clause that says why.
+        ValueError: It is not a notebook; the message is a clause with the reason.
     """
-    # Slow to import, without types, and only a review reads notebooks so.
+    # Slow to import, without types, and only needed for a review.
     nbformat: Any = import_module("nbformat")
     scrapbook: Any = import_module("scrapbook.models")
     try:
         whole = orjson.loads(data)
-        # scrapbook checks each scrap against a schema, which takes longer than reading the file; this one is needed.
+        # scrapbook checks each scrap against a schema, which takes longer than reading the file; so only the summary.
         cells = [{"outputs": [output]} for cell in whole["cells"] for output in _summaries(cell)]
-        found = scrapbook.Notebook(nbformat.from_dict({**whole, "cells": cells})).scraps.get(_SUMMARY)
+        scrap = scrapbook.Notebook(nbformat.from_dict({**whole, "cells": cells})).scraps.get(_SUMMARY)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"it is no JSON ({error})") from error
     except Exception as error:
-        # scrapbook, jsonschema and what a torn file makes of them fail in many ways; all mean the same here.
+        # scrapbook and jsonschema raise many different errors for a torn file; all mean the same here.
         raise ValueError("it is JSON, but not as notebooks hold it") from error
-    return None if found is None else found.data
+    return None if scrap is None else scrap.data
 
 
 def _summaries(cell: Mapping[str, Any]) -> Sequence[Any]:
     outputs = cell.get("outputs") or ()
-    return [one for one in outputs if one.get("data", {}).get(MEDIA_TYPE, {}).get("name") == _SUMMARY]
+    return [output for output in outputs if output.get("data", {}).get(MEDIA_TYPE, {}).get("name") == _SUMMARY]
 
 
 def _contradictions(summary: Mapping[str, Any] | None, run: RunRecord) -> Iterator[str]:
-    """Where the summary says something else than the ledger."""
+    """Where the summary contradicts the ledger."""
     if summary is None:
         if run.status == "ok":
             yield "The ledger says ok, but the notebook holds no summary"
@@ -191,9 +191,9 @@ def _contradictions(summary: Mapping[str, Any] | None, run: RunRecord) -> Iterat
     if not run.counts:
         return
     for name in _SAME:
-        told, kept = summary.get(name, _LATER.get(name)), getattr(run, name)
-        if told != kept:
-            yield f"The notebook says {name} {_short(told)}, the ledger {_short(kept)}"
+        in_notebook, in_ledger = summary.get(name, _LATER.get(name)), getattr(run, name)
+        if in_notebook != in_ledger:
+            yield f"The notebook says {name} {_short(in_notebook)}, the ledger {_short(in_ledger)}"
 
 
 def _short(value: Any) -> str:

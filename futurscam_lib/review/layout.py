@@ -1,4 +1,4 @@
-"""The pages' templates: one file that asks for nothing, in light and dark, on a desk and on a phone."""
+"""Renders the pages: each is one file that loads nothing else, in light and dark mode, for desktops and phones."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Fact:
     """One line of a page's header.
 
     Attributes:
-        name: What it is about.
-        text: What is shown; backticks mark a command.
-        status: A word for the style sheet, such as `failed`; empty: none.
+        name: Its label.
+        text: The text; backticks mark a command.
+        status: A status for the style sheet, such as `failed`; empty: no status.
     """
 
     name: str
@@ -41,8 +41,8 @@ def page(template: str, *, script: str = "", **values: Any) -> bytes:
 
     Args:
         template: Its name.
-        script: The one script that may run; empty: none.
-        values: What the template shows. `main` is harmless HTML; everything else is escaped.
+        script: The only script that may run; empty: no script.
+        values: The values for the template. `main` is sanitised HTML; everything else is escaped.
     """
     policy = _POLICY
     if script:

@@ -1,4 +1,4 @@
-"""What the runs of the last days did: what `notebooks/review.ipynb` shows."""
+"""The review of the last days, as `notebooks/review.ipynb` shows it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TEXT: Final = 500
 _ONE_HOUR: Final = 1
 _LAST_MINUTE: Final = timedelta(minutes=59)
 _RUNS: Final = "../runs/"
-"""From a notebook: JupyterLab of `futurscam lab` shows `notebooks` and `runs` side by side, wherever the home is."""
+"""Path as seen from a notebook: `futurscam lab` shows `notebooks` and `runs` side by side, wherever the home is."""
 
 _NOT_ASKED: Final = "How fast missions came and what was loaded by hand is unknown; everything else is from the ledger."
 
@@ -49,17 +49,17 @@ def of_home(days: float, *, until: str, pages: bool) -> Review:
 class Review(Shown):
     """The review of a period; displays itself as counts.
 
-    What is wrong with a notebook, with the ledger or with MongoDB is shown in a table and never raised.
+    Problems with a notebook, with the ledger or with MongoDB are shown in a table and never raised.
 
     Args:
         configured: The settings of the home.
         days: How long the period is.
         now: Where it ends; aware, UTC.
-        pages: Whether runs lead to their pages, as seen from the folder of the runs, where `futurscam review` writes
-            its own; otherwise they lead to their executed notebooks, as seen from a notebook in `notebooks`.
+        pages: Whether runs link to their pages, relative to the folder of the runs, where `futurscam review` writes
+            its page; otherwise they link to their executed notebooks, relative to `notebooks`.
 
     Raises:
-        UsageError: A period of that many days cannot be reviewed.
+        UsageError: The number of days is not allowed.
     """
 
     def __init__(self, configured: Settings, *, days: float, now: datetime, pages: bool = False) -> None:
@@ -69,13 +69,13 @@ class Review(Shown):
         self.hours: Hours = hours.of(self.period)
 
     def table(self) -> Table:
-        """Counts at a glance."""
+        """The counts as a table."""
         counts = self.counts()
         rows = [(name, number) for name, number in counts.items()]
         return Table(("", "number"), rows, title=span(self.period.since, self.period.until))
 
     def counts(self) -> dict[str, int]:
-        """Runs by how they ended, hours without one, things to look at."""
+        """The number of runs by status, of hours without a run, and of findings."""
         statuses = [period.kind_of(run) for run in self.period.runs]
         return {
             "runs": len(statuses),
@@ -86,9 +86,9 @@ class Review(Shown):
 
     @cached_property
     def found(self) -> list[Finding]:
-        """What a reviewer must look at; what touches the record itself first, then the newest."""
-        everything = sorted(self._findings(), key=lambda one: one.at or self.period.until, reverse=True)
-        return sorted(everything, key=lambda one: not one.serious)
+        """All findings: those about the audit log itself first, then the newest first."""
+        everything = sorted(self._findings(), key=lambda finding: finding.at or self.period.until, reverse=True)
+        return sorted(everything, key=lambda finding: not finding.serious)
 
     def _findings(self) -> Iterator[Finding]:
         yield from findings.of_ledger(self.period)
@@ -116,15 +116,18 @@ class Review(Shown):
 
     @property
     def findings(self) -> Table:
-        """What a reviewer must look at."""
+        """The findings as a table."""
         rows = [
             (
-                Mark(one.what, "failed" if one.serious else period.kind_of(one.run) if one.run else "missing"),
-                one.text,
-                one.at,
-                hours.link_to(one.run) if one.run else "",
+                Mark(
+                    finding.what,
+                    "failed" if finding.serious else period.kind_of(finding.run) if finding.run else "missing",
+                ),
+                finding.text,
+                finding.at,
+                hours.link_to(finding.run) if finding.run else "",
             )
-            for one in self.found[:_FINDINGS]
+            for finding in self.found[:_FINDINGS]
         ]
         columns = ("what", "more", f"when ({ZONE})", "run")
         table = Table(
@@ -149,7 +152,7 @@ class Review(Shown):
 
     @property
     def records_by_run(self) -> Table:
-        """Records per run and source, where something was new."""
+        """Records per run and source, only of runs with something new."""
         return self._leading(run_tables.records_by_run(self.period.runs))
 
     def records_picture(self) -> Picture:
@@ -172,7 +175,7 @@ class Review(Shown):
 
     @property
     def unknown_values(self) -> Table:
-        """Values that the mapping does not know, or could not read as they are, the most frequent first."""
+        """Values that the mapping does not know or could not read exactly; the most frequent first."""
         return self._leading(run_tables.unknown_values(self.period.runs))
 
     @property
@@ -186,26 +189,26 @@ class Review(Shown):
 
     @property
     def publication(self) -> Table:
-        """From publication to load."""
+        """The delay from publication to load."""
         return loads.publication(self._loaded)
 
     @property
     def watermark(self) -> Table:
-        """How the watermark moved."""
+        """The changes of the watermark."""
         return self._leading(watermark_changes.table(self.period))
 
     @property
     def by_hand(self) -> Table:
-        """What analysts loaded."""
+        """The loads by hand."""
         return loads.by_hand(self._loaded)
 
     @property
     def runs(self) -> Table:
-        """The runs, each leading to its page or its executed notebook."""
+        """The runs, each with a link to its page or its executed notebook."""
         return self._leading(run_tables.runs(self.period.runs))
 
     def _leading(self, table: Table) -> Table:
-        """The table, its links leading where `pages` says."""
+        """The table with links to pages or to notebooks, as `pages` says."""
         if self._pages:
             return table
         return replace(table, rows=[[self._led(cell) for cell in row] for row in table.rows])
@@ -218,19 +221,19 @@ class Review(Shown):
 
     @cached_property
     def _notebooks(self) -> dict[str, str]:
-        """By the page of a run, the way from `notebooks` to what it left; not of runs whose notebook is not there."""
-        history, found = History.of(self._settings), {}
+        """For each page of a run, the path from `notebooks` to its executed notebook, if that exists."""
+        history, hrefs = History.of(self._settings), {}
         for run in self.period.runs:
-            # The ledger may have been changed: any text can stand there for a path.
+            # The ledger may have been changed: the path can be any text.
             with suppress(UsageError, ValueError, OSError):
                 path = history.path(run)
                 if path.is_file():
                     inside = path.relative_to(history.runs.resolve()).as_posix()
-                    found[hours.page_of(run.run_id)] = f"{_RUNS}{quote(inside)}"
-        return found
+                    hrefs[hours.page_of(run.run_id)] = f"{_RUNS}{quote(inside)}"
+        return hrefs
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it: what `futurscam review` needs and `--json` prints."""
+        """The data for `futurscam review`, which `--json` prints."""
         return {
             "since": clock.to_text(self.period.since),
             "until": clock.to_text(self.period.until),
@@ -239,13 +242,13 @@ class Review(Shown):
             "unanswered": self._loaded.problem,
             "findings": [
                 {
-                    "what": one.what,
-                    "at": clock.to_text(one.at) if one.at else None,
-                    "run_id": one.run.run_id if one.run else None,
-                    "text": one.text,
-                    "serious": one.serious,
+                    "what": finding.what,
+                    "at": clock.to_text(finding.at) if finding.at else None,
+                    "run_id": finding.run.run_id if finding.run else None,
+                    "text": finding.text,
+                    "serious": finding.serious,
                 }
-                for one in self.found[:_FINDINGS]
+                for finding in self.found[:_FINDINGS]
             ],
             "listed": [run.run_id for run in run_tables.listed(self.period.runs)],
         }

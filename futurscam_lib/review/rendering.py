@@ -1,6 +1,6 @@
-"""A notebook as a piece of HTML that is harmless whatever the notebook holds.
+"""Renders a notebook as HTML that is safe whatever the notebook contains.
 
-The notebook is built anew from those parts that are shown, rendered by nbconvert, and cleaned.
+A new notebook is built from the parts that are shown, rendered by nbconvert, and sanitised.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Rendered:
     """A rendered notebook.
 
     Attributes:
-        html: What stands inside a page; harmless.
-        failed: `id` of the first cell that failed; empty: none did.
+        html: The content for a page; sanitised.
+        failed: `id` of the first cell that failed; empty if no cell failed.
     """
 
     html: str
@@ -53,26 +53,28 @@ def rendered(
     """Render a notebook.
 
     Args:
-        notebook: Parsed JSON with a list `cells`; what is not as nbformat 4 has it is passed over.
-        redact: Takes secrets out of a text.
-        own: Of letters and digits, not to be guessed by who wrote the notebook: ids of cells begin with it.
-        code: Show the code, too, not only what it gave.
-        linked: Keep links to files beside the page.
-        below: How many steps its headings go down, to stand below those of the page.
+        notebook: Parsed JSON with a list `cells`; parts that are not valid in nbformat 4 are skipped.
+        redact: Removes secrets from a text.
+        own: Prefix of the ids of cells: letters and digits that the author of the notebook cannot guess.
+        code: Show the code, too, not only its outputs.
+        linked: Keep links to files in the folder of the page.
+        below: How many levels its headings are lowered, so that they are below those of the page.
     """
     safe = _Safe(redact, own, linked=linked)
     cells = [built for number, cell in enumerate(notebook["cells"]) for built in safe.cell(cell, number)]
     nbconvert: Any = import_module("nbconvert")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # About pictures without a description, and the like.
-        # Not HTMLExporter's own, which parses the whole once more to describe pictures; these have a description.
+        warnings.simplefilter("ignore")  # Such as those about pictures without a description.
+        # Not HTMLExporter's own method, which parses the whole page again to add descriptions to pictures.
         html, _ = nbconvert.TemplateExporter.from_notebook_node(_exporter(code=code), _notebook(cells))
     failed = f"cell-id={own}-{safe.failed}" if safe.failed is not None else ""
-    # Each piece was cleaned alone; this holds back what nbconvert itself might let through.
+    # Each piece was cleaned alone; this removes what nbconvert itself might let through.
     inside = cleaned(html, own=f"cell-id={own}-", linked=linked)
     # A table that is wider than the page can be scrolled by keyboard, too.
     inside = inside.replace('<div class="scroll">', '<div class="scroll" tabindex="0">')
-    return Rendered(_HEADING.sub(lambda one: f"<{one[1]}h{min(int(one[2]) + below, _LOWEST)}", inside), failed)
+    return Rendered(
+        _HEADING.sub(lambda heading: f"<{heading[1]}h{min(int(heading[2]) + below, _LOWEST)}", inside), failed
+    )
 
 
 @cache
@@ -92,7 +94,7 @@ def _exporter(*, code: bool) -> Any:
     exporter.register_filter("markdown2html", _markdown)
     exporter.register_filter("ansi2html", coloured)
     exporter.register_filter("highlight_code", nbconvert.filters.Highlight2HTML(pygments_lexer="ipython3"))
-    # What it would clean with a slower library is cleaned here, piece by piece and as a whole.
+    # This module cleans each piece and the whole page; nbconvert would use a slower library.
     exporter.register_filter("clean_html", _as_it_is)
     return exporter
 
@@ -102,7 +104,7 @@ def _as_it_is(html: str) -> str:
 
 
 def _notebook(cells: Sequence[Mapping[str, Any]]) -> Any:
-    # Not nbformat's makers, which check each part against a schema: half of the time that a page takes.
+    # nbformat's own functions check each part against a schema, which would double the time for a page.
     nbformat: Any = import_module("nbformat")
     return nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
@@ -114,14 +116,14 @@ def _markdown(source: str) -> str:
 
 
 def _closed(html: str, *, linked: bool = False) -> str:
-    """One piece of HTML without what could swallow or open what stands around it: comments, tags left open, ids."""
+    """Clean one piece of HTML so that it cannot affect the page around it: no comments, unclosed tags or ids."""
     if too_deep(html):
         return f"<p>({len(html):,} characters of HTML, nested more than {DEEPEST} deep: not shown here)</p>"
     return cleaned(html, own="", linked=linked)
 
 
 class _NoneAttached(dict[str, dict[str, str]]):
-    """Pictures attached to a cell, which no run has: nbconvert raises where one is named and missing."""
+    """Stands in for the attached pictures of a cell: nbconvert raises if a named picture is missing."""
 
     def __contains__(self, _name: object) -> bool:
         return True
@@ -131,7 +133,7 @@ class _NoneAttached(dict[str, dict[str, str]]):
 
 
 class _Safe:
-    """Builds cells anew from what can be shown.
+    """Builds new cells from the parts that can be shown.
 
     Attributes:
         failed: Number of the first cell with an error.
@@ -148,8 +150,8 @@ class _Safe:
         if cell.get("cell_type") == "markdown":
             yield {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
         elif cell.get("cell_type") in {"code", "raw"}:
-            found = cell.get("outputs")
-            outputs = [built for output in _listed(found) for built in self._output(output)]
+            listed_outputs = cell.get("outputs")
+            outputs = [built for output in _listed(listed_outputs) for built in self._output(output)]
             if self.failed is None and any(output["output_type"] == "error" for output in outputs):
                 self.failed = number
             yield {
@@ -168,8 +170,8 @@ class _Safe:
             yield {"output_type": "stream", "name": name, "text": self._text(output.get("text"))}
         elif kind == "error":
             frames = [self._text(frame) for frame in _listed(output.get("traceback"))]
-            told = f"{self._text(output.get('ename'))}: {self._text(output.get('evalue'))}"
-            yield {"output_type": "error", "ename": "", "evalue": "", "traceback": frames or [told]}
+            message = f"{self._text(output.get('ename'))}: {self._text(output.get('evalue'))}"
+            yield {"output_type": "error", "ename": "", "evalue": "", "traceback": frames or [message]}
         elif kind in {"display_data", "execute_result"}:
             data = output.get("data")
             if isinstance(data, dict) and MEDIA_TYPE not in data:
@@ -190,7 +192,7 @@ class _Safe:
 
 
 def _count(value: Any) -> int | None:
-    # nbconvert refuses what nbformat's schema does: a negative number, and a bool, which Python takes for an int.
+    # nbconvert, like nbformat's schema, refuses negative numbers and bools; Python counts a bool as an int.
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

@@ -38,14 +38,14 @@ def write(settings: Settings, notebook: Mapping[str, Any], *, now: datetime, wat
         settings: Of the home.
         notebook: The executed review notebook, parsed.
         now: The current instant; aware, UTC.
-        watched: Wraps the runs whose pages are made, for a progress bar.
+        watched: Wraps the list of runs to show a progress bar.
 
     Returns:
         `runs/review.html`.
 
     Raises:
         UsageError: The notebook did not glue what the page needs.
-        OSError: A page could not be written; `review.html` is as it was.
+        OSError: A page could not be written; `review.html` is unchanged.
     """
     glued = glued_by(notebook)
     redact = settings.redactor()
@@ -76,13 +76,13 @@ def glued_by(notebook: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         UsageError: There is no such scrap.
     """
-    found = scraps.read(notebook).get(SCRAP)
-    if not isinstance(found, dict) or not found.keys() >= _NEEDED:
+    scrap = scraps.read(notebook).get(SCRAP)
+    if not isinstance(scrap, dict) or not scrap.keys() >= _NEEDED:
         raise UsageError(
             f"The review notebook ended without gluing {SCRAP!r}, so no page can be made. "
             "A home's own notebooks/review.ipynb must end as the project's does."
         )
-    return found
+    return scrap
 
 
 def _listed(settings: Settings, names: Iterable[str]) -> list[RunRecord]:
@@ -95,13 +95,13 @@ def _listed(settings: Settings, names: Iterable[str]) -> list[RunRecord]:
 
 
 def _named(newest_first: Iterable[RunRecord], wanted: set[str]) -> list[RunRecord]:
-    found: list[RunRecord] = []
+    runs: list[RunRecord] = []
     for run in newest_first:
-        if len(found) == len(wanted):
+        if len(runs) == len(wanted):
             break
         if run.run_id in wanted:
-            found.append(run)
-    return found
+            runs.append(run)
+    return runs
 
 
 def _without_first(notebook: Mapping[str, Any]) -> dict[str, Any]:

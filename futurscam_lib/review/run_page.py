@@ -1,4 +1,4 @@
-"""The page of one run: its executed notebook as HTML, made when it is asked for."""
+"""The page of one run: its executed notebook as HTML, made on request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 _VERSION: Final = 3
-"""Raise it when existing pages must be made again."""
+"""Increase it when existing pages must be made again."""
 
 _KEY: Final = "futurscam-page"
 _NOTEBOOK: Final = "futurscam-notebook"
@@ -66,9 +66,9 @@ def ensure(settings: Settings, run: RunRecord) -> Path:
     # The notebook of an active run still grows.
     if run.status == UNFINISHED or not _is_current(target, key, secret):
         target.parent.mkdir(parents=True, exist_ok=True)
-        found = executed.read(run, history)
+        notebook = executed.read(run, history)
         notes = {_KEY: key, _NOTEBOOK: digest, _WHOLE: _UNKNOWN}
-        made = _page(run, found, redact=settings.redactor(), notes=notes)
+        made = _page(run, notebook, redact=settings.redactor(), notes=notes)
         write_atomically(target, made.replace(_whole(_UNKNOWN), _whole(_mac(made, secret)), 1))
     return target
 
@@ -100,24 +100,24 @@ def _whole(mac: str) -> bytes:
     return f'<meta name="{_WHOLE}" content="{mac}">'.encode()
 
 
-def _page(run: RunRecord, found: Executed, *, redact: Callable[[str], str], notes: dict[str, str]) -> bytes:
+def _page(run: RunRecord, notebook: Executed, *, redact: Callable[[str], str], notes: dict[str, str]) -> bytes:
     """The page of a run.
 
     Args:
         run: From the ledger.
-        found: Its executed notebook.
+        notebook: Its executed notebook.
         redact: Removes secrets from a text.
         notes: What the page's `meta` elements hold.
     """
     body = Rendered("<p>There is no notebook to show.</p>")
-    if found.notebook is not None:
+    if notebook.notebook is not None:
         # The author of the notebook cannot have known its hash, so none of its ids is one of the page's.
         own = hashlib.sha256(notes[_KEY].encode()).hexdigest()[:16]
-        body = rendered(found.notebook, redact=redact, own=own)
+        body = rendered(notebook.notebook, redact=redact, own=own)
     return page(
         "run.html.j2",
         title=f"Run {run.run_id}",
-        facts=[replace(fact, text=redact(fact.text)) for fact in _facts(run, found)],
+        facts=[replace(fact, text=redact(fact.text)) for fact in _facts(run, notebook)],
         error=redact(run.error),
         failed=body.failed,
         main=body.html,
@@ -125,9 +125,9 @@ def _page(run: RunRecord, found: Executed, *, redact: Callable[[str], str], note
     )
 
 
-def _facts(run: RunRecord, found: Executed) -> Iterator[Fact]:
+def _facts(run: RunRecord, notebook: Executed) -> Iterator[Fact]:
     yield Fact("Status", f"{run.status}, dry run" if run.dry_run else run.status, kind_of(run))
-    yield Fact("Record", found.state, {True: "ok", False: "failed", None: "missing"}[found.genuine])
+    yield Fact("Record", notebook.state, {True: "ok", False: "failed", None: "missing"}[notebook.genuine])
     took = f", took {duration(run.seconds)}" if run.seconds is not None else ""
     yield Fact("Started", f"{instant(run.started)}{took}")
     if run.replay:

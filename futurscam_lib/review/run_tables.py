@@ -1,4 +1,4 @@
-"""The runs of a period as tables and pictures, from what the ledger tells."""
+"""The runs of a period as tables and pictures, from the ledger."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from futurscam_lib.report.tables import Picture
 
 NEWEST: Final = 200
-"""Runs that are listed however they ended."""
+"""How many of the newest runs are listed, whatever their status."""
 
 MOST: Final = 1000
-"""Runs that are listed altogether; those that ended badly go first."""
+"""The most runs that are listed in total, including older ones that did not end well."""
 
 _BARS: Final = 60
 _WORDS: Final = 100
@@ -39,15 +39,15 @@ _NEWS: Final = ("inserted", "updated", "stale", "rejected", "dropped")
 
 
 def listed(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Those whose pages are linked: the newest, and every one that did not end well; newest first."""
+    """The runs whose pages are linked: the newest ones and all that did not end well; newest first."""
     newest = {run.run_id for run in runs[:NEWEST]}
-    found = [run for run in runs if run.run_id in newest or run.status != "ok"]
-    return found[:MOST]
+    shown = [run for run in runs if run.run_id in newest or run.status != "ok"]
+    return shown[:MOST]
 
 
-def runs(found: Sequence[RunRecord]) -> Table:
-    """The runs, each leading to its page."""
-    shown = listed(found)
+def runs(all_runs: Sequence[RunRecord]) -> Table:
+    """The runs, each with a link to its page."""
+    shown = listed(all_runs)
     names = shown_counts(run.counts for run in shown)
     rows = [
         (
@@ -64,22 +64,24 @@ def runs(found: Sequence[RunRecord]) -> Table:
     ]
     columns = (f"started ({ZONE})", "run", "status", "took", *names, "closed", "reopened", "started by")
     notes = (
-        [f"The newest {NEWEST} runs, and those before them that did not end well."] if len(shown) < len(found) else []
+        [f"The newest {NEWEST} runs, and those before them that did not end well."]
+        if len(shown) < len(all_runs)
+        else []
     )
-    return Table(columns, rows, title="Runs", notes=notes, total=len(found), limit=MOST)
+    return Table(columns, rows, title="Runs", notes=notes, total=len(all_runs), limit=MOST)
 
 
-def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Table:
-    """What came of the records, per source and in total; dry runs and replays, which ask no source, do not count.
+def records(in_period: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Table:
+    """The counts of records, per source and in total, without dry runs and replays, which read no source.
 
     Args:
-        found: The runs of the period, newest first.
-        earlier: Those before it, newest first: a source that fell silent may have given something then.
+        in_period: The runs of the period, newest first.
+        earlier: The runs before the period, newest first; they may have the last records of a silent source.
     """
     number: Counter[str] = Counter()
     sums: defaultdict[str, Counter[str]] = defaultdict(Counter)
     failures: Counter[str] = Counter()
-    wet = [run for run in found if not run.dry_run and not run.replay]
+    wet = [run for run in in_period if not run.dry_run and not run.replay]
     for run in wet:
         failures.update(run.failures.keys())
         number.update(run.sources.keys() | run.failures.keys())
@@ -102,7 +104,7 @@ def records(found: Sequence[RunRecord], earlier: Sequence[RunRecord] = ()) -> Ta
 
 
 def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
-    """By source, when the newest run started that it gave a record."""
+    """For each source, the start of the newest run that read a record from it."""
     gave: dict[str, datetime] = {}
     for run in newest_first:
         for source, counts in run.sources.items():
@@ -111,12 +113,12 @@ def _last_gave(newest_first: Iterable[RunRecord]) -> dict[str, datetime]:
     return gave
 
 
-def records_by_run(found: Sequence[RunRecord]) -> Table:
-    """The newest runs that brought something new, per source."""
-    names = shown_counts(run.counts for run in found)
+def records_by_run(in_period: Sequence[RunRecord]) -> Table:
+    """The newest runs with something new, per source."""
+    names = shown_counts(run.counts for run in in_period)
     rows = [
         (run.started, link_to(run), source, *map(counts.get, names))
-        for run in found
+        for run in in_period
         if not run.dry_run
         for source, counts in run.sources.items()
         if any(counts.get(name) for name in _NEWS)
@@ -124,9 +126,9 @@ def records_by_run(found: Sequence[RunRecord]) -> Table:
     return Table((f"started ({ZONE})", "run", "source", *names), rows, title="Records per run, where something was new")
 
 
-def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
+def records_picture(in_period: Sequence[RunRecord], *, days: float) -> Picture:
     """New and updated documents of each source over time."""
-    wet = [run for run in found if not run.dry_run and not run.replay]
+    wet = [run for run in in_period if not run.dry_run and not run.replay]
     sources = sorted({source for run in wet for source in run.sources})
     step = _step(days)
     sums: dict[str, Counter[str]] = {source: Counter() for source in sources}
@@ -138,22 +140,25 @@ def records_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
     return plots.stacked(labels, parts, title=f"New and updated documents per {_unit(days)} ({ZONE})")
 
 
-def durations(found: Sequence[RunRecord]) -> Table:
-    """How long runs took, by how they ended."""
+def durations(in_period: Sequence[RunRecord]) -> Table:
+    """How long runs took, by status."""
     by_status: defaultdict[str, list[RunRecord]] = defaultdict(list)
-    for run in found:
+    for run in in_period:
         if run.seconds is not None:
             by_status["dry" if run.dry_run else run.status].append(run)
-    rows = [_duration_row(status, ones) for status, ones in sorted(by_status.items(), key=lambda one: -len(one[1]))]
+    rows = [
+        _duration_row(status, runs_of_status)
+        for status, runs_of_status in sorted(by_status.items(), key=lambda item: -len(item[1]))
+    ]
     columns = ("ended", "runs", "median", f"{_PERCENT} of 100 within", "longest", "which")
     return Table(columns, rows, title="How long runs took")
 
 
-def durations_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
+def durations_picture(in_period: Sequence[RunRecord], *, days: float) -> Picture:
     """The longest run of each hour, day or month."""
     step = _step(days)
     longest: dict[str, float] = {}
-    for run in found:
+    for run in in_period:
         if run.seconds is not None:
             longest[step(run)] = max(run.seconds, longest.get(step(run), 0))
     labels = sorted(longest)[-_BARS:]
@@ -162,22 +167,22 @@ def durations_picture(found: Sequence[RunRecord], *, days: float) -> Picture:
     )
 
 
-def reasons(found: Sequence[RunRecord]) -> Table:
-    """Rejects by reason; what dry runs would have rejected is not counted."""
+def reasons(in_period: Sequence[RunRecord]) -> Table:
+    """Rejects by reason, without dry runs."""
     rows = [
-        (one.name, one.number, one.runs, link_to(one.last), one.last.started)
-        for one in _tallied(found, "reject_reasons")
+        (tally.name, tally.number, tally.runs, link_to(tally.last), tally.last.started)
+        for tally in _tallied(in_period, "reject_reasons")
     ]
     columns = ("reason", "rejects", "runs", "last one", f"when ({ZONE})")
     notes = [_REASONS] if rows else []
     return Table(columns, rows[:_WORDS], title="Rejects by reason", notes=notes, total=len(rows), limit=_WORDS)
 
 
-def unknown_values(found: Sequence[RunRecord]) -> Table:
-    """Values that the mapping does not know, or could not read as they are; what dry runs found is not counted."""
+def unknown_values(in_period: Sequence[RunRecord]) -> Table:
+    """Values that the mapping does not know or could not read exactly, without dry runs."""
     rows = [
-        (*_field_and_value(one.name), one.number, one.runs, link_to(one.last), one.last.started)
-        for one in _tallied(found, "oddities")
+        (*_field_and_value(tally.name), tally.number, tally.runs, link_to(tally.last), tally.last.started)
+        for tally in _tallied(in_period, "oddities")
     ]
     columns = ("field", "what", "times", "runs", "last one", f"when ({ZONE})")
     notes = [UNKNOWN_VALUES, "docs/SOURCES.md says where words are added."] if rows else []
@@ -186,7 +191,7 @@ def unknown_values(found: Sequence[RunRecord]) -> Table:
 
 @dataclass(slots=True)
 class _Tallied:
-    """One name that the summaries of several runs count."""
+    """The count of one name over several runs."""
 
     name: str
     last: RunRecord
@@ -194,17 +199,17 @@ class _Tallied:
     runs: int = 0
 
 
-def _tallied(found: Iterable[RunRecord], what: str) -> list[_Tallied]:
-    """By name, the most frequent first; `last` is the newest run with it."""
+def _tallied(in_period: Iterable[RunRecord], what: str) -> list[_Tallied]:
+    """The counts by name, the most frequent first; `last` is the newest run with that name."""
     tallies: dict[str, _Tallied] = {}
-    for run in found:
+    for run in in_period:
         if run.dry_run:
             continue
         for name, number in getattr(run, what).items():
-            one = tallies.setdefault(name, _Tallied(name, run))
-            one.number += number
-            one.runs += 1
-    return sorted(tallies.values(), key=lambda one: -one.number)
+            tally = tallies.setdefault(name, _Tallied(name, run))
+            tally.number += number
+            tally.runs += 1
+    return sorted(tallies.values(), key=lambda tally: -tally.number)
 
 
 def _field_and_value(name: str) -> tuple[str, str]:
@@ -212,12 +217,12 @@ def _field_and_value(name: str) -> tuple[str, str]:
     return (field, value) if value else ("", name)
 
 
-def _duration_row(status: str, ones: Sequence[RunRecord]) -> tuple[Any, ...]:
-    by_length = sorted(ones, key=lambda run: run.seconds or 0)
+def _duration_row(status: str, runs_of_status: Sequence[RunRecord]) -> tuple[Any, ...]:
+    by_length = sorted(runs_of_status, key=lambda run: run.seconds or 0)
     seconds = [run.seconds or 0 for run in by_length]
     high = seconds[-(-len(seconds) * _PERCENT // 100) - 1]
-    told = (timedelta(seconds=value) for value in (median(seconds), high, seconds[-1]))
-    return (Mark(status, kind_of(ones[0])), len(ones), *told, link_to(by_length[-1]))
+    lengths = (timedelta(seconds=value) for value in (median(seconds), high, seconds[-1]))
+    return (Mark(status, kind_of(runs_of_status[0])), len(runs_of_status), *lengths, link_to(by_length[-1]))
 
 
 _HOURLY: Final = 3
@@ -233,5 +238,5 @@ def _step(days: float) -> Callable[[RunRecord], str]:
     return lambda run: f"{in_zone(run.started):{form}}"
 
 
-def _newest_labels(found: Iterable[RunRecord], step: Callable[[RunRecord], str]) -> list[str]:
-    return list(dict.fromkeys(step(run) for run in found))[:_BARS][::-1]
+def _newest_labels(newest_first: Iterable[RunRecord], step: Callable[[RunRecord], str]) -> list[str]:
+    return list(dict.fromkeys(step(run) for run in newest_first))[:_BARS][::-1]

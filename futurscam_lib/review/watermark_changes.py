@@ -1,4 +1,4 @@
-"""How the watermark moved: where each run began at the place that the one before had reached, and where not."""
+"""The changes of the watermark, with the gaps and overlaps between runs."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ class WatermarkChange:
     """One change of the watermark, or several regular ones that follow each other.
 
     Attributes:
-        what: `moved` by runs, each from where the one before had ended; `reset`; `first run`; `gap`: a part of time was
-            passed over; `gap, read`: later runs read it from all sources that are configured; `overlap`: a part of
-            time is read again.
+        what: `moved` by runs, each from where the run before had ended; `reset`; `first run`; `gap`: time was skipped;
+            `gap, read`: later runs read it from all configured sources; `overlap`: time is read twice.
         at: When.
-        before: Where it stood; None: nowhere.
-        after: Where it stands then.
+        before: The watermark before; None if there was none.
+        after: The watermark after.
         who: A run, or a person and a machine.
-        run: The run that did it; None: none did.
-        runs: How many runs, where it moved.
+        run: The run that changed it; None if no run did.
+        runs: For `moved`, how many runs.
         text: More about it.
     """
 
@@ -54,39 +53,40 @@ class WatermarkChange:
 
     @property
     def distance(self) -> timedelta | None:
-        """How far it went; below 0: back."""
+        """How far it moved; negative if it moved back."""
         return self.after - self.before if self.before else None
 
 
 def changes(period: Period) -> list[WatermarkChange]:
-    """All changes, oldest first; the regular ones of runs that follow each other as one."""
+    """All changes, oldest first; regular changes by consecutive runs are merged."""
     events: list[tuple[datetime, RunRecord | LedgerEntry]] = [(run.started, run) for run in period.runs]
     others = ((clock.parse(entry.at), entry) for entry in period.others if entry.event in _SETS)
     events += [(at, entry) for at, entry in others if at >= period.since]
     history = _continuity(period)
     jumps, forward = ({jump.line: jump for jump in some} for some in (history.jumps, history.forward))
-    found: list[WatermarkChange] = []
-    for at, event in sorted(events, key=lambda one: one[0]):
+    steps: list[WatermarkChange] = []
+    for at, event in sorted(events, key=lambda item: item[0]):
         line = event.start_line if isinstance(event, RunRecord) else event.seq
         jump = [_of_jump(jumps[line], at)] if line in jumps else []
         for step in [*jump, *(_of_run(event) if isinstance(event, RunRecord) else _of_entry(event, forward.get(line)))]:
-            if found and step.what == found[-1].what == "moved" and found[-1].after == step.before:
-                found[-1] = replace(found[-1], after=step.after, run=step.run, at=at, runs=found[-1].runs + 1)
+            if steps and step.what == steps[-1].what == "moved" and steps[-1].after == step.before:
+                steps[-1] = replace(steps[-1], after=step.after, run=step.run, at=at, runs=steps[-1].runs + 1)
             else:
-                found.append(step)
-    return found
+                steps.append(step)
+    return steps
 
 
 def table(period: Period) -> Table:
     """The changes, the newest first."""
-    found = changes(period)[::-1]
+    newest_first = changes(period)[::-1]
     rows = [
-        (step.at, _mark(step), step.before, step.after, step.distance, _who(step), step.text) for step in found[:_ROWS]
+        (step.at, _mark(step), step.before, step.after, step.distance, _who(step), step.text)
+        for step in newest_first[:_ROWS]
     ]
-    odd = sum(step.what in {"gap", "gap, read", "overlap"} for step in found)
+    odd = sum(step.what in {"gap", "gap, read", "overlap"} for step in newest_first)
     notes = [f"{odd} place(s) where a run did not begin where the watermark had been left."] if odd else []
     columns = (f"when ({ZONE})", "what", "from", "to", "by", "who", "more")
-    return Table(columns, rows, title="The watermark", notes=notes, total=len(found), limit=_ROWS, longest=_TEXT)
+    return Table(columns, rows, title="The watermark", notes=notes, total=len(newest_first), limit=_ROWS, longest=_TEXT)
 
 
 def _continuity(period: Period) -> Continuity:
@@ -137,9 +137,11 @@ def _remedy(since: datetime, until: datetime) -> str:
 
 
 def _of_entry(entry: LedgerEntry, forward: Jump | None) -> Iterator[WatermarkChange]:
-    told = entry.facts.get("watermark")
+    recorded = entry.facts.get("watermark")
     before, after = (
-        (instant(told.get("before")), instant(told.get("after"))) if isinstance(told, dict) else (None, instant(told))
+        (instant(recorded.get("before")), instant(recorded.get("after")))
+        if isinstance(recorded, dict)
+        else (None, instant(recorded))
     )
     if after is None:
         return

@@ -1,4 +1,4 @@
-"""RFP documents as a run leaves them in MongoDB, made up for tests."""
+"""Made-up RFP documents as a run writes them to MongoDB."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _PLAIN: dict[str, Any] = {
 
 
 def document(job_id: str, **fields: Any) -> dict[str, Any]:
-    """A whole document; a field with dots in its name is given as `company__city`, one of `_etl` as `__run_id`."""
+    """A whole document; a field with dots in its name is passed as `company__city`, one of `_etl` as `__run_id`."""
     return _with({"job_id": job_id, **copy.deepcopy(_PLAIN)}, fields)
 
 

@@ -1,4 +1,4 @@
-"""The analyses: right numbers on a few missions, an answer also where there is nothing, and text that stays text."""
+"""The analyses: right numbers for a few missions, results for empty data, and escaped text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cells(table: Table) -> list[list[Any]]:
 
 
 def every_answer() -> list[Table | Picture]:
-    """What each analysis says of all that is in MongoDB."""
+    """The output of every analysis for all RFPs in MongoDB."""
     missions, asked, spoken = rfps(), skills(), languages()
     return [
         analyses.overview(missions, now=NOW),
@@ -54,7 +54,7 @@ def every_answer() -> list[Table | Picture]:
 
 
 def test_open_missions_by_skill_and_region(database: Mongo) -> None:
-    """Closed ones and those past their deadline are left out; one that names a skill twice counts once."""
+    """Closed missions and those past their deadline are left out; a skill named twice in a mission counts once."""
     twice = [{"name": "SQL", "seniority": "Expert"}, {"name": "SQL", "seniority": "NS"}]
     database.RFP.insert_many(
         [
@@ -73,8 +73,8 @@ def test_open_missions_by_skill_and_region(database: Mongo) -> None:
     assert "2 of 5 missions are open on 2026-11-24 10:30 UTC." in table.notes
 
 
-def test_where_nothing_is_open_the_last_deadline_is_told(database: Mongo) -> None:
-    """An old database does not look like a broken one."""
+def test_without_open_missions_the_last_deadline_is_shown(database: Mongo) -> None:
+    """An old database can be distinguished from a broken one."""
     database.RFP.insert_one(document("a", deadlineAt=SEEN))
 
     table = analyses.open_missions(rfps(), skills(), now=NOW)
@@ -83,11 +83,11 @@ def test_where_nothing_is_open_the_last_deadline_is_told(database: Mongo) -> Non
     assert "The last deadline of any mission is 2026-11-20 08:00 UTC." in repr(table)
 
 
-def test_many_regions_are_put_together(database: Mongo) -> None:
-    """The table keeps to eight columns of regions; what is rarer is counted as others."""
+def test_rare_regions_are_merged(database: Mongo) -> None:
+    """The table has at most eight columns of regions; rarer regions count as others."""
     for number in range(10):
         database.RFP.insert_many(
-            [document(f"{number} {one}", company__region=f"R{number}") for one in range(12 - number)]
+            [document(f"{number} {copy}", company__region=f"R{number}") for copy in range(12 - number)]
         )
 
     table = analyses.open_missions(rfps(), skills(), now=NOW)
@@ -97,7 +97,7 @@ def test_many_regions_are_put_together(database: Mongo) -> None:
 
 
 def test_rates_of_two_currencies_are_not_mixed(database: Mongo) -> None:
-    """Quartiles of the upper rate for each seniority and currency, juniors first; those without are counted."""
+    """Quartiles of the upper rate per seniority and currency, juniors first; missions without a rate are counted."""
     for number, rate in enumerate((100.0, 200.0, 300.0, 400.0, 500.0)):
         database.RFP.insert_one(document(f"e{number}", conditions__dailyRate__max=rate))
     pounds = {"currency": "GBP", "min": None, "max": 90.0}
@@ -120,7 +120,7 @@ def test_rates_of_two_currencies_are_not_mixed(database: Mongo) -> None:
 
 
 def test_lead_times_are_days(database: Mongo) -> None:
-    """From publication to deadline; a deadline that lies before is shown as such, not as zero."""
+    """From publication to deadline; a deadline before the publication gives a negative number, not zero."""
     published = rfp_day(0)
     days = {"a": 10, "b": 20.5, "c": -1, "d": 100}
     database.RFP.insert_many(
@@ -138,12 +138,12 @@ def test_lead_times_are_days(database: Mongo) -> None:
 
 
 def rfp_day(number: float) -> Any:
-    """So many days after the tenth of November."""
+    """This number of days after the tenth of November."""
     return clock.parse("2026-11-10T09:00:00Z") + timedelta(days=number)
 
 
-def test_what_closes_next(database: Mongo) -> None:
-    """Open missions by deadline, with the days that are left; as many as are asked for, and how many there are."""
+def test_the_next_deadlines(database: Mongo) -> None:
+    """Open missions by deadline, with the days left; the table has as many as requested, and shows the total."""
     deadlines = {"a": 3, "b": 1, "c": 2, "d": -1}
     database.RFP.insert_many(
         [document(name, reference=name, deadlineAt=NOW + timedelta(days=day)) for name, day in deadlines.items()]
@@ -155,8 +155,8 @@ def test_what_closes_next(database: Mongo) -> None:
     assert "2 of 3 shown." in repr(table)
 
 
-def test_new_and_changed_are_told_apart(database: Mongo) -> None:
-    """By when they were first seen; the latest first, and what was loaded by hand is marked."""
+def test_new_and_changed_missions_are_distinguished(database: Mongo) -> None:
+    """A mission is new if it was first seen in the period; the latest is first, and loads by hand are marked."""
     old, late, mine = SEEN - timedelta(days=30), NOW - timedelta(hours=1), "interactive-x"
     database.RFP.insert_many(
         [
@@ -173,8 +173,8 @@ def test_new_and_changed_are_told_apart(database: Mongo) -> None:
     assert len(analyses.recent(rfps(), now=NOW, days=1).rows) == 1
 
 
-def test_a_week_without_news_says_when_the_last_ones_came(database: Mongo) -> None:
-    """Instead of an empty table."""
+def test_a_week_without_changes_shows_the_last_change(database: Mongo) -> None:
+    """The table shows the last change instead of being empty."""
     database.RFP.insert_one(document("a"))
 
     table = analyses.recent(rfps(), now=NOW + timedelta(days=90))
@@ -183,8 +183,8 @@ def test_a_week_without_news_says_when_the_last_ones_came(database: Mongo) -> No
     assert "The last change of any mission was on 2026-11-20 08:00 UTC." in repr(table)
 
 
-def test_who_posts_most(database: Mongo) -> None:
-    """Companies by their missions, those that are open, and the newest publication."""
+def test_companies_with_most_missions(database: Mongo) -> None:
+    """Companies with their missions, open missions and newest publication."""
     database.RFP.insert_many(
         [
             document("a", company__name="B", isActive=False),
@@ -200,8 +200,8 @@ def test_who_posts_most(database: Mongo) -> None:
     assert [row[0] for row in cells(table)] == ["B", "A", "not said"]
 
 
-def test_days_and_customers_as_people_read_them(database: Mongo) -> None:
-    """A day has no time, also of a document of an earlier mapping; the department stands behind the customer."""
+def test_days_and_customers_are_readable(database: Mongo) -> None:
+    """A day has no time, also in a document of an earlier mapping; the department follows the customer."""
     database.RFP.insert_many(
         [document("a", company__showDepartment=True), earlier_document("b", deadlineAt=NOW + timedelta(days=60))]
     )
@@ -217,16 +217,18 @@ def test_days_and_customers_as_people_read_them(database: Mongo) -> None:
     assert cells(analyses.who_posts(missions, now=NOW))[0][0] == "Voorbeeld NV"
 
 
-def test_skills_that_go_together(database: Mongo) -> None:
-    """Pairs of at least two missions, and how many percent of those with the first ask for the second."""
+def test_skill_pairs(database: Mongo) -> None:
+    """Pairs of at least two missions, with the percentage of missions with the first skill that ask for the second."""
     lists = {"a": "xxyz", "b": "xy", "c": "x", "d": "z"}
-    database.RFP.insert_many([document(name, skills=[{"name": one} for one in each]) for name, each in lists.items()])
+    database.RFP.insert_many(
+        [document(name, skills=[{"name": skill} for skill in each]) for name, each in lists.items()]
+    )
 
     assert cells(analyses.skill_pairs(skills())) == [["x", "y", 2, 67]]
 
 
-def test_a_post_with_thousands_of_skills_is_no_trouble(database: Mongo) -> None:
-    """Pairs are looked for among the frequent skills only: their number grows with its square."""
+def test_a_post_with_thousands_of_skills(database: Mongo) -> None:
+    """Only frequent skills are paired, because the number of pairs grows with its square."""
     endless = [{"name": f"skill {number}"} for number in range(20_000)]
     database.RFP.insert_many([document("a", skills=endless), document("b", skills=endless), document("c")])
 
@@ -237,7 +239,7 @@ def test_a_post_with_thousands_of_skills_is_no_trouble(database: Mongo) -> None:
 
 
 def test_languages_by_level(database: Mongo) -> None:
-    """A mission counts once for a language, however often it names it."""
+    """A mission counts once per language, even if it names it several times."""
     both = [{"language": "French", "level": level} for level in ("B2", "B2", None)]
     database.RFP.insert_many([document("a", languages=both), document("b")])
 
@@ -247,16 +249,16 @@ def test_languages_by_level(database: Mongo) -> None:
     assert cells(table) == [["Dutch", 0, 1, 0, 1], ["French", 1, 0, 1, 1]]
 
 
-def test_an_empty_database_has_an_answer_to_everything() -> None:
-    """Each analysis says that there is nothing; none fails, none warns."""
+def test_every_analysis_works_on_an_empty_database() -> None:
+    """Each analysis shows that there is nothing; none fails or warns."""
     for answer in every_answer():
         assert "None." in repr(answer) or "nothing to draw" in repr(answer)
 
 
 @hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(st.just(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)))
-def test_whatever_a_post_says_stays_text(database: Mongo, text: str) -> None:
-    """In every table and picture: no tag of its own, no control character, no mathematics that fails."""
+def test_text_of_posts_stays_text(database: Mongo, text: str) -> None:
+    """No table or picture has a tag, a control character or a math error from the text of a post."""
     database.RFP.delete_many({})
     hostile = document("a", reference=text, roleTitle=text, seniority=text, serviceProvider=text)
     for name in ("name", "department", "city", "region"):
@@ -306,20 +308,20 @@ TAKEN = (
 
 
 def named(number: int, name: str | None) -> dict[str, Any]:
-    """A mission in which all that a table may count by has this name."""
+    """A mission with this name in every field that a table can group by."""
     made = document(f"{number}", seniority=name, serviceProvider=name, roleTitle=name, reference=name)
     made["company"] |= dict.fromkeys(("name", "department", "city", "region"), name)
     made["conditions"]["dailyRate"]["currency"] = name
-    made["skills"] = [{"name": one, "seniority": name} for one in ("SQL", name) if one is not None]
-    made["languages"] = [{"language": one, "level": name} for one in ("Dutch", name) if one is not None]
+    made["skills"] = [{"name": skill, "seniority": name} for skill in ("SQL", name) if skill is not None]
+    made["languages"] = [{"language": language, "level": name} for language in ("Dutch", name) if language is not None]
     made["_etl"]["source"] = name
     return made
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.sampled_from((*TAKEN, None)), min_size=1, max_size=12))
-def test_a_name_may_be_that_of_a_column_or_of_a_bucket(database: Mongo, names: list[str | None]) -> None:
-    """Every answer shows itself in each way; no heading comes twice, and a table has a cell for each."""
+def test_names_that_equal_a_column_or_a_bucket(database: Mongo, names: list[str | None]) -> None:
+    """Every answer can be displayed; headings are unique, and each row has a cell for each."""
     database.RFP.delete_many({})
     database.RFP.insert_many([named(number, name) for number, name in enumerate(names)])
 
@@ -337,8 +339,8 @@ def test_a_name_may_be_that_of_a_column_or_of_a_bucket(database: Mongo, names: l
     assert sum(dutch[1:-1]) == dutch[-1] == len(names)
 
 
-def test_a_region_called_like_a_bucket_is_counted_for_itself(database: Mongo) -> None:
-    """It stands between quotes, and so does one called like a heading; the bucket keeps its name."""
+def test_a_region_named_like_a_bucket_has_its_own_count(database: Mongo) -> None:
+    """It is shown in quotes, and so is one named like a heading; the bucket keeps its name."""
     regions = ["others", "others", '"others"', "not\xa0said", None, None, None, "skill", "in all", "all"]
     database.RFP.insert_many([document(f"{n}", company__region=name) for n, name in enumerate(regions)])
 
@@ -353,8 +355,8 @@ def test_a_region_called_like_a_bucket_is_counted_for_itself(database: Mongo) ->
     ]
 
 
-def test_a_post_with_thousands_of_levels_makes_no_thousands_of_columns(database: Mongo) -> None:
-    """The levels that are rare are counted as others."""
+def test_rare_levels_are_merged(database: Mongo) -> None:
+    """Rare levels count as others."""
     endless = [{"language": f"language {number}", "level": f"level {number}"} for number in range(5_000)]
     database.RFP.insert_many([document("a", languages=endless), document("b")])
 
@@ -364,8 +366,8 @@ def test_a_post_with_thousands_of_levels_makes_no_thousands_of_columns(database:
     assert sum(sum(row[1:-1]) for row in table.rows) == 5_001
 
 
-def test_frames_put_together_count_as_one(database: Mongo) -> None:
-    """Their rows are numbered from 0 twice; the answers are those of the same missions in one frame."""
+def test_concatenated_frames(database: Mongo) -> None:
+    """Concatenated frames have duplicate row numbers; the results equal those for one frame."""
     parts = {"boond": "RFP", "folder": "Tender"}
     for number in range(6):
         name = list(parts)[number % 2]
@@ -386,8 +388,8 @@ def test_frames_put_together_count_as_one(database: Mongo) -> None:
     assert [(row[0], row[2]) for row in analyses.overview(both, now=NOW).rows] == [("boond", 2), ("folder", 1)]
 
 
-def test_the_frequent_skills_are_those_of_most_missions(database: Mongo) -> None:
-    """One post that names two hundred skills three times each does not push out a pair of two missions."""
+def test_frequent_skills_are_counted_per_mission(database: Mongo) -> None:
+    """One post that names two hundred skills three times each does not displace a pair of two missions."""
     noise = [{"name": f"skill {number}"} for number in range(analyses._MOST_SKILLS)] * 3
     pair = [{"name": "x"}, {"name": "y"}]
     database.RFP.insert_many([document("a", skills=noise), document("b", skills=pair), document("c", skills=pair)])
@@ -395,8 +397,8 @@ def test_the_frequent_skills_are_those_of_most_missions(database: Mongo) -> None
     assert cells(analyses.skill_pairs(skills())) == [["x", "y", 2, 100]]
 
 
-def test_what_belongs_to_no_mission_counts_nowhere(database: Mongo) -> None:
-    """Rows without a job_id are not taken for those of one another."""
+def test_rows_without_a_mission_are_not_counted(database: Mongo) -> None:
+    """Rows without a job_id are not joined with each other."""
     database.RFP.insert_many([document("a", skills=[{"name": "Rust"}]), document("b"), document("c")])
     missions, asked, spoken = rfps(), skills(), languages()
     for frame in (missions, asked, spoken):
@@ -408,8 +410,8 @@ def test_what_belongs_to_no_mission_counts_nowhere(database: Mongo) -> None:
 
 
 @pytest.mark.parametrize("last", [date(1, 1, 1), date(1900, 1, 1), date(9999, 12, 31)])
-def test_dates_far_off_are_no_trouble(database: Mongo, last: date) -> None:
-    """Of a mission, and of the day that counts as today."""
+def test_distant_dates(database: Mongo, last: date) -> None:
+    """As dates of a mission and as the current day."""
     at = datetime.combine(last, time(), tzinfo=UTC)
     odd = document("b", publishedAt=at, deadlineAt=at, __changed_at=at, __first_seen_at=at)
     database.RFP.insert_many([document("a"), odd])
@@ -419,8 +421,8 @@ def test_dates_far_off_are_no_trouble(database: Mongo, last: date) -> None:
         assert repr(ask(rfps(), now=at))
 
 
-def test_the_day_that_counts_as_today() -> None:
-    """What is given, or the present; anything else is told."""
+def test_moment() -> None:
+    """Returns the given instant, or the present one; other values are refused."""
     assert analyses.moment("2026-11-24T10:30:00Z") == NOW
     for present in ("", " ", None):
         assert abs(analyses.moment(present) - clock.now()) < timedelta(minutes=1)
@@ -438,8 +440,8 @@ def test_the_day_that_counts_as_today() -> None:
             analyses.moment(cast("Any", odd))
 
 
-def test_now_is_utc_where_it_names_no_offset(database: Mongo) -> None:
-    """As everywhere else; the notes, too, tell it in UTC."""
+def test_now_without_an_offset_is_utc(database: Mongo) -> None:
+    """The notes are in UTC, too."""
     database.RFP.insert_one(document("a"))
     missions, asked = rfps(), skills()
     east = NOW.astimezone(timezone(timedelta(hours=5)))
@@ -454,8 +456,8 @@ def test_now_is_utc_where_it_names_no_offset(database: Mongo) -> None:
     assert len(analyses.still_open(missions, now=NOW.replace(tzinfo=None))) == 1
 
 
-def test_how_many_days_are_recent(database: Mongo) -> None:
-    """More than there were since the year 1 are all; what is no number from 0 is told."""
+def test_the_number_of_recent_days(database: Mongo) -> None:
+    """Numbers beyond the year 1 include all missions; anything but a number of at least 0 is refused."""
     database.RFP.insert_one(document("a"))
 
     for many in (8e5, 1e300, float("inf")):

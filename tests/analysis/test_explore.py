@@ -1,4 +1,4 @@
-"""`notebooks/explore.ipynb`: "Run all" works, on a demo and on nothing."""
+"""`notebooks/explore.ipynb`: "Run all" works for the demo and for an empty database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEMO = Path(futurscam_lib.__file__).parent / "cli" / "demo_inbox"
 
 
 def run_all(home: Settings, **parameters: Any) -> dict[str, str]:
-    """Execute it; what each cell shows as plain text."""
+    """Execute it; returns the output of each cell as plain text."""
     out = home.home / "explore.ipynb"
     papermill.execute_notebook(EXPLORE, out, parameters=parameters, cwd=home.home, progress_bar=False)
     notebook = nbformat.read(out, as_version=4)
@@ -38,7 +38,7 @@ def _plain(output: Any) -> str:
 
 
 def test_it_runs_on_the_demo(home: Settings) -> None:
-    """After a run of the demo's inbox each cell shows what it is about."""
+    """After a run of the demo's inbox each cell shows its result."""
     shutil.copytree(DEMO, home.inbox)
     program = "from futurscam_lib import open_run\nr = open_run(watermark='2000-01-01', dry_run=False)\n"
     program += "r.extract(); r.transform(); r.load()"
@@ -58,16 +58,16 @@ def test_it_runs_on_the_demo(home: Settings) -> None:
     assert "rate_max" in shown["own"]
 
 
-def test_it_runs_on_nothing(home: Settings) -> None:
-    """An empty database: each cell says so, and none fails."""
+def test_it_runs_on_an_empty_database(home: Settings) -> None:
+    """Each cell shows that there is nothing, and none fails."""
     shown = run_all(home)
 
     silent = {name for name, text in shown.items() if "None." not in text and "nothing to draw" not in text}
     assert silent == {"parameters", "own"}
 
 
-def test_its_parameters_choose(home: Settings, database: Database[dict[str, Any]]) -> None:
-    """Source, publication and words are those of the first cell; a skill counts once a mission."""
+def test_its_parameters_filter_the_missions(home: Settings, database: Database[dict[str, Any]]) -> None:
+    """Filters for source, publication and words apply; a skill counts once per mission."""
     database.RFP.insert_many(
         [
             document("a", reference="JP1", __source="boond"),

@@ -1,4 +1,4 @@
-"""`futurscam export`: complete files that a spreadsheet opens without calculating anything."""
+"""`futurscam export`: complete files without formulas."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 def a_table(*cells: Any, kind: pa.DataType | None = None) -> pa.Table:
-    """One column of these cells."""
+    """A table with one column of these cells."""
     return pa.table({"title": pa.array(list(cells), kind or pa.string())})
 
 
 def as_csv(table: pa.Table) -> list[list[str]]:
-    """Written and read again."""
+    """Write a table as CSV and read it again."""
     file = io.BytesIO()
     writers.write_csv(table, file)
     return list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
@@ -108,11 +108,11 @@ def sheet_of(inside: dict[str, str]) -> list[list[tuple[str, str]]]:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r"_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
+    return re.sub(r"_x([0-9A-F]{4})_", lambda match: chr(int(match[1], 16)), text)
 
 
 def begins_a_formula(cell: str) -> bool:
-    """Whether a spreadsheet would calculate a cell of CSV that holds this."""
+    """Whether a spreadsheet would evaluate a CSV cell with this text."""
     visible = cell.lstrip("".join(char for char in cell if char.isspace() or not char.isprintable()))
     return unicodedata.normalize("NFKC", visible)[:1] in {"=", "+", "-", "@"} or cell[:1] in {"\t", "\r"}
 
@@ -121,7 +121,7 @@ def begins_a_formula(cell: str) -> bool:
 @hypothesis_settings(deadline=None)
 @example(text="-")
 def test_no_text_begins_a_formula_in_csv(text: str) -> None:
-    """Read with commas, as it is written, no cell is one, and all of the text is there."""
+    """No cell in the CSV file is a formula, and the whole text is kept."""
     file = io.BytesIO()
     writers.write_csv(pa.table({"a": ["x"], "title": [text], "b": ["y"]}), file)
     written = file.getvalue().decode("utf-8-sig")
@@ -139,8 +139,8 @@ def test_no_text_begins_a_formula_in_csv(text: str) -> None:
 @example(rows=[("x", 'Dev;"=HYPERLINK(A1)', "y")])
 @example(rows=[("x", 'Dev\t"=1+1\tx', "y")])
 @example(rows=[("x", 'Dev\n"=1+1\tx', "y"), ('"=1+1', 'a";', '"";=1')])
-def test_no_cell_begins_a_formula_whatever_separates_cells(rows: list[tuple[str, str, str]]) -> None:
-    """The file parsed again with each of the separators that spreadsheets take: also where quotes mean other cells."""
+def test_no_cell_begins_a_formula_with_any_separator(rows: list[tuple[str, str, str]]) -> None:
+    """Holds for each separator that spreadsheets accept, also where quotes change the cells."""
     file = io.BytesIO()
     columns = zip(*rows, strict=True)
     writers.write_csv(pa.table(dict(zip("abc", [pa.array(column) for column in columns], strict=True))), file)
@@ -153,8 +153,8 @@ def test_no_cell_begins_a_formula_whatever_separates_cells(rows: list[tuple[str,
                 assert unicodedata.normalize("NFKC", visible[:1]) not in {"=", "+", "-", "@"}, (separator, cell)
 
 
-def test_numbers_dates_and_flags_stay_what_they_are_in_csv() -> None:
-    """A negative number is one; instants are ISO 8601 with Z; what is missing is empty."""
+def test_types_in_csv() -> None:
+    """Negative numbers stay numbers; instants are ISO 8601 with Z; missing values are empty."""
     at = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
     instants = pa.timestamp("ms", tz="UTC")
 
@@ -173,8 +173,8 @@ def test_numbers_dates_and_flags_stay_what_they_are_in_csv() -> None:
     assert as_csv(a_table(*(True, False, None), kind=pa.bool_()))[1:] == [["true"], ["false"], [""]]
 
 
-def test_csv_is_what_excel_and_rfc_4180_want() -> None:
-    """A byte order mark, CRLF, and quotes around what needs them."""
+def test_csv_follows_rfc_4180_and_excel() -> None:
+    """A byte order mark, CRLF, and quotes where needed."""
     file = io.BytesIO()
     writers.write_csv(a_table('say "é", twice\nor more'), file)
 
@@ -184,8 +184,8 @@ def test_csv_is_what_excel_and_rfc_4180_want() -> None:
 @given(text=texts)
 @hypothesis_settings(deadline=None)
 @example(text="<r><f>1</f></r>")
-def test_no_text_is_more_than_text_in_a_workbook(text: str) -> None:
-    """Whatever it is, it is a cell of text with those characters that XML can hold: no formula, link or number."""
+def test_text_stays_text_in_a_workbook(text: str) -> None:
+    """Any text becomes a text cell without characters that XML cannot hold: no formula, link or number."""
     inside = as_xml(a_table(text, "end"))
 
     for name, xml in inside.items():
@@ -203,8 +203,8 @@ def test_no_text_is_more_than_text_in_a_workbook(text: str) -> None:
         assert cell.removeprefix(" ") == _unescaped(kept).removeprefix(" ") or cell == kept
 
 
-def test_what_looks_like_a_formula_stays_text_after_an_edit() -> None:
-    """Excel's own mark for that is set, so that nothing has to be put before the text."""
+def test_formula_like_text_stays_text_after_an_edit() -> None:
+    """Excel's quote prefix is set, so the text itself is unchanged."""
     inside = as_xml(a_table("=1+1", "plain"))
     sheet = ET.fromstring(inside["xl/worksheets/sheet1.xml"])  # noqa: S314
     formats = ET.fromstring(inside["xl/styles.xml"]).find(f"{SHEET}cellXfs")  # noqa: S314
@@ -218,7 +218,7 @@ def test_what_looks_like_a_formula_stays_text_after_an_edit() -> None:
 
 
 def test_types_in_a_workbook() -> None:
-    """Numbers, flags and instants are Excel's own; an instant before 1900, which it cannot count, is text."""
+    """Numbers, flags and instants use Excel's types; an instant before 1900, which Excel cannot represent, is text."""
     at = datetime(2026, 11, 24, 12, tzinfo=UTC)
     instants = a_table(
         at,
@@ -237,12 +237,12 @@ def test_types_in_a_workbook() -> None:
     assert flag == [("b", "1")]
 
 
-def test_a_day_is_a_date_cell_that_shows_no_time() -> None:
-    """Excel's own date under a format of its own, which can be sorted; one before 1900 is text."""
+def test_a_day_is_a_date_cell_without_a_time() -> None:
+    """Days are date cells, which can be sorted; a day before 1900 is text."""
     inside = as_xml(a_table(date(2026, 1, 1), date(1899, 12, 31), None, kind=pa.date32()))
     root = ET.fromstring(inside["xl/worksheets/sheet1.xml"])  # noqa: S314
     styles = ET.fromstring(inside["xl/styles.xml"])  # noqa: S314
-    codes = {one.get("numFmtId"): one.get("formatCode") for one in styles.iter(f"{SHEET}numFmt")}
+    codes = {style.get("numFmtId"): style.get("formatCode") for style in styles.iter(f"{SHEET}numFmt")}
     styled = styles.find(f"{SHEET}cellXfs")
     assert styled is not None
 
@@ -262,7 +262,7 @@ def test_a_workbook_is_ready_to_read() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "é", "😀"])
 def test_a_long_text_is_cut_with_a_mark(letter: str) -> None:
-    """At what a cell of Excel holds, counted as Excel counts; one that just fits is whole."""
+    """Text is cut at the maximum length of an Excel cell in UTF-16 units; text of exactly this length is kept."""
     units = len(letter.encode("utf-16-le")) // 2
     fits, cut = sheet_of(as_xml(a_table(letter * (writers.CELL_UNITS // units), letter * writers.CELL_UNITS * 2)))[1:]
 
@@ -271,8 +271,8 @@ def test_a_long_text_is_cut_with_a_mark(letter: str) -> None:
     assert writers.CELL_UNITS - 2 < len(cut[0][1].encode("utf-16-le")) // 2 <= writers.CELL_UNITS
 
 
-def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to do instead; the heading takes one row."""
+def test_too_many_rows_for_a_sheet_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has an alternative; the heading takes one row."""
     monkeypatch.setattr(writers, "SHEET_ROWS", 3)
 
     as_xml(a_table("a", "b"))
@@ -283,7 +283,7 @@ def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def export(*arguments: str) -> Any:
-    """`futurscam export ...`; the error instead of its exit code where there is one."""
+    """`futurscam export ...`; raises the error instead of returning an exit code."""
     done = CliRunner().invoke(app, ["export", *arguments])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -292,7 +292,7 @@ def export(*arguments: str) -> Any:
 
 @pytest.mark.usefixtures("home")
 def test_parquet_keeps_every_type(database: Mongo, tmp_path: Path) -> None:
-    """Days, instants in UTC, skills and languages as lists of objects, and text as it is, formula or not."""
+    """Days, instants in UTC, lists of objects for skills and languages, and unchanged text, even formulas."""
     database.RFP.insert_one(document("a", roleTitle="=1+1"))
     file = tmp_path / "rfps.parquet"
 
@@ -314,10 +314,10 @@ def test_parquet_keeps_every_type(database: Mongo, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_without_a_file_it_is_csv_here_named_by_the_time(
+def test_the_default_is_a_csv_file_named_by_the_time(
     database: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line a mission, lists in one cell, and the number of them on the screen."""
+    """One line per mission, lists in one cell; the command prints the number of missions."""
     database.RFP.insert_many([document("a"), document("b", skills=[], isActive=False)])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(clock, "now", lambda: NOW)
@@ -340,8 +340,8 @@ def test_without_a_file_it_is_csv_here_named_by_the_time(
 
 
 @pytest.mark.usefixtures("home")
-def test_filters_and_columns_choose(database: Mongo) -> None:
-    """Each option is that of `rfps()`."""
+def test_filters_and_columns(database: Mongo) -> None:
+    """Each option has the same effect as in `rfps()`."""
     database.RFP.insert_many(
         [
             document("a", company__region="Brussels", __source="boond", seniority="Junior", job_desc="<p>Kafka</p>"),
@@ -350,19 +350,19 @@ def test_filters_and_columns_choose(database: Mongo) -> None:
         ]
     )
 
-    def found(*options: str) -> str:
+    def exported_ids(*options: str) -> str:
         lines = export("-", "--columns", "job_id", *options).stdout.removeprefix("\ufeff").split()
         assert lines[0] == "job_id"
         return "".join(sorted(lines[1:]))
 
-    assert found() == "abc"
-    assert found("--active") == "ac"
-    assert found("--since", "2026-11-20") == "c"
-    assert found("--source", "boond", "--source", "imap_mail") == "a"
-    assert found("--seniority", "junior") == "a"
-    assert found("--region", "brussels", "--region", "Namur") == "a"
-    assert found("--skill", "go") == "c"
-    assert found("--text", "kafka") == "a"
+    assert exported_ids() == "abc"
+    assert exported_ids("--active") == "ac"
+    assert exported_ids("--since", "2026-11-20") == "c"
+    assert exported_ids("--source", "boond", "--source", "imap_mail") == "a"
+    assert exported_ids("--seniority", "junior") == "a"
+    assert exported_ids("--region", "brussels", "--region", "Namur") == "a"
+    assert exported_ids("--skill", "go") == "c"
+    assert exported_ids("--text", "kafka") == "a"
     assert export("-", "--columns", "title, job_id", "--descriptions", "--text", "kafka").stdout.splitlines() == [
         "\ufefftitle,job_id,description",
         "Data Engineer,a,Kafka",
@@ -372,30 +372,30 @@ def test_filters_and_columns_choose(database: Mongo) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_file_that_is_there_is_left_unless_forced(database: Mongo, tmp_path: Path) -> None:
-    """It is replaced as a whole; nothing else is left in its folder."""
+def test_an_existing_file_is_kept_unless_forced(database: Mongo, tmp_path: Path) -> None:
+    """With --force it is replaced as a whole; no other file is left in the folder."""
     database.RFP.insert_one(document("a"))
     file = tmp_path / "mine.CSV"
     file.write_text("mine")
 
-    with pytest.raises(UsageError, match="is there already and was left as it is; --force replaces it"):
+    with pytest.raises(UsageError, match="already exists and was not changed; --force replaces it"):
         export(str(file))
     assert file.read_text() == "mine"
 
     export(str(file), "--force")
     assert file.read_bytes().startswith(b"\xef\xbb\xbfjob_id,")
-    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["mine.CSV"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.CSV"]
 
 
 @pytest.mark.usefixtures("home")
-def test_a_link_stays_one_and_its_file_is_replaced(database: Mongo, tmp_path: Path) -> None:
-    """As with any program that writes through a link, also one to a file that is not there yet."""
+def test_a_link_is_kept_and_its_target_replaced(database: Mongo, tmp_path: Path) -> None:
+    """Also a link to a file that does not exist yet."""
     database.RFP.insert_one(document("a"))
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.csv").symlink_to("folder/big.csv")
 
     made = export(str(tmp_path / "link.csv"))
-    with pytest.raises(UsageError, match=r"big\.csv is there already"):
+    with pytest.raises(UsageError, match=r"big\.csv already exists"):
         export(str(tmp_path / "link.csv"))
     (tmp_path / "folder" / "big.csv").write_text("old")
     export(str(tmp_path / "link.csv"), "--force")
@@ -403,12 +403,12 @@ def test_a_link_stays_one_and_its_file_is_replaced(database: Mongo, tmp_path: Pa
     assert made.stdout == f"1 RFP written to {tmp_path / 'folder' / 'big.csv'}\n"
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "folder" / "big.csv").read_bytes().startswith(b"\xef\xbb\xbfjob_id,")
-    assert {one.name for one in tmp_path.iterdir()} <= {"folder", "link.csv", "home"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"folder", "link.csv", "home"}
 
 
 @pytest.mark.usefixtures("home")
-def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
-    """A pipe, as a stand-in for the devices that a test must not name; and a link that leads to itself."""
+def test_only_files_are_replaced(tmp_path: Path) -> None:
+    """A pipe (instead of a device) and a link that leads to itself are refused."""
     socket_or_pipe, circle = tmp_path / "rfps.csv", tmp_path / "circle.csv"
     circle.symlink_to(circle)
     if hasattr(os, "mkfifo"):
@@ -423,8 +423,8 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_name_as_long_as_a_file_can_have(database: Mongo, tmp_path: Path) -> None:
-    """It is written; a longer one is told for what it is."""
+def test_the_longest_file_name(database: Mongo, tmp_path: Path) -> None:
+    """It is written; a longer name is refused with the reason."""
     database.RFP.insert_one(document("a"))
     # Windows counts the folders, too.
     longest = tmp_path / f"{'x' * (255 - len('.csv') if os.name == 'posix' else 254 - len(str(tmp_path / '.csv')))}.csv"
@@ -438,10 +438,8 @@ def test_a_name_as_long_as_a_file_can_have(database: Mongo, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("written_as", ["csv", "xlsx", "parquet"])
-def test_one_document_with_broken_text_does_not_stop_an_export(
-    database: Mongo, tmp_path: Path, written_as: str
-) -> None:
-    """What is not UTF-8 is a mark in its place, in a column of text, of lists and in the description."""
+def test_an_export_with_invalid_text(database: Mongo, tmp_path: Path, written_as: str) -> None:
+    """Bytes that are not UTF-8 are replaced in text, lists and descriptions."""
     texts = {"roleTitle": "broken", "job_desc": "<p>broken</p>", "questions": ["broken?"]}
     broken = bson.encode(document("bad", skills=[{"name": "broken"}], **texts))
     database.RFP.insert_many([RawBSONDocument(broken.replace(b"broken", b"br\xffken")), document("good")])
@@ -458,8 +456,8 @@ def test_one_document_with_broken_text_does_not_stop_an_export(
 
 
 @pytest.mark.usefixtures("home")
-def test_a_name_that_cannot_be_writes_nothing(database: Mongo, tmp_path: Path) -> None:
-    """A slip of the pen is told with what exists; an empty name is as good as none."""
+def test_an_unknown_filter_value_is_refused(database: Mongo, tmp_path: Path) -> None:
+    """The message lists the existing values, and no file is written; an empty name filters nothing."""
     database.RFP.insert_one(document("a"))
 
     with pytest.raises(UsageError, match="source: there is no 'fodler'; there are: folder, graph_mail, imap_mail"):
@@ -471,24 +469,22 @@ def test_a_name_that_cannot_be_writes_nothing(database: Mongo, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("home")
-def test_a_file_that_comes_up_meanwhile_is_not_overwritten(
-    database: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two exports to one name at the same time: the second one says so."""
+def test_a_file_created_meanwhile_is_kept(database: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two simultaneous exports to one name fails."""
     database.RFP.insert_one(document("a"))
     file = tmp_path / "rfps.csv"
     monkeypatch.setitem(writers.WRITERS, "csv", lambda _table, _file: file.write_text("theirs"))
 
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         export(str(file))
 
     assert file.read_text() == "theirs"
-    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["rfps.csv"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["rfps.csv"]
 
 
 @pytest.mark.usefixtures("home", "database")
-def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk in the middle: what was there is as it was, and no half of a file stays."""
+def test_a_failed_export_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk is full, the existing file is unchanged and no partial file is left."""
     file = tmp_path / "rfps.csv"
     file.write_text("mine")
 
@@ -500,37 +496,37 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(OperatorMustAct, match=r"rfps\.csv could not be written \(No space left on device\)"):
         export(str(file), "--force")
 
-    assert [(one.name, one.read_text()) for one in tmp_path.iterdir() if one.is_file()] == [("rfps.csv", "mine")]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir() if path.is_file()] == [("rfps.csv", "mine")]
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (["rfps.txt"], r"says no format; give one: --format csv, xlsx, parquet"),
-        (["rfps"], "says no format"),
+        (["rfps.txt"], r"has no known extension; choose a format: --format csv, xlsx, parquet"),
+        (["rfps"], "has no known extension"),
         (["rfps.csv", "--format", "xlsx"], "would be read as csv, but --format says xlsx"),
         (["nowhere/rfps.csv"], "There is no folder nowhere"),
         ([".", "--format", "csv"], "is a folder"),
-        (["there.csv"], "there.csv is there already"),
+        (["there.csv"], "there.csv already exists"),
     ],
 )
-def test_a_target_that_cannot_be_is_told_before_anything_is_read(
-    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_invalid_target_is_refused_before_reading(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MongoDB is not asked, and no server is started, for a slip of the pen."""
+    """MongoDB is not queried and no server is started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     (tmp_path / "there.csv").touch()
 
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         export(*arguments)
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("written_as", ["csv", "xlsx", "parquet"])
-def test_stdout_takes_the_bytes_of_a_file(database: Mongo, tmp_path: Path, written_as: str) -> None:
-    """Byte for byte what a file would hold, and the number of RFPs on stderr."""
+def test_stdout_gets_the_same_bytes_as_a_file(database: Mongo, tmp_path: Path, written_as: str) -> None:
+    """Byte for byte the same, with the number of RFPs on stderr."""
     database.RFP.insert_one(document("a"))
 
     piped = _export(["-", "--format", written_as], stdout=subprocess.PIPE)
@@ -539,7 +535,7 @@ def test_stdout_takes_the_bytes_of_a_file(database: Mongo, tmp_path: Path, writt
     filed = (tmp_path / f"rfps.{written_as}").read_bytes()
     assert piped.stderr == b"1 RFP written.\n"
     if written_as == "xlsx":  # Which holds the time of its making.
-        books = [zipfile.ZipFile(io.BytesIO(one)) for one in (piped.stdout, filed)]
+        books = [zipfile.ZipFile(io.BytesIO(data)) for data in (piped.stdout, filed)]
         piped_sheet, filed_sheet = (book.read("xl/worksheets/sheet1.xml") for book in books)
         assert piped_sheet == filed_sheet
     else:
@@ -547,8 +543,8 @@ def test_stdout_takes_the_bytes_of_a_file(database: Mongo, tmp_path: Path, writt
 
 
 @pytest.mark.usefixtures("home")
-def test_a_reader_who_has_seen_enough_is_no_error(database: Mongo) -> None:
-    """As with `| head`: the command ends well, and silently but for its count."""
+def test_a_closed_pipe_is_not_an_error(database: Mongo) -> None:
+    """As with `| head`: exit code 0 and nothing on stderr but the count."""
     database.RFP.insert_many([document(str(number)) for number in range(500)])
     reading, writing = os.pipe()
     os.close(reading)
@@ -564,13 +560,13 @@ def _export(arguments: list[str], *, stdout: int) -> subprocess.CompletedProcess
     return subprocess.run(program, stdout=stdout, stderr=subprocess.PIPE, check=True)
 
 
-def test_the_formats_of_the_command_are_those_that_can_be_written() -> None:
-    """One list is for the command line, the other holds who writes them."""
-    assert [one.value for one in command.Format] == list(writers.WRITERS)
+def test_every_format_of_the_command_has_a_writer() -> None:
+    """The command line and the writers have the same list of formats."""
+    assert [item.value for item in command.Format] == list(writers.WRITERS)
 
 
 @pytest.mark.usefixtures("home")
-def test_the_file_of_a_user_who_is_not_here() -> None:
-    """It is told as a wrong name."""
+def test_the_home_folder_of_an_unknown_user() -> None:
+    """It is refused as an invalid name."""
     with pytest.raises(UsageError, match=r"^~nobody-of-that-name/x\.csv: there is no such user here"):
         export("~nobody-of-that-name/x.csv")

@@ -1,4 +1,4 @@
-"""The RFPs in pandas: tidy whatever the documents hold, and filtered by MongoDB."""
+"""The RFPs in pandas: typed columns for any documents, and filters in MongoDB."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ TYPES = {
 
 
 def ids(**filters: Any) -> set[str]:
-    """Which RFPs a filter finds."""
+    """The job_ids that a filter matches."""
     return set(rfps(columns="job_id", **filters)["job_id"])
 
 
 def types_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Column by column."""
+    """The type of each column."""
     return {name: str(kind) for name, kind in frame.dtypes.items()}  # type: ignore[misc]
 
 
 def test_a_document_becomes_one_flat_row(database: Mongo) -> None:
-    """Each field stands in its column, with its type and its value."""
+    """Each field has its column with the right type and value."""
     database.RFP.insert_one(document("a"))
 
     frame = rfps()
@@ -77,13 +77,13 @@ def test_a_document_becomes_one_flat_row(database: Mongo) -> None:
     assert pd.isna(row["rfp_type"])
 
 
-def test_every_column_is_explained() -> None:
-    """`help(rfps)` names each, and so does the last cell of the notebook."""
+def test_every_column_is_documented() -> None:
+    """`help(rfps)` and the last cell of the notebook name each column."""
     assert {name for name in COLUMNS if f"`{name}`" not in (rfps.__doc__ or "")} == set()
 
 
-def test_nothing_found_has_the_same_columns_and_types(database: Mongo) -> None:
-    """An analysis of an empty database, or of a filter without a match, needs no case of its own."""
+def test_an_empty_result_has_the_same_columns_and_types(database: Mongo) -> None:
+    """For an empty database and for a filter without a match."""
     empty = rfps(), skills(), languages()
     database.RFP.insert_one(document("a"))
 
@@ -114,8 +114,8 @@ def test_nothing_found_has_the_same_columns_and_types(database: Mongo) -> None:
     ],
     ids=repr,
 )
-def test_an_odd_value_becomes_missing_and_the_row_stays(database: Mongo, odd: Any) -> None:
-    """Whatever another program writes into any field, every row is there, typed as ever, beside whole ones."""
+def test_a_value_of_the_wrong_type_becomes_missing(database: Mongo, odd: Any) -> None:
+    """Another program can write any value into any field: the row stays, and its other values are typed as usual."""
     database.RFP.insert_many([document("good"), {"job_id": "bare"}])
     paths = {column.path for column in COLUMNS.values()} - {"job_id"}
     database.RFP.insert_many([set_at(document(f"odd {path}"), path, odd) for path in paths])
@@ -148,8 +148,8 @@ def set_at(made: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return made
 
 
-def test_dates_that_pandas_or_python_cannot_hold_do_not_fail(database: Mongo) -> None:
-    """The first and the last year of Python are kept; what lies beyond, as BSON can, is missing."""
+def test_extreme_dates(database: Mongo) -> None:
+    """The first and the last year of Python are kept; later BSON dates become missing."""
     first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
     database.RFP.insert_many([document("a", deadlineAt=first), document("b", deadlineAt=last)])
     for job_id, days in (("c", -(10**8)), ("d", 10**10)):
@@ -160,15 +160,15 @@ def test_dates_that_pandas_or_python_cannot_hold_do_not_fail(database: Mongo) ->
     days = [{"$set": {"conditions.fromAt": "$deadlineAt"}}]  # type: ignore[assignment]
     database.RFP.update_many({}, days)
 
-    found = rfps(columns=["job_id", "deadline_at", "starts_at"]).set_index("job_id")
+    frame = rfps(columns=["job_id", "deadline_at", "starts_at"]).set_index("job_id")
 
-    assert found["deadline_at"][["a", "b"]].to_list() == [first, last]
-    assert found["starts_at"][["a", "b"]].to_list() == [pd.Timestamp("0001-01-01"), pd.Timestamp("9999-12-31")]
-    assert found.loc[["c", "d"]].isna().all(axis=None)
+    assert frame["deadline_at"][["a", "b"]].to_list() == [first, last]
+    assert frame["starts_at"][["a", "b"]].to_list() == [pd.Timestamp("0001-01-01"), pd.Timestamp("9999-12-31")]
+    assert frame.loc[["c", "d"]].isna().all(axis=None)
 
 
-def test_only_the_columns_asked_for_are_read(database: Mongo) -> None:
-    """In the order in which they were asked for, each once; the server hands over nothing else."""
+def test_only_the_requested_columns_are_read(database: Mongo) -> None:
+    """In the requested order, each once; the server sends nothing else."""
     database.RFP.insert_one(document("a", job_desc="x" * 100_000))
 
     assert list(rfps(columns=["title", "rate_max", "title"]).columns) == ["title", "rate_max"]
@@ -177,13 +177,13 @@ def test_only_the_columns_asked_for_are_read(database: Mongo) -> None:
     rfps(columns="city")
     skills()
     database.command("profile", 0)
-    sent = [one["responseLength"] for one in database.system.profile.find({"command.aggregate": "RFP"})]
+    sent = [entry["responseLength"] for entry in database.system.profile.find({"command.aggregate": "RFP"})]
     assert len(sent) == 2
     assert max(sent) < 1000
 
 
-def test_an_unknown_column_names_near_ones() -> None:
-    """A slip of the pen is told with what may have been meant, and nothing is read."""
+def test_an_unknown_column_is_refused_with_suggestions() -> None:
+    """The message suggests similar names, and nothing is read."""
     with pytest.raises(UsageError, match="no column 'titel'; like it: title"):
         rfps(columns=["job_id", "titel"])
     with pytest.raises(UsageError, match=r"no column '\$where'\.\n"):
@@ -191,7 +191,7 @@ def test_an_unknown_column_names_near_ones() -> None:
 
 
 def test_a_description_is_plain_text_and_only_on_request(database: Mongo) -> None:
-    """Lines for paragraphs and entries, no tags, entities resolved."""
+    """One line per paragraph and list item, no tags, entities resolved."""
     html = "<p>R&amp;D for <b>us</b></p><ul><li>One</li><li>Two &lt;x&gt;</li></ul><script>alert(1)</script>"
     database.RFP.insert_one(document("a", job_desc=html))
 
@@ -200,7 +200,7 @@ def test_a_description_is_plain_text_and_only_on_request(database: Mongo) -> Non
 
 
 def test_screening_questions_are_a_list_on_request(database: Mongo) -> None:
-    """Those that are text; a document of an earlier mapping has none."""
+    """Only questions that are text; a document of an earlier mapping has an empty list."""
     database.RFP.insert_many([document("a", questions=["Why?", None, 7, "When?"]), earlier_document("b")])
 
     assert "questions" not in rfps()
@@ -208,8 +208,8 @@ def test_screening_questions_are_a_list_on_request(database: Mongo) -> None:
     assert {job_id: list(asked) for job_id, asked in lists.items()} == {"a": ["Why?", "When?"], "b": []}
 
 
-def test_a_day_is_the_one_that_the_source_wrote(database: Mongo) -> None:
-    """It compares with text, sorts, and counts for its own month; no time zone moves it."""
+def test_a_day_is_the_day_of_the_source(database: Mongo) -> None:
+    """It compares with text, sorts, and belongs to its month; no time zone shifts it."""
     days = {"a": datetime(2026, 1, 1, tzinfo=UTC), "b": datetime(2025, 12, 31, tzinfo=UTC), "c": None}
     database.RFP.insert_many([document(name, conditions__fromAt=day) for name, day in days.items()])
 
@@ -231,14 +231,14 @@ def test_a_day_is_the_one_that_the_source_wrote(database: Mongo) -> None:
     ],
 )
 def test_the_days_of_an_earlier_mapping_are_read_as_days_in_brussels(database: Mongo, kept: datetime, day: str) -> None:
-    """That mapping kept a day as midnight in Brussels, which is an hour or two of the day before."""
+    """That mapping stored a day as midnight in Brussels, which is the day before in UTC."""
     database.RFP.insert_one(earlier_document("a", conditions__fromAt=kept))
 
     assert rfps()["starts_at"].to_list() == [pd.Timestamp(day)]
 
 
 def test_a_document_of_an_earlier_mapping_is_read(database: Mongo) -> None:
-    """What it lacks is missing, all else is there."""
+    """Fields that it lacks are missing, the others are read."""
     database.RFP.insert_one(earlier_document("a"))
 
     (row,) = rfps().to_dict("records")
@@ -250,7 +250,7 @@ def test_a_document_of_an_earlier_mapping_is_read(database: Mongo) -> None:
 
 
 def test_skills_and_languages_are_rows(database: Mongo) -> None:
-    """One for each entry that has a name; a level that is none is missing."""
+    """One row for each entry with a name; a level of the wrong type is missing."""
     sql = {"name": "SQL", "seniority": "Expert", "lastUsed": "AnyTime"}
     asked = [sql, {"name": "C#"}, {"seniority": "x"}, "text", None, {"name": 3}]
     database.RFP.insert_many([document("a", skills=asked), document("b", skills=[], languages=None)])
@@ -262,7 +262,7 @@ def test_skills_and_languages_are_rows(database: Mongo) -> None:
 
 
 def test_the_newest_publication_comes_first(database: Mongo) -> None:
-    """What has none comes last; `limit` takes from the top, whatever the columns."""
+    """RFPs without a publication come last; `limit` keeps the first rows, whatever the columns."""
     days = {"a": 3, "b": 9, "c": 5}
     database.RFP.insert_many(
         [document(name, publishedAt=datetime(2026, 11, day, tzinfo=UTC)) for name, day in days.items()]
@@ -275,13 +275,13 @@ def test_the_newest_publication_comes_first(database: Mongo) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "1"])
-def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
-    """It is a whole number from 1."""
+def test_an_invalid_limit_is_refused(limit: Any) -> None:
+    """It must be a whole number of at least 1."""
     with pytest.raises(UsageError, match="limit takes a number from 1"):
         rfps(limit=limit)
 
 
-def test_words_are_found_in_role_and_questions_too(database: Mongo) -> None:
+def test_words_match_in_role_and_questions(database: Mongo) -> None:
     """As in title and description."""
     database.RFP.insert_many(
         [document("a", role="Enterprise Architect"), document("b", questions=["Werkt u in ploegen?"]), document("c")]
@@ -291,8 +291,8 @@ def test_words_are_found_in_role_and_questions_too(database: Mongo) -> None:
     assert ids(text="ploegen") == {"b"}
 
 
-def test_each_filter_finds_what_it_should(database: Mongo) -> None:
-    """By one name or several, whatever case and accents; a filter that is empty asks for nothing."""
+def test_each_filter(database: Mongo) -> None:
+    """One name or several, ignoring case and accents; an empty filter matches all."""
     database.RFP.insert_many(
         [
             document("a", isActive=False, company__region="Liège", __source="boond", seniority="Junior"),
@@ -317,8 +317,8 @@ def test_each_filter_finds_what_it_should(database: Mongo) -> None:
     assert set(skills(skill="c++")["skill"]) == {"C++", "Développement"}
 
 
-def test_a_name_that_cannot_be_is_told_with_those_that_exist(database: Mongo) -> None:
-    """Of sources, seniorities and remote options there are few; what another program wrote exists, too."""
+def test_an_unknown_name_is_refused_with_the_existing_names(database: Mongo) -> None:
+    """For sources, seniorities and remote options; values that another program wrote are accepted."""
     database.RFP.insert_many(
         [document("a", __source="Other"), document("b", seniority="Chef\x1b", remoteOption=None), document("c")]
     )
@@ -335,7 +335,7 @@ def test_a_name_that_cannot_be_is_told_with_those_that_exist(database: Mongo) ->
         languages(remote="On site")
 
 
-def test_a_long_list_of_what_exists_is_cut(database: Mongo) -> None:
+def test_a_long_list_of_existing_names_is_cut(database: Mongo) -> None:
     """Another program may have written thousands of names."""
     database.RFP.insert_many([document(f"{number}", __source=f"s{number:03}") for number in range(99)])
 
@@ -343,8 +343,8 @@ def test_a_long_list_of_what_exists_is_cut(database: Mongo) -> None:
         rfps(source="typo")
 
 
-def test_a_job_id_of_another_kind_is_text(database: Mongo) -> None:
-    """So that RFPs and what they ask for can be joined; what has none has no rows in the second."""
+def test_a_job_id_that_is_not_text_is_converted(database: Mongo) -> None:
+    """RFPs and skills can be joined by it; an RFP without a job_id has no rows in `skills`."""
     database.RFP.insert_many(
         [
             document("", skills=[{"name": "Rust"}]) | {"job_id": 1},
@@ -358,8 +358,8 @@ def test_a_job_id_of_another_kind_is_text(database: Mongo) -> None:
     assert sorted(languages()["job_id"]) == ["1", "2"]
 
 
-def test_text_that_is_not_utf_8_has_a_mark(database: Mongo) -> None:
-    """Another program wrote it, and MongoDB keeps it."""
+def test_invalid_utf_8_is_replaced(database: Mongo) -> None:
+    """Another program can write it, and MongoDB keeps it."""
     broken = bson.encode(document("a", roleTitle="broken", skills=[{"name": "broken"}]))
     database.RFP.insert_one(RawBSONDocument(broken.replace(b"broken", b"br\xffken")))
 
@@ -367,8 +367,8 @@ def test_text_that_is_not_utf_8_has_a_mark(database: Mongo) -> None:
     assert skills()["skill"].to_list() == ["br\ufffdken"]
 
 
-def test_skills_and_languages_take_the_filters_of_rfps_and_nothing_else(database: Mongo) -> None:
-    """A limit chooses RFPs, too; columns do not."""
+def test_skills_and_languages_take_the_filters_of_rfps(database: Mongo) -> None:
+    """`limit` limits the RFPs; `columns` is refused."""
     database.RFP.insert_many([document("a"), document("b", publishedAt=None)])
 
     assert set(skills(limit=1)["job_id"]) == {"a"}
@@ -376,8 +376,8 @@ def test_skills_and_languages_take_the_filters_of_rfps_and_nothing_else(database
         languages(columns="language")
 
 
-def test_values_of_numpy_and_numbers_too_large_are_taken(database: Mongo) -> None:
-    """What a cell of a DataFrame gives is as good as Python's own."""
+def test_values_of_numpy_and_large_numbers(database: Mongo) -> None:
+    """Values from a DataFrame are accepted like Python's own."""
     database.RFP.insert_many([document("a"), document("b", isActive=False)])
 
     assert ids(active=np.True_) == {"a"}
@@ -386,24 +386,24 @@ def test_values_of_numpy_and_numbers_too_large_are_taken(database: Mongo) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("since", pd.NaT, "since takes an instant"),
         ("until", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "until: .* is not within the years"),
         ("columns", 5, "columns takes a name or a list of names, not 5"),
         ("active", pd.NA, "active takes True, False or None"),
-        ("text", "\x00", r"text takes what one can read, not '\\x00'"),
-        ("skill", ["\x00"], r"skill takes what one can read, not '\\x00'"),
+        ("text", "\x00", r"text takes printable text, not '\\x00'"),
+        ("skill", ["\x00"], r"skill takes printable text, not '\\x00'"),
     ],
 )
-def test_an_odd_value_of_a_filter_is_told(name: str, value: Any, told: str) -> None:
-    """By the filter's name, with what it takes."""
-    with pytest.raises(UsageError, match=told):
+def test_an_invalid_value_of_a_filter_is_refused(name: str, value: Any, message: str) -> None:
+    """The message names the filter and the values that it takes."""
+    with pytest.raises(UsageError, match=message):
         rfps(**{name: value})
 
 
-def test_since_and_until_look_at_the_publication(database: Mongo) -> None:
-    """`since` is included, `until` is not; without a publication counts when it was first seen."""
+def test_since_and_until(database: Mongo) -> None:
+    """They compare the publication, `since` inclusive and `until` exclusive; without it, the time when first seen."""
     noon = datetime(2026, 11, 12, 12, tzinfo=UTC)
     database.RFP.insert_many(
         [document("a", publishedAt=noon), document("b", publishedAt=None), document("c", publishedAt="yesterday")]
@@ -417,8 +417,8 @@ def test_since_and_until_look_at_the_publication(database: Mongo) -> None:
     assert ids(since=pd.Timestamp("2026-11-12T12:00:01", tz="UTC")) == {"b", "c"}
 
 
-def test_a_text_search_finds_words_where_people_read_them(database: Mongo) -> None:
-    """All words, anywhere, whatever case and accents; neither tags, nor links, nor the names of entities."""
+def test_a_text_search_finds_visible_words(database: Mongo) -> None:
+    """All words, anywhere, ignoring case and accents; no tags, links or names of entities."""
     database.RFP.insert_many(
         [
             document("a", roleTitle="Développeur C++ (m/v)", job_desc="<p><strong>R&amp;D</strong> à Liège</p>"),
@@ -446,7 +446,7 @@ def test_a_text_search_finds_words_where_people_read_them(database: Mongo) -> No
 )
 @pytest.mark.parametrize("value", [{"$gt": ""}, {"$ne": None}, [{"$gt": ""}], 5, {"$regex": "."}])
 def test_no_filter_takes_an_operator(database: Mongo, name: str, value: Any) -> None:
-    """What is not a value of its kind is refused, by name, before MongoDB is asked."""
+    """A value of the wrong type is refused before MongoDB is queried; the message names the filter."""
     database.RFP.insert_one(document("a"))
 
     with pytest.raises(UsageError, match=f"^{name} takes"):
@@ -464,15 +464,15 @@ def test_no_filter_takes_an_operator(database: Mongo, name: str, value: Any) -> 
 @example(asked="가")
 @example(asked="ấ ά İ \ufb2c \u212b ≠")
 @example(asked="e\u0301\u0327 q\u0303")
-def test_whatever_is_asked_for_is_a_value(database: Mongo, asked: str) -> None:
-    """Any text finds what holds it, and nothing else; MongoDB never takes it for a pattern or an operator."""
+def test_any_text_is_only_a_value(database: Mongo, asked: str) -> None:
+    """Any text matches only itself; MongoDB never treats it as a pattern or an operator."""
     database.RFP.delete_many({})
     readable = "".join(char for char in asked if char.isprintable())
     database.RFP.insert_many([document("holds it", roleTitle=f"x {readable} y"), document("other", roleTitle="")])
 
     assert "holds it" in ids(text=readable)
     if asked.strip() and not readable.strip():
-        with pytest.raises(UsageError, match="text takes what one can read"):
+        with pytest.raises(UsageError, match="text takes printable text"):
             rfps(text=asked)
     else:
         rfps(text=asked)
@@ -484,7 +484,7 @@ def test_whatever_is_asked_for_is_a_value(database: Mongo, asked: str) -> None:
 
 
 def test_a_search_has_limits() -> None:
-    """A pattern that MongoDB would refuse is refused here, with the limits."""
+    """Patterns that MongoDB would refuse are refused first; the message has the limits."""
     with pytest.raises(UsageError, match=f"at most {MAX_WORDS} words of at most {MAX_WORD} characters"):
         rfps(text="x" * (MAX_WORD + 1))
     with pytest.raises(UsageError, match="at most"):
@@ -493,14 +493,14 @@ def test_a_search_has_limits() -> None:
 
 
 @pytest.mark.parametrize("when", ["yesterday", "2026-13-01"])
-def test_an_instant_that_is_none_is_told(when: str) -> None:
-    """With the filter's name and an example."""
+def test_an_invalid_instant_is_refused(when: str) -> None:
+    """The message has the filter's name and an example."""
     with pytest.raises(UsageError, match=f"since: '{when}' is not an instant"):
         rfps(since=when)
 
 
-def test_what_was_loaded_by_hand_is_marked(database: Mongo) -> None:
-    """The run of the last change says so, not that of the first."""
+def test_loads_by_hand_are_marked(database: Mongo) -> None:
+    """The run of the last change counts, not the first run."""
     mine = "interactive-20261120T080000Z-aaaaaa"
     database.RFP.insert_many([document("a", __run_id=mine), document("b", __first_run_id=mine)])
 
@@ -509,8 +509,8 @@ def test_what_was_loaded_by_hand_is_marked(database: Mongo) -> None:
     assert by_hand.to_dict() == {"a": True, "b": False}
 
 
-def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a run: something to try again, without the driver's own words for it."""
+def test_a_missing_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a run: RetryLater, without the driver's message."""
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "1")
 
@@ -519,7 +519,7 @@ def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_connection_stays_open(database: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An analyst calls it hundreds of times in one kernel; also where it fails, its client is closed."""
+    """The client is closed after each call, also after an error."""
     database.RFP.insert_one(document("a"))
     connect, clients = mongo.connect, list[Any]()
     monkeypatch.setattr(mongo, "connect", lambda configured: clients.append(connect(configured)) or clients[-1])  # type: ignore[func-returns-value]
@@ -538,7 +538,7 @@ def test_no_connection_stays_open(database: Mongo, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_notebook_shows_no_warning_of_the_driver() -> None:
-    """Importing what reads the columns says nothing on stderr."""
+    """Importing the module writes nothing to stderr."""
     program = "from futurscam_lib.analysis import rfps; rfps()"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

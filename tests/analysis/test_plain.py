@@ -1,4 +1,4 @@
-"""The text of a description, as an analyst reads it."""
+"""The plain text of a description."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from futurscam_lib.analysis.plain import plain_text
     ],
 )
 def test_lines(markup: str, text: str) -> None:
-    """A line for each paragraph, entry and row."""
+    """One line per paragraph, list item and row."""
     assert plain_text(markup) == text
 
 
 @pytest.mark.parametrize("piece", ["<li", "<br", "<br ", "</p ", "<td>", "<", "<!--", "\n ", "  "])
 def test_a_long_description(piece: str) -> None:
-    """Whatever is repeated in a description, each piece is read once or twice."""
+    """Repeated pieces are read in linear time."""
     assert len(plain_text(piece * 400_000)) <= len(piece) * 400_000
 
 
-def test_a_description_that_is_nested_without_end() -> None:
-    """Its words are found without a parser, which would take hours; its entries and lines, too."""
+def test_a_deeply_nested_description() -> None:
+    """It is read without a parser, which would take hours; lines and list items are kept."""
     assert plain_text("<div>" * 500_000 + "<ul><li>a &amp; b</li><li>c</ul><p>d") == "• a & b\n• c\nd"

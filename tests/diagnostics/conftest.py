@@ -1,4 +1,4 @@
-"""What tests of the doctor share: a home without problems, and ways to look at results."""
+"""Shared by the tests of the doctor: a home without problems, and helpers for results."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ NOBODY: Final = "json://127.0.0.1:9/"
 
 
 def named(results: Iterable[CheckResult], name: str) -> CheckResult:
-    """The result of this name."""
-    (found,) = (result for result in results if result.name == name)
-    return found
+    """The result with this name."""
+    (result,) = (item for item in results if item.name == name)
+    return result
 
 
 def ran(settings: Settings, run_id: str, at: datetime, **facts: Any) -> None:
-    """Write into the ledger that a run started, and how it ended."""
+    """Write the start and the end of a run into the ledger."""
     ledger = Ledger(settings.ledger_file)
     ledger.append("start", at=at, run_id=run_id, facts={})
     ledger.append("end", at=at + timedelta(minutes=1), run_id=run_id, facts=facts)
 
 
 def files(home: Path) -> dict[str, bytes]:
-    """Everything in a home, folders too."""
+    """Everything in a home, including folders."""
     return {path.relative_to(home).as_posix(): path.read_bytes() if path.is_file() else b"" for path in home.rglob("*")}
 
 
@@ -69,7 +69,7 @@ def results_of(
 
 @pytest.fixture
 def sound(home: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A home with one post, where a run has just succeeded and alerts are set up."""
+    """A home with one post, a run that has just succeeded, and alerts."""
     monkeypatch.setenv("FUTURSCAM_ALERT_URLS", NOBODY)
     monkeypatch.setenv("JUPYTER_PATH", "")
     home.inbox.mkdir()

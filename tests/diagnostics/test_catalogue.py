@@ -1,4 +1,4 @@
-"""The whole catalogue: in a sound home, in a broken one, and what it never shows or writes."""
+"""The whole catalogue in a sound and in a broken home; it shows no secrets and writes nothing."""
 
 from __future__ import annotations
 
@@ -98,29 +98,29 @@ def test_a_wrong_database_setting_skips_mongodb(sound: Settings, monkeypatch: py
     """The local server is not checked in its place."""
     monkeypatch.setenv("MONGO_URI", f"mongodb://an:{SECRET}@@/")
 
-    found = catalogue.examine(os.environ, now=clock.now())
+    diagnosis = catalogue.examine(os.environ, now=clock.now())
 
-    assert found.exit_code == ExitCode.OPERATOR_MUST_ACT
-    assert "MongoDB" in named(found.results, "left out").what
-    assert "local server" not in {result.name for result in found.results}
-    assert named(found.results, "watermark").state == "ok"
-    assert named(found.results, "folder").state == "ok"
-    assert SECRET not in json.dumps(found.as_list())
+    assert diagnosis.exit_code == ExitCode.OPERATOR_MUST_ACT
+    assert "MongoDB" in named(diagnosis.results, "left out").what
+    assert "local server" not in {result.name for result in diagnosis.results}
+    assert named(diagnosis.results, "watermark").state == "ok"
+    assert named(diagnosis.results, "folder").state == "ok"
+    assert SECRET not in json.dumps(diagnosis.as_list())
     assert sound.home.is_dir()
 
 
 @pytest.mark.usefixtures("home")
 def test_a_home_that_is_a_file_or_does_not_exist(tmp_path: Path) -> None:
-    """A file: Python and the settings are still checked; missing: it is not made."""
+    """If it is a file, Python and the settings are still checked; if it is missing, it is not created."""
     missing = tmp_path / "not" / "yet"
-    found = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(missing)}, now=clock.now())
-    assert found.exit_code == 0
+    diagnosis = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(missing)}, now=clock.now())
+    assert diagnosis.exit_code == 0
     assert not missing.parent.exists()
 
     (tmp_path / "file").write_text("")
-    found = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(tmp_path / "file")}, now=clock.now())
-    assert [group.title for group in found.groups] == ["Python", "Kernels", "Settings"]
-    assert found.exit_code == ExitCode.OPERATOR_MUST_ACT
+    diagnosis = catalogue.examine({**os.environ, "FUTURSCAM_HOME": str(tmp_path / "file")}, now=clock.now())
+    assert [group.title for group in diagnosis.groups] == ["Python", "Kernels", "Settings"]
+    assert diagnosis.exit_code == ExitCode.OPERATOR_MUST_ACT
 
 
 def test_exit_code_3_if_only_an_answer_is_missing(sound: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,15 +128,15 @@ def test_exit_code_3_if_only_an_answer_is_missing(sound: Settings, monkeypatch: 
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
 
-    found = catalogue.examine(os.environ, now=clock.now())
+    diagnosis = catalogue.examine(os.environ, now=clock.now())
 
-    assert found.exit_code == ExitCode.RETRY_LATER
-    assert named(found.results, "watermark").state == "ok"
+    assert diagnosis.exit_code == ExitCode.RETRY_LATER
+    assert named(diagnosis.results, "watermark").state == "ok"
     assert sound.home.is_dir()
 
 
 def test_text_from_outside_stays_on_its_line() -> None:
-    """Reasons and file names can neither control the terminal nor look like lines of the page."""
+    """Reasons and file names cannot control the terminal or imitate lines of the output."""
     hostile = CheckResult("x", "problem", "a\x1b[2Jb\nNo problems.", "c\r\nd")
     shown = catalogue.Diagnosis((catalogue.Group("G", (catalogue.cleaned(hostile, str),)),))
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 def test_a_sound_database(sound: Settings) -> None:
     """The result shows address, version and kind."""
-    found = results_of(CHECKS, sound)
+    results = results_of(CHECKS, sound)
 
-    assert {one.name: one.state for one in found} == dict.fromkeys(
+    assert {item.name: item.state for item in results} == dict.fromkeys(
         ("MongoDB", "clock", "job_id", "rejects", "documents"), "ok"
     )
-    assert "standalone" in named(found, "MongoDB").what
-    assert f"{sound.database} on 127.0.0.1:" in named(found, "MongoDB").what
+    assert "standalone" in named(results, "MongoDB").what
+    assert f"{sound.database} on 127.0.0.1:" in named(results, "MongoDB").what
 
 
 @pytest.mark.usefixtures("home")
@@ -40,46 +40,46 @@ def test_a_database_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("MONGO_URI", "mongodb://an:hunter2-hunter2@127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
 
-    (found,) = results_of(CHECKS, settings_module.load())
+    (result,) = results_of(CHECKS, settings_module.load())
 
-    assert found.no_answer
-    assert "MONGO_URI" in found.remedy
-    assert "hunter2" not in found.what + found.remedy
+    assert result.no_answer
+    assert "MONGO_URI" in result.remedy
+    assert "hunter2" not in result.what + result.remedy
 
 
 def test_an_old_version() -> None:
     """A warning: it works, but is no longer maintained."""
     assert judge("x", "5.0.0", "standalone").state == "ok"
-    found = judge("x", "4.4.29", "standalone")
-    assert found.state == "warning"
-    assert "5.0" in found.remedy
+    result = judge("x", "4.4.29", "standalone")
+    assert result.state == "warning"
+    assert "5.0" in result.remedy
 
 
 def test_without_documents_the_index_may_be_missing(database: Database[dict[str, Any]]) -> None:
-    """The first run makes it."""
+    """The first run creates it."""
     assert unique(database).state == "ok"
 
 
 def test_without_the_unique_index_documents_can_be_duplicated(database: Database[dict[str, Any]]) -> None:
-    """The remedy removes the duplicates, then the next run makes the index."""
+    """The remedy removes the duplicates, then the next run creates the index."""
     database.RFP.insert_many([{"job_id": "one"}, {"job_id": "two"}])
-    found = unique(database)
-    assert found.state == "problem"
-    assert found.remedy == "Let the next run make it: futurscam run"
+    result = unique(database)
+    assert result.state == "problem"
+    assert result.remedy == "Let the next run make it: futurscam run"
 
     database.RFP.insert_one({"job_id": "two"})
     database.RFP.create_index("job_id", name="by hand")
-    found = unique(database)
-    assert "two (2 times) has" in found.what
-    assert "one" not in found.what
-    assert "deleteMany" in found.remedy
-    assert 'db.RFP.dropIndex("by hand")' in found.remedy
+    result = unique(database)
+    assert "two (2 times) has" in result.what
+    assert "one" not in result.what
+    assert "deleteMany" in result.remedy
+    assert 'db.RFP.dropIndex("by hand")' in result.remedy
 
 
 @pytest.mark.parametrize(
     "options", [{"unique": True, "sparse": True}, {"unique": True, "partialFilterExpression": {"isActive": True}}]
 )
-def test_an_index_that_is_unique_for_some_only(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
+def test_a_partial_unique_index(database: Database[dict[str, Any]], options: dict[str, Any]) -> None:
     """It does not prevent all duplicates."""
     database.RFP.insert_one({"job_id": "one"})
     database.RFP.create_index("job_id", **options)
@@ -95,20 +95,20 @@ def test_open_rejects(database: Database[dict[str, Any]]) -> None:
     kept.insert_many([{"state": state, "code": code, "reason": why} for state, code, why in kinds])
     kept.insert_one({"state": "open", "code": "missing", "reason": "id is missing"})
 
-    found = rejects(database)
+    result = rejects(database)
 
-    assert found.state == "warning"
-    assert "Open rejects: 3, mostly missing (2), for example: id is missing" in found.what
-    assert "futurscam rejects list" in found.remedy
+    assert result.state == "warning"
+    assert "Open rejects: 3, mostly missing (2), for example: id is missing" in result.what
+    assert "futurscam rejects list" in result.remedy
 
 
 def test_documents_that_an_older_mapping_made(database: Database[dict[str, Any]]) -> None:
     """Their number and the command that rebuilds them; a deadline that is not a date comes first."""
     etl = {"source": "folder", "transform_version": version_for("folder")}
     database.RFP.insert_many([{"_etl": etl}, {"_etl": {**etl, "transform_version": 1}}, {"_etl": "text"}])
-    found = documents(database)
-    assert (found.state, found.what) == ("warning", "1 document(s) were made by an older mapping.")
-    assert found.remedy.endswith("futurscam replay")
+    result = documents(database)
+    assert (result.state, result.what) == ("warning", "1 document(s) were made by an older mapping.")
+    assert result.remedy.endswith("futurscam replay")
 
     database.RFP.insert_one({"isActive": True, "deadlineAt": "2026-11-20"})
     assert "1 active mission(s) have a deadlineAt that is not a date" in documents(database).what
@@ -126,10 +126,10 @@ def test_the_local_server_is_checked_and_not_started(home: Settings, monkeypatch
     (home.local_server_folder / "data" / "x.wt").write_bytes(bytes(7_000_000))
     before = files(home.home)
 
-    (found,) = results_of(CHECKS, settings_module.load())
+    (result,) = results_of(CHECKS, settings_module.load())
 
-    assert found.state == "ok"
-    assert "stopped, a run starts it; 7.0 MB" in found.what
+    assert result.state == "ok"
+    assert "stopped, a run starts it; 7.0 MB" in result.what
     assert files(home.home) == before
 
 
@@ -142,10 +142,10 @@ def test_the_local_server_cannot_be_started(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "fiftyone" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    (found,) = results_of(CHECKS, settings_module.load())
+    (result,) = results_of(CHECKS, settings_module.load())
 
-    assert found == CheckResult("local server", "problem", found.what, found.remedy)
-    assert "futurscam-etl[local-server]" in found.remedy
+    assert result == CheckResult("local server", "problem", result.what, result.remedy)
+    assert "futurscam-etl[local-server]" in result.remedy
 
 
 def test_a_count_that_takes_too_long_is_unknown(database: Database[dict[str, Any]], sound: Settings) -> None:

@@ -21,56 +21,56 @@ def test_a_sound_home(sound: Settings) -> None:
     """No problem, and nothing is written."""
     before = files(sound.home)
 
-    assert {(one.name, one.state) for one in results_of(disk.CHECKS, sound)} >= {("disk", "ok"), ("rights", "ok")}
+    assert {(item.name, item.state) for item in results_of(disk.CHECKS, sound)} >= {("disk", "ok"), ("rights", "ok")}
     assert files(sound.home) == before
 
 
-def test_little_room(tmp_path: Path) -> None:
+def test_little_space(tmp_path: Path) -> None:
     """Scarce is a warning, too little a problem; a home that does not exist yet has the space of its parent."""
     assert disk.space(tmp_path / "not" / "yet", scarce=1, too_little=0).state == "ok"
     assert disk.space(tmp_path, scarce=10**18, too_little=1).state == "warning"
-    found = disk.space(tmp_path, scarce=10**18, too_little=10**18)
-    assert found.state == "problem"
-    assert "runs" in found.remedy
+    result = disk.space(tmp_path, scarce=10**18, too_little=10**18)
+    assert result.state == "problem"
+    assert "runs" in result.remedy
 
 
-def test_a_file_where_a_folder_has_to_be(home: Settings) -> None:
-    """The remedy moves it away; the same for a folder in the place of the ledger."""
+def test_a_file_in_place_of_a_folder(home: Settings) -> None:
+    """The remedy moves it away; the same for a folder in place of the ledger."""
     home.runs.write_text("")
-    (found,) = disk.rights(home)
-    assert found.state == "problem"
-    assert str(home.runs) in found.remedy
+    (result,) = disk.rights(home)
+    assert result.state == "problem"
+    assert str(home.runs) in result.remedy
 
     home.runs.unlink()
     home.ledger_file.mkdir(parents=True)
-    (found,) = disk.rights(home)
-    assert "is a folder where a file" in found.what
+    (result,) = disk.rights(home)
+    assert "is a folder where a file" in result.what
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder into which not even root can write")
-def test_a_folder_into_which_nobody_can_write(home: Settings) -> None:
-    """Permissions alone do not show it, so the check tries."""
+def test_a_folder_that_cannot_be_written(home: Settings) -> None:
+    """Permissions alone do not show it, so the check tries to write."""
     home.runs.symlink_to("/proc", target_is_directory=True)
 
-    (found,) = disk.rights(home)
+    (result,) = disk.rights(home)
 
-    assert found.state == "problem"
-    assert f"Nothing can be written into {home.runs}" in found.what
-    assert "chown" in found.remedy
+    assert result.state == "problem"
+    assert f"Nothing can be written into {home.runs}" in result.what
+    assert "chown" in result.remedy
 
 
-def test_what_is_read_only(sound: Settings) -> None:
+def test_read_only_files(sound: Settings) -> None:
     """Folders and the ledger must be writable, the watermark readable; each failure has its remedy."""
 
     def access(path: Path, wanted: int) -> bool:
         return wanted & os.W_OK == 0 and path != sound.watermark_file
 
-    found = disk.rights(sound, access=access)
+    result = disk.rights(sound, access=access)
 
-    told = " ".join(one.what for one in found)
+    texts = " ".join(item.what for item in result)
     for path in (sound.home, sound.runs, sound.watermark_file, sound.ledger_file):
-        assert str(path) in told
-    assert all(one.state == "problem" and one.remedy for one in found)
+        assert str(path) in texts
+    assert all(item.state == "problem" and item.remedy for item in result)
 
 
 @pytest.mark.parametrize(
@@ -90,21 +90,21 @@ def test_what_is_read_only(sound: Settings) -> None:
 )
 def test_synchronised_folders(folder: PurePath, program: str) -> None:
     """Recognised by name, and by OneDrive's variables; the result gives the reason and a better place."""
-    found = disk.synchronised("home", folder, environ={"OneDriveCommercial": r"D:\Work"})
+    result = disk.synchronised("home", folder, environ={"OneDriveCommercial": r"D:\Work"})
 
-    assert found.state == ("warning" if program else "ok")
+    assert result.state == ("warning" if program else "ok")
     if program:
-        assert f"synchronised by {program}" in found.what
-        assert ".last_execution" in found.what
-        assert "FUTURSCAM_HOME" in found.remedy
+        assert f"synchronised by {program}" in result.what
+        assert ".last_execution" in result.what
+        assert "FUTURSCAM_HOME" in result.remedy
 
 
 def test_long_paths() -> None:
     """A home whose path leaves no room for the names of notebooks."""
     assert disk.path_length(PureWindowsPath(r"C:\FuturScam")).state == "ok"
-    found = disk.path_length(PureWindowsPath("C:\\" + "x" * 150))
-    assert found.state == "warning"
-    assert "153 characters" in found.what
+    result = disk.path_length(PureWindowsPath("C:\\" + "x" * 150))
+    assert result.state == "warning"
+    assert "153 characters" in result.what
 
 
 def test_network_drives() -> None:

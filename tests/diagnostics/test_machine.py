@@ -23,22 +23,24 @@ T0 = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 def test_this_machine_is_sound(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of these tests has no problem."""
     monkeypatch.setenv("JUPYTER_PATH", "")
-    found = [*results_of(machine.CHECKS, home), *results_of(kernels.CHECKS, home)]
+    results = [*results_of(machine.CHECKS, home), *results_of(kernels.CHECKS, home)]
 
-    assert {one.name for one in found} == {
+    assert {item.name for item in results} == {
         *("Python", "environment", "packages", "time zones"),
         *("kernel", "JupyterLab"),
     }
-    assert named(found, "packages").state == named(found, "kernel").state == named(found, "time zones").state == "ok"
+    assert (
+        named(results, "packages").state == named(results, "kernel").state == named(results, "time zones").state == "ok"
+    )
 
 
 @pytest.mark.parametrize(("version", "bits"), [((3, 10, 4), 64), ((3, 14, 0), 64), ((3, 12, 1), 32)])
-def test_a_python_that_does_not_fit(version: tuple[int, ...], bits: int) -> None:
+def test_an_unsupported_python(version: tuple[int, ...], bits: int) -> None:
     """Too old, too new or 32 bit: the remedy installs another with uv."""
-    found = machine.python(version, bits=bits)
+    result = machine.python(version, bits=bits)
 
-    assert found.state == "problem"
-    assert "uv sync --python 3.13" in found.remedy
+    assert result.state == "problem"
+    assert "uv sync --python 3.13" in result.remedy
     assert machine.python((3, 12, 1), bits=64).state == "ok"
 
 
@@ -54,8 +56,8 @@ def test_environments(tmp_path: Path) -> None:
     assert machine.environment(other, Path("/usr"), project=tmp_path / "installed").state == "ok"
 
 
-def test_packages_that_are_missing_or_do_not_fit() -> None:
-    """Both are named with what is needed; what is for another Python is ignored."""
+def test_missing_and_unsuitable_packages() -> None:
+    """Both are named with the required version; requirements for another Python are ignored."""
     wanted = [
         "orjson",
         "pandas>=999",
@@ -64,15 +66,15 @@ def test_packages_that_are_missing_or_do_not_fit() -> None:
         "x ; extra == 'y'",
     ]
 
-    found = machine.packages(wanted)
+    result = machine.packages(wanted)
 
-    assert found.state == "problem"
-    assert "no-such-thing-anywhere is missing" in found.what
-    assert "pandas is " in found.what
-    assert "needed is >=999" in found.what
-    assert "orjson" not in found.what
-    assert "absent-too" not in found.what
-    assert found.remedy == "Run: python -m uv sync"
+    assert result.state == "problem"
+    assert "no-such-thing-anywhere is missing" in result.what
+    assert "pandas is " in result.what
+    assert "needed is >=999" in result.what
+    assert "orjson" not in result.what
+    assert "absent-too" not in result.what
+    assert result.remedy == "Run: python -m uv sync"
 
 
 def test_requirements_are_read_from_the_project_or_its_installation(tmp_path: Path) -> None:
@@ -97,11 +99,11 @@ def test_a_decoy_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     (spec / "kernel.json").write_text(json.dumps({"argv": ["/elsewhere/bin/python", "-m", "x"], "display_name": "x"}))
 
-    found = kernels.of_jupyter(sys.executable)
-    assert found.state == "warning"
-    assert "/elsewhere/bin/python" in found.what
-    assert str(spec) in found.what
-    assert "jupyter kernelspec remove python3" in found.remedy
+    result = kernels.of_jupyter(sys.executable)
+    assert result.state == "warning"
+    assert "/elsewhere/bin/python" in result.what
+    assert str(spec) in result.what
+    assert "jupyter kernelspec remove python3" in result.remedy
     assert kernels.of_runs(sys.executable).state == "ok"
 
     (spec / "kernel.json").write_text(json.dumps({"argv": ["python", "-m", "x"], "display_name": "x"}))
@@ -109,21 +111,21 @@ def test_a_decoy_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_kernel_that_is_another_python() -> None:
-    """Detected without and with starting one."""
+    """Detected both with and without starting it."""
     for check in (kernels.of_runs, kernels.started):
         assert check(sys.executable).state == "ok"
-        found = check("/elsewhere/bin/python")
-        assert found.state == "problem"
-        assert sys.executable in found.what
+        result = check("/elsewhere/bin/python")
+        assert result.state == "problem"
+        assert sys.executable in result.what
 
 
 def test_the_clock_difference() -> None:
     """Only the certain part counts: an answer takes time, and a date has whole seconds."""
-    second, asked, answered = timedelta(seconds=1), T0 + timedelta(seconds=0.7), T0 + timedelta(seconds=2)
+    second, asked_at, answered = timedelta(seconds=1), T0 + timedelta(seconds=0.7), T0 + timedelta(seconds=2)
 
     def ahead(seconds: float) -> float:
         theirs = T0 + timedelta(seconds=seconds)
-        return machine.clock_difference(theirs, asked=asked, answered=answered, step=second).total_seconds()
+        return machine.clock_difference(theirs, asked=asked_at, answered=answered, step=second).total_seconds()
 
     assert (ahead(0), ahead(1), ahead(2)) == (0, 0, 0)
     assert ahead(5) == 3
@@ -134,11 +136,11 @@ def test_the_clock_difference() -> None:
     ("seconds", "overlap", "state"),
     [(4, 10, "ok"), (-4, 0, "ok"), (6, 10, "warning"), (-299, 10, "warning"), (300, 10, "problem"), (6, 0, "problem")],
 )
-def test_when_a_clock_difference_does_harm(seconds: int, overlap: int, state: str) -> None:
+def test_when_a_clock_difference_is_a_problem(seconds: int, overlap: int, state: str) -> None:
     """From half an overlap it is a problem, from 5 seconds a warning."""
-    found = machine.clock_result("X", timedelta(seconds=seconds), overlap=timedelta(minutes=overlap))
+    result = machine.clock_result("X", timedelta(seconds=seconds), overlap=timedelta(minutes=overlap))
 
-    assert found.state == state
+    assert result.state == state
     if state != "ok":
-        assert ("behind" if seconds < 0 else "ahead of") in found.what
-        assert "Set this machine's clock: " in found.remedy
+        assert ("behind" if seconds < 0 else "ahead of") in result.what
+        assert "Set this machine's clock: " in result.remedy

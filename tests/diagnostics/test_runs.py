@@ -1,4 +1,4 @@
-"""What runs left: the watermark's age, failures in a row, runs without an end, a torn ledger; alerts."""
+"""Checks of the runs: age of the watermark, failures in a row, runs without an end, a torn ledger, alerts."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ HOUR = timedelta(hours=1)
 def test_a_sound_home_and_a_fresh_one(home: Settings, sound: Settings) -> None:
     """No problem in either; the fresh one has no alerts set up; nothing is written."""
     before = files(sound.home)
-    assert {one.state for one in results_of(runs.CHECKS, sound)} == {"ok"}
+    assert {item.state for item in results_of(runs.CHECKS, sound)} == {"ok"}
     assert files(sound.home) == before
 
     fresh = home.model_copy(update={"home": home.home.parent / "fresh"})
-    found = results_of(runs.CHECKS, fresh, now=T0)
-    assert {one.name for one in found if one.state != "ok"} == {"alerts"}
+    results = results_of(runs.CHECKS, fresh, now=T0)
+    assert {item.name for item in results if item.state != "ok"} == {"alerts"}
     assert not fresh.home.exists()
 
 
@@ -41,10 +41,10 @@ def test_a_watermark_without_a_ledger(home: Settings) -> None:
     """The ledger is missing, which is a problem."""
     Watermark(home.watermark_file).reset(T0)
 
-    (found,) = [one for one in results_of(runs.CHECKS, home, now=T0) if one.name == "ledger"]
+    (result,) = [item for item in results_of(runs.CHECKS, home, now=T0) if item.name == "ledger"]
 
-    assert found.state == "problem"
-    assert ".last_execution exists, but the ledger, which says how it was set, does not" in found.what
+    assert result.state == "problem"
+    assert ".last_execution exists, but the ledger, which says how it was set, does not" in result.what
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_the_age_of_the_watermark(home: Settings, hours: float, state: str) -> N
     """Two missed runs are worth a warning, a day is a problem."""
     Watermark(home.watermark_file).reset(T0 - hours * HOUR)
 
-    found = runs.watermark(home, now=T0)
+    result = runs.watermark(home, now=T0)
 
-    assert found.state == state
+    assert result.state == state
     if state != "ok":
-        assert "futurscam run" in found.remedy
+        assert "futurscam run" in result.remedy
 
 
-def test_a_watermark_that_was_set_back_on_purpose(home: Settings) -> None:
+def test_a_watermark_that_was_set_back(home: Settings) -> None:
     """Its age counts from the moment when it was set."""
     Watermark(home.watermark_file).reset(clock.EPOCH)
     Ledger(home.ledger_file).append("reset", at=T0, run_id="", facts={"watermark": clock.to_text(clock.EPOCH)})
@@ -77,10 +77,10 @@ def test_a_watermark_that_a_run_refuses(home: Settings, text: str) -> None:
     """Unreadable, empty or in the future: the remedy names the command that sets it."""
     home.watermark_file.write_text(text)
 
-    found = named(results_of(runs.CHECKS, home, now=T0), "watermark")
+    result = named(results_of(runs.CHECKS, home, now=T0), "watermark")
 
-    assert found.state == "problem"
-    assert "futurscam reset --to INSTANT" in found.remedy
+    assert result.state == "problem"
+    assert "futurscam reset --to INSTANT" in result.remedy
 
 
 def test_failed_runs(home: Settings) -> None:
@@ -89,12 +89,12 @@ def test_failed_runs(home: Settings) -> None:
     ran(home, "b", T0 + HOUR, status="failed", error="Boom.\nDetails", exit_code=1)
     ran(home, "c", T0 + 2 * HOUR, status="timed out", error="The budget was used up.", notebook="2026-11/c.ipynb")
 
-    found = runs.last_run(home)
-    assert found.state == "problem"
-    assert "The last run (c) timed out: The budget was used up." in found.what
-    assert "The last 2 runs all failed, since 2026-11-23T14:01" in found.what
-    assert str(home.runs / "2026-11/c.ipynb") in found.remedy
-    assert not found.no_answer
+    result = runs.last_run(home)
+    assert result.state == "problem"
+    assert "The last run (c) timed out: The budget was used up." in result.what
+    assert "The last 2 runs all failed, since 2026-11-23T14:01" in result.what
+    assert str(home.runs / "2026-11/c.ipynb") in result.remedy
+    assert not result.no_answer
 
     ran(home, "d", T0 + 3 * HOUR, status="ok")
     assert runs.last_run(home).state == "ok"
@@ -116,9 +116,9 @@ def test_a_run_that_never_ended(home: Settings) -> None:
     with RunLock(home.lock_file).held(run_id="a", now=T0):
         ledger.append("start", at=T0, run_id="a", facts={})
         assert "is active" in runs.unfinished(home).what
-    found = runs.unfinished(home)
-    assert found.state == "warning"
-    assert "1 run started and never ended (a)" in found.what
+    result = runs.unfinished(home)
+    assert result.state == "warning"
+    assert "1 run started and never ended (a)" in result.what
 
     ledger.append("crashed", at=T0, run_id="a", facts={"found_by": "b"})
     assert runs.unfinished(home).state == "ok"
@@ -130,9 +130,9 @@ def test_a_torn_ledger_and_a_changed_one(home: Settings) -> None:
     ran(home, "a", T0, status="ok")
     whole = home.ledger_file.read_bytes()
     home.ledger_file.write_bytes(whole + b'{"seq":3,"ev')
-    found = runs.tail(home)
-    assert found.state == "warning"
-    assert "futurscam run" in found.remedy
+    result = runs.tail(home)
+    assert result.state == "warning"
+    assert "futurscam run" in result.remedy
     assert runs.last_run(home).state == "ok"
 
     home.ledger_file.write_bytes(whole.splitlines(keepends=True)[0])
@@ -144,10 +144,10 @@ def test_a_torn_ledger_and_a_changed_one(home: Settings) -> None:
 
     home.ledger_file.write_bytes(whole.replace(b'"ok"', b'"failed"'))
     everything = results_of(runs.CHECKS, home, now=T0)
-    found = named(everything, "ledger")
-    assert found.state == "problem"
-    assert "last run" not in {one.name for one in everything}
-    assert "Restore it from a backup" in found.remedy
+    result = named(everything, "ledger")
+    assert result.state == "problem"
+    assert "last run" not in {item.name for item in everything}
+    assert "Restore it from a backup" in result.remedy
     with pytest.raises(OperatorMustAct):
         runs.last_run(home)
 
@@ -160,6 +160,6 @@ def test_alerts(home: Settings, name: str) -> None:
     wrong = runs.alerts(settings_module.load({**os.environ, "FUTURSCAM_ALERT_URLS": "nothing://x"}))
     assert wrong.state == "warning"
     assert "address number 1 of 1" in wrong.what
-    found = runs.alerts(home)
-    assert found.state == "warning"
-    assert name in found.remedy
+    result = runs.alerts(home)
+    assert result.state == "warning"
+    assert name in result.remedy

@@ -1,4 +1,4 @@
-"""What starts the runs: a loop, a schedule that works or fails, nothing."""
+"""Checks of what starts the runs: a loop, a working or failing schedule, or nothing."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ T0 = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
 
 
 class Scheduler:
-    """A scheduler with a given state; None: it cannot be asked."""
+    """A scheduler with a given state; None: its state cannot be read."""
 
     def __init__(self, standing: ScheduleStatus | None) -> None:
-        """Take what it says."""
+        """Set its state."""
         self._standing = standing
 
     def status(self) -> ScheduleStatus:
-        """Tell how it stands."""
+        """Return its state."""
         if self._standing is None:
             raise OperatorMustAct("systemctl failed (exit 1)\nLog in once.")
         return self._standing
@@ -50,27 +50,27 @@ class Scheduler:
 
 def standing(home: Settings, **more: object) -> ScheduleStatus:
     """A schedule of this home."""
-    told = {"state": "active", "command": f'python -m futurscam_lib --home "{home.home}" run', **more}
-    return ScheduleStatus("systemd", installed=True, **told)  # type: ignore[arg-type]
+    fields = {"state": "active", "command": f'python -m futurscam_lib --home "{home.home}" run', **more}
+    return ScheduleStatus("systemd", installed=True, **fields)  # type: ignore[arg-type]
 
 
 def test_a_schedule_that_works(home: Settings) -> None:
     """It shows the next run; also if it has not run yet, or another run was active."""
     for result in (None, 0, 5, 0x41303):
-        (found,) = schedules.judge(standing(home, last_result=result, next_run=T0), home, unseen=())
-        assert found.state == "ok"
-        assert "next run 2026-11-23 13:00" in found.what
+        (result_of_check,) = schedules.judge(standing(home, last_result=result, next_run=T0), home, unseen=())
+        assert result_of_check.state == "ok"
+        assert "next run 2026-11-23 13:00" in result_of_check.what
 
 
 def test_no_schedule(home: Settings) -> None:
     """Nothing starts the runs, or the scheduler cannot be asked: a warning, because it may be cron."""
-    (found,) = schedules.scheduled(home, Scheduler(ScheduleStatus("systemd", installed=False)))
-    assert found.state == "warning"
-    assert "futurscam schedule install" in found.remedy
+    (result,) = schedules.scheduled(home, Scheduler(ScheduleStatus("systemd", installed=False)))
+    assert result.state == "warning"
+    assert "futurscam schedule install" in result.remedy
 
-    (found,) = schedules.scheduled(home, Scheduler(None))
-    assert found.state == "warning"
-    assert found.remedy == "Log in once."
+    (result,) = schedules.scheduled(home, Scheduler(None))
+    assert result.state == "warning"
+    assert result.remedy == "Log in once."
 
 
 @pytest.mark.parametrize(
@@ -79,34 +79,34 @@ def test_no_schedule(home: Settings) -> None:
 )
 def test_a_schedule_whose_last_start_failed(home: Settings, result: int, number: str, state: str) -> None:
     """A problem if no run can have written the ledger; otherwise other checks report it."""
-    (found,) = schedules.judge(standing(home, last_result=result, meaning="so"), home, unseen=())
+    (check,) = schedules.judge(standing(home, last_result=result, meaning="so"), home, unseen=())
 
-    assert found.state == state
-    assert f"ended with {number}: so" in found.what
-    assert "futurscam schedule show" in found.remedy
+    assert check.state == state
+    assert f"ended with {number}: so" in check.what
+    assert "futurscam schedule show" in check.remedy
 
 
 def test_a_schedule_of_another_home_or_without_a_setting(home: Settings) -> None:
     """A schedule for another home, and settings that only the console has."""
     other = ScheduleStatus("systemd", installed=True, command="python -m futurscam_lib run")
-    found = schedules.judge(other, home, unseen=["MONGO_URI"])
+    results = schedules.judge(other, home, unseen=["MONGO_URI"])
 
-    assert [one.state for one in found] == ["ok", "warning", "warning"]
-    assert str(home.home) in found[1].what
-    assert "MONGO_URI" in found[2].what
-    assert str(home.home / ".env") in found[2].remedy
+    assert [item.state for item in results] == ["ok", "warning", "warning"]
+    assert str(home.home) in results[1].what
+    assert "MONGO_URI" in results[2].what
+    assert str(home.home / ".env") in results[2].remedy
     assert len(schedules.judge(other, home.model_copy(update={"home": PROJECT}), unseen=())) == 1
 
 
 def test_a_loop_counts_as_a_schedule(home: Settings) -> None:
-    """Only while it is active; what a killed loop left is ignored."""
+    """Only while it is active; the file of a killed loop is ignored."""
     loop, process = LoopFiles(home.home), psutil.Process()
     state = LoopState(pid=os.getpid(), created=process.create_time(), started="x", interval_minutes=60, run=3)
     with loop.held():
         loop.write(state)
-        (found,) = results_of(schedules.CHECKS, home)
-    assert (found.name, found.state) == ("loop", "ok")
-    assert f"pid {os.getpid()}, every 60 min" in found.what
+        (result,) = results_of(schedules.CHECKS, home)
+    assert (result.name, result.state) == ("loop", "ok")
+    assert f"pid {os.getpid()}, every 60 min" in result.what
 
     loop.write(state)
-    assert {one.name for one in results_of(schedules.CHECKS, home)} == {"schedule"}
+    assert {item.name for item in results_of(schedules.CHECKS, home)} == {"schedule"}

@@ -1,4 +1,4 @@
-"""Sources, as real servers on loopback: readable, refusing, silent, and with wrong clocks."""
+"""Sources as real servers on loopback: readable, refusing, silent, and with wrong clocks."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ def look(*names: str, **variables: str) -> list[CheckResult]:
 @pytest.mark.usefixtures("home")
 def test_sources_that_can_be_read(boond: BoondServer, graph: GraphServer) -> None:
     """Each with its clock and its number of waiting items."""
-    found = look("boond", "graph_mail", **source_settings.boond(boond), **source_settings.graph(graph))
+    results = look("boond", "graph_mail", **source_settings.boond(boond), **source_settings.graph(graph))
 
-    assert [(one.name, one.state) for one in found] == [
+    assert [(item.name, item.state) for item in results] == [
         ("boond", "ok"),
         ("clock", "ok"),
         ("graph_mail", "ok"),
         ("clock", "ok"),
     ]
-    assert "1 wait" in named(found, "boond").what
-    assert "Microsoft Graph" in found[-1].what
+    assert "1 wait" in named(results, "boond").what
+    assert "Microsoft Graph" in results[-1].what
 
 
 @pytest.mark.usefixtures("home")
 def test_a_source_that_refuses(boond: BoondServer) -> None:
-    """The result says what is missing and what to do."""
+    """The result has the missing permission and the remedy."""
     boond.forbidden = True
 
-    found = named(look("boond", **source_settings.boond(boond)), "boond")
+    result = named(look("boond", **source_settings.boond(boond)), "boond")
 
-    assert found.state == "problem"
-    assert not found.no_answer
-    assert "403" in found.what
-    assert "may not read opportunities" in found.remedy
+    assert result.state == "problem"
+    assert not result.no_answer
+    assert "403" in result.what
+    assert "may not read opportunities" in result.remedy
 
 
 @pytest.mark.usefixtures("home")
@@ -80,10 +80,10 @@ def test_a_source_that_does_not_answer(boond: BoondServer) -> None:
     """A retry may help; its clock is not reported as well."""
     boond.break_off("/", times=1000)
 
-    (found,) = look("boond", **source_settings.boond(boond))
+    (result,) = look("boond", **source_settings.boond(boond))
 
-    assert found.no_answer
-    assert "futurscam check --source boond" in found.remedy
+    assert result.no_answer
+    assert "futurscam check --source boond" in result.remedy
 
 
 @pytest.mark.usefixtures("home")
@@ -92,37 +92,37 @@ def test_a_source_with_a_wrong_clock(boond: BoondServer, minutes: int, state: st
     """A warning within half the overlap, a problem beyond."""
     boond.clock = lambda: clock.now() + timedelta(minutes=minutes)
 
-    found = named(look("boond", **source_settings.boond(boond)), "clock")
+    result = named(look("boond", **source_settings.boond(boond)), "clock")
 
-    assert found.state == state
-    assert "BoondManager" in found.what
+    assert result.state == state
+    assert "BoondManager" in result.what
 
 
-def test_a_folder_is_not_made(home: Settings, tmp_path: Path) -> None:
-    """The default inbox is made by a run; a configured one must exist."""
+def test_a_folder_is_not_created(home: Settings, tmp_path: Path) -> None:
+    """A run creates the default inbox; a configured folder must exist."""
     before = files(home.home)
 
-    (found,) = look("folder")
-    assert found.state == "ok"
+    (result,) = look("folder")
+    assert result.state == "ok"
     assert files(home.home) == before
 
-    (found,) = look("folder", FUTURSCAM_INBOX=str(tmp_path / "nowhere"))
-    assert found.state == "problem"
-    assert "futurscam check --source folder" in found.remedy or "FUTURSCAM_INBOX" in found.remedy
+    (result,) = look("folder", FUTURSCAM_INBOX=str(tmp_path / "nowhere"))
+    assert result.state == "problem"
+    assert "futurscam check --source folder" in result.remedy or "FUTURSCAM_INBOX" in result.remedy
 
 
 def test_a_sound_folder(sound: Settings) -> None:
     """It can be read."""
-    (found,) = look("folder")
+    (result,) = look("folder")
 
-    assert found.state == "ok"
+    assert result.state == "ok"
     assert sound.inbox.is_dir()
 
 
-def test_a_source_that_can_be_read_and_warns(boond: BoondServer) -> None:
-    """Unknown open states stop no run; the remedy is shown."""
-    found = named(look("boond", **source_settings.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
+def test_a_readable_source_with_a_warning(boond: BoondServer) -> None:
+    """Unknown open states do not make a run fail; the remedy is shown."""
+    result = named(look("boond", **source_settings.boond(boond), FUTURSCAM_BOOND_OPEN_STATES="42"), "boond")
 
-    assert found.state == "warning"
-    assert "names 42, which this BoondManager does not have" in found.what
-    assert "futurscam check --source boond" in found.remedy
+    assert result.state == "warning"
+    assert "names 42, which this BoondManager does not have" in result.what
+    assert "futurscam check --source boond" in result.remedy

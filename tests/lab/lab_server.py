@@ -1,4 +1,4 @@
-"""`futurscam lab` really started, and asked as a browser asks it."""
+"""Starts a real `futurscam lab`, and sends requests as a browser does."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Lab:
     """A running `futurscam lab`.
 
     Attributes:
-        process: It.
-        said: What it printed first.
-        log: What it printed as errors and warnings.
-        url, token: What it printed.
-        client: Has the token.
+        process: Its process.
+        said: Its first output.
+        log: Its errors and warnings.
+        url, token: Its address and token.
+        client: An HTTP client with the token.
     """
 
     process: subprocess.Popen[str]
@@ -46,7 +46,7 @@ class Lab:
 
     @classmethod
     def start(cls, *arguments: str, env: dict[str, str]) -> Self:
-        """Start it on a free port, and wait until it has said where it is."""
+        """Start it on a free port, and wait until it has printed its address."""
         log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by `stop`
         flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0  # type: ignore[attr-defined]
         process = subprocess.Popen(
@@ -74,9 +74,9 @@ class Lab:
         return cls(process, said, log, url, token, httpx.Client(base_url=url, headers=headers, timeout=SECONDS))
 
     def stop(self) -> int:
-        """Interrupt it once, as Ctrl+C does; gives its exit code after all of its processes have ended.
+        """Interrupt it once, as Ctrl+C does; returns its exit code after all its processes have ended.
 
-        But the local MongoDB, which outlives whoever started it.
+        The local MongoDB keeps running.
         """
         children = psutil.Process(self.process.pid).children(recursive=True)
         started = [child for child in children if not child.name().startswith("mongod")]
@@ -90,16 +90,16 @@ class Lab:
         assert self.process.stdout
         self.process.stdout.close()
         self.log.close()
-        _, left = psutil.wait_procs(started, timeout=10)
-        assert left == []
+        _, remaining = psutil.wait_procs(started, timeout=10)
+        assert remaining == []
         return code
 
     def contents(self, path: str, *, method: str = "GET", json: Any = None) -> httpx.Response:
-        """Ask about a file."""
+        """Send a request about a file."""
         return self.client.request(method, f"/api/contents/{path}", json=json)
 
     def run_cells(self, path: str, *, replacing: tuple[str, str] = ("", "")) -> dict[str, list[Any]]:
-        """Run all code cells of a notebook in a session of its own, after a change by hand; the outputs by cell id."""
+        """Run all code cells of a notebook in a new session, after an optional change; returns outputs by cell id."""
         notebook = nbformat.from_dict(self.contents(path).raise_for_status().json()["content"])
         with Kernel(self, path) as kernel:
             return {
@@ -144,33 +144,33 @@ class Kernel:
         self.lab.client.delete(f"/api/sessions/{self._session}").raise_for_status()
 
     def run(self, code: str) -> list[Any]:
-        """Run a cell to its end; its outputs as a notebook holds them."""
-        asked = uuid.uuid4().hex
-        header = {"msg_id": asked, "msg_type": "execute_request", "version": "5.3", "username": "", "session": asked}
+        """Run a cell to its end; returns its outputs in notebook format."""
+        msg_id = uuid.uuid4().hex
+        header = {"msg_id": msg_id, "msg_type": "execute_request", "version": "5.3", "username": "", "session": msg_id}
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
         self._channel.send(json.dumps(message))
         outputs: list[Any] = []
         while True:
-            told = json.loads(self._channel.recv())
-            if told["parent_header"].get("msg_id") != asked or told["channel"] != "iopub":
+            reply = json.loads(self._channel.recv())
+            if reply["parent_header"].get("msg_id") != msg_id or reply["channel"] != "iopub":
                 continue
-            kind = told["msg_type"]
-            if kind == "status" and told["content"]["execution_state"] == "idle":
+            kind = reply["msg_type"]
+            if kind == "status" and reply["content"]["execution_state"] == "idle":
                 return outputs
             if kind in {"stream", "display_data", "execute_result", "error"}:
-                outputs.append({"output_type": kind, **told["content"]})
+                outputs.append({"output_type": kind, **reply["content"]})
 
 
 def free_port() -> str:
-    """One that the system chose: tests that run at once would all begin to look at 8888."""
+    """A port chosen by the system: parallel tests would all try 8888 first."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return str(one.getsockname()[1])
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """The environment of a process with Jupyter's own folders below `folder`, and nothing set but `settings`."""
+    """The environment of a process with Jupyter's own folders below `folder`, and only these `settings`."""
     own = {f"JUPYTER_{name}_DIR": str(folder / f"jupyter-{name.lower()}") for name in ("CONFIG", "DATA", "RUNTIME")}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FUTURSCAM_", "JUPYTER_"))}
     return {**kept, **own, "FUTURSCAM_KEYRING": "false", "PYTHONUTF8": "1", **settings}

@@ -1,4 +1,4 @@
-"""The files that JupyterLab shows: a folder to work in, and an audit log that nothing there can change."""
+"""The files in JupyterLab: a folder to work in, and a read-only audit log."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HomeFiles:
 
 
 def made_in(folder: Path) -> HomeFiles:
-    """The same below any folder."""
+    """Make such a home in this folder."""
     home = folder / "home"
-    for one in (home / "runs" / "2026-11", home / "lab"):
-        one.mkdir(parents=True)
+    for entry in (home / "runs" / "2026-11", home / "lab"):
+        entry.mkdir(parents=True)
     (home / RUN).write_text(NOTEBOOK, "utf-8")
     (home / "runs" / "ledger.jsonl").write_text("{}\n", "utf-8")
     (home / "lab" / "etl.ipynb").write_text(NOTEBOOK, "utf-8")
@@ -64,31 +64,33 @@ def made_in(folder: Path) -> HomeFiles:
 
 
 def files_of(root: Path) -> HomeFiles:
-    """Its files; deleting moves nothing to the trash of the person who runs the tests."""
+    """The files of a home; deleted files are not moved to the user's trash."""
     return HomeFiles(root_dir=str(root), checkpoints_dir=str(root / "tmp" / "checkpoints"), delete_to_trash=False)
 
 
-def got(asked: Coroutine[Any, Any, Any]) -> Any:
-    """The answer."""
-    return asyncio.run(asked)
+def got(request: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a request."""
+    return asyncio.run(request)
 
 
-def refused(asked: Coroutine[Any, Any, Any]) -> bool:
+def refused(request: Coroutine[Any, Any, Any]) -> bool:
     """Whether it is refused because it would change the audit log."""
     with pytest.raises(HTTPError) as raised:
-        asyncio.run(asked)
+        asyncio.run(request)
     return raised.value.status_code == 403 and "audit log" in str(raised.value.log_message)
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """Everything in a folder, by what it holds."""
-    found = {path: path.read_bytes() if path.is_file() else b"folder" for path in folder.rglob("*")}
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(data).hexdigest() for path, data in found.items()}
+    """Everything in a folder, with a hash of its content."""
+    files_in_folder = {path: path.read_bytes() if path.is_file() else b"folder" for path in folder.rglob("*")}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(data).hexdigest() for path, data in files_in_folder.items()
+    }
 
 
-def test_the_audit_log_is_read_only_and_all_else_is_not(files: HomeFiles) -> None:
+def test_only_the_audit_log_is_read_only(files: HomeFiles) -> None:
     """An executed notebook opens and can be copied out of the log, alone or with its folder."""
-    assert {one["path"]: one["writable"] for one in got(files.get(""))["content"]} == {"lab": True, "runs": False}
+    assert {entry["path"]: entry["writable"] for entry in got(files.get(""))["content"]} == {"lab": True, "runs": False}
     model = got(files.get(RUN, content=True, type="notebook"))
     assert (model["writable"], model["content"].cells[0].source) == (False, "# One run")
 
@@ -99,7 +101,7 @@ def test_the_audit_log_is_read_only_and_all_else_is_not(files: HomeFiles) -> Non
 
 
 def test_checkpoints_are_kept_outside_the_audit_log(files: HomeFiles, tmp_path: Path) -> None:
-    """A working copy is restored from one; an executed notebook is not, also not through a link to the log."""
+    """A working copy can be restored from one; an executed notebook cannot, not even through a link to the log."""
     home = tmp_path / "home"
     (home / "link").symlink_to(home / "runs", target_is_directory=True)
     before = fingerprint(home / "runs")
@@ -121,8 +123,8 @@ def test_checkpoints_are_kept_outside_the_audit_log(files: HomeFiles, tmp_path: 
     assert fingerprint(home / "runs") == before
 
 
-def test_links_do_not_lead_to_writing_in_the_log(files: HomeFiles, tmp_path: Path) -> None:
-    """Links to its folder, to its notebooks and out of it, and a log that is a link itself."""
+def test_links_do_not_allow_writing_in_the_log(files: HomeFiles, tmp_path: Path) -> None:
+    """Links to its folder, to its notebooks and out of it, and a log that is itself a link."""
     home, lab = tmp_path / "home", tmp_path / "home" / "lab"
     (home / "runs").rename(tmp_path / "disk")
     (home / "runs").symlink_to(tmp_path / "disk", target_is_directory=True)
@@ -142,8 +144,8 @@ def test_links_do_not_lead_to_writing_in_the_log(files: HomeFiles, tmp_path: Pat
     assert (lab / "etl.ipynb").read_text("utf-8") == NOTEBOOK
 
 
-def test_the_log_of_a_home_inside_the_home_is_read_only(files: HomeFiles, tmp_path: Path) -> None:
-    """Like that of the demo; its folder is neither renamed nor deleted, its other files are as usual."""
+def test_the_log_of_a_nested_home_is_read_only(files: HomeFiles, tmp_path: Path) -> None:
+    """As for the demo: its folder cannot be renamed or deleted, its other files can."""
     assert files
     (tmp_path / "home").rename(tmp_path / "demo")
     outer = files_of(tmp_path)
@@ -159,17 +161,15 @@ def test_the_log_of_a_home_inside_the_home_is_read_only(files: HomeFiles, tmp_pa
     assert got(outer.save(MODEL, "demo/new.ipynb"))["writable"]
 
 
-def test_letters_of_another_case_are_the_same_folder_on_windows(
-    files: HomeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`RUNS/` there is `runs/`, also before it exists."""
+def test_case_is_ignored_on_windows(files: HomeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`RUNS/` is `runs/`, even before it exists."""
     monkeypatch.setattr(os.path, "normcase", ntpath.normcase)
     assert refused(files.save(MODEL, "Runs/new.ipynb"))
     assert not (tmp_path / "home" / "Runs").exists()
 
 
 def test_reading_a_torn_notebook_repairs_nothing(files: HomeFiles, tmp_path: Path) -> None:
-    """Jupyter would replace a notebook that does not parse by the temporary file beside it."""
+    """By default Jupyter replaces a notebook that does not parse by the temporary file in its folder."""
     torn = tmp_path / "home" / RUN
     torn.write_bytes(b'{"cells": [')
     (torn.parent / f".~{torn.name}").write_text(NOTEBOOK, "utf-8")
@@ -182,7 +182,7 @@ def test_reading_a_torn_notebook_repairs_nothing(files: HomeFiles, tmp_path: Pat
 
 
 def test_a_folder_is_not_copied_into_itself(files: HomeFiles, tmp_path: Path) -> None:
-    """Jupyter would go on until no path can be longer; beside itself it is copied."""
+    """Jupyter alone would copy it endlessly; a copy next to the folder is allowed."""
     (tmp_path / "home" / "lab" / "a").mkdir()
 
     for place in ("lab", "lab/a", "lab/a/new"):
@@ -199,7 +199,7 @@ def test_a_folder_is_not_copied_into_itself(files: HomeFiles, tmp_path: Path) ->
 )
 @pytest.mark.usefixtures("files")  # Its data folder of Jupyter, for all examples.
 def test_no_request_changes_the_log(tmp_path: Path, what: str, path: str, other: str) -> None:
-    """Any request about any paths leaves the log as it was, byte by byte."""
+    """Any request with any paths leaves the log unchanged, byte by byte."""
     # What one example leaves must not be there for the next.
     here = Path(tempfile.mkdtemp(dir=tmp_path))
     files, home = made_in(here), here / "home"
@@ -208,7 +208,7 @@ def test_no_request_changes_the_log(tmp_path: Path, what: str, path: str, other:
     (demo / "ledger.jsonl").write_text("{}\n", "utf-8")
     (home / "link").symlink_to(log, target_is_directory=True)
     text = {"type": "file", "format": "text", "content": "x"}
-    asked = {
+    request = {
         "save": lambda: files.save(MODEL, path),
         "upload": lambda: files.save({**text, "chunk": -1}, path),
         "folder": lambda: files.save({"type": "directory"}, path),
@@ -222,5 +222,5 @@ def test_no_request_changes_the_log(tmp_path: Path, what: str, path: str, other:
     }
     before = fingerprint(log), fingerprint(demo)
     with suppress(HTTPError, OSError):  # Refused, or about something that is not there.
-        asyncio.run(asked[what]())
+        asyncio.run(request[what]())
     assert (fingerprint(log), fingerprint(demo)) == before

@@ -1,4 +1,4 @@
-"""`futurscam lab`: how it starts, what it says, how it is found again, and how it ends."""
+"""`futurscam lab`: its start, its output, its reuse by a second command, and its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOKEN = re.compile(r"\?token=\S+")
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Environment of a home without notebooks and without MONGO_URI, gone at the end."""
+    """Environment of a home without notebooks and without MONGO_URI; removed at the end."""
     folder = tmp_path_factory.mktemp("lab")
     try:
         yield environment(folder, FUTURSCAM_HOME=str(folder / "home"), MONGO_URI="")
@@ -45,7 +45,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 @pytest.fixture(scope="module")
 def configured(environ: dict[str, str]) -> Iterator[Settings]:
-    """Its settings; its MongoDB is ended."""
+    """Its settings; its MongoDB is stopped at the end."""
     of_home = settings.load(environ)
     yield of_home
     local_server.stop(of_home)
@@ -71,32 +71,36 @@ def lab(environ: dict[str, str], executed: Path) -> Iterator[Lab]:
 
 @pytest.fixture
 def _same_jupyter(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process looks for servers where that home's are."""
+    """Let this process look for servers in the Jupyter folders of that home."""
     for name, value in environ.items():
         if name.startswith("JUPYTER_"):
             monkeypatch.setenv(name, value)
 
 
 def command(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """`futurscam lab`, which does not stay."""
+    """Run `futurscam lab` until it exits."""
     words = [sys.executable, "-m", "futurscam_lib", "lab", "--no-browser", *arguments]
     return subprocess.run(
         words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", check=False
     )
 
 
-def test_it_says_where_it_is_and_how_to_stop_it(lab: Lab, configured: Settings) -> None:
-    """Three lines: the address at the notebook asked for, the home, the way out; only this machine is served."""
+def test_it_prints_its_address_and_how_to_stop_it(lab: Lab, configured: Settings) -> None:
+    """Three lines: the address of the notebook, the home, and how to stop; it listens only on this machine."""
     address, home, stop = lab.said
 
     assert TOKEN.sub("", address).endswith(f"{lab.url}/lab/tree/lab/explore.ipynb")
     assert str(configured.home) in home
     assert "Ctrl+C" in stop
-    listening = [one.laddr.ip for one in psutil.Process(lab.process.pid).net_connections() if one.status == "LISTEN"]
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.Process(lab.process.pid).net_connections()
+        if connection.status == "LISTEN"
+    ]
     assert set(listening) == {"127.0.0.1"}
 
 
-def test_the_database_is_up_and_the_kernel_finds_it(lab: Lab, configured: Settings) -> None:
+def test_the_kernel_finds_the_local_database(lab: Lab, configured: Settings) -> None:
     """The home's own MongoDB was started, and a notebook of the project works in this home."""
     server = local_server.find(configured)
     assert server
@@ -105,11 +109,11 @@ def test_the_database_is_up_and_the_kernel_finds_it(lab: Lab, configured: Settin
         shown = kernel.run("from futurscam_lib import settings; print(settings.load().home)")
 
     assert shown[0]["text"] == f"{configured.home}\n"
-    assert {one["name"] for one in lab.contents("lab").json()["content"]} >= {"etl.ipynb"}
+    assert {file["name"] for file in lab.contents("lab").json()["content"]} >= {"etl.ipynb"}
 
 
-def test_a_second_one_leads_to_the_first(lab: Lab, environ: dict[str, str]) -> None:
-    """No other server is started, the address is that of the one that runs."""
+def test_a_second_lab_opens_the_first(lab: Lab, environ: dict[str, str]) -> None:
+    """No other server is started; the printed address is that of the running server."""
     second = command("etl", env=environ)
 
     assert (second.returncode, second.stderr) == (0, "")
@@ -118,10 +122,10 @@ def test_a_second_one_leads_to_the_first(lab: Lab, environ: dict[str, str]) -> N
 
 
 @pytest.mark.usefixtures("_same_jupyter")
-def test_an_executed_notebook_opens_in_the_lab_that_runs(
+def test_an_executed_notebook_opens_in_the_running_lab(
     lab: Lab, configured: Settings, executed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The browser is given a file that leads there, so that the token is in no command line; nobody else reads it."""
+    """The browser gets a private file that redirects there, so that the token is in no command line."""
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     said: list[str] = []
@@ -141,7 +145,7 @@ def test_an_executed_notebook_opens_in_the_lab_that_runs(
 def test_only_the_running_lab_of_the_same_home_is_used(
     lab: Lab, environ: dict[str, str], configured: Settings, tmp_path: Path
 ) -> None:
-    """Not one of another home, not an ordinary Jupyter in the same folder, not one that no longer answers."""
+    """Not that of another home, an ordinary Jupyter in the same folder, or one that no longer answers."""
     other = settings.load(environ | {settings.HOME: str(tmp_path / "other")})
     assert running.find(other) is None
     assert running.find(configured) is not None
@@ -159,7 +163,7 @@ def test_only_the_running_lab_of_the_same_home_is_used(
 
 
 def test_a_port_that_is_taken_is_refused(environ: dict[str, str]) -> None:
-    """Where one is asked for; the error says what to do."""
+    """Only if it was given with --port; the error has a remedy."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -174,14 +178,14 @@ def test_a_port_that_is_taken_is_refused(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "../etl", "runs/x", "*"])
 def test_an_unknown_notebook_is_refused(configured: Settings, name: str) -> None:
-    """Only what lies in the folder of the notebooks opens; the error names it."""
+    """Only notebooks in the folder of notebooks open; the error lists them."""
     working_copies.refresh(configured)
     with pytest.raises(UsageError, match=r"no notebook '.*there are: .*etl"):
         working_copies.named(configured, name)
 
 
-def test_only_executed_notebooks_open_as_such(configured: Settings, tmp_path: Path) -> None:
-    """A file elsewhere is none of this home's runs; odd names are kept apart from the address around them."""
+def test_only_executed_notebooks_of_the_home_open(configured: Settings, tmp_path: Path) -> None:
+    """Files in other folders are refused; special characters in names are escaped in the address."""
     with pytest.raises(UsageError, match="runs of this home"):
         lab_module.run_page(configured, tmp_path / "x.ipynb")
     assert (

@@ -1,4 +1,4 @@
-"""The analyst's rerun: a dry run by hand says how to apply it, and an applied one how it is labelled."""
+"""The analyst's rerun: a dry run by hand shows how to apply it, and an applied run how it is marked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING = "Dry run: this is what would have been written; nothing was."
 
 
 @pytest.mark.parametrize(
-    ("run_id", "dry_run", "told", "not_told"),
+    ("run_id", "dry_run", "shown_texts", "hidden_text"),
     [
         (BY_HAND, True, (NOTHING, "set dry_run = False", "labelled interactive-..."), BY_HAND),
         (BY_HAND, False, (f"labelled {BY_HAND}",), "Dry run"),
@@ -26,13 +26,13 @@ NOTHING = "Dry run: this is what would have been written; nothing was."
         (HEADLESS, False, (), "labelled"),
     ],
 )
-def test_who_runs_it_by_hand_is_told_how_to_apply_it(
-    tmp_path: Path, run_id: str, *, dry_run: bool, told: tuple[str, ...], not_told: str
+def test_a_rerun_by_hand_shows_how_to_apply_it(
+    tmp_path: Path, run_id: str, *, dry_run: bool, shown_texts: tuple[str, ...], hidden_text: str
 ) -> None:
-    """Under the table of the load, and only there where a person reruns it."""
+    """The hint is below the table of the load, only for runs by hand."""
     report = LoadReport(dry_run, run_id, {"folder": Counts(extracted=1, updated=1)}, Spool(tmp_path))
 
     shown = repr(report)
-    assert all(text in shown for text in told)
-    assert not_told not in shown
+    assert all(text in shown for text in shown_texts)
+    assert hidden_text not in shown
     assert f"1 document(s) {'would be' if dry_run else 'were'} updated." in repr(report.updated)

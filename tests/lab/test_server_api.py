@@ -1,4 +1,4 @@
-"""JupyterLab as `futurscam lab` starts it, asked through its own interface, as the page in the browser asks it."""
+"""The JupyterLab of `futurscam lab`, tested through its API and in a browser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NAMED = ("etl", "review", "explore")
 def environ(
     tmp_path_factory: pytest.TempPathFactory, mongod_uri: str, mongo_client: MongoClient[dict[str, Any]]
 ) -> Iterator[dict[str, str]]:
-    """Environment of a home with a database of its own, gone at the end."""
+    """Environment of a home with its own database; removed at the end."""
     folder, name = tmp_path_factory.mktemp("lab"), f"test_{uuid.uuid4().hex}"
     home = folder / "Le Bureau d'été #1"
     shutil.copytree(DEMO, home / "inbox")
@@ -67,7 +67,7 @@ def executed(environ: dict[str, str], configured: Settings) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(environ: dict[str, str], executed: Path) -> Iterator[Lab]:
-    """The server; that it ends with code 0 and leaves no process is checked by its end."""
+    """The server; at the end, checks that it exits with code 0 and leaves no process."""
     assert executed.is_file()
     started = Lab.start(env=environ)
     try:
@@ -77,7 +77,7 @@ def lab(environ: dict[str, str], executed: Path) -> Iterator[Lab]:
 
 
 def _decoys(folder: Path) -> None:
-    """What a user's folders may hold: another kernel of the same name, and a Jupyter that lets everybody in."""
+    """A user's configuration: another kernel of the same name, and a Jupyter without a token."""
     kernel = folder / "jupyter-data" / "kernels" / "python3"
     kernel.mkdir(parents=True)
     spec = {"argv": ["no-such-python", "{connection_file}"], "display_name": "Decoy", "language": "python"}
@@ -93,33 +93,33 @@ def _decoys(folder: Path) -> None:
 
 
 def inside_runs(executed: Path, configured: Settings) -> str:
-    """How the server calls an executed notebook."""
+    """The server's path of an executed notebook."""
     return f"runs/{executed.relative_to(configured.runs).as_posix()}"
 
 
-def test_the_page_answers_and_asks_nothing_of_the_network(lab: Lab) -> None:
-    """/lab is the application; news, update checks and the installing of extensions are off."""
+def test_the_page_makes_no_network_requests(lab: Lab) -> None:
+    """/lab is the application; news, update checks and the installation of extensions are off."""
     page = lab.client.get("/lab/tree/lab")
 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     start = page.text.index(">", page.text.index('id="jupyter-config-data"')) + 1
-    told = json.loads(page.text[start : page.text.index("</script>", start)])
-    assert told["news"] == {"disabled": True}
-    assert told["extensionManager"]["can_install"] is False
+    data = json.loads(page.text[start : page.text.index("</script>", start)])
+    assert data["news"] == {"disabled": True}
+    assert data["extensionManager"]["can_install"] is False
     assert lab.client.get("/lab/api/update").json()["notification"] is None
 
 
 @pytest.mark.parametrize("path", ["/api/contents/lab", "/api/sessions", "/api/kernelspecs", "/api/terminals"])
-def test_nobody_gets_in_without_the_token(lab: Lab, path: str) -> None:
-    """The token is asked for, whatever the user's own configuration says."""
+def test_access_needs_the_token(lab: Lab, path: str) -> None:
+    """Even if the user's own configuration allows access without a token."""
     assert httpx.get(f"{lab.url}{path}").status_code == 403
     assert lab.client.get(path).status_code == 200
 
 
 def test_a_working_copy_can_be_saved(lab: Lab, configured: Settings) -> None:
-    """The three copies are listed; one is opened, changed and saved under another name, and a checkpoint is kept."""
-    listed = {one["name"] for one in lab.contents("lab").json()["content"]}
+    """The three copies are listed; one is opened, changed and saved under another name, with a checkpoint."""
+    listed = {entry["name"] for entry in lab.contents("lab").json()["content"]}
     assert listed == {f"{name}.ipynb" for name in NAMED}
 
     model = lab.contents("lab/etl.ipynb").json()
@@ -136,7 +136,7 @@ def test_a_working_copy_can_be_saved(lab: Lab, configured: Settings) -> None:
 
 @pytest.mark.parametrize("named", ["python3", "a-kernel-of-another-machine"])
 def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Settings, named: str) -> None:
-    """Whatever is installed as python3 in the user's folders, and whatever an older notebook asks for; in this home."""
+    """Whatever python3 kernel the user has, and whatever kernel an older notebook names."""
     specs = lab.client.get("/api/kernelspecs").json()["kernelspecs"]
     assert {name: spec["spec"]["display_name"] for name, spec in specs.items()} == {"python3": "Python 3"}
 
@@ -150,24 +150,24 @@ def test_the_kernel_is_the_servers_own_interpreter(lab: Lab, configured: Setting
 
 @pytest.mark.parametrize("name", NAMED)
 def test_run_all_cells(lab: Lab, name: str) -> None:
-    """Each of the three notebooks runs from top to bottom without an error, and shows something in nearly all cells."""
+    """Each of the three notebooks runs without an error and has output in nearly all cells."""
     outputs = lab.run_cells(f"lab/{name}.ipynb")
 
-    faults = {cell: one for cell, shown in outputs.items() for one in shown if one["output_type"] == "error"}
+    faults = {cell: entry for cell, shown in outputs.items() for entry in shown if entry["output_type"] == "error"}
     assert faults == {}
     assert sum(bool(shown) for shown in outputs.values()) >= len(outputs) - 2
 
 
-def test_a_rerun_shows_what_it_would_do_and_then_does_it(
+def test_a_rerun_shows_changes_and_then_applies_them(
     lab: Lab, configured: Settings, mongo_client: MongoClient[dict[str, Any]]
 ) -> None:
-    """In a dry run a changed post is shown with its fields from and to; applied, it is labelled as loaded by hand."""
+    """A dry run shows the changed fields with old and new values; the applied run is marked as loaded by hand."""
     rfps = mongo_client[configured.database]["RFP"]
     post = configured.inbox / "jobpost_JobPostModelToSupplierV1_60001.json"
-    told = json.loads(post.read_bytes())
-    job, before = str(told["id"]), rfps.find_one({"job_id": str(told["id"])})
+    data = json.loads(post.read_bytes())
+    job, before = str(data["id"]), rfps.find_one({"job_id": str(data["id"])})
     assert before
-    later = told | {"name": "A <b>better</b> title", "timeStamp": clock.to_text(clock.now())}
+    later = data | {"name": "A <b>better</b> title", "timeStamp": clock.to_text(clock.now())}
     post.write_text(json.dumps(later), "utf-8")
 
     dry = {cell: repr(shown) for cell, shown in lab.run_cells("lab/etl.ipynb").items()}
@@ -184,8 +184,8 @@ def test_a_rerun_shows_what_it_would_do_and_then_does_it(
     assert f"labelled {after['_etl']['run_id']}" in repr(wet["load"])
 
 
-def test_an_executed_notebook_is_read_and_not_written(lab: Lab, executed: Path, configured: Settings) -> None:
-    """It opens as read-only; saving it, as Jupyter does by itself, is refused with a way out, which works."""
+def test_an_executed_notebook_is_read_only(lab: Lab, executed: Path, configured: Settings) -> None:
+    """Saving it, as Jupyter does automatically, is refused with a remedy that works."""
     before = _fingerprint(configured.runs)
     path = inside_runs(executed, configured)
     model = lab.contents(path).json()
@@ -231,7 +231,7 @@ def test_nothing_else_writes_into_the_audit_log(lab: Lab, executed: Path, config
 
 
 def test_run_all_in_a_browser(lab: Lab) -> None:
-    """Run > Run All Cells shows under the load how to apply what it would change."""
+    """After Run > Run All Cells, the hint how to apply the changes is below the load."""
     with _browser(lab, "/lab/tree/lab/etl.ipynb") as page:
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
@@ -239,7 +239,7 @@ def test_run_all_in_a_browser(lab: Lab) -> None:
 
 
 def test_an_executed_notebook_in_a_browser(lab: Lab, executed: Path, configured: Settings) -> None:
-    """It opens as read-only, and does not count as changed because it was looked at: nobody is asked to save it."""
+    """It opens as read-only and is not marked as changed, so Jupyter does not offer to save it."""
     with _browser(lab, f"/lab/workspaces/audit/tree/{inside_runs(executed, configured)}") as page:
         page.get_by_text("notebook is read-only").wait_for()
         assert page.get_by_text("One run of FuturScam ETL").count()
@@ -250,13 +250,13 @@ def test_an_executed_notebook_in_a_browser(lab: Lab, executed: Path, configured:
 
 
 def test_a_run_in_the_review_opens_its_executed_notebook(lab: Lab, executed: Path, configured: Settings) -> None:
-    """A click on its name shows the notebook that the run left, in a tab of its own."""
+    """A click on its name opens the executed notebook in a new tab."""
     path = configured.home / "lab" / "review.ipynb"
     outputs = lab.run_cells("lab/review.ipynb")
     notebook = json.loads(path.read_bytes())
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            cell["outputs"] = [{k: v for k, v in one.items() if k != "transient"} for one in outputs[cell["id"]]]
+            cell["outputs"] = [{k: v for k, v in entry.items() if k != "transient"} for entry in outputs[cell["id"]]]
     path.write_text(json.dumps(notebook), "utf-8")
 
     with _browser(lab, "/lab/workspaces/review/tree/lab/review.ipynb") as page:
@@ -267,7 +267,7 @@ def test_a_run_in_the_review_opens_its_executed_notebook(lab: Lab, executed: Pat
 
 @contextmanager
 def _browser(lab: Lab, path: str) -> Iterator[Page]:
-    """A page whose kernel is ready; no request leaves the machine, and nothing asks for news."""
+    """A page with a ready kernel; checks that no request leaves the machine, and that no news prompt appears."""
     with chromium() as seen:
         page = seen.page
         page.set_default_timeout(SECONDS * 1000)
@@ -281,7 +281,7 @@ def _browser(lab: Lab, path: str) -> Iterator[Page]:
 
 
 def _fingerprint(folder: Path) -> dict[str, str]:
-    """Everything in a folder, by what it holds."""
+    """Everything in a folder, with a hash of its content."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         if path.is_file()

@@ -1,4 +1,4 @@
-"""That the server's process ends when its loop does."""
+"""The server's process exits when its loop ends."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import anyio.to_thread
 from futurscam_lib.lab.server import end_tasks
 
 
-def test_a_request_under_way_keeps_no_thread() -> None:
-    """A thread that waits for its next piece of work would keep Python from ending."""
+def test_an_unfinished_request_does_not_block_the_exit() -> None:
+    """Without cancelling it, its waiting thread would keep Python running."""
     loop, working, go_on = asyncio.new_event_loop(), threading.Event(), threading.Event()
     before = set(threading.enumerate())
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Settings:
-    """The settings of a home that has notebooks of its own, so that a test can change what is copied."""
+    """The settings of a home with its own notebooks, so that a test can change the originals."""
     own = tmp_path / "notebooks"
     own.mkdir()
     for name in ("etl", "review"):
@@ -29,7 +29,7 @@ def configured(tmp_path: Path) -> Settings:
 
 
 def edit(path: Path, text: str, *, outputs: bool = False) -> None:
-    """Put a text into the first cell, or an output into the first code cell, as JupyterLab saves it."""
+    """Insert a text into the first cell, or an output into the first code cell, in JupyterLab's format."""
     notebook = json.loads(path.read_bytes())
     if outputs:
         cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
@@ -40,7 +40,7 @@ def edit(path: Path, text: str, *, outputs: bool = False) -> None:
 
 
 def test_a_copy_is_refreshed_unless_its_cells_were_changed(configured: Settings) -> None:
-    """Running and saving it is no change; an edited one is kept, and the note says how to get the new version."""
+    """Running and saving it is not a change; an edited copy is kept, and a note says how to get the new version."""
     original, copy = (configured.home / folder / "etl.ipynb" for folder in ("notebooks", "lab"))
     assert working_copies.refresh(configured) == []
     assert {path.stem for path in copy.parent.iterdir()} == set(working_copies.NAMES)
@@ -66,7 +66,7 @@ def test_a_copy_is_refreshed_unless_its_cells_were_changed(configured: Settings)
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": 1, "metadata": {"futurscam": {"copy_of": "x"}}}'])
 def test_a_file_that_is_not_a_copy_is_kept(configured: Settings, text: str) -> None:
-    """Whatever is in it, it is the analyst's."""
+    """Whatever its content."""
     copy = configured.home / "lab" / "etl.ipynb"
     copy.parent.mkdir()
     copy.write_text(text, "utf-8")
@@ -76,7 +76,7 @@ def test_a_file_that_is_not_a_copy_is_kept(configured: Settings, text: str) -> N
 
 
 def test_a_scheduled_run_uses_no_working_copy(tmp_path: Path) -> None:
-    """It uses the shipped notebook, or the home's own one in `notebooks`."""
+    """It uses the shipped notebook, or the home's own notebook in `notebooks`."""
     of_home = settings.load({"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_KEYRING": "false"})
     working_copies.refresh(of_home)
 
@@ -84,7 +84,7 @@ def test_a_scheduled_run_uses_no_working_copy(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_reported(configured: Settings) -> None:
-    """The operator learns which one."""
+    """The message names the folder."""
     (configured.home / "lab").write_text("a file", "utf-8")
 
     with pytest.raises(OperatorMustAct, match=r"could not be written in .*lab"):

@@ -1,4 +1,4 @@
-"""Review pages of made runs, without a kernel: the committed notebook's cells, evaluated here."""
+"""Review pages of made runs, without a kernel: evaluates the cells of the committed notebook here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOTEBOOK = Path(futurscam_lib.__file__).parent.parent / "notebooks" / "review.ip
 
 @pytest.fixture
 def written(made: MadeRuns) -> Callable[..., Path]:
-    """Writes `runs/review.html` of the made runs as of an instant, and gives its path."""
+    """Writes `runs/review.html` of the made runs as of an instant, and returns its path."""
 
     def write(now: datetime, *, days: float = 7.0) -> Path:
         notebook = json.loads(NOTEBOOK.read_bytes())

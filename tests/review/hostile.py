@@ -1,4 +1,4 @@
-"""Notebooks that somebody tampered with: whatever a file can hold to have a browser run or fetch something."""
+"""Tampered notebooks: everything in a file that can make a browser run or fetch something."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HTML: Final = {
     "policy": '<meta http-equiv="Content-Security-Policy" content="default-src *">',
     "bytes": "\x00\x1b[31m\ud800</body></html><script>pwned=1</script>",
 }
-"""By what each tries."""
+"""The attacks, by what each tries to do."""
 
 MIMES: Final = {
     "application/javascript": "window.pwned = 1",
@@ -46,7 +46,7 @@ MIMES: Final = {
 
 
 def notebook() -> dict[str, Any]:
-    """Each of them in every place that is shown."""
+    """A notebook with all attacks in every place that is shown."""
     outputs: list[Any] = [
         *({"output_type": "display_data", "data": {"text/html": text}, "metadata": {}} for text in HTML.values()),
         *({"output_type": "display_data", "data": {"text/markdown": text}, "metadata": {}} for text in HTML.values()),
@@ -77,5 +77,5 @@ def notebook() -> dict[str, Any]:
 
 
 def file() -> bytes:
-    """The same as a file."""
+    """The same notebook as a file."""
     return json.dumps(notebook()).encode()

@@ -1,4 +1,4 @@
-"""What a terminal would show in colours becomes HTML, whatever sequences a run has printed."""
+"""Terminal colours become HTML, whatever sequences a run has printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ESC = "\x1b"
 
 
 def shown(text: str) -> str:
-    """Text of a page in place of this text of a terminal."""
+    """The text in the page for this terminal text."""
     return bs4.BeautifulSoup(coloured(text), "html.parser").text
 
 
@@ -38,7 +38,7 @@ def shown(text: str) -> str:
     ],
 )
 def test_colours(codes: str, classes: list[str]) -> None:
-    """Each code does what ECMA-48 says, as far as a page has a class for it; what the page cleans away is not made."""
+    """Each code has the effect of ECMA-48 if the page has a class for it; otherwise it has no effect."""
     html = coloured(f"a{ESC}[{codes}mb<{ESC}[mc")
 
     span = bs4.BeautifulSoup(html, "html.parser").span
@@ -60,8 +60,8 @@ pieces = st.one_of(
 @given(st.lists(pieces, max_size=9).map("".join))
 @example(f"title {ESC}[38m")
 @example(f"{ESC}[38;5m{ESC}[48;2;1m{ESC}[38;{ESC}[")
-def test_whatever_was_printed_is_shown(text: str) -> None:
-    """Also sequences that are cut short or make no sense, in a stream, an error and an output; no tag comes of it."""
+def test_any_sequence_is_rendered(text: str) -> None:
+    """Also truncated or invalid sequences, in a stream, an error and an output; none becomes a tag."""
     assert {tag.name for tag in bs4.BeautifulSoup(coloured(text), "html.parser").find_all()} <= {"span"}
     outputs: list[dict[str, Any]] = [
         {"output_type": "stream", "text": text},
@@ -74,14 +74,14 @@ def test_whatever_was_printed_is_shown(text: str) -> None:
     assert len(bs4.BeautifulSoup(html, "html.parser").find_all(class_="output_area")) == len(outputs)
 
 
-def test_what_is_no_colour_is_taken_out() -> None:
-    """Moves of the cursor, titles, links, questions: the words stay."""
+def test_other_sequences_are_removed() -> None:
+    """Cursor moves, titles, links and queries are removed; their text stays."""
     link = f"{ESC}]8;;https://futurscam.example/{ESC}\\here{ESC}]8;;{ESC}\\"
 
     assert shown(f"{ESC}[2J{ESC}[1;1Ha{ESC}]0;title\x07b {link}{ESC}[?25l{ESC}M.") == "ab here."
 
 
 def test_many_sequences() -> None:
-    """A million of them are read once; nbconvert's filter would read on for hours."""
+    """A million sequences are read in linear time; nbconvert's filter would take hours."""
     assert shown(f"{ESC}[31m{ESC}[{'0;' * 1_000_000}m" + f"{ESC}[1mx" * 20_000) == "x" * 20_000
     assert coloured(f"{ESC}[0m" * 1_000_000) == ""

@@ -1,4 +1,4 @@
-"""What goes when a notebook's HTML is cleaned, and what a page says in its place."""
+"""Sanitising the HTML of a notebook: what is removed, and what the page shows instead."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ OWN = "0123456789abcdef"
 
 
 def page_of(*cells: Any, **more: Any) -> bs4.BeautifulSoup:
-    """These cells, rendered."""
+    """Render these cells."""
     return bs4.BeautifulSoup(rendered({"cells": list(cells)}, redact=str, own=OWN, **more).html, "html.parser")
 
 
 def gave(**data: Any) -> dict[str, Any]:
-    """A cell with one output; names of kinds have `_` for what no name of Python may hold."""
+    """A cell with one output; `_` in argument names stands for characters that Python does not allow."""
     kinds = {"html": "text/html", "text": "text/plain", "scrap": MEDIA_TYPE}
     output = {"output_type": "display_data", "data": {kinds[kind]: value for kind, value in data.items()}}
     return {"cell_type": "code", "source": "x", "outputs": [output]}
 
 
 @pytest.mark.parametrize("comment", ["<!-- -->", "<!--[if IE]><b>x</b><![endif]-->", "<!-->", "<!x>", "<!-- x"])
-def test_comments_go(comment: str) -> None:
-    """Nobody reads them but who looks at the source, and some browsers took orders from them."""
+def test_comments_are_removed(comment: str) -> None:
+    """They are invisible, and some browsers executed them."""
     assert cleaned(f"a{comment}", own="") == "a"
 
 
-def test_headings_stand_below_those_of_the_page() -> None:
-    """The lowest that HTML has stays as it is."""
+def test_headings_are_lowered() -> None:
+    """They are below the headings of the page; h6 stays h6."""
     markdown = {"cell_type": "markdown", "source": "# one\n\n##### five\n\n###### six\n\n<h6>own</h6>"}
 
     assert [tag.name for tag in page_of(markdown).find_all(["h1", "h2", "h3", "h4", "h5", "h6", "h7"])] == [
@@ -44,7 +44,7 @@ def test_headings_stand_below_those_of_the_page() -> None:
 
 
 def test_scraps_are_not_shown() -> None:
-    """They are for programs; also where a text for people stands beside them."""
+    """They are for programs; they are hidden even if the output also has text."""
     page = page_of(gave(scrap={"data": 1}, text="hidden"), gave(text="seen"))
 
     assert "hidden" not in page.text
@@ -52,8 +52,8 @@ def test_scraps_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize("piece", ["<div>", "<dd><li>", "<p><b>", "<div><!--</div>-->", "<table><td>"])
-def test_what_is_nested_without_end_is_left_out(piece: str) -> None:
-    """A parser would take minutes. The page says what it does not show, and shows the rest."""
+def test_deeply_nested_html_is_left_out(piece: str) -> None:
+    """A parser would take minutes; the page shows a note instead, and the other outputs."""
     html = piece * 100_000
     markdown = {"cell_type": "markdown", "source": f"{piece * 20_000}\n\nafter"}
 
@@ -64,8 +64,8 @@ def test_what_is_nested_without_end_is_left_out(piece: str) -> None:
     assert page.find("p", string="next")
 
 
-def test_what_is_long_and_not_deep_is_shown() -> None:
-    """A table of thousands of rows, with a comment and whatever an end was not written for."""
+def test_long_html_is_shown() -> None:
+    """A table of thousands of rows, with a comment and unclosed tags."""
     rows = "".join(f'<tr><td class=x>{n}<td title="a"><span>b</span><br><ul><li>c<li>d</ul>\n' for n in range(2))
     whole = "<tr><td data-x='1'><p>a<p>b</td><td><a href=\"https://futurscam.example/\">c</a></td></tr>" * 3_000
     html = f"<!-- <p>made by hand</p> --><style>\n#a > b {{ }}\n</style><table>{whole}</table><table>{rows}</table>"

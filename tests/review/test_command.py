@@ -1,4 +1,4 @@
-"""`futurscam review`: a real process, a real kernel."""
+"""`futurscam review` in a real process with a real kernel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 
 def futurscam(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+    """Run the command in its own process."""
     return subprocess.run(
         [sys.executable, "-X", "utf8", "-m", "futurscam_lib", *arguments],
         capture_output=True,
@@ -39,12 +39,12 @@ def futurscam(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def files(home: Path) -> dict[str, bytes]:
-    """All that is kept in a home but its local server and logs."""
+    """All files in a home except its local server and logs."""
     return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
 def test_it_writes_one_page_and_the_pages_of_the_runs(made: MadeRuns) -> None:
-    """All else in the home is as it was, and nothing is left in the folder for what nobody keeps."""
+    """All other files in the home are unchanged, and no temporary file is left."""
     now = clock.now().replace(minute=5)
     unknown = {"seniority: Guru": 2, "budgetInfo.minDailyRate: text read as a number": 7}
     names = [made.add(now - hour * HOUR, oddities=unknown) for hour in (30, 3, 2, 1)]
@@ -75,38 +75,38 @@ def test_it_writes_one_page_and_the_pages_of_the_runs(made: MadeRuns) -> None:
     assert "../runs/" not in page
 
 
-def test_a_script_reads_its_findings(made: MadeRuns) -> None:
-    """With --json stdout holds one object: the period, counts, findings, and where the page is."""
+def test_the_json_output(made: MadeRuns) -> None:
+    """With --json stdout has one object: the period, counts, findings and the path of the page."""
     gone = made.add(clock.now() - HOUR)
     made.path(gone).unlink()
 
     done = futurscam("review", "--json")
 
-    told = json.loads(done.stdout)
-    assert (told["counts"]["runs"], told["counts"]["findings"], told["days"]) == (1, 1, 7.0)
-    assert told["findings"][0]["what"] == "notebook missing"
-    assert told["page"] == str(made.settings.runs / "review.html")
+    output = json.loads(done.stdout)
+    assert (output["counts"]["runs"], output["counts"]["findings"], output["days"]) == (1, 1, 7.0)
+    assert output["findings"][0]["what"] == "notebook missing"
+    assert output["page"] == str(made.settings.runs / "review.html")
 
 
-def test_a_database_that_does_not_answer_is_told(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page is written all the same; a line on stderr, a finding and a field say what is not known."""
+def test_a_database_that_does_not_answer_is_reported(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is still written; a line on stderr, a finding and a field name what is missing."""
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
     made.add(clock.now() - HOUR)
 
     done = futurscam("review", "--json")
 
-    told = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     assert done.returncode == 0
-    assert told["unanswered"].startswith("MongoDB could not be asked: ")
-    assert [one["what"] for one in told["findings"]] == ["MongoDB not asked"]
-    assert done.stderr.splitlines() == [told["unanswered"]]
+    assert output["unanswered"].startswith("MongoDB could not be asked: ")
+    assert [finding["what"] for finding in output["findings"]] == ["MongoDB not asked"]
+    assert done.stderr.splitlines() == [output["unanswered"]]
     page = (made.settings.runs / "review.html").read_text("utf-8")
     assert page.count("Unknown. MongoDB could not be asked: ") == 2
 
 
-def test_days_that_cannot_be_reviewed_are_wrong_usage(home: Settings) -> None:
-    """It is told at once, without a kernel that would say in which cell; nothing is written."""
+def test_an_invalid_number_of_days_is_a_usage_error(home: Settings) -> None:
+    """It is refused before a kernel starts, and nothing is written."""
     done = futurscam("review", "--days", "0")
 
     assert done.returncode == 2
@@ -115,8 +115,8 @@ def test_days_that_cannot_be_reviewed_are_wrong_usage(home: Settings) -> None:
     assert not home.runs.exists()
 
 
-def test_a_notebook_that_fails_leaves_the_page_as_it_was(made: MadeRuns) -> None:
-    """A home may have notebooks of its own; the error of the cell is told, without secrets."""
+def test_a_failed_notebook_keeps_the_old_page(made: MadeRuns) -> None:
+    """A home may have its own notebook; the error of the cell is reported without secrets."""
     own = made.settings.home / "notebooks"
     own.mkdir()
     notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -134,8 +134,8 @@ def test_a_notebook_that_fails_leaves_the_page_as_it_was(made: MadeRuns) -> None
     assert not (made.settings.runs / "html").exists()
 
 
-def test_a_notebook_that_glues_nothing_is_told(home: Settings) -> None:
-    """A home's own one must end as the project's does; the message says so."""
+def test_a_notebook_without_the_scrap_is_reported(home: Settings) -> None:
+    """A home's own notebook must end like the project's; the message says so."""
     own = home.home / "notebooks"
     own.mkdir()
     notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -149,8 +149,8 @@ def test_a_notebook_that_glues_nothing_is_told(home: Settings) -> None:
     assert not (home.runs / "review.html").exists()
 
 
-def test_a_folder_that_takes_no_pages_is_told(made: MadeRuns) -> None:
-    """A file stands where the folder of the pages should be: what to do is said, without a traceback."""
+def test_a_folder_without_write_access_is_reported(made: MadeRuns) -> None:
+    """A file in place of the folder of pages: the message has a remedy, and no traceback."""
     made.add(clock.now() - HOUR)
     (made.settings.runs / "html").write_text("a file", "utf-8")
 
@@ -163,10 +163,10 @@ def test_a_folder_that_takes_no_pages_is_told(made: MadeRuns) -> None:
 
 
 def test_open_shows_it_in_the_browser(made: MadeRuns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The page's own address is handed to the system's browser."""
-    told = tmp_path / "told"
+    """The address of the page is passed to the system's browser."""
+    output = tmp_path / "told"
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{told}"\n', "utf-8")
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{output}"\n', "utf-8")
     browser.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{browser} %s")
     made.add(clock.now() - HOUR)
@@ -174,4 +174,4 @@ def test_open_shows_it_in_the_browser(made: MadeRuns, monkeypatch: pytest.Monkey
     done = futurscam("review", "--open")
 
     assert done.returncode == 0, done.stderr
-    assert told.read_text("utf-8") == (made.settings.runs / "review.html").as_uri()
+    assert output.read_text("utf-8") == (made.settings.runs / "review.html").as_uri()

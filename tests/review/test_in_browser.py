@@ -1,4 +1,4 @@
-"""The pages in a real browser: what they do, what they never do, and who can use them."""
+"""The pages in a real browser: function, security and accessibility."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CONTRASTS = """() => {
 
 @pytest.fixture
 def page(made: MadeRuns, written: Callable[..., Path]) -> Path:
-    """The review of 14 runs, one of which failed, one of which is missing."""
+    """The review of 14 runs, of which one failed and one is missing."""
     for number in range(14):
         if number == 5:
             continue
@@ -81,17 +81,17 @@ def page(made: MadeRuns, written: Callable[..., Path]) -> Path:
 
 
 def table(page: Page, caption: str) -> Locator:
-    """The table whose caption begins so."""
+    """The table whose caption begins with this text."""
     return page.locator("table", has=page.locator("caption", has_text=re.compile(f"^{caption}")))
 
 
-def column(found: Locator, number: int) -> list[str]:
-    """The texts that one column shows."""
-    return [text.strip() for text in found.locator(f"tbody tr:visible td:nth-child({number})").all_inner_texts()]
+def column(cells: Locator, number: int) -> list[str]:
+    """The visible texts of one column."""
+    return [text.strip() for text in cells.locator(f"tbody tr:visible td:nth-child({number})").all_inner_texts()]
 
 
 def test_hostile_payloads_and_a_tampered_notebook_do_nothing(home: Settings) -> None:
-    """From a real run, a real review and a real browser: no script, no request, no dialog, no complaint; links work."""
+    """In a real run, review and browser: no script, request, dialog or console error; links work."""
     home.inbox.mkdir()
     for name, data in documents():
         (home.inbox / name).write_bytes(data)
@@ -119,8 +119,8 @@ def test_hostile_payloads_and_a_tampered_notebook_do_nothing(home: Settings) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["counts"]["runs"] == 2
+    output = json.loads(done.stdout)
+    assert output["counts"]["runs"] == 2
     opened = [home.runs / "review.html", *(home.runs / "html" / f"{name}.html" for name in (real.run_id, tampered))]
 
     with chromium() as seen:
@@ -140,8 +140,8 @@ def test_hostile_payloads_and_a_tampered_notebook_do_nothing(home: Settings) -> 
         seen.assert_quiet(*opened)
 
 
-def test_even_what_was_not_cleaned_would_not_run(made: MadeRuns) -> None:
-    """The policy of a page alone holds: put script back into a finished page, and it stays dead."""
+def test_the_policy_blocks_scripts(made: MadeRuns) -> None:
+    """A script that is inserted into a finished page does not run, because of the page's policy."""
     made.add(T0)
     path = ensure(made.settings, History.of(made.settings).find("last"))
     evil = '<script>window.pwned = 1</script><img src=x onerror="pwned=1"><img src="https://evil.example/x.png">'
@@ -156,7 +156,7 @@ def test_even_what_was_not_cleaned_would_not_run(made: MadeRuns) -> None:
 
 
 def test_the_links_lead_to_the_runs_and_back(page: Path, made: MadeRuns) -> None:
-    """From a finding to the page of the run, to the cell that failed, and back."""
+    """From a finding to the page of the run, to the failed cell, and back."""
     failed = next(name for name in made.made if "T1705" in name)
     target = page.parent / "html" / f"{failed}.html"
 
@@ -175,7 +175,7 @@ def test_the_links_lead_to_the_runs_and_back(page: Path, made: MadeRuns) -> None
 
 
 def test_a_table_sorts_and_filters(page: Path) -> None:
-    """Numbers by size, durations by length, empty cells last; a filter keeps the rows with every word."""
+    """Numbers sort by value, durations by length, empty cells last; a filter keeps the rows with every word."""
     with chromium() as seen:
         seen.open(page)
         runs = table(seen.page, "Runs$")
@@ -187,8 +187,8 @@ def test_a_table_sorts_and_filters(page: Path) -> None:
         assert column(runs, 4) == [*(f"{number} s" for number in (12, 11, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1)), ""]
         assert runs.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
         runs.get_by_role("button", name="extracted").click()
-        found = column(runs, 5)
-        assert found[:-1] == sorted(found[:-1], key=lambda text: int(text.replace(",", "")))
+        cells = column(runs, 5)
+        assert cells[:-1] == sorted(cells[:-1], key=lambda text: int(text.replace(",", "")))
         assert runs.locator("th[aria-sort]").count() == 1
         runs.get_by_role("button", name="status").click()
         assert column(runs, 3) == ["crashed", "failed", *["ok"] * 11]
@@ -203,8 +203,8 @@ def test_a_table_sorts_and_filters(page: Path) -> None:
         seen.assert_quiet(page)
 
 
-def test_everything_can_be_done_with_a_keyboard(page: Path) -> None:
-    """Tab reaches the skip link first, then fields, headers and links, and what has the focus is seen to have it."""
+def test_the_keyboard_reaches_everything(page: Path) -> None:
+    """Tab reaches the skip link first, then fields, headers and links; the focus is visible."""
     with chromium() as seen:
         seen.open(page)
         seen.page.keyboard.press("Tab")
@@ -220,23 +220,23 @@ def test_everything_can_be_done_with_a_keyboard(page: Path) -> None:
         outline = seen.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid"
         seen.page.keyboard.press("Enter")
-        found = column(runs, 4)
-        assert found == sorted(found, key=lambda text: int(text.split()[0]))
+        cells = column(runs, 4)
+        assert cells == sorted(cells, key=lambda text: int(text.split()[0]))
         seen.page.keyboard.press("Space")
-        assert column(runs, 4) == found[::-1]
+        assert column(runs, 4) == cells[::-1]
         tab_to(seen.page, column(runs, 2)[0])
         seen.page.keyboard.press("Enter")
         seen.page.wait_for_url("**/html/*.html")
 
 
 def focused(page: Page) -> str:
-    """What has the focus, by its name."""
+    """The name of the element that has the focus."""
     name = "const e = document.activeElement; return e.labels?.length ? e.labels[0].textContent : e.textContent"
     return " ".join(str(page.evaluate(f"(() => {{ {name} }})()")).split())
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until this has the focus."""
+    """Press Tab until this element has the focus."""
     for _ in range(300):
         page.keyboard.press("Tab")
         if focused(page) == name:
@@ -245,7 +245,7 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(made: MadeRuns, written: Callable[..., Path]) -> None:
-    """Tables scroll inside their boxes, however long a word is."""
+    """Tables scroll inside their boxes, even with long words."""
     shown = executed("failed", {}, text=LONG)
     last = made.add(T0, status="failed", error=LONG, notebook=shown, started_by=LONG, oddities={f"a: {LONG}": 1})
     made.add(T0 + HOUR, sources={LONG: counts(inserted=1)})
@@ -262,8 +262,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(made: MadeRuns, written: Ca
 
 
 @pytest.mark.parametrize("width", [1000, 1130, 1280])
-def test_a_desk_shows_all_hours_of_a_day(made: MadeRuns, written: Callable[..., Path], width: int) -> None:
-    """The last hour is as near as the first, whatever stands in the cells, and no word is cut or runs into the next."""
+def test_a_desktop_shows_all_hours_of_a_day(made: MadeRuns, written: Callable[..., Path], width: int) -> None:
+    """All 24 columns fit on the screen, and no word is cut or overlaps the next."""
     for hour in range(24):
         for minute in range(12 if hour in {3, 9} else 1):
             made.add(T0 + hour * HOUR + minute * HOUR / 20, status="failed" if minute % 2 or hour == 15 else "ok")
@@ -280,7 +280,7 @@ def test_a_desk_shows_all_hours_of_a_day(made: MadeRuns, written: Callable[..., 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_in_light_and_dark(page: Path, made: MadeRuns, scheme: str) -> None:
-    """The page takes the colours of the system, and every text stands out from what is behind it (WCAG AA)."""
+    """The page follows the system's colour scheme, and all text has enough contrast (WCAG AA)."""
     run = page.parent / "html" / f"{made.made[8]}.html"
     made_of: list[Any] = []
     with chromium(scheme=scheme) as seen:
@@ -293,15 +293,15 @@ def test_it_can_be_read_in_light_and_dark(page: Path, made: MadeRuns, scheme: st
 
 
 def test_it_works_without_scripts(page: Path) -> None:
-    """The same tables and links; only sorting and filtering are not there."""
+    """The same tables and links, without sorting and filtering."""
     with chromium(scripts=False) as seen:
         seen.page.goto(page.as_uri())
         assert len(column(table(seen.page, "Runs$"), 1)) == 13
         assert seen.page.locator("button, input").count() == 0
 
 
-def test_a_screen_reader_finds_its_way(page: Path, made: MadeRuns) -> None:
-    """Landmarks, headings without a leap, captions, heads of columns, descriptions of pictures, a language."""
+def test_a_screen_reader_can_navigate(page: Path, made: MadeRuns) -> None:
+    """Landmarks, headings in order, captions, column headers, descriptions of pictures, and a language."""
     run = page.parent / "html" / f"{made.made[0]}.html"
     with chromium(size=DESK) as seen:
         for path in (page, run):

@@ -1,4 +1,4 @@
-"""A notebook becomes HTML that is harmless, whatever it holds."""
+"""Any notebook becomes safe HTML."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OWN = "0123456789abcdef"
 
 
 def html_of(*cells: Any, **more: Any) -> str:
-    """These cells, rendered."""
+    """Render these cells."""
     return rendered({"cells": list(cells)}, redact=str, own=OWN, **more).html
 
 
 def shows(html: str) -> dict[str, Any]:
-    """A cell that gave this HTML."""
+    """A cell with this HTML as output."""
     return {
         "cell_type": "code",
         "source": "x",
@@ -35,7 +35,7 @@ def shows(html: str) -> dict[str, Any]:
 
 
 def assert_harmless(html: str) -> None:
-    """No tag, attribute or address that runs or fetches anything, and no id but the page's own."""
+    """Check that no tag, attribute or address runs or fetches anything, and that all ids are the page's own."""
     assert Running(html).found == Counter()
     soup = bs4.BeautifulSoup(html, "html.parser")
     assert [tag["id"] for tag in soup.find_all(id=True) if not tag["id"].startswith(f"cell-id={OWN}-")] == []
@@ -46,7 +46,7 @@ def assert_harmless(html: str) -> None:
 
 
 def test_a_tampered_notebook_runs_and_fetches_nothing() -> None:
-    """Each trick, as output, as markdown, as code, as a stream, as an error and as an attachment."""
+    """Each attack as output, markdown, code, stream, error and attachment."""
     made = rendered(hostile.notebook(), redact=str, own=OWN)
 
     assert_harmless(made.html)
@@ -55,15 +55,15 @@ def test_a_tampered_notebook_runs_and_fetches_nothing() -> None:
     assert f'id="{made.failed}"' in made.html
 
 
-def test_the_whole_is_cleaned_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if no piece had been cleaned before, nothing would run or be fetched."""
+def test_the_whole_page_is_cleaned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no piece was cleaned before, nothing runs or is fetched."""
     monkeypatch.setattr(rendering, "_closed", lambda html, **_: html)
 
     assert_harmless(rendered(hostile.notebook(), redact=str, own=OWN).html)
 
 
 def test_the_first_cell_that_failed_is_named() -> None:
-    """Where a notebook went on after an error, its beginning is what matters."""
+    """Also if the notebook continued after the error."""
     error = {"output_type": "error", "ename": "E", "evalue": "x", "traceback": []}
     cells: list[Any] = [{"cell_type": "code", "source": "x", "outputs": [error] * number} for number in (0, 1, 2)]
 
@@ -72,7 +72,7 @@ def test_the_first_cell_that_failed_is_named() -> None:
 
 @pytest.mark.parametrize("text", hostile.HTML.values(), ids=hostile.HTML)
 def test_a_piece_of_html_is_cleaned(text: str) -> None:
-    """Each trick alone, so that none hides behind another that was not closed."""
+    """Each attack alone, so that no unclosed tag hides another."""
     assert_harmless(cleaned(text, own=f"cell-id={OWN}-"))
 
 
@@ -83,8 +83,8 @@ pieces = st.sampled_from(
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(pieces, max_size=6).map("".join))
-def test_no_mixture_is_dangerous(text: str) -> None:
-    """Whatever the tricks are put together to, cleaning leaves nothing that runs."""
+def test_no_combination_is_dangerous(text: str) -> None:
+    """Any combination of attacks is harmless after cleaning."""
     assert_harmless(cleaned(text, own=f"cell-id={OWN}-"))
 
 
@@ -117,22 +117,22 @@ cells = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(cells | values, max_size=3))
-def test_whatever_the_cells_are_they_are_rendered(found: list[Any]) -> None:
-    """No shape of JSON brings the rendering down, and none becomes dangerous."""
-    assert_harmless(rendered({"cells": found}, redact=str, own=OWN).html)
+def test_any_cells_are_rendered(json_cells: list[Any]) -> None:
+    """Any JSON can be rendered, and none becomes dangerous."""
+    assert_harmless(rendered({"cells": json_cells}, redact=str, own=OWN).html)
 
 
 @pytest.mark.parametrize("count", [True, False, -1, 1.5, "1", None, [], {}])
 def test_a_prompt_without_a_number_is_empty(count: object) -> None:
-    """What nbformat does not take for the number of an execution is none, and the cell is shown all the same."""
+    """An execution count that nbformat does not accept is left out, and the cell is shown."""
     soup = bs4.BeautifulSoup(html_of({"cell_type": "code", "source": "shown", "execution_count": count}), "html.parser")
 
     assert soup.find("div", class_="input_prompt").text.split() == ["In", "[", "]:"]
     assert soup.find("div", class_="input_area").text.strip() == "shown"
 
 
-def test_what_people_want_to_see_stays() -> None:
-    """Tables with their numbers and marks, pictures with their description, code in colours, colours of a terminal."""
+def test_harmless_content_is_kept() -> None:
+    """Tables with numbers and marks, pictures with descriptions, syntax colours and terminal colours."""
     table = Table(("a", "n"), [("x", 1), (Mark("failed", "failed"), 2.5)], title="T", kind="calendar")
     picture = Picture("A chart. a: 1", b"\x89PNG")
     shown = [
@@ -164,8 +164,8 @@ def test_what_people_want_to_see_stays() -> None:
     assert soup.find("a")["href"] == "https://futurscam.example/"
 
 
-def test_what_cannot_be_shown_says_so() -> None:
-    """A picture that is none gives way to its description; what has none is named by its kind."""
+def test_a_note_replaces_content_that_cannot_be_shown() -> None:
+    """An invalid picture is replaced by its description, or by its type if it has none."""
     broken = {"output_type": "display_data", "data": {"image/png": "<x>", "text/plain": "A chart."}}
     script = {"output_type": "display_data", "data": {"application/javascript": "x"}}
 
@@ -176,8 +176,8 @@ def test_what_cannot_be_shown_says_so() -> None:
     assert "(application/javascript: not shown here)" in html
 
 
-def test_only_a_page_that_asks_for_it_keeps_links_beside_it() -> None:
-    """The review's own table leads to the pages of the runs; what somebody put into a run's notebook leads nowhere."""
+def test_local_links_are_kept_only_on_request() -> None:
+    """The review's own table links to the pages of runs; such links in a run's notebook are removed."""
     table = shows(Table(("run",), [(Link("x", "html/x.html"),)])._repr_html_())
 
     assert 'href="html/x.html"' in html_of(table, linked=True)
@@ -187,16 +187,16 @@ def test_only_a_page_that_asks_for_it_keeps_links_beside_it() -> None:
     )
 
 
-def test_without_code_only_what_it_gave_is_shown() -> None:
-    """A reader of the review is not shown how it is made."""
+def test_without_code_only_outputs_are_shown() -> None:
+    """The page of the review has no code."""
     html = html_of({"cell_type": "code", "source": "secret_code()", "outputs": []}, shows("<p>given</p>"), code=False)
 
     assert "given" in html
     assert "secret_code" not in html
 
 
-def test_secrets_are_taken_out_of_all_that_is_shown() -> None:
-    """Also of a notebook that came from elsewhere."""
+def test_secrets_are_removed_from_all_output() -> None:
+    """Also from a notebook of another home."""
     texts = ["hunter2"]
     cell = {
         "cell_type": "code",

@@ -1,4 +1,4 @@
-"""The review of a period: what it finds, what it counts, and that nothing that stands in `runs/` brings it down."""
+"""The review of a period: its findings and counts, and that no content of `runs/` makes it fail."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def looked_at(made: MadeRuns, *, now: datetime, days: float = 7, pages: bool = T
     return Review(made.settings, days=days, now=now, pages=pages)
 
 
-def whats(found: Review) -> list[str]:
-    """The words of its findings."""
-    return [one.what for one in found.found]
+def whats(reviewed: Review) -> list[str]:
+    """The kinds of its findings."""
+    return [finding.what for finding in reviewed.found]
 
 
 def column(table: Table, name: str) -> list[str]:
@@ -60,20 +60,22 @@ def column(table: Table, name: str) -> list[str]:
     return [str(row[place]) for row in table.rows]
 
 
-def test_a_dry_run_that_failed_is_a_dry_run(made: MadeRuns) -> None:
-    """It lost nothing: the hour is not red, but it is told, and its page is at hand."""
+def test_a_failed_dry_run_counts_as_dry(made: MadeRuns) -> None:
+    """The hour is not marked as failed, but there is a finding, and the page is linked."""
     made.add(T0, status="failed", parameters={"dry_run": True}, error="MongoDB does not answer.")
 
-    found = looked_at(made, now=T0 + HOUR)
+    reviewed = looked_at(made, now=T0 + HOUR)
 
-    assert (found.counts()["failed"], found.counts()["dry"]) == (0, 1)
-    assert [(one.what, one.text) for one in found.found] == [("dry run failed", "MongoDB does not answer.")]
-    assert str(found.runs.rows[0][2]) == "failed, dry"
-    assert column(found.durations, "ended") == ["dry"]
+    assert (reviewed.counts()["failed"], reviewed.counts()["dry"]) == (0, 1)
+    assert [(finding.what, finding.text) for finding in reviewed.found] == [
+        ("dry run failed", "MongoDB does not answer.")
+    ]
+    assert str(reviewed.runs.rows[0][2]) == "failed, dry"
+    assert column(reviewed.durations, "ended") == ["dry"]
 
 
-def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
-    """Torn, missing, changed by one character, contradicting the ledger: told with the run, and nothing is raised."""
+def test_problems_with_notebooks_are_findings(made: MadeRuns) -> None:
+    """Torn, missing, changed by one character or contradicting the ledger: a finding with the run, and no error."""
     names = hourly(made, range(6))
     made.path(names[0]).write_bytes(made.path(names[0]).read_bytes()[:200])
     made.path(names[1]).unlink()
@@ -86,11 +88,11 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
 
     reopening = made.add(T0 + 8.2 * HOUR, reopened=2)
 
-    found = looked_at(made, now=T0 + 8.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 8.5 * HOUR)
 
-    assert column(found.runs, "reopened") == ["2", *["0"] * 9]
-    told = {(one.what, one.run.run_id) for one in found.found if one.run}
-    assert told == {
+    assert column(reviewed.runs, "reopened") == ["2", *["0"] * 9]
+    kinds = {(finding.what, finding.run.run_id) for finding in reviewed.found if finding.run}
+    assert kinds == {
         ("notebook contradicts", reopening),
         ("notebook torn", names[0]),
         ("notebook missing", names[1]),
@@ -99,25 +101,25 @@ def test_what_is_wrong_with_a_notebook_is_a_finding(made: MadeRuns) -> None:
         ("notebook contradicts", without),
         ("notebook not kept", none_kept),
     }
-    assert [one.run.run_id for one in found.found if one.run and not one.serious] == [none_kept]
-    text = next(one.text for one in found.found if one.run and one.run.run_id == contradicting)
+    assert [finding.run.run_id for finding in reviewed.found if finding.run and not finding.serious] == [none_kept]
+    text = next(finding.text for finding in reviewed.found if finding.run and finding.run.run_id == contradicting)
     assert "9 inserted" in text
     assert f"that of '{names[2]}'" in text
-    torn = next(one.text for one in found.found if one.what == "notebook torn")
+    torn = next(finding.text for finding in reviewed.found if finding.what == "notebook torn")
     assert "cannot be read as a notebook: it is no JSON (unexpected end of data" in torn
     assert "was changed after the run: its SHA-256 begins with" in torn
-    assert len(found.findings.rows) == found.counts()["findings"] == 7
+    assert len(reviewed.findings.rows) == reviewed.counts()["findings"] == 7
 
 
 @pytest.mark.parametrize("data", [b'{"cells": 5}', b"[]", b"{}", b'{"cells": [5]}', b'{"cells": [{"outputs": 5}]}'])
-def test_json_that_is_no_notebook_is_told_in_words(data: bytes) -> None:
-    """Not with the error that reading it ran into."""
+def test_json_that_is_not_a_notebook_is_reported(data: bytes) -> None:
+    """The message is a sentence, not the error that was raised while reading it."""
     with pytest.raises(ValueError, match=r"^it is JSON, but not as notebooks hold it$"):
         summary_in(data)
 
 
-def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: MadeRuns) -> None:
-    """The ledger says so itself."""
+def test_a_pruned_notebook_is_not_a_finding(made: MadeRuns) -> None:
+    """The ledger records that it was removed."""
     (name,) = hourly(made, [0])
     notebook = made.path(name).relative_to(made.settings.runs).as_posix()
     Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {notebook: "0" * 64}})
@@ -127,7 +129,7 @@ def test_a_notebook_that_was_removed_because_of_its_age_is_no_finding(made: Made
 
 
 def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
-    """Each with its reason, the newest first; what touches the record stands above them."""
+    """Each with its reason, newest first; findings about the audit log come before them."""
     made.add(T0, status="failed", error="The mailbox did not answer.")
     made.add(T0 + HOUR, status="timed out", error="Too long.")
     made.add(T0 + 2 * HOUR, status="crashed")
@@ -135,11 +137,11 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
     made.path(gone).unlink()
     made.add(T0 + 4 * HOUR, status="unfinished")
 
-    found = looked_at(made, now=T0 + 4.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 4.5 * HOUR)
 
-    assert whats(found) == ["notebook missing", "unfinished", "crashed", "timed out", "failed"]
-    assert column(found.findings, "more")[-1] == "The mailbox did not answer."
-    assert found.counts() == {
+    assert whats(reviewed) == ["notebook missing", "unfinished", "crashed", "timed out", "failed"]
+    assert column(reviewed.findings, "more")[-1] == "The mailbox did not answer."
+    assert reviewed.counts() == {
         "runs": 5,
         "ok": 1,
         "failed": 3,
@@ -151,7 +153,7 @@ def test_runs_that_did_not_end_well_are_findings(made: MadeRuns) -> None:
 
 
 def test_another_notebook_and_uncommitted_code_are_findings(made: MadeRuns) -> None:
-    """Each once, however many runs used it; nothing where the ledger does not say."""
+    """One finding for all runs that used it; no finding if the ledger does not record it."""
     code = {"notebook_sha256": "ab" * 32, "shipped": False, "uncommitted": None}
     made.add(T0)
     made.add(T0 + HOUR, code=code | {"shipped": True, "uncommitted": False})
@@ -159,63 +161,63 @@ def test_another_notebook_and_uncommitted_code_are_findings(made: MadeRuns) -> N
         made.add(T0 + hour * HOUR, code=code)
     made.add(T0 + 4 * HOUR, code=code | {"shipped": True, "uncommitted": True}, git_commit="1234567890abcdef-dirty")
 
-    told = {one.what: one.text for one in looked_at(made, now=T0 + 5 * HOUR).found}
+    texts = {finding.what: finding.text for finding in looked_at(made, now=T0 + 5 * HOUR).found}
 
-    assert told["other notebook"] == (
+    assert texts["other notebook"] == (
         "2 runs, the first at 2026-11-02 10:05 UTC, executed another notebook than the shipped one: "
         "its SHA-256 begins with abababababab."
     )
-    assert told["uncommitted code"] == "This run used code that is not committed: it differs from commit 1234567890ab."
+    assert texts["uncommitted code"] == "This run used code that is not committed: it differs from commit 1234567890ab."
 
 
-def test_what_sources_warned_of_is_a_finding(made: MadeRuns) -> None:
-    """Each warning once however many runs report it, with the newest numbers; a note is none."""
+def test_warnings_of_sources_are_findings(made: MadeRuns) -> None:
+    """One finding per warning, with the newest numbers; notes are not findings."""
     for hour in range(3):
         made.add(T0 + hour * HOUR, notes={"boond": [f"Warning: {hour} rows do not fit.", "7 rows."]})
     last = made.add(T0 + 3 * HOUR, notes={"folder": ["Warning: The memory was lost."]})
 
-    found = looked_at(made, now=T0 + 3.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 3.5 * HOUR)
 
-    assert whats(found) == ["source warning", "source warning"]
-    assert column(found.findings, "more") == [
+    assert whats(reviewed) == ["source warning", "source warning"]
+    assert column(reviewed.findings, "more") == [
         "folder: The memory was lost.",
         "boond: 2 rows do not fit. 3 runs report this, the first at 2026-11-02 08:05 UTC.",
     ]
-    assert found.found[0].run is not None
-    assert found.found[0].run.run_id == last
+    assert reviewed.found[0].run is not None
+    assert reviewed.found[0].run.run_id == last
 
 
-def test_a_changed_ledger_is_a_finding_and_what_can_be_read_is_reviewed(made: MadeRuns) -> None:
-    """The page says which line was changed, and tells of all runs whose lines can still be read."""
+def test_a_changed_ledger_is_a_finding_and_the_rest_is_reviewed(made: MadeRuns) -> None:
+    """The finding names the changed line, and all runs with readable lines are reviewed."""
     hourly(made, range(4))
     lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2].replace(b"20261102T090500Z", b"20261102T090501Z", 1)
     made.settings.ledger_file.write_bytes(b"".join(lines))
 
-    found = looked_at(made, now=T0 + 3.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 3.5 * HOUR)
 
-    assert whats(found)[0] == "ledger changed"
-    assert "line 3" in found.found[0].text
-    assert found.found[0].text.endswith("line by line: futurscam runs verify")
-    assert [run.run_id for run in found.period.runs] == [*made.made[:1:-1], made.made[0]]
-    assert "ledger changed" in repr(found.findings)
+    assert whats(reviewed)[0] == "ledger changed"
+    assert "line 3" in reviewed.found[0].text
+    assert reviewed.found[0].text.endswith("line by line: futurscam runs verify")
+    assert [run.run_id for run in reviewed.period.runs] == [*made.made[:1:-1], made.made[0]]
+    assert "ledger changed" in repr(reviewed.findings)
 
 
 def test_a_ledger_whose_end_was_cut_off_is_a_finding(made: MadeRuns) -> None:
-    """No chain shows that; the file that names the last line does."""
+    """The head detects it; the chain of hashes does not."""
     hourly(made, range(3))
     lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
     made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
 
-    found = looked_at(made, now=T0 + 2.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 2.5 * HOUR)
 
-    assert whats(found)[0] == "ledger changed"
-    assert "its end was cut off" in found.found[0].text
-    assert len(found.period.runs) == 2
+    assert whats(reviewed)[0] == "ledger changed"
+    assert "its end was cut off" in reviewed.found[0].text
+    assert len(reviewed.period.runs) == 2
 
 
-def test_a_line_that_was_torn_is_told(made: MadeRuns) -> None:
-    """What a power cut left was cut off, and a reviewer learns of it."""
+def test_a_repaired_torn_line_is_a_finding(made: MadeRuns) -> None:
+    """A torn line was cut off, and the review reports it."""
     hourly(made, [0])
     with made.settings.ledger_file.open("ab") as file:
         file.write(b'{"at":"2026-')
@@ -224,8 +226,8 @@ def test_a_line_that_was_torn_is_told(made: MadeRuns) -> None:
     assert whats(looked_at(made, now=T0 + 2 * HOUR)) == ["ledger healed"]
 
 
-def test_a_notebook_elsewhere_is_not_read(made: MadeRuns) -> None:
-    """A ledger that was written by somebody else can neither lead to another file nor to another page."""
+def test_a_notebook_outside_the_folder_is_not_read(made: MadeRuns) -> None:
+    """A forged ledger cannot lead to another file or another page."""
     secret = made.settings.home / "secret.ipynb"
     secret.write_bytes(executed("ok", {"summary": {"run_id": "stolen"}}))
     facts = {"notebook": "../secret.ipynb", "parameters": {}}
@@ -233,11 +235,11 @@ def test_a_notebook_elsewhere_is_not_read(made: MadeRuns) -> None:
     ledger.append("start", at=T0, run_id="../../x", facts=facts)
     ledger.append("end", at=T0, run_id="../../x", facts={"status": "ok", "notebook_sha256": "0" * 64, **facts})
 
-    found = looked_at(made, now=T0 + HOUR)
+    reviewed = looked_at(made, now=T0 + HOUR)
 
-    assert whats(found) == ["notebook elsewhere"]
-    assert "stolen" not in found.found[0].text
-    assert "href" not in found.runs._repr_html_() + found.findings._repr_html_()
+    assert whats(reviewed) == ["notebook elsewhere"]
+    assert "stolen" not in reviewed.found[0].text
+    assert "href" not in reviewed.runs._repr_html_() + reviewed.findings._repr_html_()
 
 
 anything = st.recursive(
@@ -258,14 +260,14 @@ anything = st.recursive(
 
 @hypothesis_settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=50) | anything.map(lambda value: json.dumps(value).encode()))
-def test_whatever_stands_in_a_notebook_is_read_or_told(data: bytes) -> None:
-    """There is a summary, there is none, or there is a sentence on why; nothing else comes out."""
+def test_any_notebook_is_read_or_refused(data: bytes) -> None:
+    """The result is a summary, None or a ValueError; no other error is raised."""
     with suppress(ValueError):
         summary_in(data)
 
 
 def test_the_summary_is_found_among_other_scraps() -> None:
-    """The last one of that name, as scrapbook reads it."""
+    """The last scrap of that name counts, as in scrapbook."""
     assert summary_in(executed("ok", {"parameters": {"a": 1}, "summary": {"run_id": "x"}, "new": []})) == {
         "run_id": "x"
     }
@@ -273,28 +275,28 @@ def test_the_summary_is_found_among_other_scraps() -> None:
 
 
 def test_dry_runs_count_no_records(made: MadeRuns) -> None:
-    """What they would have done is not added to what was done."""
+    """Their counts are not added to those of other runs."""
     reasons = {"reject_reasons": {"missing id": 2}, "oddities": {"seniority: Guru: 2": 3}}
-    one = {"folder": counts(inserted=5, rejected=2), "boond": counts(updated=1)}
-    made.add(T0, sources=one, **reasons)
+    finding = {"folder": counts(inserted=5, rejected=2), "boond": counts(updated=1)}
+    made.add(T0, sources=finding, **reasons)
     last = made.add(T0 + HOUR, sources={"folder": counts(inserted=1)}, **reasons)
-    made.add(T0 + 2 * HOUR, sources=one, parameters={"dry_run": True}, **reasons)
+    made.add(T0 + 2 * HOUR, sources=finding, parameters={"dry_run": True}, **reasons)
     made.add(T0 + 3 * HOUR, sources={}, status="failed", failures={"boond": {"error": "RetryLater", "message": "-"}})
 
-    found = looked_at(made, now=T0 + 3.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 3.5 * HOUR)
 
-    frame = found.records.to_frame().set_index("source")
+    frame = reviewed.records.to_frame().set_index("source")
     assert frame.loc["folder", ["runs", "inserted", "rejected", "of these failed"]].tolist() == [3, 6, 2, 0]
     assert frame.loc["boond", ["runs", "updated", "of these failed"]].tolist() == [2, 1, 1]
     assert frame.loc["total", ["runs", "extracted", "of these failed"]].tolist() == [3, 9, 1]
-    assert found.rejects.to_frame().iloc[0].tolist()[:4] == ["missing id", 4, 2, last]
-    assert found.unknown_values.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
-    assert column(found.records_by_run, "source") == ["folder", "boond", "folder"]
-    assert found.records_picture().description.endswith("(UTC). 2026-11-02: 7")
+    assert reviewed.rejects.to_frame().iloc[0].tolist()[:4] == ["missing id", 4, 2, last]
+    assert reviewed.unknown_values.to_frame().iloc[0].tolist()[:5] == ["seniority", "Guru: 2", 6, 2, last]
+    assert column(reviewed.records_by_run, "source") == ["folder", "boond", "folder"]
+    assert reviewed.records_picture().description.endswith("(UTC). 2026-11-02: 7")
 
 
 def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) -> None:
-    """Words, values read leniently and values that are lost: added up over the runs of the period, by field."""
+    """Unknown words, values read leniently and lost values: summed over the runs of the period, by field."""
     made.add(T0 - 30 * HOUR, oddities={"seniority": 1000})
     made.add(T0, oddities={"budgetInfo.minDailyRate: negative": 1, "seniority: Guru": 3})
     last = made.add(T0 + HOUR, oddities={"budgetInfo.minDailyRate: negative": 4, "name: cut to 500 characters": 1})
@@ -311,8 +313,8 @@ def test_unknown_values_of_every_kind_the_most_frequent_first(made: MadeRuns) ->
     assert repr(looked_at(made, now=T0 + 2 * HOUR, days=1).unknown_words) == repr(table)
 
 
-def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns) -> None:
-    """The total says how many runs failed as the glance does, whatever made them fail, and however many sources did."""
+def test_a_run_that_failed_before_any_source_counts_as_failed(made: MadeRuns) -> None:
+    """The total of failed runs equals that of the counts, whatever failed and in however many sources."""
     both = {name: {"error": "RetryLater", "message": "-"} for name in ("folder", "boond")}
     made.add(T0)
     made.add(T0 + HOUR, status="failed", failures=both)
@@ -320,16 +322,16 @@ def test_a_run_that_failed_before_any_source_is_among_the_failed(made: MadeRuns)
     made.add(T0 + 3 * HOUR, status="crashed")
     made.add(T0 + 4 * HOUR, status="failed", parameters={"dry_run": True})
 
-    found = looked_at(made, now=T0 + 4.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 4.5 * HOUR)
 
-    told = {row[0]: row[1:3] for row in found.records.rows}
-    assert told["total"] == (4, 3)
-    assert told["boond"] == (1, 1)
-    assert found.counts()["failed"] == 3
+    rows = {row[0]: row[1:3] for row in reviewed.records.rows}
+    assert rows["total"] == (4, 3)
+    assert rows["boond"] == (1, 1)
+    assert reviewed.counts()["failed"] == 3
 
 
-def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
-    """When each last gave something, also before the period; nothing where it never did, as far as is known."""
+def test_a_silent_source(made: MadeRuns) -> None:
+    """The table shows when each source last had records, also before the period; empty if unknown."""
     silent = {name: counts() for name in ("folder", "boond", "imap_mail")}
     made.add(T0 - 30 * HOUR, sources={**silent, "boond": counts(unchanged=1)})
     made.add(T0, sources={**silent, "folder": counts(inserted=1)})
@@ -348,44 +350,44 @@ def test_a_source_that_fell_silent_shows(made: MadeRuns) -> None:
 
 
 def test_durations_name_the_longest(made: MadeRuns) -> None:
-    """Median, what nine in ten took at most, and the longest with its run."""
+    """Median, 90th percentile, and the longest with its run."""
     for number in range(1, 11):
         made.add(T0 + number * HOUR, seconds=number * 10)
     made.add(T0 + 11 * HOUR, seconds=1, status="failed")
 
-    found = looked_at(made, now=T0 + 11.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 11.5 * HOUR)
 
-    assert [str(cell) for cell in found.durations.rows[0]] == [
+    assert [str(cell) for cell in reviewed.durations.rows[0]] == [
         *("ok", "10", "0:00:55", "0:01:30", "0:01:40", made.made[9])
     ]
-    assert [str(row[0]) for row in found.durations.rows] == ["ok", "failed"]
-    assert found.durations_picture().description.endswith("2026-11-02: 100")
+    assert [str(row[0]) for row in reviewed.durations.rows] == ["ok", "failed"]
+    assert reviewed.durations_picture().description.endswith("2026-11-02: 100")
 
 
-def test_what_a_notebook_glued_as_numbers_may_be_anything() -> None:
-    """Where there is no number there is nothing to count."""
+def test_glued_values_that_are_not_numbers_are_ignored() -> None:
+    """Values of the wrong type are not counted."""
     for nothing in (None, [], "x", 3, {"a": "b"}, {"a": [1]}):
         assert numbers(nothing) == {}
     assert numbers({"a": 1, "b": None}) == {"a": 1}
 
 
-def test_the_runs_that_are_listed(made: MadeRuns) -> None:
-    """The newest two hundred, and every one before them that did not end well; each leads to its page."""
+def test_the_listed_runs(made: MadeRuns) -> None:
+    """The newest two hundred, and all earlier ones that did not end well; each links to its page."""
     bad = [made.add(T0, status="failed"), made.add(T0 + HOUR / 60, status="crashed")]
     hourly(made, [1 + number / 60 for number in range(203)], notebook=b"")
 
-    found = looked_at(made, now=T0 + 9 * HOUR)
+    reviewed = looked_at(made, now=T0 + 9 * HOUR)
 
-    names = column(found.runs, "run")
+    names = column(reviewed.runs, "run")
     assert names == [*made.made[:4:-1], *bad[::-1]]
-    assert names == found.as_dict()["listed"]
-    assert "202 of 205 shown." in repr(found.runs)
-    assert f'href="html/{bad[0]}.html"' in found.runs._repr_html_()
-    assert 'data-status="failed"' in found.runs._repr_html_()
+    assert names == reviewed.as_dict()["listed"]
+    assert "202 of 205 shown." in repr(reviewed.runs)
+    assert f'href="html/{bad[0]}.html"' in reviewed.runs._repr_html_()
+    assert 'data-status="failed"' in reviewed.runs._repr_html_()
 
 
 def test_the_watermark_moves_from_run_to_run(made: MadeRuns) -> None:
-    """Runs that begin where the one before ended are one row; those that failed move nothing."""
+    """Runs that begin where the run before ended are one row; failed runs do not move it."""
     hourly(made, [0, 1])
     made.add(T0 + 2 * HOUR, status="failed")
     last = made.add(T0 + 3 * HOUR)
@@ -397,52 +399,52 @@ def test_the_watermark_moves_from_run_to_run(made: MadeRuns) -> None:
     assert table.notes == []
 
 
-def test_a_reset_of_the_watermark_says_who_and_whereto(made: MadeRuns) -> None:
-    """Back means that time is read again, forward that some is not."""
+def test_a_reset_of_the_watermark(made: MadeRuns) -> None:
+    """The row names the person; backward means that time is read again, forward that time is skipped."""
     hourly(made, [0, 1])
     reset(made, T0 + 1.5 * HOUR, to=T0 - 24 * HOUR)
     hourly(made, [2])
     reset(made, T0 + 2.5 * HOUR, to=T0 + 2.4 * HOUR)
     hourly(made, [3])
 
-    found = looked_at(made, now=T0 + 4 * HOUR)
+    reviewed = looked_at(made, now=T0 + 4 * HOUR)
 
-    assert column(found.watermark, "what") == ["moved", "reset", "moved", "reset", "moved by 2 runs"]
-    assert column(found.watermark, "who")[1] == "anna on desk"
-    assert [text.partition(":")[0] for text in column(found.watermark, "more")] == ["", "Forward", "", "Back", ""]
-    assert "watermark gap" not in whats(found)
+    assert column(reviewed.watermark, "what") == ["moved", "reset", "moved", "reset", "moved by 2 runs"]
+    assert column(reviewed.watermark, "who")[1] == "anna on desk"
+    assert [text.partition(":")[0] for text in column(reviewed.watermark, "more")] == ["", "Forward", "", "Back", ""]
+    assert "watermark gap" not in whats(reviewed)
 
 
 def reset(made: MadeRuns, at: datetime, *, to: datetime) -> None:
-    """As `futurscam reset` notes it."""
+    """Write a reset into the ledger, as `futurscam reset` does."""
     facts = {"watermark": {"before": clock.to_text(made.watermark), "after": clock.to_text(to)}}
     ledger = Ledger(made.settings.ledger_file)
     ledger.append("reset", at=at, run_id="reset-x", facts={**facts, "started_by": "anna on desk"})
     made.watermark = to
 
 
-def test_a_watermark_that_was_changed_in_secret_shows(made: MadeRuns) -> None:
-    """A run that begins later than the one before ended passed something over; one that begins earlier reads again."""
+def test_a_watermark_changed_by_hand_is_shown(made: MadeRuns) -> None:
+    """A run that begins later than the run before ended is a gap; one that begins earlier is an overlap."""
     hourly(made, [0, 1])
     made.watermark += 2 * HOUR
     hourly(made, [4])
     made.watermark -= HOUR / 2
     hourly(made, [5])
 
-    found = looked_at(made, now=T0 + 5.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 5.5 * HOUR)
 
-    assert column(found.watermark, "what") == ["moved", "overlap", "moved", "gap", "moved by 2 runs"]
-    assert "2 place(s)" in found.watermark.notes[0]
-    gap = next(one for one in found.found if one.what == "watermark gap")
+    assert column(reviewed.watermark, "what") == ["moved", "overlap", "moved", "gap", "moved by 2 runs"]
+    assert "2 place(s)" in reviewed.watermark.notes[0]
+    gap = next(finding for finding in reviewed.found if finding.what == "watermark gap")
     assert "2026-11-02 09:05:00.001000+00:00 to 2026-11-02 11:05:00.001000+00:00" in gap.text
-    asked = "futurscam run --since 2026-11-02T09:05:00.001000+00:00 --until 2026-11-02T11:05:00.001000+00:00"
-    assert gap.text.endswith(asked)
-    assert asked in repr(found.watermark)
+    command = "futurscam run --since 2026-11-02T09:05:00.001000+00:00 --until 2026-11-02T11:05:00.001000+00:00"
+    assert gap.text.endswith(command)
+    assert command in repr(reviewed.watermark)
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["through its overlap", "as the finding asked for"])
-def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> None:
-    """The review says which one did, as `runs verify` does."""
+def test_a_gap_that_a_run_read_is_not_a_finding(made: MadeRuns, *, later: bool) -> None:
+    """The review names the run that read it, as `runs verify` does."""
     hourly(made, [0, 1])
     window = {"since": clock.to_text(made.watermark), "until": None}
     made.watermark += HOUR / 10
@@ -452,67 +454,69 @@ def test_a_gap_that_a_run_read_is_no_finding(made: MadeRuns, *, later: bool) -> 
         window["until"] = clock.to_text(T0 + 2 * HOUR)
         reader = made.add(T0 + 3 * HOUR, window=window, parameters={"until": window["until"]})
 
-    found = looked_at(made, now=T0 + 4 * HOUR)
+    reviewed = looked_at(made, now=T0 + 4 * HOUR)
 
-    assert column(found.watermark, "what") == ["moved", "gap, read", "moved by 2 runs"]
-    assert f"; the time between was read later, the last of it by {reader}." in repr(found.watermark)
-    assert "1 place(s)" in found.watermark.notes[0]
-    assert "watermark gap" not in whats(found)
+    assert column(reviewed.watermark, "what") == ["moved", "gap, read", "moved by 2 runs"]
+    assert f"; the time between was read later, the last of it by {reader}." in repr(reviewed.watermark)
+    assert "1 place(s)" in reviewed.watermark.notes[0]
+    assert "watermark gap" not in whats(reviewed)
 
 
-def test_what_a_reset_passed_over_may_have_been_read_since(made: MadeRuns) -> None:
-    """Forward over a file that could not be read: asked for until a run has read it."""
+def test_time_skipped_by_a_reset_can_be_read_later(made: MadeRuns) -> None:
+    """Forward over an unreadable file: the remedy is shown until a run has read that time."""
     hourly(made, [0])
-    left, to = made.watermark, T0 + 1.5 * HOUR
+    watermark, to = made.watermark, T0 + 1.5 * HOUR
     facts = {"watermark": {"before": None, "after": clock.to_text(to)}}
     Ledger(made.settings.ledger_file).append("reset", at=to, run_id="reset-x", facts=facts)
     made.watermark = to
     hourly(made, [2])
     text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
     assert text.startswith("It could not be read before. Forward: what the sources changed in between is not all read.")
-    assert text.endswith(f"--since {clock.to_text(left)} --until {clock.to_text(to)}")
+    assert text.endswith(f"--since {clock.to_text(watermark)} --until {clock.to_text(to)}")
 
-    reader = made.add(T0 + 3 * HOUR, window={"since": clock.to_text(left), "until": None})
+    reader = made.add(T0 + 3 * HOUR, window={"since": clock.to_text(watermark), "until": None})
     text = column(looked_at(made, now=T0 + 4 * HOUR).watermark, "more")[1]
     assert text == f"It could not be read before. Forward: the time between was read later, the last of it by {reader}."
 
 
-def test_a_reset_asks_for_no_source_that_is_not_configured(made: MadeRuns) -> None:
-    """What it passed over was read as far as it can be."""
+def test_a_reset_ignores_sources_that_are_not_configured(made: MadeRuns) -> None:
+    """The skipped time was read from all sources that can still be read."""
     made.add(T0, parameters={"sources": "folder,boond"})
-    left = clock.to_text(made.watermark)
+    watermark = clock.to_text(made.watermark)
     reset(made, T0 + 1.5 * HOUR, to=T0 + HOUR)
-    made.add(T0 + 2 * HOUR, window={"since": left, "until": None})
+    made.add(T0 + 2 * HOUR, window={"since": watermark, "until": None})
 
     text = column(looked_at(made, now=T0 + 3 * HOUR).watermark, "more")[1]
 
     assert text == "Forward: not all of the time between was read from boond (no longer configured)."
 
 
-def test_a_gap_is_a_finding_for_what_can_still_be_read(made: MadeRuns) -> None:
-    """The finding asks for what is left; of a source that is not configured any more nothing can be read."""
+def test_a_gap_is_a_finding_until_it_is_read(made: MadeRuns) -> None:
+    """The finding names the unread part; sources that are no longer configured are ignored."""
     both = {"sources": "folder,boond"}
     made.add(T0, parameters=both)
-    left, made.watermark = made.watermark, made.watermark + 2 * HOUR
+    watermark, made.watermark = made.watermark, made.watermark + 2 * HOUR
     to, middle = made.watermark, made.watermark - HOUR
     made.add(T0 + 3 * HOUR, parameters=both)
-    for number, (since, until) in enumerate([(middle, to), (left, middle)]):
-        (gap,) = (one for one in looked_at(made, now=T0 + 5 * HOUR).found if one.what == "watermark gap")
-        assert gap.text.endswith(f"--since {clock.to_text(left)} --until {clock.to_text(to if not number else middle)}")
+    for number, (since, until) in enumerate([(middle, to), (watermark, middle)]):
+        (gap,) = (finding for finding in looked_at(made, now=T0 + 5 * HOUR).found if finding.what == "watermark gap")
+        assert gap.text.endswith(
+            f"--since {clock.to_text(watermark)} --until {clock.to_text(to if not number else middle)}"
+        )
         window = {"since": clock.to_text(since), "until": clock.to_text(until)}
         made.add(T0 + (4 + number / 4) * HOUR, window=window, parameters={"until": window["until"]})
 
-    found = looked_at(made, now=T0 + 5 * HOUR)
-    assert "gap, read" in column(found.watermark, "what")
-    assert "read from boond (no longer configured)." in repr(found.watermark)
-    assert "watermark gap" not in whats(found)
+    reviewed = looked_at(made, now=T0 + 5 * HOUR)
+    assert "gap, read" in column(reviewed.watermark, "what")
+    assert "read from boond (no longer configured)." in repr(reviewed.watermark)
+    assert "watermark gap" not in whats(reviewed)
 
     made.settings = made.settings.model_copy(update={"sources": ("folder", "boond")})
     assert "watermark gap" in whats(looked_at(made, now=T0 + 5 * HOUR))
 
 
-def test_a_dry_run_is_no_change_of_the_watermark(made: MadeRuns) -> None:
-    """One before the first real run begins an hour back, wherever the watermark will be."""
+def test_a_dry_run_does_not_change_the_watermark(made: MadeRuns) -> None:
+    """A dry run before the first real run begins an hour back, wherever the watermark will be."""
     standing = made.watermark
     made.watermark = standing + HOUR
     made.add(T0 - HOUR / 2, parameters={"dry_run": True})
@@ -522,22 +526,22 @@ def test_a_dry_run_is_no_change_of_the_watermark(made: MadeRuns) -> None:
     assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved by 2 runs"]
 
 
-def test_a_first_run_that_passed_time_over_shows(made: MadeRuns) -> None:
-    """As one of an earlier version did after nothing but runs that had failed."""
+def test_a_first_run_that_skipped_time_is_a_gap(made: MadeRuns) -> None:
+    """An earlier version skipped time if all runs before had failed."""
     made.add(T0 - 5 * HOUR, status="failed")
     made.watermark += 3 * HOUR
     facts = {"watermark": clock.to_text(made.watermark)}
     Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
     hourly(made, [0])
 
-    found = looked_at(made, now=T0 + HOUR)
+    reviewed = looked_at(made, now=T0 + HOUR)
 
-    assert column(found.watermark, "what") == ["moved", "first run", "gap"]
-    assert "watermark gap" in whats(found)
+    assert column(reviewed.watermark, "what") == ["moved", "first run", "gap"]
+    assert "watermark gap" in whats(reviewed)
 
 
-def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None:
-    """The first run of the period is compared with the last one before it."""
+def test_the_watermark_before_the_period_counts(made: MadeRuns) -> None:
+    """The first run of the period is compared with the last run before it."""
     hourly(made, [0, 1])
     made.watermark += HOUR
     hourly(made, [30])
@@ -545,16 +549,16 @@ def test_what_the_watermark_was_before_the_period_counts(made: MadeRuns) -> None
     assert column(looked_at(made, now=T0 + 31 * HOUR, days=1).watermark, "what") == ["moved", "gap"]
 
 
-def test_a_run_that_moved_the_watermark_over_what_it_did_not_read_shows(made: MadeRuns) -> None:
-    """A window that begins after the watermark, in a run that moved it, is a gap."""
+def test_a_window_after_the_watermark_is_a_gap(made: MadeRuns) -> None:
+    """A run whose window begins after the watermark, and that moved the watermark, leaves a gap."""
     hourly(made, [0])
     made.add(T0 + HOUR, window={"since": clock.to_text(T0 + HOUR / 2), "until": None})
 
     assert column(looked_at(made, now=T0 + 2 * HOUR).watermark, "what") == ["moved", "gap", "moved"]
 
 
-def test_a_first_run_is_told(made: MadeRuns) -> None:
-    """That `.last_execution` was missing stands in the table."""
+def test_a_first_run_is_shown(made: MadeRuns) -> None:
+    """The table shows that `.last_execution` was missing."""
     facts = {"watermark": clock.to_text(made.watermark)}
     Ledger(made.settings.ledger_file).append("first-run", at=T0 - HOUR / 60, run_id="x", facts=facts)
     hourly(made, [0])
@@ -563,13 +567,13 @@ def test_a_first_run_is_told(made: MadeRuns) -> None:
 
 
 def rfp(database: Database[dict[str, Any]], job: str, *, run_id: str, seen: datetime, **more: Any) -> None:
-    """A document as far as the review reads it."""
+    """A document with the fields that the review reads."""
     about = {"source": "folder", "run_id": run_id, "first_run_id": run_id, "first_seen_at": seen, "changed_at": seen}
     database.RFP.insert_one({"job_id": job, "publishedAt": None, **more, "_etl": {**about, **more.get("_etl", {})}})
 
 
 def test_from_publication_to_load(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
-    """Of documents first seen in the period: median, nine in ten, longest; those without a date are counted."""
+    """For documents first seen in the period: median, 90th percentile, longest; those without a date are counted."""
     for minutes in range(1, 11):
         seen = T0 + minutes * HOUR / 60
         rfp(database, f"a{minutes}", run_id="x", seen=seen, publishedAt=seen - minutes * HOUR)
@@ -585,8 +589,8 @@ def test_from_publication_to_load(made: MadeRuns, database: Database[dict[str, A
     assert "-1 h" in repr(table)
 
 
-def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
-    """By run, with when and how many; what the runner loaded is not."""
+def test_loads_by_hand_are_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Per run, with time and number; loads by the runner are not listed."""
     rfp(database, "a", run_id="20261102T080500Z-aaaaaa", seen=T0)
     rfp(database, "b", run_id="interactive-1", seen=T0)
     rfp(database, "c", run_id="interactive-1", seen=T0 + HOUR, _etl={"first_run_id": "other"})
@@ -597,8 +601,8 @@ def test_what_was_loaded_by_hand_is_listed(made: MadeRuns, database: Database[di
     assert table.rows == [(T0, "interactive-1", 2, 1, 0, T0 + HOUR)]
 
 
-def test_what_was_closed_by_hand_is_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
-    """Also of a run that loaded nothing, and beside what the same run loaded; what the runner closed is not."""
+def test_missions_closed_by_hand_are_listed(made: MadeRuns, database: Database[dict[str, Any]]) -> None:
+    """Also for a run that loaded nothing, and next to its loads; missions closed by the runner are not listed."""
     run_id = "20261102T080500Z-aaaaaa"
     closed = [("interactive-1", T0), ("interactive-1", T0 + HOUR), ("interactive-2", T0 - HOUR), (run_id, T0)]
     closed.append(("interactive-3", T0 - 30 * 24 * HOUR))
@@ -617,41 +621,51 @@ def test_what_was_closed_by_hand_is_listed(made: MadeRuns, database: Database[di
 
 
 def test_a_database_that_does_not_answer_is_a_finding(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told once, and two tables say that they do not know, asked once; all others are there."""
+    """One finding, and two tables show that they are unknown, after one query; the other tables are complete."""
     hourly(made, range(3))
     monkeypatch.setenv("MONGO_URI", "mongodb://127.0.0.1:9/")
     monkeypatch.setenv("FUTURSCAM_MONGO_TIMEOUT_SECONDS", "0.2")
 
-    found = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
+    reviewed = Review(settings_module.load(), days=7, now=T0 + 3 * HOUR)
 
-    for table in (found.publication, found.by_hand):
+    for table in (reviewed.publication, reviewed.by_hand):
         assert "Unknown. MongoDB could not be asked: MongoDB did not answer" in repr(table)
         assert "None." not in repr(table)
-    assert whats(found) == ["MongoDB not asked"]
-    assert found.as_dict()["unanswered"].startswith("MongoDB could not be asked")
-    assert len(found.runs.rows) == 3
+    assert whats(reviewed) == ["MongoDB not asked"]
+    assert reviewed.as_dict()["unanswered"].startswith("MongoDB could not be asked")
+    assert len(reviewed.runs.rows) == 3
 
 
 def test_an_empty_home_is_reviewed(home: Settings) -> None:
-    """Nothing has run, and nothing is wrong."""
-    found = Review(home, days=7, now=T0)
+    """All counts are 0, and there are no findings."""
+    reviewed = Review(home, days=7, now=T0)
 
-    assert set(found.counts().values()) == {0}
-    tables = [found.findings, found.records, found.records_by_run, found.durations, found.rejects, found.unknown_values]
-    assert all(table.rows == [] for table in [*tables, found.publication, found.watermark, found.by_hand, found.runs])
-    assert found.records_picture().png == found.durations_picture().png == b""
-    assert repr(found).startswith("2026-10-26 08:05 until 2026-11-02 08:05 UTC")
+    assert set(reviewed.counts().values()) == {0}
+    tables = [
+        reviewed.findings,
+        reviewed.records,
+        reviewed.records_by_run,
+        reviewed.durations,
+        reviewed.rejects,
+        reviewed.unknown_values,
+    ]
+    assert all(
+        table.rows == []
+        for table in [*tables, reviewed.publication, reviewed.watermark, reviewed.by_hand, reviewed.runs]
+    )
+    assert reviewed.records_picture().png == reviewed.durations_picture().png == b""
+    assert repr(reviewed).startswith("2026-10-26 08:05 until 2026-11-02 08:05 UTC")
 
 
 @pytest.mark.parametrize("days", [0, -1, 3661, float("nan"), float("inf"), "7", None])
-def test_days_that_cannot_be_reviewed_are_refused(home: Settings, days: Any) -> None:
+def test_an_invalid_number_of_days_is_refused(home: Settings, days: Any) -> None:
     """Before anything is read."""
     with pytest.raises(UsageError, match="cannot be reviewed"):
         Review(home, days=days, now=T0)
 
 
-def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
-    """`review(days, until=...)` looks at the home of the settings; an instant that is none is refused."""
+def test_a_notebook_reviews_the_configured_home(made: MadeRuns) -> None:
+    """`review(days, until=...)` reads the home of the settings; an invalid instant is refused."""
     hourly(made, range(3))
 
     assert len(review(1, until="2026-11-02T10:00:00Z").period.runs) == 2
@@ -662,8 +676,8 @@ def test_a_notebook_asks_for_the_configured_home(made: MadeRuns) -> None:
     assert len(review(60, until="1970-03-02").period.runs) == 0
 
 
-def test_in_a_notebook_runs_lead_to_what_they_left(made: MadeRuns) -> None:
-    """Every link of every table, as seen from `notebooks`; a run whose notebook is not there leads nowhere."""
+def test_in_a_notebook_runs_link_to_executed_notebooks(made: MadeRuns) -> None:
+    """All links in all tables are relative to `notebooks`; a run without a notebook has no link."""
     odd = {"reject_reasons": {"missing id": 1}, "oddities": {"a: b": 1}, "sources": {"folder": counts(inserted=1)}}
     gone, moved = hourly(made, [0, 1], **odd)
     failed = made.add(T0 + 2 * HOUR, status="failed", seconds=9, **odd)
@@ -671,60 +685,60 @@ def test_in_a_notebook_runs_lead_to_what_they_left(made: MadeRuns) -> None:
     facts = {"notebook": "../x.ipynb", "parameters": {}}
     Ledger(made.settings.ledger_file).append("start", at=T0 + 2.1 * HOUR, run_id="outside", facts=facts)
     (made.settings.home / "x.ipynb").write_bytes(b"{}")
-    found = looked_at(made, now=T0 + 3 * HOUR, pages=False)
+    reviewed = looked_at(made, now=T0 + 3 * HOUR, pages=False)
 
     names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
-    shown = {name: getattr(found, name) for name in names}
-    leading = {name for name, one in shown.items() if "href=" in one._repr_html_()}
-    hrefs = {href for one in shown.values() for href in re.findall('href="([^"]*)"', one._repr_html_())}
+    shown = {name: getattr(reviewed, name) for name in names}
+    leading = {name for name, finding in shown.items() if "href=" in finding._repr_html_()}
+    hrefs = {href for finding in shown.values() for href in re.findall('href="([^"]*)"', finding._repr_html_())}
 
     assert hrefs == {f"../runs/2026-11/{name}.ipynb" for name in (moved, failed)}
     assert leading == set(names) - {"records", "publication", "by_hand"}
-    assert column(found.runs, "run") == ["outside", failed, moved, gone]
-    assert 'data-status="failed" style' in found.runs._repr_html_()
+    assert column(reviewed.runs, "run") == ["outside", failed, moved, gone]
+    assert 'data-status="failed" style' in reviewed.runs._repr_html_()
 
 
-def test_what_the_page_needs_is_json(made: MadeRuns) -> None:
+def test_the_data_of_the_page_is_json(made: MadeRuns) -> None:
     """Counts, findings and the listed runs, as a notebook glues them."""
     made.add(T0, status="failed", error="It broke.")
 
-    told = orjson.loads(orjson.dumps(looked_at(made, now=T0 + HOUR).as_dict()))
+    data = orjson.loads(orjson.dumps(looked_at(made, now=T0 + HOUR).as_dict()))
 
-    assert told["since"] == "2026-10-26T09:05:00.000000+00:00"
-    assert told["unanswered"] == ""
-    assert told["counts"]["failed"] == 1
-    assert told["findings"][0] == {
+    assert data["since"] == "2026-10-26T09:05:00.000000+00:00"
+    assert data["unanswered"] == ""
+    assert data["counts"]["failed"] == 1
+    assert data["findings"][0] == {
         "what": "failed",
         "at": clock.to_text(T0),
         "run_id": made.made[0],
         "text": "It broke.",
         "serious": False,
     }
-    assert told["listed"] == made.made
+    assert data["listed"] == made.made
 
 
 def test_every_table_of_the_review_can_be_shown(made: MadeRuns) -> None:
-    """As HTML, as text, with every kind of run in it, whatever was glued."""
+    """As HTML and as text, with every kind of run, whatever was glued."""
     for number, status in enumerate(("ok", "failed", "timed out", "crashed", "unfinished")):
         made.add(T0 + number * HOUR, status=status, reject_reasons=["<b>"], oddities={"<b>": "<i>"})
-    found = looked_at(made, now=T0 + 5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 5 * HOUR)
 
     names = [name for name in dir(Review) if isinstance(getattr(Review, name), property)]
-    shown = [getattr(found, name) for name in names]
+    shown = [getattr(reviewed, name) for name in names]
 
     assert len(shown) == 12
-    assert all(one._repr_html_() and repr(one) for one in shown)
-    assert not any("<b>" in one._repr_html_() for one in shown)
-    assert isinstance(found.period.runs[0], RunRecord)
+    assert all(finding._repr_html_() and repr(finding) for finding in shown)
+    assert not any("<b>" in finding._repr_html_() for finding in shown)
+    assert isinstance(reviewed.period.runs[0], RunRecord)
 
 
-def test_a_replay_is_nothing_that_sources_gave(made: MadeRuns) -> None:
-    """Its payloads were counted when they were read; sources that it only looked at are not shown."""
+def test_replays_count_no_records(made: MadeRuns) -> None:
+    """Their payloads were counted when they were read; sources without records are not shown."""
     made.add(T0, sources={"folder": counts(inserted=3)})
     replayed = {"folder": counts(updated=3), "boond": counts()}
     made.add(T0 + HOUR, sources=replayed, parameters={"replay": "all"})
 
-    found = looked_at(made, now=T0 + 1.5 * HOUR)
+    reviewed = looked_at(made, now=T0 + 1.5 * HOUR)
 
-    assert column(found.records, "source") == ["folder", "total"]
-    assert column(found.records, "extracted") == ["3", "3"]
+    assert column(reviewed.records, "source") == ["folder", "total"]
+    assert column(reviewed.records, "extracted") == ["3", "3"]

@@ -1,4 +1,4 @@
-"""The page of a run: made when it is asked for, true to the file that is there."""
+"""The page of a run: made on request, and always for the current notebook."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ HOUR = timedelta(hours=1)
 
 
 def page_of(made: MadeRuns, name: str = "last") -> Path:
-    """The page of a made run, ensured."""
+    """Make the page of a run."""
     return ensure(made.settings, History.of(made.settings).find(name))
 
 
 def test_a_page_is_made_once(made: MadeRuns) -> None:
-    """Asked for again it is the same file, untouched; nothing else is left in the folder."""
+    """A second request returns the unchanged file, and no other file is left in the folder."""
     name = made.add(T0)
 
     path = page_of(made)
@@ -41,7 +41,7 @@ def test_a_page_is_made_once(made: MadeRuns) -> None:
 
     assert path == made.settings.runs / "html" / f"{name}.html"
     assert page_of(made).stat().st_mtime_ns == first.st_mtime_ns
-    assert [one.name for one in path.parent.iterdir()] == [f"{name}.html"]
+    assert [file.name for file in path.parent.iterdir()] == [f"{name}.html"]
     text = path.read_text("utf-8")
     assert "It is what the run left" in text
     assert "5 rows" in text
@@ -52,8 +52,8 @@ def test_a_page_is_made_once(made: MadeRuns) -> None:
 @pytest.mark.parametrize(
     ("old", "new"), [("5 rows", "999 rows"), ("</body>", "<script>alert(1)</script></body>"), ("default-src", "x")]
 )
-def test_a_page_that_was_changed_is_made_anew(made: MadeRuns, key: str | None, old: str, new: str) -> None:
-    """What was put in it is gone, wherever it stood; a page of another run under its name is no page of it."""
+def test_a_changed_page_is_made_again(made: MadeRuns, key: str | None, old: str, new: str) -> None:
+    """Insertions are gone, and a page of another run under this name is replaced."""
     made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(key) if key else None})
     name = made.add(T0)
     path = page_of(made)
@@ -68,8 +68,8 @@ def test_a_page_that_was_changed_is_made_anew(made: MadeRuns, key: str | None, o
     assert page_of(made, name).read_bytes() == whole
 
 
-def test_a_page_made_without_the_key_is_made_anew(made: MadeRuns) -> None:
-    """Anybody can make a whole page; only who has the key can make one that passes where there is a key."""
+def test_a_page_made_without_the_key_is_made_again(made: MadeRuns) -> None:
+    """With a ledger key, only a page whose MAC was made with the key is accepted."""
     made.settings = made.settings.model_copy(update={"ledger_key": SecretStr("a key of more than sixteen letters")})
     made.add(T0)
     right = page_of(made).read_bytes()
@@ -81,8 +81,8 @@ def test_a_page_made_without_the_key_is_made_anew(made: MadeRuns) -> None:
     assert page_of(made).read_bytes() == right
 
 
-def test_commands_are_marked_as_such(made: MadeRuns) -> None:
-    """No backtick stands in the text of a page."""
+def test_commands_are_marked(made: MadeRuns) -> None:
+    """The text of a page has no backticks."""
     name = made.add(T0)
     made.path(name).unlink()
 
@@ -92,8 +92,8 @@ def test_commands_are_marked_as_such(made: MadeRuns) -> None:
     assert "`" not in text.partition("<header>")[2]
 
 
-def test_a_changed_notebook_makes_a_new_page_that_says_so(made: MadeRuns) -> None:
-    """The page shows the file as it is, and that it is not what the run left."""
+def test_a_changed_notebook_gets_a_new_page(made: MadeRuns) -> None:
+    """The page shows the current file, and that it was changed after the run."""
     name = made.add(T0)
     page_of(made)
     made.path(name).write_bytes(made.path(name).read_bytes().replace(b"5 rows", b"9 rows"))
@@ -104,8 +104,8 @@ def test_a_changed_notebook_makes_a_new_page_that_says_so(made: MadeRuns) -> Non
     assert "It is not what the run left" in text
 
 
-def test_another_look_makes_a_new_page(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an update of the style sheet the pages that were made before it are not left as they are."""
+def test_a_changed_style_sheet_makes_new_pages(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an update of the style sheet, older pages are made again."""
     made.add(T0)
     page_of(made)
     for module in (layout, run_page):
@@ -114,8 +114,8 @@ def test_another_look_makes_a_new_page(made: MadeRuns, monkeypatch: pytest.Monke
     assert "/* the new page.css */" in page_of(made).read_text("utf-8")
 
 
-def test_a_run_that_turns_out_to_have_crashed_gets_a_new_page(made: MadeRuns) -> None:
-    """What the ledger says of a run is part of its page."""
+def test_a_run_marked_as_crashed_gets_a_new_page(made: MadeRuns) -> None:
+    """The status in the ledger is part of the page."""
     name = made.add(T0, status="unfinished")
     assert 'data-status="unfinished"' in page_of(made).read_text("utf-8")
 
@@ -127,7 +127,7 @@ def test_a_run_that_turns_out_to_have_crashed_gets_a_new_page(made: MadeRuns) ->
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"cells": 3}', b"\xff\xfe", b'{"cells":[{"cell_type":"code"}]}'])
 def test_a_torn_notebook_has_a_page(made: MadeRuns, data: bytes) -> None:
-    """It says what is wrong, and what the ledger knows."""
+    """It shows the problem and the data from the ledger."""
     name = made.add(T0, status="failed", error="It broke.")
     made.path(name).write_bytes(data)
 
@@ -139,7 +139,7 @@ def test_a_torn_notebook_has_a_page(made: MadeRuns, data: bytes) -> None:
 
 
 def test_a_missing_notebook_has_a_page(made: MadeRuns) -> None:
-    """Also one that was never kept."""
+    """Also a notebook that was never kept."""
     name = made.add(T0)
     made.path(name).unlink()
     assert "It is missing" in page_of(made).read_text("utf-8")
@@ -148,8 +148,8 @@ def test_a_missing_notebook_has_a_page(made: MadeRuns) -> None:
     assert "There is no notebook to show." in page_of(made).read_text("utf-8")
 
 
-def test_the_way_to_the_failed_cell(made: MadeRuns) -> None:
-    """A link leads to the cell that failed; where none did there is no link."""
+def test_the_link_to_the_failed_cell(made: MadeRuns) -> None:
+    """A link leads to the failed cell; without a failed cell there is no link."""
     made.add(T0, notebook=executed("failed", {}, text="It broke here."), status="failed")
     text = page_of(made).read_text("utf-8")
     target = text.partition('<a href="#cell-id=')[2].partition('"')[0]
@@ -159,8 +159,8 @@ def test_the_way_to_the_failed_cell(made: MadeRuns) -> None:
     assert "To the failed cell" not in page_of(made).read_text("utf-8")
 
 
-def test_a_name_that_leads_elsewhere_makes_no_page(made: MadeRuns) -> None:
-    """A ledger that somebody else wrote can't have a file written outside of the folder of the pages."""
+def test_a_name_outside_the_folder_makes_no_page(made: MadeRuns) -> None:
+    """A forged ledger cannot cause a file outside the folder of pages."""
     ledger = Ledger(made.settings.ledger_file)
     ledger.append("start", at=T0, run_id="../../x", facts={"notebook": "x.ipynb", "parameters": {}})
     before = sorted(made.settings.home.rglob("*"))
@@ -171,8 +171,8 @@ def test_a_name_that_leads_elsewhere_makes_no_page(made: MadeRuns) -> None:
     assert sorted(made.settings.home.rglob("*")) == before
 
 
-def test_a_page_allows_nothing_by_its_policy(made: MadeRuns) -> None:
-    """Even what cleaning might overlook would not run: the policy stands before anything else in the page."""
+def test_the_policy_of_a_page(made: MadeRuns) -> None:
+    """The policy comes first in the page, so that even HTML that was not cleaned cannot run."""
     made.add(T0, notebook=hostile.file(), status="failed", error="<script>alert(1)</script>")
 
     head, _, rest = page_of(made).read_text("utf-8").partition("Content-Security-Policy")
@@ -184,7 +184,7 @@ def test_a_page_allows_nothing_by_its_policy(made: MadeRuns) -> None:
 
 
 def test_no_secret_is_in_a_page(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A notebook that came from elsewhere, an error in the ledger: both are redacted."""
+    """Secrets in a notebook of another home and in an error in the ledger are redacted."""
     made.add(T0, notebook=executed("failed", {}, text="pw hunter22"), status="failed", error="pw hunter22")
     monkeypatch.setenv("MONGO_URI", "mongodb://anna:hunter22@127.0.0.1:1/")
     settings = settings_module.load()

@@ -1,4 +1,4 @@
-"""Finds what MongoDB has about a mission, by any name that people use for it."""
+"""Finds a mission in MongoDB by any of its names."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _CLOSING: Final = {**_REOPENING, "reason": str}
 REJECTS_READ: Final = 500
 _ANY_CASE: Final = Collation("en", strength=2)
 _ANY_STATE: Final = {"$in": [OPEN, RESOLVED, DISMISSED]}
-"""Asked for so that the indexes on state and something else are used."""
+"""A condition that lets MongoDB use the indexes on state and another field."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissionTrace:
-    """What MongoDB has about a mission.
+    """The data of a mission in MongoDB.
 
     Attributes:
         job_id: Its key; empty if only rejects without a job_id are known.
-        document: As it is now; None if there is none.
+        document: The current document; None if there is none.
         rejects: Its entries in the quarantine.
         outcomes: The outcome of each of its payloads, from `RFP_outcomes`.
         unfinished: Runs that may have landed payloads which are not loaded yet.
@@ -76,7 +76,7 @@ class MissionTrace:
 
 
 def _is_like(value: Any, kinds: Mapping[str, type]) -> TypeGuard[dict[str, Any]]:
-    """Whether it has these names, each with a value of that type; another program may have written it."""
+    """Whether it has these fields with values of these types; another program may have written it."""
     return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in kinds.items())
 
 
@@ -90,44 +90,44 @@ def find(collections: Collections, asked: str) -> MissionTrace:
             first three.
 
     Returns:
-        What was found; false if nothing.
+        The mission; false if nothing is known.
 
     Raises:
         UsageError: Several missions have that name.
     """
     bare = asked.strip()
     for name in dict.fromkeys((asked, bare)) if bare else ():
-        if found := _named(collections, name):
-            return found
+        if mission := _named(collections, name):
+            return mission
     return _in_any_case(collections, bare) if bare else MissionTrace("", None, [], [], _unfinished(collections))
 
 
 def _named(collections: Collections, asked: str) -> MissionTrace:
-    """What has exactly this name."""
+    """The mission with exactly this name."""
     document = collections.rfps.find_one({"job_id": asked})
     if document is not None:
         return _of_job(collections, asked, document)
     rejects = _rejects_named(collections, asked)
     outcomes = list(collections.outcomes.find({"_id": {"$in": [entry["raw_id"] for entry in rejects]}}))
     # A reject without a job_id may have become a document with a later mapping.
-    jobs = {one["job_id"] for one in [*rejects, *outcomes] if one["job_id"]}
+    jobs = {entry["job_id"] for entry in [*rejects, *outcomes] if entry["job_id"]}
     if len(jobs) > 1:
         raise _several(asked, [(entry["_id"], entry["reason"]) for entry in rejects])
     job_id = next(iter(jobs), asked)
-    found = _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
+    mission = _of_job(collections, job_id, collections.rfps.find_one({"job_id": job_id}))
     if rejects and not jobs:
-        return replace(found, job_id="", rejects=rejects, outcomes=outcomes)
-    if found:
-        known = {entry["_id"] for entry in found.rejects}
-        return replace(found, rejects=[*found.rejects, *(entry for entry in rejects if entry["_id"] not in known)])
-    # Neither is indexed, so the documents are read: a few hundred milliseconds for a hundred thousand.
+        return replace(mission, job_id="", rejects=rejects, outcomes=outcomes)
+    if mission:
+        known = {entry["_id"] for entry in mission.rejects}
+        return replace(mission, rejects=[*mission.rejects, *(entry for entry in rejects if entry["_id"] not in known)])
+    # Neither field is indexed, so all documents are read: a few hundred milliseconds for a hundred thousand.
     either = {"$or": [{"reference": asked}, {"_etl.source_id": asked}]}
     documents = list(collections.rfps.find(either).limit(_FEW + 1))
     if len(documents) > 1:
-        raise _several(asked, [(one.get("job_id"), one.get("roleTitle")) for one in documents])
+        raise _several(asked, [(document.get("job_id"), document.get("roleTitle")) for document in documents])
     if documents:
         return _of_document(collections, documents[0])
-    return _rejected_as(collections, asked) or found
+    return _rejected_as(collections, asked) or mission
 
 
 def _rejected_as(collections: Collections, asked: str) -> MissionTrace | None:
@@ -135,7 +135,7 @@ def _rejected_as(collections: Collections, asked: str) -> MissionTrace | None:
     rejects = list(collections.rejects.find({"state": _ANY_STATE}).sort("at", DESCENDING).limit(REJECTS_READ))
     ids = [entry["raw_id"] for entry in rejects]
     folded = asked.casefold()
-    payloads = (RawRecord.from_document(one) for one in collections.raw.find({"_id": {"$in": ids}, "flaw": None}))
+    payloads = (RawRecord.from_document(stored) for stored in collections.raw.find({"_id": {"$in": ids}, "flaw": None}))
     ids = [raw.raw_id for raw in payloads if reference_of(raw).casefold() == folded]
     called = [entry for entry in rejects if entry["raw_id"] in ids]
     jobs = {entry["job_id"] for entry in called}
@@ -145,19 +145,21 @@ def _rejected_as(collections: Collections, asked: str) -> MissionTrace | None:
 
 
 def _in_any_case(collections: Collections, asked: str) -> MissionTrace:
-    """What has this name if the case of letters is ignored.
+    """The mission with this name, ignoring case.
 
-    No index helps, so everything is read: most of a second for a hundred thousand documents.
+    No index can be used, so all documents are read: most of a second for a hundred thousand.
     """
     either = {"$or": [{"job_id": asked}, {"reference": asked}, {"_etl.source_id": asked}]}
     documents = list(collections.rfps.find(either, collation=_ANY_CASE).limit(_FEW + 1))
-    titles = {job_id: one.get("roleTitle") for one in documents if (job_id := _job_of(one))}
+    titles = {job_id: document.get("roleTitle") for document in documents if (job_id := _job_of(document))}
     for kept in (collections.outcomes, collections.rejects):
         jobs = kept.find({"job_id": asked}, {"job_id": 1}, collation=_ANY_CASE)
-        titles = dict.fromkeys((one["job_id"] for one in jobs), "no document") | titles
-    nameless = [one for one in documents if not _job_of(one)]
+        titles = dict.fromkeys((document["job_id"] for document in jobs), "no document") | titles
+    nameless = [document for document in documents if not _job_of(document)]
     if len(titles) + len(nameless) > 1:
-        raise _several(asked, [*titles.items(), *((one.get("job_id"), one.get("roleTitle")) for one in nameless)])
+        raise _several(
+            asked, [*titles.items(), *((document.get("job_id"), document.get("roleTitle")) for document in nameless)]
+        )
     if nameless:
         return _of_document(collections, nameless[0])
     job_id = next(iter(titles), asked)
@@ -173,7 +175,7 @@ def _of_document(collections: Collections, document: dict[str, Any]) -> MissionT
 
 
 def _job_of(document: dict[str, Any]) -> str:
-    """Its key; empty if another program gave it none, or one that is not text."""
+    """Its key; empty if it has none or the key is not text, which another program can write."""
     job_id = document.get("job_id")
     return job_id if isinstance(job_id, str) else ""
 

@@ -1,4 +1,4 @@
-"""Prints one landed payload, byte for byte: `futurscam raw`."""
+"""Prints a landed payload byte for byte: `futurscam raw`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def read_payload(configured: Settings, raw_id: str) -> bytes:
     with mongo.connect(configured) as client, mongo.mongo_errors():
         raw = Collections.of(client[configured.database]).raw
         # `g` follows the last hexadecimal digit.
-        ids = [one["_id"] for one in raw.find({"_id": {"$gte": asked, "$lt": f"{asked}g"}}, {"_id": 1}).limit(_FEW + 1)]
+        ids = [
+            document["_id"]
+            for document in raw.find({"_id": {"$gte": asked, "$lt": f"{asked}g"}}, {"_id": 1}).limit(_FEW + 1)
+        ]
         landed = raw.find_one({"_id": ids[0]}) if len(ids) == 1 else None
     if len(ids) > 1:
         names = ", ".join(ids[:_FEW]) + (" and others" if len(ids) > _FEW else "")
@@ -56,7 +59,7 @@ def read_payload(configured: Settings, raw_id: str) -> bytes:
 
 
 def indented(data: bytes) -> bytes:
-    """The same JSON, indented, as UTF-8.
+    """Indent JSON; returns UTF-8.
 
     Raises:
         UsageError: It is not JSON.

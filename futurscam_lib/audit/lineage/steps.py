@@ -1,4 +1,4 @@
-"""The steps of a mission's story, in order of time, each with what it changed in the document."""
+"""The steps of a mission's story in order of time, each with its changes to the document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLOSING_NOT_KEPT: Final = (
     "reopening."
 )
 _FACTS: Final = {"job_id": None, "reference": None, "roleTitle": None}
-"""Fields that `differences` needs; somebody may have removed them from the document."""
+"""Fields that `differences` needs; they may have been removed from the document."""
 
 
 def steps_of(
@@ -39,7 +39,7 @@ def steps_of(
     """All steps in order of time; the last one is the current state.
 
     Args:
-        mission: What MongoDB has about it.
+        mission: Its data in MongoDB.
         payloads: Its payloads, after `mark`.
         state: Its current state.
         instants: When runs started, by run_id.
@@ -47,15 +47,15 @@ def steps_of(
     content: dict[str, Any] = {}
     made: list[StoryStep] = []
     ended: dict[str, bool] = {}
-    for one in _in_time(payloads, list(_ends(mission))):
-        if isinstance(one, StoryStep):
-            step, ended = one, {"isActive": one.kind == "reopened"}
+    for item in _in_time(payloads, list(_ends(mission))):
+        if isinstance(item, StoryStep):
+            step, ended = item, {"isActive": item.kind == "reopened"}
             if step.kind == "reopened" and content.get("isActive") is True:
                 step = replace(step, notes=(_CLOSING_NOT_KEPT,))
             after = {**content, **ended} if content else content
         else:
-            # Closed or reopened: what was loaded since then kept that.
-            after, step = _content(one, content), _payload_step(one, mission, instants)
+            # Later loads keep the mission closed or reopened.
+            after, step = _content(item, content), _payload_step(item, mission, instants)
             after = {**after, **ended} if after else after
         made.append(replace(step, changes=_changes(content, after)))
         content = after
@@ -73,65 +73,67 @@ def _in_time(payloads: Sequence[Version], ends: Sequence[StoryStep]) -> list[Ver
     """Versions of the document in order of version (of time, unless runs overlapped), the other steps between them."""
     at = clock.EARLIEST
     placed: list[tuple[datetime, int, Any, str, Version | StoryStep]] = []
-    for one in sorted(payloads, key=lambda one: (not one.stood, one.key)):
-        own = one.at or one.landed.at or at
-        at = max(at, own) if one.stood else at
-        placed.append((at if one.stood else own, 0 if one.stood else 1, one.key, one.landed.raw_id, one))
+    for payload in sorted(payloads, key=lambda payload: (not payload.stood, payload.key)):
+        own = payload.at or payload.landed.at or at
+        at = max(at, own) if payload.stood else at
+        placed.append(
+            (at if payload.stood else own, 0 if payload.stood else 1, payload.key, payload.landed.raw_id, payload)
+        )
     placed += [(end.at, 2, (), "", end) for end in ends if end.at]
-    return [one for *_, one in sorted(placed, key=lambda place: place[:4])]
+    return [step for *_, step in sorted(placed, key=lambda place: place[:4])]
 
 
-def _content(one: Version, before: dict[str, Any]) -> dict[str, Any]:
+def _content(version: Version, before: dict[str, Any]) -> dict[str, Any]:
     """The document after this payload; a payload that only moved its version leaves a closed document closed."""
-    return one.made if one.stood and not one.moved and one.made else before
+    return version.made if version.stood and not version.moved and version.made else before
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> tuple[FieldChange, ...]:
     changes = differences(before, {**_FACTS, **after})
-    return tuple(FieldChange(one.field, one.before, one.after) for one in changes)
+    return tuple(FieldChange(difference.field, difference.before, difference.after) for difference in changes)
 
 
-def _payload_step(one: Version, mission: MissionTrace, instants: Mapping[str, datetime]) -> StoryStep:
+def _payload_step(payload: Version, mission: MissionTrace, instants: Mapping[str, datetime]) -> StoryStep:
     return StoryStep(
-        "again" if one.again else "payload",
-        at=one.at,
-        run_id=one.landed.run_id if one.at_landing else one.run_id,
-        result=one.result,
-        moved=one.moved,
-        version=one.key.instant,
-        transform_version=one.key.transform_version,
-        landed=one.landed,
-        again_run_id=one.run_id if one.at_landing else "",
-        again_at=instants.get(one.run_id) if one.at_landing else None,
-        notes=tuple(_notes_on(one, mission)),
+        "again" if payload.again else "payload",
+        at=payload.at,
+        run_id=payload.landed.run_id if payload.at_landing else payload.run_id,
+        result=payload.result,
+        moved=payload.moved,
+        version=payload.key.instant,
+        transform_version=payload.key.transform_version,
+        landed=payload.landed,
+        again_run_id=payload.run_id if payload.at_landing else "",
+        again_at=instants.get(payload.run_id) if payload.at_landing else None,
+        notes=tuple(_notes_on(payload, mission)),
     )
 
 
-def _notes_on(one: Version, mission: MissionTrace) -> Iterator[str]:
-    entry = next((entry for entry in mission.rejects if entry["raw_id"] == one.landed.raw_id), None)
-    if one.result == "rejected":
-        yield _refusal(entry) if entry else one.reason
+def _notes_on(version: Version, mission: MissionTrace) -> Iterator[str]:
+    entry = next((entry for entry in mission.rejects if entry["raw_id"] == version.landed.raw_id), None)
+    if version.result == "rejected":
+        yield _refusal(entry) if entry else version.reason
     elif entry:
         yield f"It was rejected before: {_refusal(entry)}"
-    if one.result == UNSETTLED:
+    if version.result == UNSETTLED:
         yield _UNSETTLED
-    if not one.landed.source:
+    if not version.landed.source:
         yield _KEPT_ONLY_IN_OUTCOMES
         return
-    if one.at_first:
+    if version.at_first:
         yield (
             "Its document was made again later, which overwrote the first outcome of the payload. "
             "Which version of the mapping loaded it is not known."
         )
         return
-    if one.again and not one.listed:
+    if version.again and not version.listed:
         yield "The notebook of that run lists no changed field of this mission, so what changed is not known."
-    today = version_for(one.landed.source)
-    if one.key.transform_version != today:
-        yield f"Version {one.key.transform_version} of the mapping processed it; the current one is {today}."
-    if one.result != "rejected" and one.reason:
-        yield f"The current mapping rejects it: {one.reason}"
-    elif one.result != "rejected" and not one.as_loaded:
+    today = version_for(version.landed.source)
+    if version.key.transform_version != today:
+        yield f"Version {version.key.transform_version} of the mapping processed it; the current one is {today}."
+    if version.result != "rejected" and version.reason:
+        yield f"The current mapping rejects it: {version.reason}"
+    elif version.result != "rejected" and not version.as_loaded:
         yield (
             "The current mapping and settings give another document than was loaded; the changes shown are those of "
             "the current one."
@@ -147,10 +149,10 @@ def _refusal(entry: Mapping[str, Any]) -> str:
 def _now_step(mission: MissionTrace, payloads: Sequence[Version], content: dict[str, Any], state: State) -> StoryStep:
     if not mission.document:
         return StoryStep("now", result=state, notes=tuple(_notes_without(mission, state)))
-    last = max((one for one in payloads if one.stood), key=lambda one: one.key, default=None)
-    stands = {name: value for name, value in mission.document.items() if name != "_id"}  # No mapping makes an `_id`.
-    whys = [replace(one, why=_why(one, mission, last)) for one in _changes(content, stands)]
-    return StoryStep("now", result=state, changes=tuple(whys), notes=tuple(_notes_now(state, last, whys)))
+    last = max((payload for payload in payloads if payload.stood), key=lambda payload: payload.key, default=None)
+    current = {name: value for name, value in mission.document.items() if name != "_id"}  # No mapping makes an `_id`.
+    explained = [replace(change, why=_why(change, mission, last)) for change in _changes(content, current)]
+    return StoryStep("now", result=state, changes=tuple(explained), notes=tuple(_notes_now(state, last, explained)))
 
 
 def _why(change: FieldChange, mission: MissionTrace, last: Version | None) -> str:

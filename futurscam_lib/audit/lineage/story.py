@@ -62,7 +62,7 @@ class LandedPayload:
 
 @dataclass(frozen=True, slots=True)
 class StoryStep:
-    """One thing that happened to the mission.
+    """One step in the story of the mission.
 
     Attributes:
         kind: `payload`: one payload was processed; `again`: its document was made again from it later, by a newer
@@ -77,8 +77,8 @@ class StoryStep:
         version: The instant of the version, as the source says it.
         transform_version: Version of the mapping that processed it; 0 if none did, or if that is not kept.
         landed: The payload.
-        changes: What it changed in the document: applied in order to nothing, those of all steps give the document, but
-            for fields that hold null.
+        changes: Its changes to the document: all changes applied in order to an empty document give the current one,
+            except for fields that are null.
         again_run_id, again_at: The run that processed a payload again, if `result` is that of this later run and the
             first outcome was overwritten.
         notes: Other remarks, a sentence each.
@@ -100,7 +100,7 @@ class StoryStep:
 
 @dataclass(frozen=True, slots=True)
 class InvolvedRun:
-    """What is known of one run in the story.
+    """One run in the story.
 
     Attributes:
         run_id: Its name.
@@ -112,7 +112,7 @@ class InvolvedRun:
         lines: Its lines in the ledger.
         notebook: The executed notebook, relative to the folder of the runs; empty if unknown.
         notebook_state: See `runs_folder.NotebookState`; empty if the run has no end.
-        problem: What is wrong with its lines in the ledger, each checked by itself; empty if nothing.
+        problem: A problem with its lines in the ledger, each checked on its own; empty if there is none.
     """
 
     run_id: str
@@ -129,12 +129,12 @@ class InvolvedRun:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything that is known of one mission.
+    """The story of one mission.
 
     Attributes:
-        asked: What was asked for.
-        state: `document`; `removed`: it was loaded, and somebody removed it from MongoDB; `rejected`: it never became a
-            document; `foreign`: another program wrote the document.
+        asked: The name that the user gave.
+        state: `document`; `removed`: it was loaded and later removed from MongoDB by hand; `rejected`: it never became
+            a document; `foreign`: another program wrote the document.
         job_id: Its key; empty if only a reject without a job_id is known.
         first_run_id, first_seen_at: Which run inserted the document, and when.
         steps: In order of time; the last one is the current state.
@@ -162,11 +162,11 @@ class Story:
 
 
 def plain(value: Any) -> Any:
-    """A value of MongoDB for JSON; what JSON cannot hold becomes text."""
+    """Convert a MongoDB value for JSON; types that JSON does not have become text."""
     if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, datetime):
         return clock.to_text(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -187,7 +187,7 @@ MEANINGS: Final = {
 }
 
 _SHORT: Final = 12
-"""Enough digits of a raw_id to be unique; `futurscam raw` accepts them."""
+"""How many digits of a raw_id are shown; enough to be unique, and accepted by `futurscam raw`."""
 
 _LONGEST: Final = 80
 _NOTE: Final = 1000
@@ -319,7 +319,7 @@ def _shown(value: Any) -> str:
 
 
 def _length(value: Any) -> str:
-    """The length of a long value, to show next to another one; a missing value is `nothing`."""
+    """The length of a long value, for a comparison; a missing value is `nothing`."""
     if value is None:
         return "nothing"
     return f"{len(value):,} entries" if isinstance(value, list) else f"{len(str(value)):,} characters"

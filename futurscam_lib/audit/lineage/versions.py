@@ -1,4 +1,4 @@
-"""The payloads of one mission: what became of each, which versions of the document they made, and when.
+"""The payloads of one mission: the outcome of each, and the versions of the document that they made.
 
 A later run can make a document again from a payload that an earlier run had loaded: a replay, or a newer mapping. The
 first outcome is overwritten then. `_etl`, the ledger and the notebook of the later run still show that the payload was
@@ -53,12 +53,12 @@ class Version:
             is not kept.
         reason: Why the current mapping rejects it.
         at: When it was processed: the start of that run; None if unknown.
-        stood: Whether the document once was this version.
+        stood: Whether this was once the current version of the document.
         moved: Whether it only moved the version of the document forward.
         at_landing: Whether its first outcome was overwritten when it was processed again; `at` is then when it was
             landed.
-        at_first: Whether this is how it was loaded at first; another version of the same payload has `again`.
-        again: Whether this is how its document was made again later.
+        at_first: Whether this is the first load of the payload; another version of the same payload has `again`.
+        again: Whether this is a later remake of the document from the same payload.
         listed: Only with `again`: whether the notebook of the run lists which fields changed.
     """
 
@@ -94,12 +94,14 @@ def versions(
 
     Args:
         collections: Where they are.
-        mission: What is known of the mission.
+        mission: The mission.
         settings: Of the sources, which a mapping may depend on.
-        now: The present instant, aware; the mapping rejects what lies after it.
+        now: The present instant, aware; the mapping rejects later instants.
     """
     outcomes = {outcome["_id"]: outcome for outcome in [*_of_document(mission), *mission.outcomes]}
-    made = {one.landed.raw_id: one for one in _transformed(collections, outcomes, settings=settings, now=now)}
+    made = {
+        version.landed.raw_id: version for version in _transformed(collections, outcomes, settings=settings, now=now)
+    }
     return [made.get(raw_id) or _version(LandedPayload(raw_id), outcome) for raw_id, outcome in outcomes.items()]
 
 
@@ -107,53 +109,53 @@ def mark(payloads: Sequence[Version], *, completed: Collection[str], instants: M
     """Add when each payload was processed, and whether the document was this version.
 
     Args:
-        payloads: Those of one mission.
-        completed: Runs that ended well, so that they processed all that they landed.
+        payloads: The payloads of one mission.
+        completed: Runs that ended well, and so processed all payloads that they landed.
         instants: When runs started.
 
     Returns:
-        The same in order of version, rejects first.
+        The payloads in order of version, rejects first.
     """
-    in_order = [_dated(one, completed, instants) for one in sorted(payloads, key=lambda one: one.key)]
+    in_order = [_dated(version, completed, instants) for version in sorted(payloads, key=lambda version: version.key)]
     marked: list[Version] = []
     last: Version | None = None
-    for number, one in enumerate(in_order):
-        stood = _stood(one, last, in_order[number + 1 :])
-        same = last is not None and last.key.content_hash == one.key.content_hash
-        marked.append(replace(one, stood=stood, moved=stood and same))
-        last = one if stood else last
+    for number, version in enumerate(in_order):
+        stood = _stood(version, last, in_order[number + 1 :])
+        same = last is not None and last.key.content_hash == version.key.content_hash
+        marked.append(replace(version, stood=stood, moved=stood and same))
+        last = version if stood else last
     return marked
 
 
-def _dated(one: Version, completed: Collection[str], instants: Mapping[str, datetime]) -> Version:
-    again = one.run_id != one.landed.run_id and one.landed.run_id in completed
-    if again and one.result not in _WRITTEN:
-        return replace(one, at=one.landed.at, at_landing=True)
-    return replace(one, at=instants.get(one.run_id))
+def _dated(version: Version, completed: Collection[str], instants: Mapping[str, datetime]) -> Version:
+    again = version.run_id != version.landed.run_id and version.landed.run_id in completed
+    if again and version.result not in _WRITTEN:
+        return replace(version, at=version.landed.at, at_landing=True)
+    return replace(version, at=instants.get(version.run_id))
 
 
-def _stood(one: Version, last: Version | None, later: Sequence[Version]) -> bool:
-    """Whether the document was this version, judging by the version before and the later ones."""
-    if one.result in _WRITTEN:
+def _stood(version: Version, last: Version | None, later: Sequence[Version]) -> bool:
+    """Whether this was once the current version of the document; compares it with earlier and later versions."""
+    if version.result in _WRITTEN:
         return True
-    if one.result == "stale":
-        # The document was newer when it was dealt with again. What it was at first, nothing tells; with the others in
-        # order it shows at least what its source changed.
-        return one.at_landing
-    if one.result in {"rejected", "dropped"} or any(_before(other, one) for other in later):
+    if version.result == "stale":
+        # The document was newer when the payload was processed again. The first outcome is unknown; in order with the
+        # other payloads it shows at least the changes of its source.
+        return version.at_landing
+    if version.result in {"rejected", "dropped"} or any(_before(other, version) for other in later):
         return False
-    # `unchanged` after nothing that is the same: either another payload of its chunk was, or it was written by a run
-    # that was interrupted before it could tell.
-    same = last is not None and last.key.content_hash == one.key.content_hash
-    return same or one.at_landing or all(other.key.content_hash != one.key.content_hash for other in later)
+    # `unchanged`, but no version before has the same content: either another payload of its chunk has it, or a run
+    # wrote it and was interrupted before it recorded the outcome.
+    same = last is not None and last.key.content_hash == version.key.content_hash
+    return same or version.at_landing or all(other.key.content_hash != version.key.content_hash for other in later)
 
 
-def _before(one: Version, other: Version) -> bool:
-    return one.at is not None and other.at is not None and one.at < other.at
+def _before(version: Version, other: Version) -> bool:
+    return version.at is not None and other.at is not None and version.at < other.at
 
 
 def _of_document(mission: MissionTrace) -> Iterator[dict[str, Any]]:
-    """The payload that the document says it was made from, in case no outcome names it."""
+    """The payload that the document names as its origin, in case no outcome names it."""
     etl = mission.etl
     if etl:
         yield {
@@ -181,14 +183,14 @@ def _transformed(
             run_id=landed["run_id"],
             at=landed["landed_at"],
         )
-        one = _version(about, outcomes[raw.raw_id])
-        seen_at = landed["landed_at"] if one.result == "rejected" else now
+        version = _version(about, outcomes[raw.raw_id])
+        seen_at = landed["landed_at"] if version.result == "rejected" else now
         made = transform(raw, seen_at=seen_at, settings=settings)
         if isinstance(made, Reject):
-            yield replace(one, reason=made.reason)
+            yield replace(version, reason=made.reason)
         else:
             document, reason = _as_stored(raw, made, seen_at=seen_at)
-            yield replace(one, made=document, reason=reason)
+            yield replace(version, made=document, reason=reason)
 
 
 def _as_stored(raw: RawRecord, made: Rfp, *, seen_at: datetime) -> tuple[dict[str, Any] | None, str]:
@@ -219,50 +221,50 @@ def split_remade(
     runs: Sequence[InvolvedRun],
     folder: Path,
 ) -> list[Version]:
-    """Replace a version that was made again by two: how it was loaded at first, and how it was made again.
+    """Split each version that was remade into two: the first load and the remake.
 
     Args:
-        payloads: Those of one mission, marked, in order of version.
-        mission: What MongoDB holds of it.
-        completed: Runs that ended well, so that they dealt with all that they landed.
-        runs: What is known of the runs.
+        payloads: The payloads of one mission, marked, in order of version.
+        mission: The data of the mission in MongoDB.
+        completed: Runs that ended well, and so processed all payloads that they landed.
+        runs: The runs in the story.
         folder: Folder of the executed notebooks.
 
     Returns:
         All versions. Older ones get the fields as an earlier mapping made them, as far as a notebook lists them.
     """
-    standing = {run.run_id: run for run in runs}
+    runs_by_id = {run.run_id: run for run in runs}
     rejected = {entry["raw_id"] for entry in mission.rejects}
     parts: list[Version] = []
-    for one in payloads:
+    for version in payloads:
         is_first = not any(other.stood for other in parts)
-        inserted = is_first and mission.etl.get("first_run_id") == one.landed.run_id
-        loaded_before = inserted or one.landed.run_id in completed
-        if not _is_later(one) or not loaded_before or one.landed.raw_id in rejected:
-            parts.append(one)
+        inserted = is_first and mission.etl.get("first_run_id") == version.landed.run_id
+        loaded_before = inserted or version.landed.run_id in completed
+        if not _is_later(version) or not loaded_before or version.landed.raw_id in rejected:
+            parts.append(version)
             continue
-        listed = _listed(standing.get(one.run_id), folder, mission.job_id)
+        listed = _listed(runs_by_id.get(version.run_id), folder, mission.job_id)
         first = replace(
-            one,
-            run_id=one.landed.run_id,
+            version,
+            run_id=version.landed.run_id,
             result="inserted" if inserted else LOADED,
-            # Which mapping made it then is not kept; 0 sorts it before what was made later of the same payload.
-            key=VersionKey(one.key.instant, 0, one.key.content_hash),
-            at=one.landed.at,
+            # The version of that mapping is not kept; 0 sorts it before later versions of the same payload.
+            key=VersionKey(version.key.instant, 0, version.key.content_hash),
+            at=version.landed.at,
             at_first=True,
         )
-        parts = [_as_before(other, one, listed) for other in (*parts, first)]
-        parts.append(replace(one, again=True, moved=False, listed=bool(listed)))
+        parts = [_as_before(other, version, listed) for other in (*parts, first)]
+        parts.append(replace(version, again=True, moved=False, listed=bool(listed)))
     return parts
 
 
-def _is_later(one: Version) -> bool:
-    """Whether a later run than the one that landed it wrote the document."""
-    return one.result == "updated" and one.stood and one.landed.run_id not in {"", one.run_id}
+def _is_later(version: Version) -> bool:
+    """Whether the document was written by a later run than the run that landed the payload."""
+    return version.result == "updated" and version.stood and version.landed.run_id not in {"", version.run_id}
 
 
 def _listed(run: InvolvedRun | None, folder: Path, job_id: str) -> list[Mapping[str, Any]]:
-    """The changed fields of the mission in the notebook of a run; none if the notebook was changed."""
+    """The changed fields of the mission in the notebook of a run; empty if the notebook was changed."""
     if run is None or run.notebook_state != _NOTEBOOK_NEEDED:
         return []
     seen = check_notebook(folder, run.notebook, "", pruned=False)
@@ -273,21 +275,21 @@ def _listed(run: InvolvedRun | None, folder: Path, job_id: str) -> list[Mapping[
 
 
 def _changes_of(listed: Sequence[Any], job_id: str) -> Iterator[Mapping[str, Any]]:
-    for one in listed:
-        match one:
+    for change in listed:
+        match change:
             case {"job_id": str(job), "field": str(), "before": before, "after": after} if job == job_id:
-                if Change(job, "", "", one["field"], before, after).is_visible:
-                    yield one
+                if Change(job, "", "", change["field"], before, after).is_visible:
+                    yield change
 
 
-def _as_before(version: Version, one: Version, listed: Sequence[Mapping[str, Any]]) -> Version:
-    """A version with the fields as they were before `one` was made again, where both have the same current value."""
-    if not version.made or not one.made:
+def _as_before(version: Version, remade: Version, listed: Sequence[Mapping[str, Any]]) -> Version:
+    """A version with its fields as they were before the remake, where both have the same current value."""
+    if not version.made or not remade.made:
         return version
     content = deepcopy(version.made)
     for change in listed:
         *path, last = change["field"].split(".")
-        here, today = _inside(content, path), _inside(one.made, path)
+        here, today = _inside(content, path), _inside(remade.made, path)
         if last in here and last in today and here[last] == today[last] and _fits(change["after"], today[last]):
             here[last] = _value(change["before"], like=today[last])
     return replace(version, made=content)
@@ -305,7 +307,7 @@ def _fits(after: Any, today: Any) -> bool:
 
 
 def _value(shown: Any, *, like: Any) -> Any:
-    """A value as the notebook shows it; an instant again where it is text of one."""
+    """A value from the notebook; text of an instant is converted back to an instant."""
     if not isinstance(like, datetime) or not isinstance(shown, str):
         return shown
     kept = _KEPT_AS.fullmatch(shown)

@@ -56,7 +56,7 @@ def story_of(configured: Settings, asked: str, *, now: datetime) -> Story:
 
 
 def story_from(configured: Settings, collections: Collections, asked: str, *, now: datetime) -> Story:
-    """The same, from collections that are open."""
+    """Find the story of a mission in open collections; see `story_of`."""
     mission = find(collections, asked)
     if not mission:
         raise _never_seen(configured, asked, mission, now=now)
@@ -91,25 +91,29 @@ def _story(configured: Settings, asked: str, mission: MissionTrace, payloads: Se
 def _state(mission: MissionTrace) -> State:
     if mission.document:
         return "document" if mission.etl else "foreign"
-    return "removed" if any(one["result"] not in {"rejected", "dropped"} for one in mission.outcomes) else "rejected"
+    return (
+        "removed"
+        if any(outcome["result"] not in {"rejected", "dropped"} for outcome in mission.outcomes)
+        else "rejected"
+    )
 
 
 def _runs_of(mission: MissionTrace, payloads: Sequence[Version]) -> Iterator[str]:
     yield mission.etl.get("first_run_id", "")
-    for one in sorted(payloads, key=lambda one: one.key):
-        yield from (one.landed.run_id, one.run_id)
+    for version in sorted(payloads, key=lambda version: version.key):
+        yield from (version.landed.run_id, version.run_id)
     for entry in mission.rejects:
         yield from (entry.get(name, "") for name in ("first_run_id", "run_id", "resolved_run_id"))
     yield from (end.get("run_id", "") for end in (mission.closed or {}, mission.reopened or {}))
 
 
 def _instants(mission: MissionTrace, payloads: Sequence[Version], runs: Sequence[InvolvedRun]) -> dict[str, datetime]:
-    """When each run started, from the most exact source."""
+    """The start of each run, from the most precise source."""
     etl, ends = mission.etl, (mission.closed or {}, mission.reopened or {})
     known = {run.run_id: run.started or _stamped(run.run_id) for run in runs}
     known |= {end.get("run_id", ""): end.get("at") for end in ends}
     known |= {etl.get("first_run_id", ""): etl.get("first_seen_at")}
-    known |= {one.landed.run_id: one.landed.at for one in payloads}
+    known |= {version.landed.run_id: version.landed.at for version in payloads}
     return {run_id: at for run_id, at in known.items() if at is not None}
 
 
@@ -147,7 +151,7 @@ def _never_seen(configured: Settings, asked: str, mission: MissionTrace, *, now:
         read_again = f"the next run reads what changed since {clock.to_people(watermark - configured.overlap)}"
     lines.append(
         f"If its source shows it: {read_again}, `futurscam run --since INSTANT` reads from further back. "
-        "An item that tells no id is listed under its place by `futurscam rejects list --all`."
+        "An item without an id is listed under its place by `futurscam rejects list --all`."
     )
     return UsageError("\n".join(lines))
 
@@ -169,7 +173,7 @@ class RunLine:
 
 
 def lines_of(ledger: Path, run_ids: Collection[str]) -> Iterator[RunLine]:
-    """The lines that are about one of the runs, or about notebooks of theirs that were removed, oldest first."""
+    """The lines about these runs or about their removed notebooks, oldest first."""
     wanted = {run_id.encode("utf-8", "replace") for run_id in run_ids}
     try:
         file = ledger.open("rb")
@@ -185,7 +189,7 @@ def lines_of(ledger: Path, run_ids: Collection[str]) -> Iterator[RunLine]:
 
 
 def involved_runs(configured: Settings, run_ids: Iterable[str]) -> list[InvolvedRun]:
-    """What is known of each run, in the given order."""
+    """The runs of the story, in the given order."""
     names = list(dict.fromkeys(run_id for run_id in run_ids if run_id))
     lines: dict[str, list[RunLine]] = {name: [] for name in names if not name.startswith(BY_HAND)}
     pruned: set[str] = set()
