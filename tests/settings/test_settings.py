@@ -305,7 +305,7 @@ def test_the_home_cannot_be_set_inside_the_home(tmp_path: Path) -> None:
     """`.env` lies in the home, so it cannot say where the home is."""
     (tmp_path / ".env").write_text("FUTURSCAM_HOME=/elsewhere\n")
 
-    with pytest.raises(UsageError, match=r"FUTURSCAM_HOME stands in .*\.env, line 1; .* environment"):
+    with pytest.raises(UsageError, match=r"FUTURSCAM_HOME is set in .*\.env, line 1; .* environment"):
         settings.load(environ(tmp_path))
 
 
