@@ -1,4 +1,4 @@
-"""In what two runs differ."""
+"""The differences between two runs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def compared(made: MadeRuns, *names: str) -> Differences:
 
 
 def found(differences: Differences) -> set[tuple[str, str, Any, Any]]:
-    """The facts, without order."""
+    """Return the facts, without order."""
     return {(one.part, one.name, one.first, one.second) for one in differences.facts}
 
 
-def test_the_same_again(made: MadeRuns) -> None:
+def test_equal_runs_do_not_differ(made: MadeRuns) -> None:
     """Two runs that differ in nothing but name, hour, length and the text of an output do not differ."""
     for hour in (0, 1):
         notebook = made_notebook("ok", {"summary": {}, "schema": SCHEMA}, text=f"{hour} o'clock")
@@ -51,7 +51,7 @@ def test_the_same_again(made: MadeRuns) -> None:
     assert differences.as_dict()["differ"] is False
 
 
-def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
+def test_requests_and_results_are_compared(made: MadeRuns) -> None:
     """Parameters, status, counts per source and closed missions, each with both sides; 0 was counted."""
     one = {"folder": counts(inserted=2, rejected=1), "boond": counts()}
     failures = {"boond": {"error": "RetryLater", "message": "no answer"}}
@@ -80,8 +80,8 @@ def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
     }
 
 
-def test_a_run_that_left_no_counts(made: MadeRuns) -> None:
-    """What was not counted is told apart from what was 0, and differs from 0 in nothing."""
+def test_a_run_without_counts(made: MadeRuns) -> None:
+    """A missing count is shown differently from 0, but does not count as a difference from 0."""
     made.add(T0, parameters=SAME, sources={"folder": counts(inserted=2), "boond": counts()}, closed=1)
     made.add(T0 + HOUR, parameters=SAME, sources={"folder": counts(inserted=2)}, closed=1)
     made.add(T0 + 2 * HOUR, parameters=SAME, status="crashed")
@@ -97,24 +97,24 @@ def test_a_run_that_left_no_counts(made: MadeRuns) -> None:
     assert next(line.split()[-2:] for line in shown if "folder: inserted" in line) == ["2", "-"]
 
 
-def test_a_schema_that_holds_no_words(made: MadeRuns) -> None:
+def test_a_schema_with_other_types(made: MadeRuns) -> None:
     """A scrap that somebody's notebook made may hold lists and objects where kinds of fields belong."""
     for hour, kind in enumerate((["text"], {"a": 0})):
         made.add(T0 + hour * HOUR, parameters=SAME, scraps={"schema": {"fields": {"x": kind, "y": hour}}})
 
     differences = compared(made)
 
-    assert found_as_text(differences) == {("x", "['text']", "{'a': 0}"), ("y", "0", "1")}
+    assert facts_as_text(differences) == {("x", "['text']", "{'a': 0}"), ("y", "0", "1")}
     line = next(line for line in run_text.differences_text(differences).splitlines() if " y " in f" {line} ")
     assert line.split()[-2:] == ["0", "1"]
 
 
-def found_as_text(differences: Differences) -> set[tuple[str, str, str]]:
+def facts_as_text(differences: Differences) -> set[tuple[str, str, str]]:
     """The facts, of which some have no hash."""
     return {(one.name, str(one.first), str(one.second)) for one in differences.facts}
 
 
-def test_what_they_ran_on(made: MadeRuns) -> None:
+def test_software_is_compared(made: MadeRuns) -> None:
     """Schema, versions of the mapping, commit, packages: the changed, the new and the gone."""
     packages = {**PACKAGES, "pymongo": "4.21.0", "nh3": "0.3"}
     del packages["papermill"]
@@ -135,7 +135,7 @@ def test_what_they_ran_on(made: MadeRuns) -> None:
 
 
 def test_the_cells(made: MadeRuns) -> None:
-    """Code cells are matched by id: changed, added, removed, as a unified diff; papermill's own cell is none."""
+    """Code cells are matched by id: changed, added, removed, as a unified diff; papermill's own cell is ignored."""
     first = json.loads(made_notebook("ok", {"schema": SCHEMA}, code="a\nb\nc"))
     second = json.loads(made_notebook("ok", {"schema": SCHEMA}, code="a\nB\nc"))
     for number, notebook in enumerate((first, second)):
@@ -166,7 +166,7 @@ def test_cells_in_another_order(made: MadeRuns) -> None:
     assert compared(made).facts == [Difference("code", "order of cells", "work, glue", "glue, work")]
 
 
-def test_what_could_not_be_compared_is_told(made: MadeRuns) -> None:
+def test_what_could_not_be_compared_is_reported(made: MadeRuns) -> None:
     """A notebook that is gone, an older one without a schema, one that was edited, a run that crashed, dirty code."""
     gone = made.add(T0, parameters=SAME, git_commit="a-dirty")
     edited = made.add(T0 + HOUR, status="crashed", parameters=SAME, git_commit="a-dirty")
@@ -183,7 +183,7 @@ def test_what_could_not_be_compared_is_told(made: MadeRuns) -> None:
 
 
 def test_notebooks_line_by_line() -> None:
-    """What differs in outputs is told by cell; ids, times and execution counts are left out, escapes are gone."""
+    """Differences of outputs are shown by cell; ids, times and execution counts are left out, escapes are gone."""
     pair = []
     for number, text in enumerate(("5 rows\nsame\nmore", "6 rows\x1b[2J\nsame\nmore")):
         notebook = json.loads(made_notebook("ok", {"schema": number}, text=text))
@@ -229,8 +229,8 @@ def test_pieces_of_text_are_one_text() -> None:
     assert "execution_count" not in told
 
 
-def test_what_is_no_notebook_is_not_compared() -> None:
-    """A file that only looks like a notebook is refused by name of the fault, not by a traceback."""
+def test_an_invalid_notebook_is_not_compared() -> None:
+    """A file that only looks like a notebook is refused with the reason, without a traceback."""
     good = json.loads(made_notebook("ok", {}))
     bad = json.loads(made_notebook("ok", {}))
     bad["cells"][1]["outputs"] = [{}]

@@ -1,4 +1,4 @@
-"""The story of a mission: from what was landed to what stands in MongoDB, each payload once, whatever happened."""
+"""The history of a mission: from landed payloads to the document in MongoDB, each payload once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mongo
 
 @pytest.fixture
 def world(home: Settings, connected: MongoClient[dict[str, Any]]) -> World:
-    """A fresh world of runs."""
+    """A fresh world, in which a test does runs."""
     return World(home, connected[home.database])
 
 
@@ -63,22 +63,22 @@ def told(world: World, asked: str = JOBS[0]) -> Story:
 
 
 def results(story: Story) -> list[str]:
-    """What became of it, step by step."""
+    """Return the result of each step."""
     return [step.result for step in story.steps]
 
 
 def changes(step: StoryStep) -> dict[str, tuple[Any, Any]]:
-    """Field by field, from and to."""
+    """Return the changes field by field, with old and new value."""
     return {change.field: (change.before, change.after) for change in step.changes}
 
 
 def text(story: Story) -> str:
-    """As a terminal shows it."""
+    """Return the text that a terminal shows."""
     return "\n".join(text_of(story))
 
 
 def put(content: dict[str, Any], change: FieldChange) -> None:
-    """Apply a change to a document, of which it must tell what is there."""
+    """Apply a change to a document, whose old values must match."""
     *path, last = change.field.split(".")
     for name in path:
         content = content[name]
@@ -87,7 +87,7 @@ def put(content: dict[str, Any], change: FieldChange) -> None:
 
 
 def check(world: World, job: str) -> None:
-    """What must hold of a story, whatever happened, where nothing but runs wrote."""
+    """Check what always holds for a story if only runs wrote to MongoDB."""
     document = world.collections.rfps.find_one({"job_id": job}, {"_id": 0})
     outcomes = {one["_id"] for one in world.collections.outcomes.find({"job_id": job})}
     if document is None and not outcomes and world.collections.rejects.find_one({"job_id": job}) is None:
@@ -110,7 +110,7 @@ def check(world: World, job: str) -> None:
 
 
 def settled(world: World) -> None:
-    """After a good run every payload that tells its job is in that job's story."""
+    """After a successful run every payload with a job_id is in that job's story."""
     kept = {one["_id"] for one in world.collections.raw.find({}, {"_id": 1})}
     for job in JOBS:
         own = {i.record.raw_id for i in world.items if i.job == job and i.kind in {"good", "rejected", "undated"}}
@@ -118,8 +118,8 @@ def settled(world: World) -> None:
             assert {step.landed.raw_id for step in told(world, job).steps if step.landed} == own & kept
 
 
-class Told(Promises):
-    """All that may happen to a source and to runs; after each thing, the stories are checked."""
+class StoryMachine(Promises):
+    """Random events at sources and in runs; the stories are checked after each event."""
 
     @invariant()
     def stories(self) -> None:
@@ -133,17 +133,17 @@ class Told(Promises):
         settled(self.world)
 
 
-def test_a_story_is_whole_and_true_whatever_happened(home: Settings, connected: MongoClient[dict[str, Any]]) -> None:
-    """Any order, batches, repetition, runs that break off: changes add up to what is stored, payloads are told once."""
+def test_a_story_is_complete_and_true_after_any_events(home: Settings, connected: MongoClient[dict[str, Any]]) -> None:
+    """For any order, batches, repetition and aborted runs: changes add up to the document, payloads appear once."""
 
-    class Here(Told):
+    class Here(StoryMachine):
         def __init__(self) -> None:
             super().__init__(World(home, connected[home.database]))
 
     run_state_machine_as_test(Here, settings=examples(25))
 
 
-def test_what_became_of_each_payload(world: World) -> None:
+def test_the_result_of_each_payload(world: World) -> None:
     """First seen, changed, the same under a newer version, too late, rejected: each with its run, in order of time."""
     load(world, record(post(), origin="first.json"))
     load(world, record(post(instant=INSTANTS[2], budgetInfo={"maxDailyRate": 500}), origin="second.json"))
@@ -171,7 +171,7 @@ def test_what_became_of_each_payload(world: World) -> None:
     assert "conditions.dailyRate.max: nothing -> 500" in text(story)
 
 
-def test_the_same_content_of_an_older_version_moved_nothing(world: World) -> None:
+def test_unchanged_content_of_an_older_version(world: World) -> None:
     """An unchanged payload is told apart by whether the version went forward, also where it came later."""
     load(world, record(post()))
     load(world, record(post(instant=INSTANTS[2])))
@@ -186,7 +186,7 @@ def test_the_same_content_of_an_older_version_moved_nothing(world: World) -> Non
 
 
 def test_runs_that_crossed(world: World) -> None:
-    """A run that started first and loaded last is told last: the document was what it loaded after the other."""
+    """The run that loaded last is shown last, even if it started first."""
     world.tick(60)
     first = world.open(Shelf([record(post(instant=INSTANTS[1], content="blue"))]))
     load(world, record(post()))
@@ -199,7 +199,7 @@ def test_runs_that_crossed(world: World) -> None:
 
 
 def test_closed_and_opened_again(world: World) -> None:
-    """A closing is a step with its reason, before what came later; what a sweep opened again is told as such."""
+    """A closing is a step with its reason, before what came later; a reopening by a sweep is named so."""
     soon = {"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()}
     load(world, record(post(publicationInfo=soon)))
     load(world)
@@ -225,7 +225,7 @@ def test_closed_and_opened_again(world: World) -> None:
 
 
 def test_what_a_sweep_closed_and_opened_again(world: World) -> None:
-    """The closing is a step; once it is opened again that is one, and says that the closing is not kept."""
+    """The closing is a step; so is the reopening, which notes that the closing is not kept."""
     load(world, record(post()))
     sweep = SourceEnds(world.collections, "folder", run_id="run-8", now=world.now, dry_run=False)
     (mission,) = sweep.missing([])
@@ -243,7 +243,7 @@ def test_what_a_sweep_closed_and_opened_again(world: World) -> None:
     assert closed.steps[-1].changes == opened.steps[-1].changes == ()
 
 
-def test_what_others_wrote_is_told_apart(world: World) -> None:
+def test_foreign_changes_are_shown_separately(world: World) -> None:
     """Enrichment, and fields that were edited, added or taken out, are the last step, each with its meaning."""
     load(world, record(post(locationInfo={"mainLocation": {"city": "Ghent"}})))
     edits = {"$set": {"RFP_type": "Data", "company.city": "Genk", "score": 4.0}, "$unset": {"reference": ""}}
@@ -260,7 +260,7 @@ def test_what_others_wrote_is_told_apart(world: World) -> None:
 
 
 def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its version then and today's are told, and what today's makes otherwise; read again, all is as it should be."""
+    """Shows the old and current version and their differences; after a new read there are none."""
     load(world, record(post(), origin="one.json"))
     raise_the_mapping(monkeypatch, lambda content: {**content, "serviceProvider": "Mended"})
 
@@ -316,7 +316,7 @@ def test_a_document_that_was_made_again_shows_what_changed(
     assert "so what changed is not known" in text(unproven)
 
 
-def test_days_are_told_as_days(world: World) -> None:
+def test_days_are_shown_as_days(world: World) -> None:
     """A changed day shows no time; one that an earlier mapping kept as midnight in Brussels shows both instants."""
     days = [{"budgetInfo": {"startDate": f"2026-01-{day}T00:00:00"}} for day in ("01", "02")]
     load(world, record(post(**days[0])))
@@ -329,7 +329,7 @@ def test_days_are_told_as_days(world: World) -> None:
     assert "fromAt: 2026-01-02, kept as 2026-01-02 00:00 UTC -> 2026-01-02, kept as 2026-01-01 23:00 UTC" in shown[1]
 
 
-def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_payloads_that_were_processed_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A raised mapping writes over what became of old payloads; they stand where they were landed, and still tell."""
     posts = [record(post()), record(post(instant=INSTANTS[1], content="blue"))]
     for one in posts:
@@ -353,7 +353,7 @@ def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.M
 
 
 def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
-    """The document tells its payload though nothing else does; once the next run has settled it, the story is whole."""
+    """Only the document names its payload; after the next run the story is complete."""
     load(world, record(post()))
     newer = record(post(instant=INSTANTS[1], content="blue"))
     with pytest.raises(RetryLater):
@@ -445,14 +445,14 @@ def test_names_in_another_letter_case(world: World) -> None:
 
 
 def test_a_name_with_spaces_around_it(world: World) -> None:
-    """Somebody's file may be called so; it is found as it is called."""
+    """A file may have such a name; it is found under it."""
     load(world, record(b"{", origin=" broken.json "))
 
     assert told(world, " broken.json ").state == "rejected"
 
 
-def test_what_never_became_a_document(world: World) -> None:
-    """A reject tells its reason, how often and when, its payload, and whether something later resolved it."""
+def test_a_reject_that_never_became_a_document(world: World) -> None:
+    """Shows a reject's reason, number, times, payload, and whether a later version resolved it."""
     load(world, record(b"{", origin="broken.json"))
     load(world, record(b'{"id": ', origin="broken.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"))
@@ -490,7 +490,7 @@ def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None
         told(world, "JP077")
 
 
-def test_what_lay_in_the_future_when_it_came(world: World) -> None:
+def test_a_payload_from_the_future(world: World) -> None:
     """The reason of an older reject is that of its own time, though another one has taken its place since."""
     for number in range(2):
         at = T0 + timedelta(hours=number)
@@ -503,8 +503,8 @@ def test_what_lay_in_the_future_when_it_came(world: World) -> None:
     assert second.notes == ("timeStamp 2026-12-24T10:00:01.0000000Z lies in the future.",)
 
 
-def test_a_reject_that_a_mended_mapping_took(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the name of the reject, which told no job, the story of the mission that its payload became is found."""
+def test_a_reject_resolved_by_a_corrected_mapping(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reject's name, without a job_id, leads to the story of the mission that its payload became."""
     nameless = record(post(id=None, name="Red"), origin="nameless.json")
     load(world, nameless)
     raise_the_mapping(monkeypatch, lambda content: content, lambda payload: {**payload, "id": "job-1"})
@@ -519,7 +519,7 @@ def test_a_reject_that_a_mended_mapping_took(world: World, monkeypatch: pytest.M
 
 
 def test_settings_of_boondmanager_that_changed_since(world: World) -> None:
-    """An opportunity is made as the settings say; where they changed, that is told."""
+    """The story notes that the settings of an opportunity have changed."""
     row = {"id": "12", "attributes": {"title": "Java", "state": 5, "updateDate": "2026-11-20T10:00:00+0100"}}
     payload = json.dumps({"data": row, "detail": None, "included": []}).encode()
     shelf = Shelf([RawRecord.of(payload, source="boond", origin="opportunity 12", instant=T0)])
@@ -540,15 +540,15 @@ def with_open_states(configured: Settings, *states: int) -> Settings:
 
 
 def test_a_reject_without_bytes(world: World) -> None:
-    """Its story tells what the source said was wrong."""
+    """Its story shows the source's error."""
     flaw = Flaw("too-large", "The file has 6,000,000 bytes.")
     load(world, RawRecord.flawed(flaw, source="folder", origin="huge.json", instant=world.now, size=6_000_000, line=1))
 
     assert "The file has 6,000,000 bytes." in text(told(world, "huge.json"))
 
 
-def test_what_nobody_ever_saw(world: World) -> None:
-    """It says so, where it looked, and from when on the next run reads; also what a killed run left to be loaded."""
+def test_an_unknown_mission(world: World) -> None:
+    """Says where it looked, from when the next run reads, and what a killed run left to load."""
     world.collections.runs.insert_one({"_id": "run-7/ab", "sources": ["folder"], "landings": 1})
 
     with pytest.raises(UsageError) as raised:
@@ -586,8 +586,8 @@ FIELDS = (
 )
 
 
-def test_documents_that_were_edited_whatever_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever another program puts in place of a field, the story is told, for people and as JSON."""
+def test_documents_edited_in_any_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any foreign value in a field, the story is shown as text and as JSON."""
     load(world, record(post(publicationInfo={"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()})))
     load(world)
     (good,) = world.collections.rfps.find({})
@@ -615,7 +615,7 @@ def test_an_instant_that_python_does_not_have(world: World, monkeypatch: pytest.
 
 
 def test_a_document_of_another_program_that_has_no_job_id(world: World) -> None:
-    """It is told by its reference, alone and beside others, and is not given the rejects that tell no job."""
+    """It is found by its reference, alone and beside others, and gets no rejects without a job_id."""
     load(world, record(b"{", origin="broken.json"))
     for job in ({}, {"job_id": None, "_etl": {"source_id": "S"}}, {"job_id": ["a"]}, {"job_id": ""}):
         world.collections.rfps.delete_many({})
@@ -630,7 +630,7 @@ def test_a_document_of_another_program_that_has_no_job_id(world: World) -> None:
 
 
 def test_a_payload_that_is_no_longer_kept(world: World) -> None:
-    """Somebody emptied RFP_raw: what became of the payload is told, and that its content is not known."""
+    """RFP_raw was emptied: the payload's result is shown, and that its content is unknown."""
     load(world, record(post()))
     world.collections.raw.delete_many({})
 
@@ -641,7 +641,7 @@ def test_a_payload_that_is_no_longer_kept(world: World) -> None:
     assert "its fields cannot be checked" in text(story)
 
 
-def test_hostile_text_steers_no_terminal(world: World) -> None:
+def test_hostile_text_is_escaped_for_terminals(world: World) -> None:
     """Whatever a payload, a place, an editor or the question holds: one line stays one line of letters."""
     load(world, record(post(name=HOSTILE), origin=HOSTILE), record(post("job-2", name=None), origin=f"2{HOSTILE}"))
     load(world, record(post(instant=INSTANTS[1], name=f"{HOSTILE}{HOSTILE}")))
@@ -656,7 +656,7 @@ def test_hostile_text_steers_no_terminal(world: World) -> None:
 
 
 def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -> None:
-    """Each run: its status, its lines, and whether its notebook is what it left; by hand and unknown runs say so."""
+    """For each run: status, ledger lines, whether its notebook is intact; runs by hand and unknown runs are named."""
     names = {name: made.add(T0 - timedelta(hours=9 - hour), status=status) for hour, (name, status) in enumerate(RUNS)}
     made.path(names["changed"]).write_bytes(made.path(names["changed"]).read_bytes() + b" ")
     for name in ("missing", "pruned"):
@@ -706,7 +706,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
 
 
 def end(world: World, status: str = "ok") -> None:
-    """Have the ledger tell the last run."""
+    """Record the last run in the ledger."""
     run_id, ledger = f"run-{world._runs}", Ledger(world.settings.ledger_file)
     ledger.append("start", at=world.now, run_id=run_id, facts={})
     ledger.append("end", at=world.now, run_id=run_id, facts={"status": status})
@@ -724,7 +724,7 @@ RUNS = [
 
 
 def seen_in(world: World, run_id: str) -> None:
-    """Have all that the last run did be done by that one."""
+    """Attribute everything that the last run did to another run."""
     last = f"run-{world._runs}"
     for collection in (world.collections.raw, world.collections.outcomes):
         collection.update_many({"run_id": last}, {"$set": {"run_id": run_id}})
