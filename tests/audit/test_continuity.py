@@ -38,8 +38,8 @@ class WrittenHistory(Continuity):
     def run(self, before: float, after: float, *, sources: str = BOTH, name: str = "x", **facts: Any) -> None:
         """A run's two lines; it reads from `before` on."""
         self.add("start", name, parameters={"sources": sources}, watermark={"before": hour(before)})
-        told = {"status": "ok", "window": {"since": hour(before), "until": None}, **facts}
-        self.add("end", name, watermark={"before": hour(before), "after": hour(after)}, **told)
+        end_facts = {"status": "ok", "window": {"since": hour(before), "until": None}, **facts}
+        self.add("end", name, watermark={"before": hour(before), "after": hour(after)}, **end_facts)
 
     def reset(self, before: float | None, after: float) -> None:
         """A reset."""
@@ -211,8 +211,8 @@ def test_missing_hours_are_those_that_no_run_read(
     expected = (T0 + timedelta(hours=n) for n in (min(hours_missed), max(hours_missed) + 1)) if hours_missed else None
     assert history.jumps[0].missing == (tuple(expected) if expected else None)
     assert history.jumps[0].read_by == reader
-    told = [(part.source, at) for part in history.jumps[0].unread for at in range(2, 10) if _holds(part, at)]
-    assert sorted(told) == sorted(left)
+    unread = [(part.source, at) for part in history.jumps[0].unread for at in range(2, 10) if _holds(part, at)]
+    assert sorted(unread) == sorted(left)
 
 
 def _holds(part: UnreadTime, at: int) -> bool:

@@ -33,7 +33,7 @@ def compared(made: MadeRuns, *names: str) -> Differences:
     return between(first, second, left=(executed.read(first, history), executed.read(second, history)))
 
 
-def found(differences: Differences) -> set[tuple[str, str, Any, Any]]:
+def facts_of(differences: Differences) -> set[tuple[str, str, Any, Any]]:
     """Return the facts, without order."""
     return {(one.part, one.name, one.first, one.second) for one in differences.facts}
 
@@ -66,7 +66,7 @@ def test_requests_and_results_are_compared(made: MadeRuns) -> None:
         failures=failures,
     )
 
-    assert found(compared(made)) == {
+    assert facts_of(compared(made)) == {
         ("parameters", "dry_run", False, True),
         ("status", "status", "ok", "failed"),
         ("status", "error", None, "SourceFailed"),
@@ -86,9 +86,9 @@ def test_a_run_without_counts(made: MadeRuns) -> None:
     made.add(T0 + HOUR, parameters=SAME, sources={"folder": counts(inserted=2)}, closed=1)
     made.add(T0 + 2 * HOUR, parameters=SAME, status="crashed")
 
-    assert found(compared(made, made.made[0], made.made[1])) == set()
+    assert facts_of(compared(made, made.made[0], made.made[1])) == set()
     differences = compared(made, made.made[0], made.made[2])
-    assert {one for one in found(differences) if one[0] == "counts"} == {
+    assert {fact for fact in facts_of(differences) if fact[0] == "counts"} == {
         ("counts", "folder: extracted", 2, None),
         ("counts", "folder: inserted", 2, None),
         ("counts", "closed", 1, None),
@@ -123,7 +123,7 @@ def test_software_is_compared(made: MadeRuns) -> None:
     made.add(T0, parameters=SAME, scraps={"schema": SCHEMA}, git_commit="a")
     made.add(T0 + HOUR, parameters=SAME, scraps={"schema": newer}, git_commit="b", packages=packages)
 
-    assert found(compared(made)) == {
+    assert facts_of(compared(made)) == {
         ("schema", "company.city", "text", "text or null"),
         ("schema", "x", None, "date"),
         ("schema", "transform version of folder", 3, 4),
@@ -173,13 +173,13 @@ def test_what_could_not_be_compared_is_reported(made: MadeRuns) -> None:
     made.path(gone).unlink()
     made.path(edited).write_bytes(made.path(edited).read_bytes() + b" ")
 
-    told = "\n".join(compared(made).notes)
+    notes = "\n".join(compared(made).notes)
 
-    assert f"The notebook of {gone} could not be compared. It is missing" in told
-    assert f"The run {edited} recorded no schema" in told
-    assert "It is not what the run left" in told
-    assert f"The run {edited} recorded no counts: it is crashed." in told
-    assert "uncommitted changes" in told
+    assert f"The notebook of {gone} could not be compared. It is missing" in notes
+    assert f"The run {edited} recorded no schema" in notes
+    assert "It is not what the run left" in notes
+    assert f"The run {edited} recorded no counts: it is crashed." in notes
+    assert "uncommitted changes" in notes
 
 
 def test_notebooks_line_by_line() -> None:
@@ -196,14 +196,14 @@ def test_notebooks_line_by_line() -> None:
                 cell["metadata"]["papermill"] = {"start_time": number}
         pair.append(notebook)
 
-    told = notebook_diff(*pair, colours=False)
+    diff = notebook_diff(*pair, colours=False)
 
-    assert [line for line in told.splitlines() if line.startswith(("Cell", "+", "-"))] == [
+    assert [line for line in diff.splitlines() if line.startswith(("Cell", "+", "-"))] == [
         "Cell work:",
         "-  5 rows",
         "+  6 rows",
     ]
-    assert "\x1b" not in told
+    assert "\x1b" not in diff
     assert "\x1b" in notebook_diff(*pair, colours=True)
     assert notebook_diff(pair[0], pair[0], colours=True) == ""
 
@@ -221,12 +221,12 @@ def test_pieces_of_text_are_one_text() -> None:
         work["outputs"][-1]["data"] = {"text/plain": [text * 90, "\n", text]}
         pair.append(notebook)
 
-    told = notebook_diff(*pair, colours=False)
+    diff = notebook_diff(*pair, colours=False)
 
-    assert "-  a" in told
-    assert "<p>" not in told
-    assert "evalue: b" in told
-    assert "execution_count" not in told
+    assert "-  a" in diff
+    assert "<p>" not in diff
+    assert "evalue: b" in diff
+    assert "execution_count" not in diff
 
 
 def test_an_invalid_notebook_is_not_compared() -> None:

@@ -30,11 +30,11 @@ def test_an_hour_without_a_run_is_missing(made: MadeRuns) -> None:
     assert missing(made, now=T0 + 10.5 * HOUR) == ["02 11", "02 14", "02 15", "02 17"]
     assert missing(made, now=T0 + 8.9 * HOUR) == ["02 11", "02 14", "02 15"]
     assert missing(made, now=T0 + 10.5 * HOUR, days=3 / 24) == ["02 17"]
-    found = looked_at(made, now=T0 + 10.5 * HOUR)
-    texts = [one.text for one in found.found if one.what == "missing hours"]
+    review = looked_at(made, now=T0 + 10.5 * HOUR)
+    texts = [finding.text for finding in review.found if finding.what == "missing hours"]
     assert texts[1] == "2 hours in which a run was due and none started: 2026-11-02 14:00 to 2026-11-02 15:59."
-    assert found.counts()["missing hours"] == 4
-    row = found.calendar.tables[0].rows[0]
+    assert review.counts()["missing hours"] == 4
+    row = review.calendar.tables[0].rows[0]
     assert [str(cell) for cell in row[9:20]] == [
         *("ok", "ok", "ok", "none", "ok", "ok", "none", "none", "ok", "none", "")
     ]
@@ -46,7 +46,7 @@ def test_a_home_that_runs_every_four_hours_misses_no_other_hours(made: MadeRuns)
 
     assert missing(made, now=T0 + 31 * HOUR) == ["03 04"]
     assert missing(made, now=T0 + 37 * HOUR) == ["03 04", "03 16", "03 20"]
-    texts = [one.text for one in looked_at(made, now=T0 + 37 * HOUR).found]
+    texts = [finding.text for finding in looked_at(made, now=T0 + 37 * HOUR).found]
     assert texts[0] == "2 hours in which a run was due and none started: 2026-11-03 16:00 to 2026-11-03 20:59."
     assert len(texts) == 2
 
@@ -192,11 +192,11 @@ def test_many_days_are_summed_up_by_week(made: MadeRuns) -> None:
     hourly(made, range(0, 24 * 60, 24))
     made.add(T0 + 24 * HOUR + HOUR, status="failed")
 
-    found = looked_at(made, now=T0 + 24 * 59.5 * HOUR, days=3660)
+    review = looked_at(made, now=T0 + 24 * 59.5 * HOUR, days=3660)
 
-    days, weeks = found.calendar.tables
+    days, weeks = review.calendar.tables
     assert len(days.rows) == 31
-    assert sum(int(number) for number in column(weeks, "ok")) + 31 == found.counts()["ok"] == 60
+    assert sum(int(number) for number in column(weeks, "ok")) + 31 == review.counts()["ok"] == 60
     assert column(weeks, "failed") == ["0", "0", "0", "0", "1"]
     assert column(weeks, "week of (UTC)")[-1] == "2026-11-02"
 

@@ -643,7 +643,7 @@ def test_the_last_watermark_is_the_newest_recorded_one(ledger: Ledger) -> None:
     append(ledger, "crashed")
     assert ledger.last_watermark() is None
 
-    for number, (event, told) in enumerate(
+    for number, (event, watermark) in enumerate(
         [
             ("start", {"before": hours[0]}),
             ("first-run", hours[1]),
@@ -651,6 +651,6 @@ def test_the_last_watermark_is_the_newest_recorded_one(ledger: Ledger) -> None:
             ("reset", {"before": None, "after": hours[3]}),
         ]
     ):
-        append(ledger, event, status="failed", watermark=told)
+        append(ledger, event, status="failed", watermark=watermark)
         append(ledger, "end", watermark="yesterday")
         assert ledger.last_watermark() == T0 + timedelta(hours=number)

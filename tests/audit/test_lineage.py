@@ -57,7 +57,7 @@ def load(world: World, *records: RawRecord, fault: Fault | None = None, dry_run:
     finish(world.open(Shelf(records), dry_run=dry_run), fault=fault)
 
 
-def told(world: World, asked: str = JOBS[0]) -> Story:
+def mission_story(world: World, asked: str = JOBS[0]) -> Story:
     """The story of a mission."""
     return story_from(world.settings, world.collections, asked, now=world.now)
 
@@ -92,9 +92,9 @@ def check(world: World, job: str) -> None:
     outcomes = {one["_id"] for one in world.collections.outcomes.find({"job_id": job})}
     if document is None and not outcomes and world.collections.rejects.find_one({"job_id": job}) is None:
         with pytest.raises(UsageError, match="was never seen"):
-            told(world, job)
+            mission_story(world, job)
         return
-    story = told(world, job)
+    story = mission_story(world, job)
     assert [step.kind for step in story.steps].index("now") == len(story.steps) - 1
     assert story.steps[-1].changes == ()
     landed = [step.landed.raw_id for step in story.steps if step.landed and step.kind == "payload"]
@@ -115,7 +115,7 @@ def settled(world: World) -> None:
     for job in JOBS:
         own = {i.record.raw_id for i in world.items if i.job == job and i.kind in {"good", "rejected", "undated"}}
         if own & kept:
-            assert {step.landed.raw_id for step in told(world, job).steps if step.landed} == own & kept
+            assert {step.landed.raw_id for step in mission_story(world, job).steps if step.landed} == own & kept
 
 
 class StoryMachine(Promises):
@@ -151,7 +151,7 @@ def test_the_result_of_each_payload(world: World) -> None:
     load(world, record(post(instant=INSTANTS[1], content="blue"), origin="late.json"))
     load(world, record(post(instant=INSTANTS[3], name=None), origin="wrong.json"))
 
-    story = told(world)
+    story = mission_story(world)
 
     assert results(story) == ["inserted", "updated", "unchanged", "stale", "rejected", "document"]
     assert [step.run_id for step in story.steps[:-1]] == ["run-1", "run-2", "run-3", "run-4", "run-5"]
@@ -177,7 +177,7 @@ def test_unchanged_content_of_an_older_version(world: World) -> None:
     load(world, record(post(instant=INSTANTS[2])))
     load(world, record(post(instant=INSTANTS[1])))
 
-    story = told(world)
+    story = mission_story(world)
 
     assert results(story)[:-1] == ["inserted", "unchanged", "unchanged"]
     assert [step.moved for step in story.steps[:-1]] == [False, True, False]
@@ -192,7 +192,7 @@ def test_runs_that_crossed(world: World) -> None:
     load(world, record(post()))
     finish(first)
 
-    story = told(world)
+    story = mission_story(world)
 
     assert [(step.run_id, step.result) for step in story.steps[:-1]] == [("run-2", "inserted"), ("run-1", "updated")]
     assert changes(story.steps[1])["roleTitle"] == ("Red", "Blue")
@@ -205,12 +205,12 @@ def test_closed_and_opened_again(world: World) -> None:
     load(world)
     load(world, record(post(instant=INSTANTS[1], publicationInfo=soon)))
     load(world, record(post(instant=INSTANTS[2], name=None)))
-    closed = told(world)
+    closed = mission_story(world)
     world.collections.rfps.update_one({"job_id": "job-1"}, {"$set": {"isActive": True}})
-    edited = told(world)
+    edited = mission_story(world)
     load(world, record(post("job-2", publicationInfo={"isClosed": True})))
     SourceEnds(world.collections, "folder", run_id="run-9", now=world.now, dry_run=False).reopen(["job-2"])
-    opened = told(world, "job-2")
+    opened = mission_story(world, "job-2")
 
     assert results(closed) == ["inserted", "deadline", "unchanged", "rejected", "document"]
     assert changes(closed.steps[1]) == {"isActive": (True, False)}
@@ -230,10 +230,10 @@ def test_what_a_sweep_closed_and_opened_again(world: World) -> None:
     sweep = SourceEnds(world.collections, "folder", run_id="run-8", now=world.now, dry_run=False)
     (mission,) = sweep.missing([])
     sweep.close(mission, "closed")
-    closed = told(world)
+    closed = mission_story(world)
     world.tick(60)
     SourceEnds(world.collections, "folder", run_id="run-9", now=world.now, dry_run=False).reopen(["job-1"])
-    opened = told(world)
+    opened = mission_story(world)
 
     assert [(step.kind, step.run_id) for step in closed.steps[1:]] == [("closed", "run-8"), ("now", "")]
     assert changes(closed.steps[1]) == {"isActive": (True, False)}
@@ -249,7 +249,7 @@ def test_foreign_changes_are_shown_separately(world: World) -> None:
     edits = {"$set": {"RFP_type": "Data", "company.city": "Genk", "score": 4.0}, "$unset": {"reference": ""}}
     world.collections.rfps.update_one({}, edits)
 
-    last = told(world).steps[-1]
+    last = mission_story(world).steps[-1]
 
     assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
         ("RFP_type", None, "Data", "enriched"),
@@ -264,9 +264,9 @@ def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPa
     load(world, record(post(), origin="one.json"))
     raise_the_mapping(monkeypatch, lambda content: {**content, "serviceProvider": "Mended"})
 
-    before = told(world)
+    before = mission_story(world)
     load(world, record(post(), origin="one.json"))
-    after = told(world)
+    after = mission_story(world)
 
     today = version_for("folder")
     assert before.steps[0].notes[0] == f"Version {today - 1} of the mapping processed it; the current one is {today}."
@@ -301,9 +301,9 @@ def test_a_document_that_was_made_again_shows_what_changed(
     run_id = made.add(world.now, scraps={"changes": {"total": 2, "listed": listed}})
     seen_in(world, run_id)
 
-    story = told(world)
+    story = mission_story(world)
     made.path(run_id).write_bytes(b"{}")
-    unproven = told(world)
+    unproven = mission_story(world)
 
     assert [step.kind for step in story.steps] == ["payload", "closed", "again", "now"]
     assert [step.result for step in story.steps] == ["inserted", "deadline", "updated", "document"]
@@ -323,7 +323,7 @@ def test_days_are_shown_as_days(world: World) -> None:
     load(world, record(post(instant=INSTANTS[1], **days[1])))
     world.collections.rfps.update_one({}, {"$set": {"conditions.fromAt": datetime(2026, 1, 1, 23, tzinfo=UTC)}})
 
-    shown = [line.strip() for line in text(told(world)).splitlines() if "fromAt" in line]
+    shown = [line.strip() for line in text(mission_story(world)).splitlines() if "fromAt" in line]
 
     assert shown[0] == "field    conditions.fromAt: 2026-01-01 -> 2026-01-02"
     assert "fromAt: 2026-01-02, kept as 2026-01-02 00:00 UTC -> 2026-01-02, kept as 2026-01-01 23:00 UTC" in shown[1]
@@ -339,7 +339,7 @@ def test_payloads_that_were_processed_again(world: World, monkeypatch: pytest.Mo
     load(world, *posts)
     end(world)
 
-    story = told(world)
+    story = mission_story(world)
 
     assert [(step.run_id, step.result, step.again_run_id) for step in story.steps[:-1]] == [
         ("run-1", "stale", "run-3"),
@@ -360,9 +360,9 @@ def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
         load(world, newer, fault=Fault(3, "before"))
     assert world.collections.rfps.find_one({"roleTitle": "Blue"}), "the fault hits after the document was written"
 
-    torn = told(world)
+    torn = mission_story(world)
     load(world)
-    whole = told(world)
+    whole = mission_story(world)
 
     assert results(torn) == ["inserted", UNSETTLED, "document"]
     assert changes(torn.steps[1])["roleTitle"] == ("Red", "Blue")
@@ -372,7 +372,7 @@ def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
     assert not whole.notes
     assert "interrupted before it recorded that" in text(whole)
     load(world, record(post(instant=INSTANTS[2], content="short")))
-    later = told(world)
+    later = mission_story(world)
     assert changes(later.steps[2])["roleTitle"] == ("Blue", "Short")
     for story in (torn, whole, later):
         assert story.steps[-1].changes == ()
@@ -385,7 +385,7 @@ def test_what_a_failed_run_landed(world: World) -> None:
     end(world, "failed")
     load(world, record(post(instant=INSTANTS[1], content="blue")))
 
-    newer, older, _ = told(world).steps
+    newer, older, _ = mission_story(world).steps
 
     assert [(step.result, step.run_id, step.again_run_id) for step in (newer, older)] == [
         ("inserted", "run-2", ""),
@@ -408,10 +408,10 @@ def test_every_name_that_people_use(world: World) -> None:
     world.collections.rfps.update_one({"job_id": "job-1"}, {"$set": {"_etl.source_id": "source-1"}})
 
     for name in ("job-1", "JP1", "source-1", "folder#job-1", "wrong.json"):
-        assert told(world, name).job_id == "job-1"
-    assert told(world, "folder:broken.json").rejects == told(world, "broken.json").rejects
+        assert mission_story(world, name).job_id == "job-1"
+    assert mission_story(world, "folder:broken.json").rejects == mission_story(world, "broken.json").rejects
     with pytest.raises(UsageError, match=r"Several missions have the name 'JP2'(?s:.*)job-2(?s:.*)job-3"):
-        told(world, "JP2")
+        mission_story(world, "JP2")
 
 
 def test_names_in_another_letter_case(world: World) -> None:
@@ -430,25 +430,25 @@ def test_names_in_another_letter_case(world: World) -> None:
     world.collections.rfps.update_one({"job_id": "JP060001"}, {"$set": {"_etl.source_id": "Source-1"}})
 
     for name in ("jp060001", "  JP060001\n", " jp060001 ", "RÉF-1", "source-1"):
-        assert told(world, name).job_id == "JP060001"
-    assert told(world, " jp7 ").job_id == "jp7"
-    assert (told(world, "gone").state, told(world, "REFUSED").state) == ("removed", "rejected")
-    foreign = told(world, "foreign-1")
+        assert mission_story(world, name).job_id == "JP060001"
+    assert mission_story(world, " jp7 ").job_id == "jp7"
+    assert (mission_story(world, "gone").state, mission_story(world, "REFUSED").state) == ("removed", "rejected")
+    foreign = mission_story(world, "foreign-1")
     assert (foreign.state, foreign.job_id, foreign.rejects) == ("foreign", "", [])
     with pytest.raises(
         UsageError, match=r"Several missions have the name 'Jp7'(?s:.*)  (jp7|JP7)  Red\n  (jp7|JP7)  Red"
     ):
-        told(world, "Jp7")
+        mission_story(world, "Jp7")
     for unknown in ("Ref-1", "jp06000", "  "):
         with pytest.raises(UsageError, match="was never seen"):
-            told(world, unknown)
+            mission_story(world, unknown)
 
 
 def test_a_name_with_spaces_around_it(world: World) -> None:
     """A file may have such a name; it is found under it."""
     load(world, record(b"{", origin=" broken.json "))
 
-    assert told(world, " broken.json ").state == "rejected"
+    assert mission_story(world, " broken.json ").state == "rejected"
 
 
 def test_a_reject_that_never_became_a_document(world: World) -> None:
@@ -456,10 +456,10 @@ def test_a_reject_that_never_became_a_document(world: World) -> None:
     load(world, record(b"{", origin="broken.json"))
     load(world, record(b'{"id": ', origin="broken.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"))
-    broken, wrong = told(world, "folder:broken.json"), told(world, "job-2")
+    broken, wrong = mission_story(world, "folder:broken.json"), mission_story(world, "job-2")
     quarantine.dismiss(world.collections, ["folder#job-2"], because="A test.", by="nobody on vm", now=T0)
     load(world, record(post(), origin="broken.json", at=T0 + timedelta(hours=4)))
-    resolved = told(world, "folder:broken.json")
+    resolved = mission_story(world, "folder:broken.json")
 
     assert (broken.state, broken.job_id, wrong.state, wrong.job_id) == ("rejected", "", "rejected", "job-2")
     assert "Rejected 2 time(s): first on 2026-11-23 13:00:00.000000 UTC by run-1" in text(broken)
@@ -469,7 +469,7 @@ def test_a_reject_that_never_became_a_document(world: World) -> None:
     assert "is open in the quarantine" in text(broken)
     assert "is resolved in the quarantine" in text(resolved)
     assert "by run-4" in text(resolved)
-    assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(told(world, "job-2"))
+    assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(mission_story(world, "job-2"))
 
 
 def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None:
@@ -478,16 +478,16 @@ def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None
     load(world, record(post(instant="2026-12-24T10:00:00Z", **number), origin="early.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"), record(b"{", origin="broken.json"))
 
-    story = told(world, "JP077")
+    story = mission_story(world, "JP077")
 
     assert (story.state, story.job_id) == ("rejected", "job-1")
     assert "lies in the future" in text(story)
-    assert told(world, "jp077 ").job_id == "job-1"
+    assert mission_story(world, "jp077 ").job_id == "job-1"
     with pytest.raises(UsageError, match="found by their job_id or item"):
-        told(world, "JP078")
+        mission_story(world, "JP078")
     load(world, record(post("job-3", name=None, **number), origin="same.json"))
     with pytest.raises(UsageError, match="Several missions have the name 'JP077'"):
-        told(world, "JP077")
+        mission_story(world, "JP077")
 
 
 def test_a_payload_from_the_future(world: World) -> None:
@@ -497,7 +497,7 @@ def test_a_payload_from_the_future(world: World) -> None:
         load(world, record(post(instant=f"2026-12-24T10:00:0{number}Z"), origin="early.json", at=at))
     world.tick(60 * 24 * 40)
 
-    first, second, _ = told(world).steps
+    first, second, _ = mission_story(world).steps
 
     assert first.notes == ("timeStamp 2026-12-24T10:00:00.0000000Z lies in the future.",)
     assert second.notes == ("timeStamp 2026-12-24T10:00:01.0000000Z lies in the future.",)
@@ -510,7 +510,7 @@ def test_a_reject_resolved_by_a_corrected_mapping(world: World, monkeypatch: pyt
     raise_the_mapping(monkeypatch, lambda content: content, lambda payload: {**payload, "id": "job-1"})
     load(world, nameless)
 
-    story = told(world, "folder:nameless.json")
+    story = mission_story(world, "folder:nameless.json")
 
     assert (story.state, story.job_id, results(story)) == ("document", "job-1", ["inserted", "document"])
     assert [entry["state"] for entry in story.rejects] == ["resolved"]
@@ -527,9 +527,9 @@ def test_settings_of_boondmanager_that_changed_since(world: World) -> None:
     before, world.settings = world.settings, with_open_states(world.settings, 0, 5)
     finish(world.open(shelf))
 
-    assert told(world, "boond-12").steps[-1].changes == told(world, "12").steps[-1].changes == ()
+    assert mission_story(world, "boond-12").steps[-1].changes == mission_story(world, "12").steps[-1].changes == ()
     world.settings = before
-    assert [(one.field, one.before, one.after, one.why) for one in told(world, "12").steps[-1].changes] == [
+    assert [(one.field, one.before, one.after, one.why) for one in mission_story(world, "12").steps[-1].changes] == [
         ("isActive", False, True, "mapping")
     ]
 
@@ -544,7 +544,7 @@ def test_a_reject_without_bytes(world: World) -> None:
     flaw = Flaw("too-large", "The file has 6,000,000 bytes.")
     load(world, RawRecord.flawed(flaw, source="folder", origin="huge.json", instant=world.now, size=6_000_000, line=1))
 
-    assert "The file has 6,000,000 bytes." in text(told(world, "huge.json"))
+    assert "The file has 6,000,000 bytes." in text(mission_story(world, "huge.json"))
 
 
 def test_an_unknown_mission(world: World) -> None:
@@ -552,13 +552,13 @@ def test_an_unknown_mission(world: World) -> None:
     world.collections.runs.insert_one({"_id": "run-7/ab", "sources": ["folder"], "landings": 1})
 
     with pytest.raises(UsageError) as raised:
-        told(world, "JP404")
+        mission_story(world, "JP404")
 
     assert "'JP404' was never seen." in str(raised.value)
     for name in ("RFP)", "RFP_outcomes", "RFP_rejects", "2026-11-23 11:50:00", "futurscam run --since", "run-7"):
         assert name in str(raised.value)
     with pytest.raises(UsageError, match="never seen"):
-        told(world, "")
+        mission_story(world, "")
 
 
 def test_documents_that_others_made_or_removed(world: World) -> None:
@@ -568,7 +568,7 @@ def test_documents_that_others_made_or_removed(world: World) -> None:
     theirs = {"job_id": "theirs", "roleTitle": "Theirs", "odd": float("nan"), "_etl": {"raw_id": 1}}
     world.collections.rfps.insert_one(theirs)
 
-    removed, foreign = told(world), told(world, "theirs")
+    removed, foreign = mission_story(world), mission_story(world, "theirs")
 
     assert (removed.state, removed.document, results(removed)) == ("removed", None, ["inserted", "removed"])
     assert "Runs never delete documents" in text(removed)
@@ -620,13 +620,13 @@ def test_a_document_of_another_program_that_has_no_job_id(world: World) -> None:
     for job in ({}, {"job_id": None, "_etl": {"source_id": "S"}}, {"job_id": ["a"]}, {"job_id": ""}):
         world.collections.rfps.delete_many({})
         world.collections.rfps.insert_one({"reference": "FOREIGN-1", "roleTitle": "x", **job})
-        story = told(world, "FOREIGN-1")
+        story = mission_story(world, "FOREIGN-1")
         assert (story.state, story.job_id, story.rejects) == ("foreign", "", [])
         assert text(story).startswith("FOREIGN-1  x\n")
     world.collections.rfps.insert_one({"job_id": "job-1", "reference": "FOREIGN-1", "roleTitle": "y"})
     for asked in ("FOREIGN-1", "foreign-1"):
         with pytest.raises(UsageError, match=r"Several missions have the name"):
-            told(world, asked)
+            mission_story(world, asked)
 
 
 def test_a_payload_that_is_no_longer_kept(world: World) -> None:
@@ -634,7 +634,7 @@ def test_a_payload_that_is_no_longer_kept(world: World) -> None:
     load(world, record(post()))
     world.collections.raw.delete_many({})
 
-    story = told(world)
+    story = mission_story(world)
 
     assert results(story) == ["inserted", "document"]
     assert "no longer in RFP_raw" in text(story)
@@ -648,10 +648,10 @@ def test_hostile_text_is_escaped_for_terminals(world: World) -> None:
     world.collections.rfps.update_one({}, {"$set": {HOSTILE.replace(".", ""): HOSTILE, "_etl.run_id": HOSTILE}})
 
     for asked in ("job-1", f"2{HOSTILE}"):
-        assert all(line.isprintable() for line in text_of(told(world, asked)))
+        assert all(line.isprintable() for line in text_of(mission_story(world, asked)))
     load(world, *(record(post(job, number={"numberFormatted": HOSTILE})) for job in ("job-3", f"j{HOSTILE}")))
     with pytest.raises(UsageError) as raised:
-        told(world, HOSTILE)
+        mission_story(world, HOSTILE)
     assert all(line.isprintable() for line in str(raised.value).splitlines())
 
 
@@ -669,7 +669,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
         load(world, record(post(attachmentInfo=number, name=f"Title {number}", instant=f"2026-11-20T10:00:0{number}Z")))
         seen_in(world, run_id)
 
-    story = told(world)
+    story = mission_story(world)
 
     runs: Mapping[str, InvolvedRun] = {run.run_id: run for run in story.runs}
     standing = {name: runs[run_id] for name, run_id in names.items()}

@@ -29,10 +29,10 @@ def test_a_reset_just_before_the_period_explains_its_first_run(made: MadeRuns) -
     made.watermark = to
     made.add(T0 + 6 * HOUR)
 
-    found = Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR)
+    review = Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR)
 
-    assert [str(row[1]) for row in found.watermark.rows] == ["moved"]
-    assert found.found == []
+    assert [str(row[1]) for row in review.watermark.rows] == ["moved"]
+    assert review.found == []
 
 
 def test_a_line_healed_before_the_period_is_not_reported(made: MadeRuns) -> None:
@@ -43,8 +43,8 @@ def test_a_line_healed_before_the_period_is_not_reported(made: MadeRuns) -> None
     Ledger(made.settings.ledger_file).heal(at=T0 + HOUR)
     made.add(T0 + 6 * HOUR)
 
-    assert [one.what for one in Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR).found] == []
-    assert [one.what for one in Review(made.settings, days=1, now=T0 + 7 * HOUR).found] == ["ledger healed"]
+    assert [finding.what for finding in Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR).found] == []
+    assert [finding.what for finding in Review(made.settings, days=1, now=T0 + 7 * HOUR).found] == ["ledger healed"]
 
 
 def test_a_cut_ledger_is_one_finding(made: MadeRuns) -> None:
@@ -54,9 +54,9 @@ def test_a_cut_ledger_is_one_finding(made: MadeRuns) -> None:
     lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
     made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
 
-    found = Review(made.settings, days=1, now=T0 + 4 * HOUR).found
+    findings = Review(made.settings, days=1, now=T0 + 4 * HOUR).found
 
-    assert [one.what for one in found if one.what.startswith("ledger")] == ["ledger changed"]
+    assert [finding.what for finding in findings if finding.what.startswith("ledger")] == ["ledger changed"]
 
 
 def test_an_instant_beyond_the_years_of_python_is_no_publication(

@@ -79,12 +79,12 @@ def test_doing_it_again_does_nothing(old: MadeRuns) -> None:
 def test_a_dry_run_removes_nothing(old: MadeRuns) -> None:
     """It prints the same result."""
     before = old.settings.ledger_file.read_bytes()
-    told = done(old, dry_run=True)
+    planned = done(old, dry_run=True)
 
     assert there(old) == old.made
     assert old.settings.ledger_file.read_bytes() == before
     again = done(old)
-    assert (again.notebooks, again.size) == (told.notebooks, told.size)
+    assert (again.notebooks, again.size) == (planned.notebooks, planned.size)
 
 
 def test_evidence_is_kept(old: MadeRuns) -> None:
@@ -107,9 +107,9 @@ def test_a_kill_between_tombstone_and_removal(old: MadeRuns, monkeypatch: pytest
         broken.setattr(Path, "unlink", killed)
         with pytest.raises(KeyboardInterrupt):
             done(old)
-    found = verify(old.settings, now=NOW)
-    assert len(found.findings) == 3
-    assert found.serious == []
+    verified = verify(old.settings, now=NOW)
+    assert len(verified.findings) == 3
+    assert verified.serious == []
 
     done(old)
     assert verify(old.settings, now=NOW).findings == []

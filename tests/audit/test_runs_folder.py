@@ -170,12 +170,12 @@ def test_a_notebook_that_goes_while_it_is_looked_at(
     real = runs_folder._files
 
     def named(runs: Path) -> Any:
-        found = list(real(runs))
+        listed = list(real(runs))
         if pruned:
             prune(log.settings, keep=timedelta(days=1), keep_failed=timedelta(days=1), now=NOW, started_by="x")
         else:
             log.path(log.made[0]).unlink()
-        return found
+        return listed
 
     monkeypatch.setattr(runs_folder, "_files", named)
 

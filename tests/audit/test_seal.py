@@ -60,8 +60,8 @@ def append(ledger: Ledger) -> None:
 
 def wrong(made: MadeRuns) -> list[str]:
     """Return the findings in the ledger: places and texts."""
-    found = verify(made.settings, now=NOW).serious
-    return [f"{one.place}: {one.what}" for one in found if one.place.startswith("ledger")]
+    findings = verify(made.settings, now=NOW).serious
+    return [f"{finding.place}: {finding.what}" for finding in findings if finding.place.startswith("ledger")]
 
 
 def lines(made: MadeRuns) -> list[bytes]:

@@ -32,8 +32,8 @@ def write_anew(made: MadeRuns, number: int, *, seal: Seal | None = None, **chang
     written = []
     for raw in lines(made):
         content = orjson.loads(raw)
-        told = {name: content[name] for name in ("event", "run_id", "at", "facts")}
-        last = entries.chained(last, **{**told, "at": clock.parse(told["at"])}, seal=seal)
+        fields = {name: content[name] for name in ("event", "run_id", "at", "facts")}
+        last = entries.chained(last, **{**fields, "at": clock.parse(fields["at"])}, seal=seal)
         if last.seq == number:
             own = {name: changed.pop(name) for name in ("event", "run_id", "at") if name in changed}
             last = signed(entries.LedgerEntry(**{**orjson.loads(entries.line_of(last)), **own}), changed, seal)
@@ -120,9 +120,9 @@ def test_facts_that_cannot_be_read(log: MadeRuns, line: int, changed: dict[str, 
     """Verification and the readers of runs name the line; verification skips its content if lines are wrong."""
     write_anew(log, line, **changed)
 
-    told = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
-    assert told
-    assert told[0].startswith(what)
+    texts = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
+    assert texts
+    assert texts[0].startswith(what)
     history = History.of(log.settings)
     with pytest.raises(OperatorMustAct, match=f"line {line}: its "):
         list(history.newest())
@@ -152,8 +152,8 @@ def test_facts_that_no_run_writes(log: MadeRuns, line: int, changed: dict[str, A
     """They are readable, but no run can have written them."""
     write_anew(log, line, **changed)
 
-    told = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
-    assert any(text.startswith(what) for text in told)
+    texts = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
+    assert any(text.startswith(what) for text in texts)
     list(History.of(log.settings).newest())
 
 

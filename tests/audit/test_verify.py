@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 def test_an_untouched_log_has_no_finding(log: MadeRuns) -> None:
     """The exit code is 0."""
-    found = look(log)
+    verified = look(log)
 
-    assert found.findings == []
-    assert (found.lines, found.runs, found.notebooks, found.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
-    assert found.size == sum(log.path(name).stat().st_size for name in log.made)
-    assert "The audit log is intact." in "\n".join(found.report())
-    assert found.as_dict()["ok"] is True
-    assert "Checked: 10 lines of the ledger, 5 runs, 5 notebooks" in "\n".join(found.report())
+    assert verified.findings == []
+    assert (verified.lines, verified.runs, verified.notebooks, verified.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
+    assert verified.size == sum(log.path(name).stat().st_size for name in log.made)
+    assert "The audit log is intact." in "\n".join(verified.report())
+    assert verified.as_dict()["ok"] is True
+    assert "Checked: 10 lines of the ledger, 5 runs, 5 notebooks" in "\n".join(verified.report())
 
 
 def test_a_home_without_runs_has_no_finding(made: MadeRuns) -> None:
@@ -64,9 +64,9 @@ def test_a_line_removed(log: MadeRuns, gone: int) -> None:
     before = lines(log)
     rewrite(log, [*before[:gone], *before[gone + 1 :]])
 
-    found = serious(log)
-    assert found[0][0] == f"ledger.jsonl, line {gone + 1}"
-    assert found[0][1].startswith(f"Its number is {gone + 2}, expected {gone + 1}; 1 line(s) before it are gone")
+    findings = serious(log)
+    assert findings[0][0] == f"ledger.jsonl, line {gone + 1}"
+    assert findings[0][1].startswith(f"Its number is {gone + 2}, expected {gone + 1}; 1 line(s) before it are gone")
 
 
 @pytest.mark.parametrize("first", range(2 * RUNS - 1))
@@ -123,15 +123,15 @@ def test_the_tail_cut_off(log: MadeRuns, count: int) -> None:
 
     left = 2 * RUNS - count
     place, what = f"ledger.jsonl, line {left + 1}", f"It ends with line {left}, but line {2 * RUNS} had been written"
-    assert any(found[0] == place and found[1].startswith(what) for found in serious(log))
+    assert any(finding[0] == place and finding[1].startswith(what) for finding in serious(log))
 
     head_path(log.settings.ledger_file).unlink()
-    found = look(log)
-    unknown = [one for one in found.findings if one.place.endswith(".ipynb")]
-    unfinished = [one for one in found.findings if "never ended" in one.what]
+    verified = look(log)
+    unknown = [finding for finding in verified.findings if finding.place.endswith(".ipynb")]
+    unfinished = [finding for finding in verified.findings if "never ended" in finding.what]
     assert len(unknown) == (count + 1) // 2
     assert len(unfinished) == count % 2
-    assert found.serious
+    assert verified.serious
 
 
 def test_an_old_ledger_put_back_with_all_that_belongs_to_it(log: MadeRuns, database: Database[dict[str, Any]]) -> None:
@@ -147,9 +147,9 @@ def test_an_old_ledger_put_back_with_all_that_belongs_to_it(log: MadeRuns, datab
         path.write_bytes(data)
 
     assert look(log).findings == []
-    found = look(log, documents=True).serious
-    assert [one.place for one in found] == ["MongoDB, RFP._etl.first_run_id", "MongoDB, RFP._etl.run_id"]
-    assert all(one.what.startswith(f"{name} is named 1 time(s)") for one in found)
+    findings = look(log, documents=True).serious
+    assert [finding.place for finding in findings] == ["MongoDB, RFP._etl.first_run_id", "MongoDB, RFP._etl.run_id"]
+    assert all(finding.what.startswith(f"{name} is named 1 time(s)") for finding in findings)
 
 
 def test_the_whole_ledger_deleted(log: MadeRuns) -> None:
@@ -182,9 +182,9 @@ def test_a_sealed_ledger_is_right(sealed: MadeRuns) -> None:
     for hour in range(RUNS, 2 * RUNS):
         Ledger.of(sealed.settings).append("reset", at=T0 + timedelta(hours=hour), run_id="x", facts={})
 
-    found = look(sealed)
-    assert found.findings == []
-    assert found.sealed == 3 * RUNS
+    verified = look(sealed)
+    assert verified.findings == []
+    assert verified.sealed == 3 * RUNS
     without = sealed.settings.model_copy(update={"ledger_key": None})
     assert verify(without, now=NOW).findings == []
     assert "FUTURSCAM_LEDGER_KEY is not set" in "\n".join(verify(without, now=NOW).report())
@@ -255,13 +255,13 @@ def test_runs_that_never_ended_are_reported(log: MadeRuns) -> None:
     name = log.add(T0 + timedelta(hours=RUNS), status="unfinished", notebook=b"")
     log.path(name).with_suffix(".ipynb.part").write_bytes(b"{}")
 
-    found = look(log)
+    verified = look(log)
     assert serious(log) == []
-    assert [one.place for one in found.findings] == [
+    assert [finding.place for finding in verified.findings] == [
         f"ledger.jsonl, line {2 * RUNS + 1}",
         f"runs/2026-11/{name}.ipynb.part",
     ]
-    assert "never ended" in found.findings[0].what
+    assert "never ended" in verified.findings[0].what
     assert [one.what for one in look(log, active=name).findings] == [f"{name} is active."]
 
 
@@ -434,9 +434,9 @@ def test_any_byte_changed_anywhere_is_detected(
     whole[at] ^= byte
     path.write_bytes(whole)
 
-    found = look(made)
-    assert found.findings
-    assert found.serious or (path.suffix == ".jsonl" and at == len(whole) - 1)
+    verified = look(made)
+    assert verified.findings
+    assert verified.serious or (path.suffix == ".jsonl" and at == len(whole) - 1)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -458,9 +458,9 @@ def test_any_ledger_content_is_handled(log: MadeRuns, tmp_path: Path, text: byte
     before = lines(made)
     rewrite(made, [*before[:line], text + b"\n", *before[line:]])
 
-    found = look(made)
-    assert any(one.place.startswith("ledger.jsonl, line ") for one in found.serious)
-    json.dumps(found.as_dict())
+    verified = look(made)
+    assert any(finding.place.startswith("ledger.jsonl, line ") for finding in verified.serious)
+    json.dumps(verified.as_dict())
 
 
 def test_each_fault_is_named_once(log: MadeRuns) -> None:
@@ -572,17 +572,17 @@ def test_mongodb_that_does_not_answer_hides_nothing(log: MadeRuns) -> None:
     log.settings = log.settings.model_copy(
         update={"mongo_uri": SecretStr("mongodb://127.0.0.1:9/"), "mongo_timeout": timedelta(seconds=0.1)}
     )
-    found = look(log, documents=True)
-    assert found.exit_code == 3
-    assert "MongoDB could not be asked" in "\n".join(found.report())
-    assert found.as_dict()["ok"] is None
+    verified = look(log, documents=True)
+    assert verified.exit_code == 3
+    assert "MongoDB could not be asked" in "\n".join(verified.report())
+    assert verified.as_dict()["ok"] is None
 
     log.path(log.made[0]).unlink()
-    found = look(log, documents=True)
-    assert found.exit_code == 4
-    assert log.made[0] in "\n".join(found.report())
-    assert found.as_dict()["ok"] is False
-    assert "Problems: 1." in found.report()
+    verified = look(log, documents=True)
+    assert verified.exit_code == 4
+    assert log.made[0] in "\n".join(verified.report())
+    assert verified.as_dict()["ok"] is False
+    assert "Problems: 1." in verified.report()
 
 
 def test_a_line_that_is_nested_too_deeply(log: MadeRuns) -> None:

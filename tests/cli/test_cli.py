@@ -57,9 +57,9 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
     done = futurscam("run", "--since", "2020-01-01", "--json")
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["status"] == "ok"
-    assert told["counts"] == {
+    output = json.loads(done.stdout)
+    assert output["status"] == "ok"
+    assert output["counts"] == {
         "extracted": 2,
         "inserted": 1,
         "updated": 0,
@@ -68,16 +68,16 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
         "rejected": 1,
         "dropped": 0,
     }
-    assert told["sources"] == {"folder": told["counts"]}
-    assert told["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
-    assert set(told["watermark"]) == {"before", "after"}
-    assert told["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
-    assert (told["closed"], told["reopened"]) == (0, 0)
-    assert told["seconds"] > 0
-    assert told["run_id"] in (filled.home / "logs" / told["log"]).read_text("utf-8")
-    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", told["run_id"])
-    month = told["run_id"][:4] + "-" + told["run_id"][4:6]
-    assert told["notebook"] == str(filled.runs / month / f"{told['run_id']}.ipynb")
+    assert output["sources"] == {"folder": output["counts"]}
+    assert output["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
+    assert set(output["watermark"]) == {"before", "after"}
+    assert output["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
+    assert (output["closed"], output["reopened"]) == (0, 0)
+    assert output["seconds"] > 0
+    assert output["run_id"] in (filled.home / "logs" / output["log"]).read_text("utf-8")
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", output["run_id"])
+    month = output["run_id"][:4] + "-" + output["run_id"][4:6]
+    assert output["notebook"] == str(filled.runs / month / f"{output['run_id']}.ipynb")
     assert database["RFP"].count_documents({}) == 1
 
     shown = futurscam("runs", "show", "last", "--requirements").stdout.splitlines()
@@ -151,7 +151,7 @@ def test_dismissing_rejects(filled: Settings, database: Database[dict[str, Any]]
     assert (second["state"], second["dismissed_because"]) == ("dismissed", "A test of ours.")
     assert json.loads(futurscam("rejects", "retry", "--json").stdout)["counts"]["extracted"] == 0
     assert json.loads(futurscam("rejects", "retry", both[0], "--json").stdout)["counts"]["rejected"] == 1
-    states = {found["_id"]: found for found in database["RFP_rejects"].find()}
+    states = {reject["_id"]: reject for reject in database["RFP_rejects"].find()}
     assert (states[both[0]]["state"], states[both[1]]["state"]) == ("open", "dismissed")
     assert states[both[0]]["opened_at"] == states[both[0]]["at"]
     assert not [name for name in states[both[0]] if name.startswith("dismissed")]
@@ -245,12 +245,12 @@ def test_check_takes_a_list_of_sources(home: Settings) -> None:
 
 def test_status(home: Settings) -> None:
     """The status names watermark, database and what is missing, as JSON and for people, and writes nothing."""
-    told = json.loads(futurscam("status", "--json").stdout)
-    assert told["watermark"] is None
-    assert told["mongodb_answers"] is True
-    assert told["documents"] == told["rejects_open"] == 0
-    assert told["running"] is None
-    assert told["runs"] == []
+    output = json.loads(futurscam("status", "--json").stdout)
+    assert output["watermark"] is None
+    assert output["mongodb_answers"] is True
+    assert output["documents"] == output["rejects_open"] == 0
+    assert output["running"] is None
+    assert output["runs"] == []
     assert not home.runs.exists()
 
     Watermark(home.watermark_file).reset(clock.now())
@@ -314,21 +314,21 @@ def test_the_home_can_be_named(home: Settings, tmp_path: Path) -> None:
 
 def test_how_much_a_run_prints(filled: Settings) -> None:
     """Events on stderr and a table with what is around it; with --quiet the table alone; with --verbose more."""
-    told = futurscam("run", "--since", "2020-01-01")
+    done = futurscam("run", "--since", "2020-01-01")
     quiet = futurscam("--quiet", "run", "--since", "2020-01-01")
     verbose = futurscam("-v", "run", "--since", "2020-01-01")
 
-    (log,) = re.findall(r"^Log: +(.+)$", told.stdout, re.MULTILINE)
+    (log,) = re.findall(r"^Log: +(.+)$", done.stdout, re.MULTILINE)
     assert log.startswith(str(filled.home / "logs" / "etl_"))
     events = (filled.home / "logs" / log).read_text("utf-8")
     assert "source name=folder extracted=2 inserted=1" in events
     assert "rejects reason=broken-json number=1" in events
-    assert re.search(r"^\d\d:\d\d:\d\d run started run_id=", told.stderr, re.MULTILINE)
-    assert "\x1b" not in told.stderr
+    assert re.search(r"^\d\d:\d\d:\d\d run started run_id=", done.stderr, re.MULTILINE)
+    assert "\x1b" not in done.stderr
     assert quiet.stderr == ""
     assert [line.split()[0] for line in quiet.stdout.splitlines()] == ["source", "folder", "total"]
     assert " versions python=" in verbose.stderr
-    assert " versions python=" not in told.stderr
+    assert " versions python=" not in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell that closes streams")
@@ -377,8 +377,8 @@ def test_the_local_server(home: Settings) -> None:
     env = {"MONGO_URI": ""}
 
     assert futurscam("db", "uri", env=env).returncode == 3
-    told = json.loads(futurscam("status", "--json", env=env).stdout)
-    assert told["mongodb_answers"] is False
+    output = json.loads(futurscam("status", "--json", env=env).stdout)
+    assert output["mongodb_answers"] is False
     started = futurscam("db", "start", env=env)
     try:
         assert started.returncode == 0, started.stderr
@@ -399,10 +399,10 @@ def test_the_demo_touches_nothing_that_is_configured(
 
     first = futurscam("demo", "--home", str(own), "--json")
     assert first.returncode == 0, first.stderr
-    told = json.loads(first.stdout)
-    assert told["counts"]["inserted"] >= 30
-    assert told["counts"]["rejected"] == 2
-    assert told["counts"]["stale"] == 2
+    output = json.loads(first.stdout)
+    assert output["counts"]["inserted"] >= 30
+    assert output["counts"]["rejected"] == 2
+    assert output["counts"]["stale"] == 2
 
     again = futurscam("--home", str(own), "demo")
     assert again.returncode == 0, again.stderr
@@ -417,7 +417,7 @@ def test_the_demo_touches_nothing_that_is_configured(
     rows = json.loads(futurscam("--home", str(own), "config", "show", "--json", env=NOTHING_SET).stdout)
     assert {row["name"]: row["value"] for row in rows}["FUTURSCAM_DB"] == demo.DATABASE
     (total,) = [line.split()[1:] for line in again.stdout.splitlines() if line.startswith("total")]
-    assert dict(zip(sorted(COUNTS - {"dropped"}, key=list(told["counts"]).index), total, strict=True)) == {
+    assert dict(zip(sorted(COUNTS - {"dropped"}, key=list(output["counts"]).index), total, strict=True)) == {
         "extracted": "41",
         "inserted": "0",
         "updated": "0",
@@ -428,7 +428,7 @@ def test_the_demo_touches_nothing_that_is_configured(
 
     assert database.list_collection_names() == []
     assert list(home.home.iterdir()) == []
-    assert told["notebook"].startswith(str(own))
+    assert output["notebook"].startswith(str(own))
 
 
 def test_every_verb_shows_an_example() -> None:
@@ -573,8 +573,8 @@ def test_files_before_the_first_window_are_counted_with_the_command_that_reads_t
     assert json.loads(futurscam(*place, "check", "--json").stdout)[0]["remark"].startswith("1 file(s) are older")
     assert json.loads(futurscam(*place, "run", "--json").stdout)["counts"]["extracted"] == 0
     assert command in futurscam(*place, "status").stdout
-    told = json.loads(futurscam(*place, "status", "--json").stdout)
-    assert (told["unread_files"], len(told["remarks"])) == (1, 1)
+    output = json.loads(futurscam(*place, "status", "--json").stdout)
+    assert (output["unread_files"], len(output["remarks"])) == (1, 1)
 
     read = futurscam(*place, "run", "--since", "2023-11-14T22:13:20Z", "--source", "folder", "--json")
     assert json.loads(read.stdout)["counts"]["inserted"] == 1

@@ -235,11 +235,11 @@ def test_one_run(made: MadeRuns) -> None:
     ):
         assert part in text, part
     assert "\x1b" not in text
-    told = json.loads(said("show", name[:12], "--json"))
-    assert told["run_id"] == name
-    assert told["executed"]["genuine"] is True
-    assert told["executed"]["changes"]["listed"] == [change]
-    assert told["executed"]["failed_cell"] is None
+    output = json.loads(said("show", name[:12], "--json"))
+    assert output["run_id"] == name
+    assert output["executed"]["genuine"] is True
+    assert output["executed"]["changes"]["listed"] == [change]
+    assert output["executed"]["failed_cell"] is None
 
 
 def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
@@ -248,8 +248,8 @@ def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
     work = next(index for index, cell in enumerate(notebook.cells) if cell.id == "work")
     notebook.cells.insert(work, nbformat.v4.new_markdown_cell("## Load\n\nWhat became of them?"))
     notebook.cells[work + 1].outputs[0].traceback = [*(f"frame {n}" for n in range(60)), "\x1b[31mRetryLater\x07: gone"]
-    told = {"error": "gone", "error_name": "RetryLater"}
-    made.add(T0, status="failed", notebook=json.dumps(notebook).encode(), **told)
+    facts = {"error": "gone", "error_name": "RetryLater"}
+    made.add(T0, status="failed", notebook=json.dumps(notebook).encode(), **facts)
 
     text = said("show", "last")
 
@@ -299,8 +299,8 @@ def test_the_difference(made: MadeRuns) -> None:
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "seconds" not in text
-    told = json.loads(said("diff", *made.made, "--json"))
-    assert told["facts"][1] == {"part": "parameters", "name": "watermark", "first": "a", "second": "b"}
+    output = json.loads(said("diff", *made.made, "--json"))
+    assert output["facts"][1] == {"part": "parameters", "name": "watermark", "first": "a", "second": "b"}
     assert said("diff", "last", "last").startswith("Nothing differs between")
 
 

@@ -31,7 +31,7 @@ def futurscam(*arguments: str) -> Result:
     return CliRunner().invoke(app.app, ["runs", *arguments], catch_exceptions=False)  # type: ignore[return-value]
 
 
-def told(*arguments: str) -> Any:
+def printed(*arguments: str) -> Any:
     """Return the object that it prints."""
     return json.loads(futurscam(*arguments, "--json").stdout)
 
@@ -57,17 +57,17 @@ def test_verify(log: MadeRuns) -> None:
     wrong = futurscam("verify")
     assert wrong.exit_code == 4
     assert f"{path.parent.name}/{path.name}" in wrong.stdout
-    found = told("verify")
-    assert not found["ok"]
-    assert [one["serious"] for one in found["findings"]] == [True]
+    output = printed("verify")
+    assert not output["ok"]
+    assert [finding["serious"] for finding in output["findings"]] == [True]
 
 
 def test_the_active_run_is_not_reported(log: MadeRuns) -> None:
     """While a run holds the lock its start without an end is as it should be."""
     name = log.add(clock.now(), status="unfinished", notebook=b"")
     with RunLock(log.settings.lock_file).held(run_id=name, now=clock.now()):
-        assert [one["what"] for one in told("verify")["findings"]] == [f"{name} is active."]
-    assert "never ended" in told("verify")["findings"][0]["what"]
+        assert [finding["what"] for finding in printed("verify")["findings"]] == [f"{name} is active."]
+    assert "never ended" in printed("verify")["findings"][0]["what"]
 
 
 def test_seal(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_prune(log: MadeRuns) -> None:
     assert "2 notebooks" in futurscam("prune", "--keep-days", "30", "--dry-run").stdout.replace("would", "")
     assert log.path(log.made[0]).exists()
 
-    done = told("prune", "--keep-days", "30")
+    done = printed("prune", "--keep-days", "30")
     assert len(done["notebooks"]) == 2
     assert done["bytes"] > 0
     assert [log.path(name).exists() for name in log.made] == [False, False, True]

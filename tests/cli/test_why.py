@@ -78,15 +78,15 @@ def test_the_story_from_the_command_line(home: Settings) -> None:
     data = post(name="Ingénieur ✓")
     load(home, record(data, origin="first.json"))
 
-    told = futurscam("why", "job-1", env={"PYTHONUTF8": "1"})
+    text = futurscam("why", "job-1", env={"PYTHONUTF8": "1"})
     as_json = futurscam("why", "job-1", "--json", env={"PYTHONIOENCODING": "cp1252"})
     raw_id = json.loads(as_json.stdout)["steps"][0]["landed"]["raw_id"]
     raw = futurscam("raw", raw_id[:8], env={"PYTHONIOENCODING": "cp1252"})
 
-    assert told.returncode == as_json.returncode == raw.returncode == 0
-    assert "Ingénieur ✓" in told.stdout.decode()
-    assert "folder: first.json, line 1" in told.stdout.decode()
-    assert "by hand: the ledger does not record such runs" in told.stdout.decode()
+    assert text.returncode == as_json.returncode == raw.returncode == 0
+    assert "Ingénieur ✓" in text.stdout.decode()
+    assert "folder: first.json, line 1" in text.stdout.decode()
+    assert "by hand: the ledger does not record such runs" in text.stdout.decode()
     story: dict[str, Any] = json.loads(as_json.stdout)
     assert story.keys() == STORY
     assert story["state"] == "document"
