@@ -114,7 +114,7 @@ def main() -> NoReturn:
             print_error("Interrupted.")
             sys.exit(int(ExitCode.FAILED))
         raise
-    except Exception as error:  # noqa: BLE001 - the last stop: printed whole, without secrets, and with exit code 1
+    except Exception as error:  # noqa: BLE001 - last resort: printed in full, without secrets, with exit code 1
         if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_OURS:
             _print_unwritable(error)
             sys.exit(int(ExitCode.OPERATOR_MUST_ACT))
@@ -127,7 +127,7 @@ def main() -> NoReturn:
 
 
 def _print_unwritable(error: OSError) -> None:
-    """Print one line: a full disk, or one that is read-only, is no fault of this software, wherever it happens."""
+    """Print one line: a full or read-only disk is not a fault of this software."""
     what, remedy = _NO_FAULT_OF_OURS[error.errno or 0]
     print_error(f"{what} to write {error.filename or 'the output'}. {remedy}, then give the command again.")
     with suppress(OSError, ValueError):

@@ -25,7 +25,7 @@ def _database(context: typer.Context) -> None:
 
 @database.command(epilog="Example: futurscam db start")
 def start() -> None:
-    """Start the local server where it does not run, and print its URI."""
+    """Start the local server if it is not running, and print its URI."""
     from futurscam_lib.load import local_server
 
     typer.echo(local_server.ensure_running(settings.load()))
@@ -48,8 +48,8 @@ def uri() -> None:
     if configured.mongo_uri is not None:
         typer.echo(mongo_uri.mask(configured.mongo_uri.get_secret_value()))
         return
-    found = local_server.find(configured)
-    if found is None:
+    server = local_server.find(configured)
+    if server is None:
         print_error("The local server is not running; `futurscam db start` starts it.")
         raise typer.Exit(int(ExitCode.RETRY_LATER))
-    typer.echo(found.uri)
+    typer.echo(server.uri)

@@ -1,4 +1,4 @@
-"""`futurscam demo`: a home of its own, a packaged inbox, a local server; nothing that is configured is touched."""
+"""`futurscam demo`: its own home, a packaged inbox, a local server; it does not touch the configured home."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def demo(
 ) -> None:
     """Try the program on a packaged inbox.
 
-    It has a home and a local MongoDB of its own (demo/, or what --home says), and touches nothing that is configured.
+    It uses its own home and local MongoDB (demo/, or the folder of --home), and leaves the configured home alone.
     """
     named: Path | None = home or context.find_root().params["home"]
     folder, quiet = absolute(named) if named else HOME, bool(context.obj)
@@ -55,7 +55,7 @@ def demo(
 
 
 def run_demo(home: Path, *, progress: bool = False) -> Result:
-    """Load the packaged inbox in `home`, whatever was loaded before.
+    """Load the packaged inbox in `home`; can be repeated.
 
     Raises:
         UsageError: There is no `mongod` to start.

@@ -73,11 +73,11 @@ def doctor(
     """
     from futurscam_lib.diagnostics.catalogue import examine
 
-    found = examine(os.environ, now=clock.now(), deep=deep)
+    report = examine(os.environ, now=clock.now(), deep=deep)
     if as_json:
-        print_json(found.as_list())
+        print_json(report.as_list())
     else:
         colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        for line in found.lines(colours=colours):
+        for line in report.lines(colours=colours):
             print_text(line)
-    raise typer.Exit(int(found.exit_code))
+    raise typer.Exit(int(report.exit_code))

@@ -15,7 +15,7 @@ Several = list[str] | None
 
 
 class Format(StrEnum):
-    """What a file can be."""
+    """The formats of an exported file."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -57,7 +57,7 @@ def export(
 ) -> None:
     """Write the RFPs as CSV, Excel or Parquet.
 
-    A spreadsheet calculates nothing in it. All times are UTC.
+    Texts that look like formulas stay texts. All times are UTC.
     """
     from futurscam_lib.analysis import frames
     from futurscam_lib.analysis.export import Target
@@ -76,9 +76,9 @@ def export(
         skill=skill or None,
         text=text,
     )
-    found = frames.read(settings.load(), filters, columns=wanted)
-    target.write(found)
-    rfps = f"{found.num_rows:,} RFP{'' if found.num_rows == 1 else 's'}"
+    rows = frames.read(settings.load(), filters, columns=wanted)
+    target.write(rows)
+    rfps = f"{rows.num_rows:,} RFP{'' if rows.num_rows == 1 else 's'}"
     if target.path is None:
         print_error(f"{rfps} written.")
     else:

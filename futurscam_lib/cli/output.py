@@ -1,4 +1,4 @@
-"""What commands share: how they read options, and how they print."""
+"""Shared by all commands: how they read options, and how they print."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def instant(text: str) -> datetime:
 
 
 def source_names(given: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the names of sources that an option `--source` was given, each once.
+    """Return the names given to the option `--source`, each once.
 
     Args:
         given: The value of each option; it may name several sources, separated by commas.
@@ -71,10 +71,10 @@ def source_names(given: Iterable[str] | None) -> tuple[str, ...]:
     """
     names: dict[str, None] = {}
     for value in given or ():
-        found = [name for part in value.split(",") if (name := part.strip())]
-        if not found:
+        parts = [name for part in value.split(",") if (name := part.strip())]
+        if not parts:
             raise UsageError(f"--source {value!r} names no source; allowed: {', '.join(KNOWN_SOURCES)}.")
-        names |= dict.fromkeys(found)
+        names |= dict.fromkeys(parts)
     return tuple(names)
 
 
@@ -83,12 +83,12 @@ _COMMAND: Final = re.compile("(?<=`)futurscam (?=[a-z])|(?<=: )futurscam (?=[a-z
 
 
 def work_in(home: Path | None) -> None:
-    """Let messages name commands for the home that was named on the command line; None: none was named."""
+    """Make the commands in messages name the home of the command line; None: no home was given."""
     _NAMED.set(str(home) if home else "")
 
 
 def command(words: str, *, program: str = "futurscam") -> str:
-    """Return what to type for a command, with the home if it was named.
+    """Return the command to type, with `--home` if it was given.
 
     Args:
         words: The command and its arguments.

@@ -13,7 +13,7 @@ from futurscam_lib.report.tables import Table, as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-group = typer.Typer(help="The quarantine: what could not become a document.", **GROUP)
+group = typer.Typer(help="The quarantine: items that could not become a document.", **GROUP)
 
 
 def register(app: typer.Typer) -> None:
@@ -37,15 +37,15 @@ def listed(
     from futurscam_lib.load.quarantine import dismissal
     from futurscam_lib.runner import rejects
 
-    found = rejects.listed(settings.load(), everything=everything)
+    entries = rejects.listed(settings.load(), everything=everything)
     if as_json:
-        print_json([jsonable(reject) for reject in found])
+        print_json([jsonable(reject) for reject in entries])
         return
     columns = ["item", "state", "reason", "field", "line", "attempts", "last seen (UTC)"]
-    rows = [[r["_id"], r["state"], r["reason"], r["path"], r["line"] or None, r["attempts"], r["at"]] for r in found]
+    rows = [[r["_id"], r["state"], r["reason"], r["path"], r["line"] or None, r["attempts"], r["at"]] for r in entries]
     if everything:
         columns.append("dismissed (UTC)")
-        rows = [[*row, dismissal(reject)] for row, reject in zip(rows, found, strict=True)]
+        rows = [[*row, dismissal(reject)] for row, reject in zip(rows, entries, strict=True)]
     typer.echo(repr(Table(columns, rows)))
 
 
@@ -75,11 +75,11 @@ def dismiss(
     """
     from futurscam_lib.runner import rejects
 
-    found = rejects.dismiss(settings.load(), items, because=because, now=clock.now(), dry_run=dry_run)
+    entries = rejects.dismiss(settings.load(), items, because=because, now=clock.now(), dry_run=dry_run)
     if as_json:
-        print_json([jsonable(reject) for reject in found])
+        print_json([jsonable(reject) for reject in entries])
         return
-    for reject in found:
+    for reject in entries:
         print_text(f"{_outcome(reject, dry_run=dry_run)}: {as_text(reject['_id'])}")
     print_text("Dry run: nothing was written." if dry_run else "`futurscam rejects list --all` still shows them.")
 
@@ -89,7 +89,7 @@ def _outcome(reject: Mapping[str, Any], *, dry_run: bool) -> str:
         return "Would be dismissed"
     if reject["state"] == "dismissed":
         return "Dismissed"
-    # A run was faster.
+    # A run resolved it in the meantime.
     return f"Not dismissed, because it is {reject['state']} by now"
 
 

@@ -52,10 +52,10 @@ def replay(
 
 
 def _landed(asked: str) -> str:
-    """The job_id of a mission of which payloads were landed, by any of its names.
+    """Return the job_id of a landed mission, found by any of its names.
 
     Raises:
-        UsageError: There is none, or several missions have that name.
+        UsageError: No mission, or more than one, has that name.
     """
     from futurscam_lib.audit.lineage.mission import find
     from futurscam_lib.load import mongo
@@ -63,10 +63,10 @@ def _landed(asked: str) -> str:
 
     configured = settings.load()
     with mongo.connect(configured) as client, mongo.mongo_errors():
-        found = find(Collections.of(mongo.lenient(client, configured.database)), asked)
-    if not found.job_id or not found.outcomes:
+        mission = find(Collections.of(mongo.lenient(client, configured.database)), asked)
+    if not mission.job_id or not mission.outcomes:
         raise UsageError(
             f"RFP_raw holds no payload of the mission {asked!r}. Nothing has run. --job takes a job_id, a reference or "
             "the id at the source; `futurscam why ID` shows what is known of a mission."
         )
-    return found.job_id
+    return mission.job_id

@@ -1,4 +1,4 @@
-"""`futurscam run`, and what every command that does a run shares: it ends politely and prints how the run ended."""
+"""`futurscam run`, and the shared code of all commands that do a run: handling signals, printing the result."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def execute(request: Request, context: typer.Context, *, as_json: bool) -> tuple
     """Do a run.
 
     Args:
-        request: What it is asked for.
+        request: What to do.
         context: Of the command; holds whether it is quiet.
         as_json: Whether stdout is for a script, which gets an object also where the run could not start.
 
@@ -100,7 +100,7 @@ def execute(request: Request, context: typer.Context, *, as_json: bool) -> tuple
     """
     from futurscam_lib.runner import reported_run
 
-    for polite in ("SIGTERM", "SIGBREAK"):  # The second is Windows', where a loop asks its run so.
+    for polite in ("SIGTERM", "SIGBREAK"):  # SIGBREAK is how a loop on Windows asks its run to end.
         if hasattr(signal, polite):
             signal.signal(getattr(signal, polite), _interrupt)
     reported = reported_run.ReportedRun(request, on_terminal=logs.on_terminal())
@@ -124,7 +124,7 @@ def finish(result: Result, log: Path | None, context: typer.Context, *, as_json:
         log: Its log, where there is one.
         context: Of the command; holds whether it is quiet.
         as_json: Print one JSON object.
-        more: What else that object holds.
+        more: Additional content of that object.
     """
     if as_json:
         print_json({**result.as_dict(), "log": str(log) if log else None, **(more or {})})
@@ -143,7 +143,7 @@ def print_result(result: Result, *, log: Path | None, quiet: bool) -> None:
     """
     names = shown_counts([result.counts])
     sources = {**result.sources, "total": result.counts}
-    typer.echo(repr(Table(("source", *names), [(name, *map(one.get, names)) for name, one in sources.items()])))
+    typer.echo(repr(Table(("source", *names), [(name, *map(counts.get, names)) for name, counts in sources.items()])))
     if not quiet:
         if result.closed or result.reopened:
             typer.echo(moved(result.closed, result.reopened, dry_run=result.dry_run))
@@ -173,5 +173,5 @@ def _lines(result: Result, log: Path | None) -> list[tuple[str, str]]:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Treat a polite request to end as Ctrl+C: the run writes its ledger before it ends."""
+    """Treat a signal to end like Ctrl+C: the run writes its ledger before it ends."""
     raise KeyboardInterrupt

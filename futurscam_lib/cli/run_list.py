@@ -57,7 +57,7 @@ def _table(names: Sequence[str], rows: Sequence[dict[str, Any]], notes: Sequence
 
 
 def as_csv(runs: Iterable[RunRecord]) -> str:
-    """Return one line per run; a spreadsheet calculates nothing in it."""
+    """Return one line per run, with texts that a spreadsheet does not run as formulas."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_CSV)

@@ -1,4 +1,4 @@
-"""One run, and what differs between two runs, as text for a terminal."""
+"""One run, or the differences between two runs, as text for a terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DIFF_LINES: Final = 400
 
 
 def run_text(run: RunRecord, left: Executed) -> str:
-    """Return all that is known of a run, in parts."""
+    """Return everything known about a run, in sections."""
     parts = [repr(part) for part in (_head(run, left), *_counted(run), *loaded(left), *_words(run))]
     if left.failed:
         parts.append(_failed_text(left.failed))
@@ -49,28 +49,31 @@ def run_text(run: RunRecord, left: Executed) -> str:
 def loaded(left: Executed) -> Iterator[Table]:
     """Yield what a run added, changed and rejected, from its notebook; empty lists are left out."""
     for name, title, columns in _LISTS:
-        found = left.listed(name)
-        if found and found[0]:
-            rows = [[_short(one.get(key), key) for key in columns.values()] for one in found[1]]
+        listed = left.listed(name)
+        if listed and listed[0]:
+            rows = [[_short(entry.get(key), key) for key in columns.values()] for entry in listed[1]]
             if name == "changes":  # Counts documents and lists fields.
-                # Runs of earlier versions also listed an empty list in place of nothing.
+                # Runs of earlier versions also listed changes from nothing to an empty list.
                 rows = [row for row in rows if row[-2] or row[-1]]
-                notes = [f"{found[0]:,} document(s) were updated; {len(rows):,} changed field(s) are listed."]
+                notes = [f"{listed[0]:,} document(s) were updated; {len(rows):,} changed field(s) are listed."]
                 yield Table(tuple(columns), rows, title=title, notes=notes, limit=len(rows))
             else:
-                yield Table(tuple(columns), rows, title=title, total=found[0], limit=len(rows))
+                yield Table(tuple(columns), rows, title=title, total=listed[0], limit=len(rows))
 
 
-def differences_text(found: Differences) -> str:
-    """Return all differences, or one line that there are none."""
-    if not found.any:
-        same = f"Nothing differs between {as_text(found.first)} and {as_text(found.second)}."
-        return "\n".join([same, *map(_line, found.notes)])
-    rows = [(one.part, one.name, _shown(one.first), _shown(one.second)) for one in found.facts]
-    columns = ("what", "", as_text(found.first), as_text(found.second))
+def differences_text(differences: Differences) -> str:
+    """Return all differences, or one line if nothing differs."""
+    if not differences.any:
+        same = f"Nothing differs between {as_text(differences.first)} and {as_text(differences.second)}."
+        return "\n".join([same, *map(_line, differences.notes)])
+    rows = [(row.part, row.name, _shown(row.first), _shown(row.second)) for row in differences.facts]
+    columns = ("what", "", as_text(differences.first), as_text(differences.second))
     parts = [repr(Table(columns, rows, limit=len(rows)))] if rows else []
-    parts += [f"Cell {as_text(one.cell_id)}, {one.change}:\n{_indented(one.diff, _DIFF_LINES)}" for one in found.cells]
-    return "\n\n".join([*parts, *(["\n".join(map(_line, found.notes))] if found.notes else [])])
+    parts += [
+        f"Cell {as_text(cell.cell_id)}, {cell.change}:\n{_indented(cell.diff, _DIFF_LINES)}"
+        for cell in differences.cells
+    ]
+    return "\n\n".join([*parts, *(["\n".join(map(_line, differences.notes))] if differences.notes else [])])
 
 
 def _head(run: RunRecord, left: Executed) -> Table:
@@ -130,12 +133,12 @@ def _watermark(run: RunRecord) -> str:
 def _counted(run: RunRecord) -> Iterator[Table]:
     if run.sources:
         names = shown_counts([run.counts])
-        rows = [(name, *map(one.get, names)) for name, one in run.sources.items()]
+        rows = [(name, *map(counts.get, names)) for name, counts in run.sources.items()]
         total = ("total", *map(run.counts.get, names))
         notes = [moved(run.closed, run.reopened, dry_run=run.dry_run)]
         yield Table(("source", *names), [*rows, total], notes=notes, limit=len(rows) + 1)
     if run.failures:
-        failed = [(name, one.get("error"), one.get("message")) for name, one in run.failures.items()]
+        failed = [(name, failure.get("error"), failure.get("message")) for name, failure in run.failures.items()]
         yield Table(("source", "failed by", "because"), failed)
     if run.notes:
         noted = [(str(note),) for note in source_notes.each(run.notes)]

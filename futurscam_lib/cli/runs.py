@@ -77,17 +77,17 @@ def listed(
     if as_json and as_csv:
         raise UsageError("Give either --json or --csv.")
     chosen = Choice(status or (), since, until, source).of(_history().newest())
-    found = list(islice(chosen, None if everything else limit))
+    selected = list(islice(chosen, None if everything else limit))
     if as_json:
-        print_json([run.as_dict() for run in found])
+        print_json([run.as_dict() for run in selected])
     elif as_csv:
-        typer.echo(run_list.as_csv(found), nl=False)
-    elif not found:
-        print_text(_none_found(source) if status or since or until or source else "No run yet.")
+        typer.echo(run_list.as_csv(selected), nl=False)
+    elif not selected:
+        print_text(_no_match(source) if status or since or until or source else "No run yet.")
     else:
         more = next(chosen, None) is not None
         notes = ["There are older runs: --limit N shows more, --all shows all."] if more else []
-        typer.echo(repr(run_list.table(found, notes=notes)))
+        typer.echo(repr(run_list.table(selected, notes=notes)))
 
 
 @runs.command(epilog="Example: futurscam runs show last")
@@ -102,19 +102,19 @@ def show(
     """Show one run: what it was asked for, what it loaded, and the cell that failed.
 
     `futurscam runs show RUN --requirements > requirements.txt` and `pip install -r requirements.txt` rebuild the
-    environment of a run, besides this program itself, which the first line names.
+    environment of a run, except this program itself, which the first line names.
     """
     from futurscam_lib.cli import run_text
 
-    found, left = _one(_history(), run)
+    record, left = _run_named(_history(), run)
     if requirements and as_json:
         raise UsageError("Give either --requirements or --json.")
     if requirements:
-        typer.echo(_requirements(found, left))
+        typer.echo(_requirements(record, left))
     elif as_json:
-        print_json({**found.as_dict(), "executed": left.as_dict()})
+        print_json({**record.as_dict(), "executed": left.as_dict()})
     else:
-        print_text(run_text.run_text(found, left))
+        print_text(run_text.run_text(record, left))
 
 
 @runs.command(epilog="Example: futurscam runs diff 20261123T12 last")
@@ -134,15 +134,15 @@ def diff(
     if notebook and as_json:
         raise UsageError("Give either --notebook or --json.")
     history = _history()
-    one, other = _one(history, first), _one(history, second)
+    before, after = _run_named(history, first), _run_named(history, second)
     if notebook:
-        _diff_notebooks(one, other)
+        _diff_notebooks(before, after)
         return
-    found = between(one[0], other[0], left=(one[1], other[1]))
+    differences = between(before[0], after[0], left=(before[1], after[1]))
     if as_json:
-        print_json(found.as_dict())
+        print_json(differences.as_dict())
     else:
-        print_text(run_text.differences_text(found))
+        print_text(run_text.differences_text(differences))
 
 
 @runs.command(epilog="Example: futurscam runs rerun last --apply")
@@ -165,7 +165,7 @@ def rerun(
     history = _history()
     request = request_of(history.find(run), configured, apply=apply)
     result, log = execute(request, context, as_json=as_json)
-    _, left = _one(history, result.run_id)
+    _, left = _run_named(history, result.run_id)
     to_apply = command(f"runs rerun {request.rerun_of} --apply") if result.status == "ok" and not apply else None
     if as_json:
         lists: dict[str, Any] = {name: left.scraps.get(name) for name in ("new", "changes", "rejects")}
@@ -189,18 +189,18 @@ def opened(
 ) -> None:
     """Open the executed notebook of a run."""
     configured = settings.load()
-    found, left = _one(_history(), run)
-    path = _existing(found, left)
+    record, left = _run_named(_history(), run)
+    path = _existing(record, left)
     if html:
         import webbrowser
 
         from futurscam_lib.review import run_page
 
         try:
-            page = run_page.ensure(configured, found)
+            page = run_page.ensure(configured, record)
         except OSError as error:
             raise OperatorMustAct(
-                f"The page of {found.run_id} could not be written in {configured.runs} ({error.strerror or error}).\n"
+                f"The page of {record.run_id} could not be written in {configured.runs} ({error.strerror or error}).\n"
                 "Make room, or give the right to write there; then give the command again."
             ) from error
         typer.echo(str(page))
@@ -215,7 +215,7 @@ def opened(
 
 
 def _requirements(run: RunRecord, left: Executed) -> str:
-    """The packages of a run, as pip reads them.
+    """Return the packages of a run, in pip's format.
 
     Raises:
         UsageError: Its notebook does not record them.
@@ -231,7 +231,7 @@ def _requirements(run: RunRecord, left: Executed) -> str:
     return "\n".join([f"# Python {run.python}, futurscam-etl {own}{commit}", *lines])
 
 
-def _none_found(source: str) -> str:
+def _no_match(source: str) -> str:
     if source and source not in KNOWN_SOURCES:
         return f"There is no source {source!r}; allowed: {', '.join(KNOWN_SOURCES)}."
     return "No run matches; `futurscam runs list` lists the newest."
@@ -243,36 +243,36 @@ def _history() -> History:
     return History.of(settings.load())
 
 
-def _one(history: History, name: str) -> tuple[RunRecord, Executed]:
+def _run_named(history: History, name: str) -> tuple[RunRecord, Executed]:
     from futurscam_lib.audit import executed
 
-    found = history.find(name)
-    return found, executed.read(found, history)
+    record = history.find(name)
+    return record, executed.read(record, history)
 
 
-def _diff_notebooks(one: tuple[RunRecord, Executed], other: tuple[RunRecord, Executed]) -> None:
+def _diff_notebooks(first: tuple[RunRecord, Executed], second: tuple[RunRecord, Executed]) -> None:
     from futurscam_lib.audit.differences import notebook_diff
     from futurscam_lib.report import terminal
 
-    for run, left in (one, other):
+    for run, left in (first, second):
         if left.notebook is None:
             raise UsageError(f"The notebook of {run.run_id} cannot be compared. {left.state}")
         if left.genuine is False:
             print_error(f"{run.run_id}: {left.state}")
     try:
-        found = notebook_diff(one[1].notebook or {}, other[1].notebook or {}, colours=terminal.in_colour())
+        text = notebook_diff(first[1].notebook or {}, second[1].notebook or {}, colours=terminal.in_colour())
     except ValueError as error:
         raise UsageError(
-            f"The notebook of {one[0].run_id} or of {other[0].run_id} cannot be compared: {error}."
+            f"The notebook of {first[0].run_id} or of {second[0].run_id} cannot be compared: {error}."
         ) from error
-    typer.echo(found or "Their sources and outputs do not differ.")
+    typer.echo(text or "Their sources and outputs do not differ.")
 
 
 def _existing(run: RunRecord, left: Executed) -> Path:
     """Return the path of a run's notebook.
 
     Raises:
-        UsageError: There is none that can be opened.
+        UsageError: The notebook is missing or cannot be opened.
     """
     if left.path is None or left.notebook is None or left.path.suffix != ".ipynb":
         where = f" ({left.path})" if left.path else ""

@@ -1,4 +1,4 @@
-"""`futurscam runs verify`, `seal` and `prune`: the audit log is proved, sealed, and cut to an age."""
+"""`futurscam runs verify`, `seal` and `prune`: check, seal and prune the audit log."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that the audit log is intact: each line of the ledger, each notebook, and no file besides. Read-only.
+    """Check that the audit log is intact: each ledger line, each notebook, and no other files. Read-only.
 
     Ends with 4 if something was changed, removed or inserted, and names the line or the file; with 3 if only MongoDB,
     which --documents asks, did not answer.
     """
     configured = settings.load()
-    found = _verified(configured, active=_active(configured), documents=documents)
+    verified = _verified(configured, active=_active(configured), documents=documents)
     if as_json:
-        print_json(found.as_dict())
+        print_json(verified.as_dict())
     else:
-        for line in found.report():
+        for line in verified.report():
             print_text(line)
-    raise typer.Exit(int(found.exit_code))
+    raise typer.Exit(int(verified.exit_code))
 
 
 def seal(*, as_json: Json = False) -> None:
@@ -103,7 +103,7 @@ def prune(
 
     keep = timedelta(days=keep_days)
     keep_failed = timedelta(days=keep_failed_days) if keep_failed_days else keep * FAILED_LONGER
-    found = prune_runs(
+    pruned = prune_runs(
         settings.load(),
         keep=keep,
         keep_failed=keep_failed,
@@ -112,23 +112,23 @@ def prune(
         dry_run=dry_run,
     )
     if as_json:
-        print_json(found.as_dict())
+        print_json(pruned.as_dict())
     else:
-        print_text(repr(found))
+        print_text(repr(pruned))
 
 
-def _in_the_way(found: Verified) -> list[AuditFinding]:
-    """Return what keeps a ledger from being sealed.
+def _in_the_way(verified: Verified) -> list[AuditFinding]:
+    """Return the findings that keep a ledger from being sealed.
 
     A ledger without a seal may lack its head: earlier versions wrote none, and the next line writes it.
     """
     from futurscam_lib.audit.seal import HEAD_MISSING
 
-    return [one for one in found.serious if found.sealed or HEAD_MISSING not in one.what.lower()]
+    return [finding for finding in verified.serious if verified.sealed or HEAD_MISSING not in finding.what.lower()]
 
 
 def _active(configured: Settings) -> str:
-    """Return the run that holds the lock now; empty: none."""
+    """Return the run that holds the lock now; empty if none does."""
     from futurscam_lib.runner.lock import RunLock
 
     holder = RunLock(configured.lock_file).holder()

@@ -30,7 +30,7 @@ class ExecutionEnd:
     """How a run ended.
 
     Attributes:
-        status: The word for it.
+        status: `ok`, `failed` or `timed out`.
         error_name: Class name of the error, empty when ok.
         error: Its message, not redacted.
         cell: Index of the cell that it happened in.
@@ -46,18 +46,18 @@ class ExecutionEnd:
 
 @dataclass(slots=True)
 class ExecutionJob:
-    """What one execution needs, and, when it is over, what became of it.
+    """The inputs of one execution and, when it is over, its outcome.
 
     Attributes:
-        part: File that holds the notebook meanwhile.
+        part: File that holds the notebook during the run.
         names: Names of the notebook and of the final file, for the metadata.
-        redact: Takes secrets out of a text.
+        redact: Removes secrets from a text.
         deadline: When the budget is used up, on the monotonic clock.
         budget: The same as a length of time, for messages.
         grace: How long an interrupted cell may take to stop.
         heartbeat: How often the part is saved while nothing happens.
         cwd: Folder that the kernel works in.
-        env: Environment variables of the kernel besides those of this process.
+        env: Environment variables of the kernel, in addition to those of this process.
         verdict: How it ended.
         notebook: The notebook as it was saved last.
         failed_cell: Index in `notebook` of the cell that failed.
@@ -78,7 +78,7 @@ class ExecutionJob:
 
 
 class CellStates(NotebookExecutionManager):
-    """papermill's book-keeping of cells, saved through `ExecutionJob`, without the states that papermill makes up."""
+    """papermill's bookkeeping of cells, saved through `ExecutionJob`, without the states that papermill invents."""
 
     def __init__(self, nb: NotebookNode, job: ExecutionJob, *, progress_bar: bool) -> None:
         """Keep the states of `nb`; nothing is saved yet."""
@@ -104,7 +104,7 @@ class CellStates(NotebookExecutionManager):
         self.last_save_time = self.now()
 
     def skip(self, cell: NotebookNode) -> None:
-        """Note that a cell without code was passed; not worth a save."""
+        """Note that a cell without code was skipped; nothing is saved."""
         now = self.now().isoformat()
         cell.metadata.papermill.update(
             status=self.COMPLETED, exception=False, start_time=now, end_time=now, duration=0.0

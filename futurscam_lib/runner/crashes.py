@@ -26,7 +26,7 @@ def mark_crashed(configured: Settings, ledger: Ledger, *, found_by: str) -> None
     Args:
         configured: The settings of the home.
         ledger: Its ledger.
-        found_by: The run that found them.
+        found_by: The run that detected the crashes.
     """
     crashed = ledger.unfinished()
     if crashed:
@@ -38,7 +38,7 @@ def mark_crashed(configured: Settings, ledger: Ledger, *, found_by: str) -> None
 
 
 def _close_notebook(configured: Settings, entry: LedgerEntry) -> dict[str, str]:
-    """Give the notebook of a crashed run its final name; the facts about it."""
+    """Give the notebook of a crashed run its final name; return its facts."""
     about = {"notebook": str(entry.facts["notebook"])}
     final = configured.runs / about["notebook"]
     part = engine.part_path(final)

@@ -45,11 +45,11 @@ class Execution:
     """How the execution of a notebook ended.
 
     Attributes:
-        status: The word for it.
+        status: `ok`, `failed` or `timed out`.
         error_name: Class name of the error, empty when ok: `RetryLater`, `DeadKernelError`, `TimeoutError`,
             `SystemExit`, `KeyboardInterrupt`.
         error: Its message, redacted, at most 2,000 characters, without terminal colours.
-        failed_cell: Index in `notebook` of the cell it happened in; None where it was in none.
+        failed_cell: Index in `notebook` of the failed cell; None if the error happened outside of cells.
         notebook: The executed notebook, redacted, as it was saved last.
     """
 
@@ -76,21 +76,21 @@ def execute(
 ) -> Execution:
     """Execute a notebook through papermill, in a kernel of this interpreter that ends with the run.
 
-    The state of the run stands in `part_path(output)` from the first moment, redacted and replaced as a whole at each
-    save; `output` itself only comes into being through `finish`. Must be called outside of a running event loop, and
+    The state of the run is in `part_path(output)` from the first moment, redacted and replaced as a whole at each
+    save; only `finish` creates `output` itself. Must be called outside of a running event loop, and
     from the main thread if Ctrl+C is to end it.
 
     Args:
         notebook: What to execute; stays as it is.
         output: Name that `finish` will give the executed notebook. Its folder is made.
-        parameters: Values for the cell tagged `parameters`. They stand in the file: never a secret.
+        parameters: Values for the cell tagged `parameters`. They are visible in the file: never pass a secret.
         redact: Takes secrets out of what is saved, logged and returned.
         budget: For the whole execution, kernel start included. It is exceeded by at most `grace` and the few
             seconds that ending a kernel takes.
         cwd: Folder that the kernel works in.
-        kernel_env: Environment variables of the kernel, besides those of this process.
-        saved: Called with the executed notebook as it was saved last, also where this raises; not called where
-            none was.
+        kernel_env: Environment variables of the kernel, in addition to those of this process.
+        saved: Called with the executed notebook as it was saved last, also if this raises; not called if nothing
+            was saved.
         progress: Show a bar and papermill's log on stderr.
         heartbeat: How often the part is saved while a cell prints nothing.
         grace: How long a cell may take to stop when the budget is used up; then its kernel is killed.
@@ -148,7 +148,7 @@ def execute(
 
 
 def unknown_parameters(notebook: Path, names: Iterable[str]) -> list[str]:
-    """Those names that the notebook's cell tagged `parameters` does not assign; all where there is no such cell.
+    """Return the names that the notebook's cell tagged `parameters` does not assign; all if there is no such cell.
 
     Raises:
         UsageError: The notebook cannot be read, or that cell is not Python.

@@ -14,7 +14,7 @@ def fast_import(name: str) -> Any:
 
     nbformat imports jsonschema, which has an optional format for IRIs whose package compiles a grammar at import: about
     a second of each run, and no notebook uses that format. For the time of the import that package counts as not
-    installed; whoever imports it later gets it.
+    installed; later imports work as usual.
     """
     if _GRAMMAR in sys.modules:
         return importlib.import_module(name)

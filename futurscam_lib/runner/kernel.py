@@ -1,4 +1,4 @@
-"""The kernel of a headless run: this very interpreter, encrypted, without history, gone when the run is over."""
+"""The kernel of a headless run: this interpreter, encrypted, without history, ended with the run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SPEC = KernelSpec(
     language="python",
     metadata={
         "supported_encryption": ["curve"],
-        # Or JUPYTER_DEFAULT_PROVISIONER_NAME would say who starts it.
+        # Otherwise JUPYTER_DEFAULT_PROVISIONER_NAME decides which provisioner starts it.
         "kernel_provisioner": {"provisioner_name": "local-provisioner"},
     },
 )
@@ -40,7 +40,7 @@ class OwnInterpreter(KernelSpecManager):
     """Knows one kernel, whatever kernels are installed under the same name in the folders that Jupyter looks into."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002 - one answer to all names
-        """The one, by any name."""
+        """Return the spec of this interpreter, whatever the name."""
         return _SPEC
 
 
@@ -69,7 +69,7 @@ class Kernel:
 
     async def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the cell that runs, if one does."""
-        with suppress(RuntimeError, OSError):  # It is not running yet, or no more.
+        with suppress(RuntimeError, OSError):  # It is not running yet, or has ended.
             if self.manager.has_kernel:
                 await self.manager.interrupt_kernel()
 

@@ -1,8 +1,8 @@
 """Locks of a home: one run at a time, one loop at a time.
 
-The system keeps a lock and frees it when its holder ends, however that ends. The holder describes itself in a second
-file, because Windows lets nobody read a locked one. That file is believed only while the lock is held: what a killed
-holder left, whose process number another program may have by now, is never taken for a holder.
+The system holds a lock and frees it when the holder ends in any way. The holder describes itself in a second file,
+because Windows lets nobody read a locked file. The description counts only while the lock is held: a killed holder
+leaves its description, and another program may have its process number by now.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DescribedLock(Generic[_Description]):
         path: The locked file; it and its folder are made when needed.
         description: The file of the description, JSON.
         read: Makes a description out of that JSON; None, ValueError or TypeError: it has the wrong form.
-        unknown: What stands for a holder that cannot describe itself.
+        unknown: Used for a holder that could not describe itself.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class DescribedLock(Generic[_Description]):
         Raises:
             OperatorMustAct: The home cannot be written.
         """
-        # Not bound to the thread: a run may be ended from another one than it was begun in.
+        # Not bound to the thread: a run may end in another thread than the one it began in.
         lock = FileLock(self._path, timeout=_PATIENCE, thread_local=False)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +101,8 @@ class DescribedLock(Generic[_Description]):
         """Return who holds the lock; None when nobody does. Changes nothing."""
         until = time.monotonic() + _PATIENCE
         while self._is_held():
-            if found := self._described():
-                return found
+            if description := self._described():
+                return description
             if time.monotonic() > until:
                 return self._unknown
             time.sleep(_PAUSE)
@@ -126,8 +126,8 @@ class DescribedLock(Generic[_Description]):
             held = _is_held_for_readers(self._path)
         if held is not None:
             return held
-        found = self._described()
-        pid = found.pid if found else None
+        description = self._described()
+        pid = description.pid if description else None
         return pid is not None and psutil.pid_exists(pid)
 
     def _forget(self) -> None:
@@ -220,8 +220,8 @@ class RunLock:
         )
 
 
-def _holder(found: Any) -> Holder | None:
-    match found:
+def _holder(facts: Any) -> Holder | None:
+    match facts:
         case {"pid": int(pid), "run_id": str(run_id), "since": str(since)}:
             return Holder(pid, run_id, clock.parse(since))
     return None

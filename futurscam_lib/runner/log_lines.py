@@ -1,4 +1,4 @@
-"""One event as one line of a log, `key=value` pairs behind it, whatever the values hold."""
+"""Renders one event as one log line with `key=value` pairs, whatever the values contain."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _TOO_FAR: Final = 0xFFFF
 
 
 def renderer(redact: Callable[[str], str] = str, *, longest: int = LONGEST) -> Callable[[EventDict], str]:
-    """Return what makes one line of an event: `2026-11-23T13:25:01.223Z info  run ended status=ok error=""`.
+    """Return a renderer of one line: `2026-11-23T13:25:01.223Z info  run ended status=ok error=""`.
 
     Args:
         redact: Takes secrets out of a text; applied to each value before it is shortened, and to the whole line.
         longest: Characters of one value.
 
     Returns:
-        Takes an event with the keys `timestamp`, `level` and `event` first. An event or value that is more than plain
-        words is quoted; None is `-`.
+        A function of an event with the keys `timestamp`, `level` and `event` first. An event or value that is
+        more than plain words is quoted; None is `-`.
     """
     column = partial(KeyValueColumnFormatter, value_style="", reset_style="")
     render = ConsoleRenderer(
@@ -71,7 +71,7 @@ def _value(value: Any, *, redact: Callable[[str], str], longest: int) -> str:
 
 
 def _shortened(text: str, longest: int) -> str:
-    """The text without its middle, where it is too long; the end of a traceback says most."""
+    """Return the text without its middle if it is too long; the end of a traceback matters most."""
     if len(text) <= longest:
         return text
     half = longest // 2
@@ -79,7 +79,7 @@ def _shortened(text: str, longest: int) -> str:
 
 
 def _quoted(text: str) -> str:
-    r"""As JSON quotes it, and whatever steers a terminal or hides from a reader as `\uXXXX`."""
+    r"""Return the text quoted as JSON, with control and invisible characters as `\uXXXX`."""
     return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(text, ensure_ascii=False))
 
 

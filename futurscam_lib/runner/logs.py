@@ -1,10 +1,10 @@
-"""Where events go: a short line on stderr, and a whole one in the log file of each run.
+"""Logging: each event is a short line on stderr and a full line in the run's log file.
 
 Modules call `structlog.get_logger().info("watermark moved", to=...)`: an event in a few words, facts as keywords, never
 a payload; `printed=True` where the command prints the same itself, so that the console does not repeat it.
 
 Files are `logs/etl_20261123_132501.log` (UTC, the start of the run), UTF-8, one line per event; see `log_lines`. Each
-run has its own file and the folder has limits of age and size, which no handler of the standard library knows.
+run has its own file and the folder has limits of age and size, which no handler of the standard library supports.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def configure(*, verbose: bool = False, quiet: bool = False, redact: Callable[[s
     Args:
         verbose: Print more.
         quiet: Print less; goes before `verbose`.
-        redact: Takes secrets out of a text.
+        redact: Removes secrets from a text.
     """
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     structlog.configure(
@@ -73,7 +73,7 @@ def log_file(
         folder: Made where it is missing.
         started: For the file's name; aware.
         prefix: `etl` or `loop`.
-        redact: Takes secrets out of a text.
+        redact: Removes secrets from a text.
 
     Yields:
         The file; None where it could not be made, which is logged as a warning.
@@ -99,19 +99,19 @@ def remove_old(folder: Path, *, age: timedelta, megabytes: int, now: datetime, k
 
     Args:
         folder: Where the logs are.
-        age: What is older goes.
-        megabytes: What all of them may hold.
+        age: Older logs are removed.
+        megabytes: The largest total size.
         now: The present instant, aware.
         keep: The log in use.
     """
     try:
-        found = sorted(_logs_in(folder), key=lambda each: each[0], reverse=True)
+        logs = sorted(_logs_in(folder), key=lambda each: each[0], reverse=True)
     except OSError as error:
         _log.warning("logs not cleared", folder=str(folder), why=error.strerror or str(error))
         return
-    newest = {path.name.partition("_")[0]: path for _, _, path in reversed(found)}
+    newest = {path.name.partition("_")[0]: path for _, _, path in reversed(logs)}
     held = 0
-    for changed, size, path in found:
+    for changed, size, path in logs:
         held += size
         over = held > megabytes * _MEGABYTE or now - changed > age
         if over and path != keep and path not in newest.values():

@@ -1,4 +1,4 @@
-"""An executed notebook as a file: what may be written, where it lives while it grows, how it is closed."""
+"""An executed notebook as a file: what may be written, its path during the run, how it is closed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BINARY = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pd
 
 
 def part_path(final: Path) -> Path:
-    """Where a notebook is kept until its run has ended: beside the final file, named `<final>.part`."""
+    """Return the path of the notebook during its run: beside the final file, named `<final>.part`."""
     return final.with_name(f"{final.name}.part")
 
 
@@ -36,7 +36,7 @@ _STYLE = ' style="white-space:pre-wrap;padding:.6em 1em;border-left:.4em solid #
 
 
 def to_bytes(notebook: NotebookNode) -> bytes:
-    """The notebook as it is written."""
+    """Return the bytes of the notebook's file."""
     # Not nbformat.writes, which validates each time; `finish` validates once.
     text: str = fast_import("nbformat.v4").writes(notebook)
     return f"{text}\n".encode("utf-8", "replace")
@@ -54,13 +54,13 @@ def status_cell(headline: str) -> NotebookNode:
 
 
 def place_status(notebook: NotebookNode, headline: str) -> None:
-    """Make the notebook begin with its status cell, in place of one that it had."""
+    """Put the status cell at the top of the notebook; replaces an earlier status cell."""
     others = [cell for cell in notebook.cells if STATUS_TAG not in _tags(cell)]
     notebook.cells = [status_cell(headline), *others]
 
 
 def error_output(name: str, message: str) -> NotebookNode:
-    """A cell's output for an error that its kernel could not show itself."""
+    """Return the cell output of an error that the kernel could not show itself."""
     frames = [f"{name}: {message}"]
     output: NotebookNode = fast_import("nbformat.v4").new_output("error", ename=name, evalue=message, traceback=frames)
     return output
@@ -74,8 +74,8 @@ def finish(part: Path, final: Path, *, status: str, headline: str, notebook: Not
         final: Its name from now on.
         status: How the run ended: `ok`, `failed`, `timed out`, `crashed`; goes into `metadata.futurscam`.
         headline: The same for a person, plain text without secrets; becomes the first cell.
-        notebook: What the process that supervised the run has of it; it stays as it is. None: that process is gone,
-            and `part` is all there is, which anybody may have changed.
+        notebook: The copy of the process that supervised the run; it is not changed. None: that process is gone,
+            and only `part` is left, which anybody may have changed.
 
     Returns:
         SHA-256 of the final file, hex.
@@ -106,7 +106,7 @@ def finish(part: Path, final: Path, *, status: str, headline: str, notebook: Not
 def reopen(part: Path, final: Path) -> None:
     """Take back the last step of `finish` after a kill that left its run without an end, so that it can be done again.
 
-    Where both files are there and differ, no run left the final one: both stay, and `finish` refuses.
+    If both files exist and differ, no run wrote the final file: both stay, and `finish` refuses.
 
     Raises:
         OSError: A file could not be renamed or removed.
@@ -124,7 +124,7 @@ def _notebook(data: bytes, part: Path) -> NotebookNode:
         notebook: NotebookNode = nbformat.reads(data.decode(), as_version=4)
         nbformat.validate(notebook)
     except Exception as error:
-        # nbformat fails in many ways on what is no notebook; all mean the same here.
+        # nbformat raises many kinds of errors on an invalid notebook; all mean the same here.
         why = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
         msg = f"{part} cannot be read as a notebook ({why}); it stays as it is."
         raise ValueError(msg) from error
@@ -142,7 +142,7 @@ def _close(cell: NotebookNode, notebook: NotebookNode, status: str) -> None:
 
 
 def publishable(notebook: NotebookNode, redact: Callable[[str], str]) -> NotebookNode:
-    """A copy of the notebook that may be kept: without secrets, and valid whatever a kernel sent.
+    """Return a copy of the notebook that may be kept: without secrets, and valid whatever the kernel sent.
 
     Secrets are looked for in whole texts before they become JSON, because JSON escapes them and cuts them into lines.
     What gives a notebook its structure (cell types, tags, states) is left alone, so that a secret like `code` cannot
@@ -226,7 +226,7 @@ def _decoded(text: str) -> str | None:
 
 
 def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Outputs with neighbouring pieces of one stream joined, since a secret may be cut between two pieces."""
+    """Return the outputs with neighbouring pieces of one stream joined: a secret may be cut between two pieces."""
     runs: list[tuple[dict[str, Any], list[Any]]] = []
     for output in outputs:
         if output["output_type"] == "stream" and runs and runs[-1][0].get("name") == output["name"]:

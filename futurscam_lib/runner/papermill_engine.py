@@ -43,10 +43,10 @@ class FuturscamEngine(NBClientEngine):
     def execute_notebook(  # type: ignore[override] # papermill names each argument that it gives
         cls, nb: NotebookNode, kernel_name: str, *, job: ExecutionJob, progress_bar: bool = False, **_: Any
     ) -> NotebookNode:
-        """Execute it; the outcome stands in `job`.
+        """Execute the notebook; the outcome is stored in `job`.
 
-        papermill gets an empty notebook back: it would take each error output for a failure, also that of a cell
-        which is allowed to raise, and none for a success, and would add its own banner.
+        papermill gets an empty notebook back. Otherwise it would take each error output for a failure, also in a cell
+        that is allowed to raise, would take no error output for a success, and would add its own banner.
         """
         states = CellStates(nb, job, progress_bar=progress_bar)
         try:
@@ -63,7 +63,7 @@ papermill_engines.register(ENGINE, FuturscamEngine)
 
 
 class _Client(PapermillNotebookClient):
-    """Runs the cells under the eyes of a supervisor, in one event loop, so that nothing needs a lock."""
+    """Runs the cells and supervises them in one event loop, so that no lock is needed."""
 
     def __init__(self, states: CellStates, job: ExecutionJob, *, kernel_name: str) -> None:
         self.kernel = Kernel()

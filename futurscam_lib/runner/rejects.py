@@ -1,4 +1,4 @@
-"""The quarantine from the operator's side: look at it, dismiss entries, and have their payloads tried again."""
+"""The operator's actions on the quarantine: list, show and dismiss entries, retry their payloads."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ LONGEST_REASON: Final = 1000
 
 
 def listed(configured: Settings, *, everything: bool) -> list[dict[str, Any]]:
-    """The entries, newest first; those that are open, or all."""
+    """Return the entries, newest first: the open ones, or all."""
     with mongo.connect(configured) as client, mongo.mongo_errors():
-        found = Collections.of(client[configured.database]).rejects.find({} if everything else {"state": OPEN})
-        return list(found.sort("at", -1))
+        entries = Collections.of(client[configured.database]).rejects.find({} if everything else {"state": OPEN})
+        return list(entries.sort("at", -1))
 
 
 def shown(configured: Settings, item: str) -> tuple[dict[str, Any], str]:
-    """One entry, and its payload as text that is safe to print.
+    """Return one entry, and its payload as text that is safe to print.
 
     Raises:
         UsageError: There is no such entry.
@@ -57,12 +57,12 @@ def shown(configured: Settings, item: str) -> tuple[dict[str, Any], str]:
 def dismiss(
     configured: Settings, items: Sequence[str], *, because: str, now: datetime, dry_run: bool
 ) -> list[dict[str, Any]]:
-    """Dismiss open entries: all of them, or none where one cannot be dismissed.
+    """Dismiss open entries: all of them, or none if one cannot be dismissed.
 
     Args:
         configured: The settings.
         items: The entries, as `_id` names them.
-        because: Why; a sentence for whoever reads it later.
+        because: The reason, a sentence for later readers.
         now: The present instant; aware, UTC.
         dry_run: Check, but write nothing.
 
@@ -76,7 +76,7 @@ def dismiss(
     if not why or len(why) > LONGEST_REASON:
         fault = f"has more than {LONGEST_REASON:,} characters" if why else "is empty"
         raise UsageError(f"--because {fault}. Write in a sentence why this can be ignored. Nothing was dismissed.")
-    names = list(dict.fromkeys(map(as_text, items)))  # As sources write the names of places.
+    names = list(dict.fromkeys(map(as_text, items)))  # Normalised like the names that sources give.
     with mongo.connect(configured) as client, mongo.mongo_errors():
         collections = Collections.of(client[configured.database])
         asked = {"_id": {"$in": names}}
@@ -91,7 +91,7 @@ def dismiss(
 
 
 def _not_open(name: str, entry: Mapping[str, Any] | None) -> str:
-    """Why an entry cannot be dismissed, a sentence; empty: it can."""
+    """Return in a sentence why an entry cannot be dismissed; empty if it can."""
     if entry is None:
         return f"The quarantine has no entry {name!r}; `futurscam rejects list` shows the open ones."
     if entry["state"] == DISMISSED:

@@ -127,12 +127,12 @@ def _log_error(error: BaseException, code: ExitCode) -> None:
 
 
 def _guarded(step: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-    """Do a step that a run does not depend on; log what goes wrong with it."""
+    """Do a step that the run does not depend on; log its errors."""
     try:
         return step(*arguments, **more)
     except MissingExtra as error:
         _log.warning("not done", step=f"{step.__module__}.{step.__qualname__}", why=str(error))
         return None
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run's end stands
+    except Exception as error:  # noqa: BLE001 - a failed step does not change how the run ended
         _log.warning("not done", step=f"{step.__module__}.{step.__qualname__}", exc_info=error)
         return None

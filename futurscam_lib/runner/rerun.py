@@ -21,14 +21,14 @@ _MOST_MINUTES: Final = 1440
 
 
 def request_of(run: RunRecord, configured: Settings, *, apply: bool) -> Request:
-    """What to ask of a run that does what another one was to do.
+    """Return the request that repeats a past run.
 
-    A window that was open ends where that run ended: what came later was not its business.
+    An open window ends where that run ended: it did not read later changes.
 
     Args:
-        run: The other one.
+        run: The past run.
         configured: The settings as they are now.
-        apply: Write what it finds, instead of only telling it.
+        apply: Write to MongoDB; otherwise it is a dry run.
 
     Raises:
         UsageError: The run has no end yet, its window cannot be read, or one of its sources cannot be asked any more.

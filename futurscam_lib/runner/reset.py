@@ -21,7 +21,7 @@ def reset(configured: Settings, to: datetime, *, now: datetime) -> str:
     """Set the watermark, and note it in the ledger.
 
     Returns:
-        What the next run will read, for a person.
+        What the next run will read, as text.
 
     Raises:
         UsageError: The instant lies in the future.
@@ -35,7 +35,7 @@ def reset(configured: Settings, to: datetime, *, now: datetime) -> str:
         try:
             standing = watermark.read(now=now)
         except OperatorMustAct:
-            standing = None  # What cannot be read is what a reset is for.
+            standing = None  # A reset also repairs an unreadable watermark.
         before = clock.to_text(standing) if standing else None
         Ledger.of(configured).append(
             "reset",

@@ -23,7 +23,7 @@ class Result:
 
     Attributes:
         status: `ok`, `failed` or `timed out`.
-        counts, sources, closed, reopened, window: What the notebook's summary says; zeros where there is none.
+        counts, sources, closed, reopened, window: What the notebook's summary says; zeros if there is no summary.
         notes: What each source noted, as `source_notes` has it.
         watermark: `before` and `after`, as `.last_execution` has it.
         notebook: The executed notebook.
@@ -62,8 +62,8 @@ class Result:
             notebook_sha256: Hash of the executed notebook.
         """
         values = self.as_dict()
-        for elsewhere in ("run_id", "notebook", "replay"):  # Part of each entry.
-            del values[elsewhere]
+        for common in ("run_id", "notebook", "replay"):  # Part of each entry.
+            del values[common]
         details = {name: verdict.summary.get(name, {}) for name in ("failures", "reject_reasons", "oddities")}
         return {**values, **details, "error_name": verdict.error_name, "notebook_sha256": notebook_sha256}
 

@@ -18,12 +18,12 @@ class RunEnd:
     """How a run ended; also one that never began.
 
     Attributes:
-        run_id: Empty where it ended before it had one.
+        run_id: Empty if it ended before it had an id.
         exit_code: What the process ends with.
         error: Why it failed, redacted; empty: it did not.
         sources: Those that it had to read.
         up_to_now: Whether it read up to the present, and not only up to an instant in the past.
-        notebook: The executed notebook; None where there is none.
+        notebook: The executed notebook; None if there is no notebook.
         log: Its log; None where none could be written.
         at: When it ended; aware, UTC.
     """

@@ -95,7 +95,7 @@ def _columns(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _items(glued: Any) -> Iterable[tuple[str, Any]]:
-    """The pairs of what a notebook glued, which may be anything."""
+    """Return the items of a value that a notebook glued, which may be anything."""
     return glued.items() if isinstance(glued, Mapping) else ()
 
 

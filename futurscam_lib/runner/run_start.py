@@ -1,4 +1,4 @@
-"""What the ledger says about the start of a run: what it was asked for, on which machine, by which software."""
+"""The start of a run in the ledger: its request, the machine, the software."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunStart:
 
     Attributes:
         notebook: The notebook that is executed.
-        parameters: What the notebook is given.
+        parameters: The notebook's parameters.
         watermark: The watermark before the run.
         rerun_of: The run whose window it reads again; empty: none.
         confirmed: Whether it may close and reopen any number of missions.
@@ -61,7 +61,7 @@ class RunStart:
             "pid": os.getpid(),
             "platform": platform.platform(),
             "python": platform.python_version(),
-            "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+            "packages": {name: version for name in _PACKAGES if (version := _version(name))},
             "git_commit": git_commit(PROJECT),
             "code": code_facts(self.notebook),
         }
@@ -73,7 +73,7 @@ class RunStart:
 
 
 def requirements() -> list[str]:
-    """Return `name==version` of every installed package, sorted; it rebuilds this environment, but for this project.
+    """Return `name==version` of every installed package, sorted; rebuilds this environment, except this project.
 
     Read from the names of folders: reading the metadata of 200 packages takes a third of a second.
     """

@@ -50,7 +50,7 @@ def run(
     Args:
         configured: The settings of this process; the kernel reads the same from its own environment.
         request: What to do.
-        kernel_env: Environment of the kernel besides that of this process.
+        kernel_env: Environment variables of the kernel, in addition to those of this process.
         progress: Show a bar on stderr.
         began: Called with the run_id once the lock is held.
 
@@ -147,12 +147,12 @@ class _LockedRun:
         return self._request.parameters(self._settings, run_id=self._run_id, watermark=watermark)
 
     def _find_watermark(self) -> datetime:
-        """Read the watermark; where there is none, choose that of a first run, and write it at once."""
-        standing = self._watermark.read(now=self._started)
-        if standing is not None:
-            age = round((self._started - standing).total_seconds(), 3)
-            _log.debug("watermark found", at=clock.to_text(standing), age_seconds=age)
-            return standing
+        """Read the watermark; if there is none, choose one for a first run and write it at once."""
+        current = self._watermark.read(now=self._started)
+        if current is not None:
+            age = round((self._started - current).total_seconds(), 3)
+            _log.debug("watermark found", at=clock.to_text(current), age_seconds=age)
+            return current
         hour_back = self._started - self._settings.first_run
         known = self._ledger.last_watermark()
         first = min(hour_back, known) if known else hour_back
@@ -202,7 +202,7 @@ class _LockedRun:
         _log.info("watermark stays", at=instant)
 
     def _finish(self, status: str, headline: str) -> str:
-        """Close the notebook as this process knows it: the file on the disk may have been changed by anybody."""
+        """Close the notebook from memory: anybody may have changed the file on the disk."""
         part = engine.part_path(self._output)
         engine.reopen(part, self._output)  # Ctrl+C may have come when it had just been closed.
         return engine.finish(part, self._output, status=status, headline=headline, notebook=self._saved[-1])

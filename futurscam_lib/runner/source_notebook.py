@@ -1,4 +1,4 @@
-"""The notebook that a run executes, and the code beside it: are they as shipped?"""
+"""Checks whether the notebook and the code of a run are as shipped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cells_digest(data: bytes) -> str:
 
 
 def code_facts(notebook: Path) -> dict[str, str | bool | None]:
-    """What the ledger records about the code of a run.
+    """Return what the ledger records about the code of a run.
 
     Returns:
         `notebook_sha256`: of the file. `shipped`: whether its cells are those of the shipped notebook of that name.
@@ -48,7 +48,7 @@ def code_facts(notebook: Path) -> dict[str, str | bool | None]:
 
 
 def has_uncommitted_code(folder: Path) -> bool | None:
-    """Whether code in `folder` differs from what is committed there, new files included; None without git."""
+    """Return whether code in `folder` differs from the commit, new files included; None without git."""
     if not (folder / ".git").exists():
         return None
     command = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain", "--", *_CODE]

@@ -25,7 +25,7 @@ class RunVerdict:
         exit_code: What the process ends with.
         error: Why it failed, redacted; empty: it did not.
         error_name: Class name of the error, or `UntrueSummary`, `SourceFailed`; empty when ok.
-        summary: What the notebook glued; empty where that has not the form of a summary.
+        summary: The notebook's summary; empty if it has the wrong form.
     """
 
     status: str
@@ -36,13 +36,13 @@ class RunVerdict:
 
 
 def judge(execution: Execution, *, run_id: str, replay: str, redact: Callable[[str], str]) -> RunVerdict:
-    """Judge a run: by its execution first, then by its summary, and by that only where its sums are right.
+    """Judge a run: by its execution first, then by its summary if that is consistent.
 
     Args:
         execution: The executed notebook.
         run_id: The run.
         replay: What it had to replay; empty: nothing.
-        redact: Takes secrets out of a text.
+        redact: Removes secrets from a text.
     """
     glued = scraps.read(execution.notebook).get("summary")
     summary = glued if _is_summary(glued) else {}
@@ -87,10 +87,10 @@ def problem_of(summary: Any, *, run_id: str, replay: str) -> str:
 
 
 def _is_summary(glued: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether a scrap has the parts of a summary that this package counts with."""
+    """Return whether a scrap has the parts of a summary that this package needs."""
     match glued:
         case {"counts": dict(counts), "sources": dict(sources), "failures": dict(failures)}:
-            # The summary of an earlier version has no `dropped`.
+            # Summaries of earlier versions have no `dropped`.
             complete = all(_has(each, COUNTED[:-1], int) for each in (counts, *sources.values()))
             return complete and all(_has(each, ("error", "message"), str) for each in failures.values())
     return False

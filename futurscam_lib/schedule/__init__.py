@@ -43,7 +43,7 @@ def here() -> Scheduler:
 
 
 def planner(name: str) -> Planner:
-    """What describes installing on a system, also another one.
+    """Return the planner of a system, which may be another system than this one.
 
     Raises:
         UsageError: No such system.
@@ -64,8 +64,8 @@ def job(timing: Timing, *, password: bool = False, rows: Sequence[SettingRow] | 
     Raises:
         UsageError: A setting that it needs is wrong.
     """
-    found = {row.name: row for row in (settings.explain() if rows is None else rows)}
-    home, budget = (found[settings.TABLE[field].name] for field in ("home", "run_budget"))
+    by_name = {row.name: row for row in (settings.explain() if rows is None else rows)}
+    home, budget = (by_name[settings.TABLE[field].name] for field in ("home", "run_budget"))
     if problem := home.problem or budget.problem:
         raise UsageError(problem)
     return Job(
@@ -79,7 +79,7 @@ def job(timing: Timing, *, password: bool = False, rows: Sequence[SettingRow] | 
 
 
 def unseen(rows: Sequence[SettingRow] | None = None) -> list[str]:
-    """Names of settings that come from this process's environment, which a scheduled run does not get."""
+    """Return the settings that come from this process's environment, which a scheduled run does not get."""
     known = {variable.name for variable in settings.TABLE.values()} - {settings.HOME}
-    found = settings.explain() if rows is None else rows
-    return [row.name for row in found if row.origin == "environment" and row.name in known]
+    all_rows = settings.explain() if rows is None else rows
+    return [row.name for row in all_rows if row.origin == "environment" and row.name in known]

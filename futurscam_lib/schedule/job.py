@@ -1,4 +1,4 @@
-"""What is scheduled, what installing it would do, and its status: the same for every system."""
+"""The scheduled job, the plan of its installation and its status, alike for every system."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Job:
     password: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what no scheduler can write down."""
+        """Refuse paths that no scheduler can store."""
         for path in (self.python, self.project, self.home):
             if not path.isprintable():
                 raise UsageError(f"The path {path!r} has a line break or another control character; rename it.")
 
     @property
     def description(self) -> str:
-        """For the people who see it in the scheduler."""
+        """Return the description that the scheduler shows."""
         return "Extraction et transformation automatique des RFPs"
 
     def command(self, *options: str) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class ScheduleStatus(Shown):
     Attributes:
         scheduler: What it is called.
         installed: Whether the job is scheduled.
-        state: In a word of the scheduler's.
+        state: The scheduler's own word for it.
         command: What it runs.
         last_run: When it ran last; None if it has not, or it is unknown.
         last_result: The exit code or result of that run; None if unknown.
@@ -120,7 +120,7 @@ class ScheduleStatus(Shown):
     notes: tuple[str, ...] = ()
 
     def table(self) -> Table:
-        """What is shown."""
+        """Return the table to print."""
         result = "" if self.last_result is None else _number(self.last_result)
         rows = [
             ("scheduler", self.scheduler),
@@ -135,7 +135,7 @@ class ScheduleStatus(Shown):
         return Table(("schedule", "value"), [row for row in rows if row[1] not in {None, ""}], notes=self.notes)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return the fields as JSON holds them."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         instants = {name: at and clock.to_text(at) for name, at in values.items() if name in {"last_run", "next_run"}}
         return {**values, **instants, "notes": list(self.notes)}

@@ -29,7 +29,7 @@ _HINT: Final = "It runs while you are logged in; starts missed in sleep are made
 
 
 def _domain() -> str:
-    # Printed on Windows, where users have no numbers, it stands for the first user of a Mac.
+    # Windows users have no numbers; when printed there, use the number of a Mac's first user.
     return f"gui/{os.getuid() if hasattr(os, 'getuid') else 501}"
 
 
@@ -101,5 +101,5 @@ class Launchd:
 
 
 def _value(output: str, name: str) -> str:
-    found = re.search(rf"^\s*{re.escape(name)} = (.+)$", output, re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(rf"^\s*{re.escape(name)} = (.+)$", output, re.MULTILINE)
+    return match[1].strip() if match else ""

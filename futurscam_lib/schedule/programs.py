@@ -84,7 +84,7 @@ def write(wanted: Iterable[File], *, state: str) -> None:
     """Write files, and the folders that they need.
 
     Raises:
-        OperatorMustAct: One can't be written; the text says so, and the state that things are in.
+        OperatorMustAct: One can't be written; the text names it and the current state.
     """
     for file in wanted:
         path = Path(file.path)

@@ -1,4 +1,4 @@
-"""What a scheduler's last result says, in words and with what to do."""
+"""The meaning of a scheduler's last result, and what to do."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ _WINDOWS: Final = {
 
 
 def meaning(result: int) -> str:
-    """What a run's exit code, or the result that Windows keeps of a task, says; empty where it is not known."""
+    """Return the meaning of a run's exit code or of a Windows task's result; empty if unknown."""
     return _OURS.get(result, _WINDOWS.get(result & 0xFFFFFFFF, ""))

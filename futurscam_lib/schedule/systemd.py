@@ -25,7 +25,7 @@ SERVICE: Final = f"{_NAME}.service"
 TIMER: Final = f"{_NAME}.timer"
 _SCHEDULER: Final = f"systemd, user timer {TIMER}"
 _CALL: Final = ("systemctl", "--user")
-# Restarted and not just started: a timer that is there already would keep its old times.
+# Restarted and not just started: an existing timer would keep its old times.
 _CALLS: Final = (("daemon-reload",), ("enable", "--now", TIMER), ("restart", TIMER))
 
 _REMEDY: Final = (
@@ -150,5 +150,5 @@ def _result(service: Mapping[str, str]) -> tuple[int | None, str]:
 
 
 def _instant(text: str) -> datetime | None:
-    found = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC", text)
-    return clock.parse(f"{found[1]}T{found[2]}Z") if found else None
+    match = re.search(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC", text)
+    return clock.parse(f"{match[1]}T{match[2]}Z") if match else None

@@ -28,7 +28,7 @@ class Pattern:
 
     @property
     def every_hour(self) -> bool:
-        """Whether no hour is left out."""
+        """Whether it includes every hour."""
         return len(self.hours) * _HOUR == DAY
 
     def hours_text(self, form: str = "") -> str:
@@ -73,9 +73,9 @@ class Timing:
         for start in self.starts:
             hours.setdefault(start % _HOUR, []).append(start // _HOUR)
         minutes: dict[tuple[int, ...], list[int]] = {}
-        for minute, found in sorted(hours.items()):
-            minutes.setdefault(tuple(found), []).append(minute)
-        return tuple(Pattern(hours, tuple(found)) for hours, found in minutes.items())
+        for minute, group in sorted(hours.items()):
+            minutes.setdefault(tuple(group), []).append(minute)
+        return tuple(Pattern(hours, tuple(group)) for hours, group in minutes.items())
 
     def first(self, now: datetime) -> datetime:
         """The first start after `now`, in the zone of `now`, which is taken for the machine's."""
@@ -88,7 +88,7 @@ class Timing:
         return midnight + timedelta(minutes=later)
 
     def __str__(self) -> str:
-        """As a person says it."""
+        """Return the timing in words."""
         if not self.divides_the_day:
             return f"every {duration(60 * self.every)}, counted from the start of the schedule"
         if self.is_daily:
@@ -102,7 +102,7 @@ def parse(every: str, at: str | None = None) -> Timing:
     """Read `--every` and `--at`.
 
     Raises:
-        UsageError: One can't be read, or they can't be kept together.
+        UsageError: One of them can't be read, or they don't fit together.
     """
     timing = Timing(_minutes(every), 0 if at is None else _minute_of_day(at))
     if at is not None and not timing.divides_the_day:
@@ -120,18 +120,18 @@ def iso_duration(length: timedelta) -> str:
 
 
 def _minutes(text: str) -> int:
-    found = _EVERY.fullmatch(text.strip().lower())
-    minutes = int(found[1] or 0) * _HOUR + int(found[2] or 0) if found else 0
+    match = _EVERY.fullmatch(text.strip().lower())
+    minutes = int(match[1] or 0) * _HOUR + int(match[2] or 0) if match else 0
     if not 1 <= minutes <= DAY:
         raise UsageError(f"--every is {text!r}; allowed: 1m to 24h, like 15m, 1h, 1h30m or 24h. Nothing has changed.")
     return minutes
 
 
 def _minute_of_day(text: str) -> int:
-    found = _AT.fullmatch(text.strip())
-    if found is None:
+    match = _AT.fullmatch(text.strip())
+    if match is None:
         raise UsageError(f"--at is {text!r}; allowed: a time of day like 06:30. Nothing has changed.")
-    return int(found[1]) * _HOUR + int(found[2])
+    return int(match[1]) * _HOUR + int(match[2])
 
 
 def _time(minutes: int) -> str:

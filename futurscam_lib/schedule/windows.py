@@ -1,4 +1,4 @@
-"""Windows Task Scheduler, through `schtasks`, and PowerShell for past runs: it names them alike in all languages."""
+"""Windows Task Scheduler, through `schtasks`, and PowerShell for past runs, which does not translate names."""
 
 from __future__ import annotations
 
@@ -87,18 +87,18 @@ class Windows:
 
     def status(self) -> ScheduleStatus:
         """The status of the task."""
-        found = self._query()
-        if found.code != 0:
-            return ScheduleStatus(_SCHEDULER, installed=False, notes=(f"schtasks says: {found.words}",))
+        task = self._query()
+        if task.code != 0:
+            return ScheduleStatus(_SCHEDULER, installed=False, notes=(f"schtasks says: {task.words}",))
         past = self._past_runs()
         notes = () if past else ("PowerShell did not answer: the last and the next run are unknown.",)
-        return _status(command_of(found.output), past, notes)
+        return _status(command_of(task.output), past, notes)
 
     def remove(self) -> str:
         """Delete the task."""
-        found = self._query()
-        if found.code != 0:
-            return f"There was nothing to remove: no task {NAME} (schtasks says: {found.words})"
+        task = self._query()
+        if task.code != 0:
+            return f"There was nothing to remove: no task {NAME} (schtasks says: {task.words})"
         done = self.call("schtasks", "/delete", "/tn", NAME, "/f")
         programs.must(done, what=f"Deleting the task {NAME} with schtasks", remedy=_REMEDY)
         return f"Removed: {_SCHEDULER}."
@@ -130,7 +130,7 @@ def task_xml(job: Job, *, user: str, now: datetime) -> str:
     Args:
         job: What it runs.
         user: The SID of the user it runs as.
-        now: It starts first after this; aware, in the machine's zone.
+        now: Its first start comes after this; aware, in the machine's zone.
     """
     first = job.timing.first(now)
     return job.render(

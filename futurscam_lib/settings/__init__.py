@@ -1,6 +1,6 @@
 """Every setting: from the environment, then `.env`, then (secrets only) the OS keyring, then its default.
 
-A setting is one field in `home`, `sources` or `operation`: its variable, default, what is allowed, what it is for.
+A setting is one field in `home`, `sources` or `operation`: its variable, default, allowed values and purpose.
 """
 
 from futurscam_lib.settings.home import DEFAULT_HOME, HOME, IS_CLONE, PROJECT, SHIPPED_NOTEBOOKS

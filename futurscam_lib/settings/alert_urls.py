@@ -23,7 +23,7 @@ def split(text: str) -> list[str]:
 
 
 def wrong(addresses: list[str]) -> list[int]:
-    """Positions, from 1, of addresses that Apprise cannot read. They may hold secrets, so they are not quoted."""
+    """Return the positions, from 1, of addresses that Apprise cannot read. They may hold secrets, so none is quoted."""
     require_extra("alerts", "apprise", what="FUTURSCAM_ALERT_URLS")
     import apprise
 
@@ -31,7 +31,7 @@ def wrong(addresses: list[str]) -> list[int]:
 
 
 def secrets_inside(text: str) -> Iterator[str]:
-    """Each address, and its parts that the error message of a service might quote alone."""
+    """Yield each address, and each part that a service's error message might quote alone."""
     for address in split(text):
         yield address
         try:

@@ -1,4 +1,4 @@
-"""What a setting may hold: how its text becomes a value, and what is allowed."""
+"""The kinds of settings: how text becomes a value, and which values are allowed."""
 
 import re
 from collections.abc import Callable, Collection
@@ -43,7 +43,7 @@ def setting(variable: str, default: str, purpose: str) -> Any:
 
     Args:
         variable: Name of the variable that sets it.
-        default: Its text where nobody sets it; empty: the field is None then.
+        default: Its text if it is not set; empty: the field is None then.
         purpose: What it is for, in one sentence.
     """
     return Field(default or None, validation_alias=variable, description=purpose)

@@ -20,22 +20,22 @@ _SHAPE = re.compile(
 
 def mask(uri: str) -> str:
     """A MongoDB URI without its secrets; only `***` where it is not clear which part is secret."""
-    found = _shape(uri)
-    if found is None:
+    shape = _shape(uri)
+    if shape is None:
         return MASK
-    user = "" if found["user"] is None else f"{found['user']}{'' if found['password'] is None else f':{MASK}'}@"
+    user = "" if shape["user"] is None else f"{shape['user']}{'' if shape['password'] is None else f':{MASK}'}@"
     options = [
         f"{name}={MASK}" if name.lower() in _CREDENTIAL_OPTIONS else f"{name}{equals}{value}"
-        for name, equals, value in _options(found["query"])
+        for name, equals, value in _options(shape["query"])
     ]
     query = f"?{'&'.join(options)}" if options else ""
-    return f"{found['scheme']}{user}{found['hosts']}{found['path'] or ''}{query}"
+    return f"{shape['scheme']}{user}{shape['hosts']}{shape['path'] or ''}{query}"
 
 
 def _shape(uri: str) -> re.Match[str] | None:
-    found = _SHAPE.fullmatch(uri)
+    match = _SHAPE.fullmatch(uri)
     # No port follows +srv, so what looks like one is a password whose @ is missing.
-    return None if found and "+srv" in found["scheme"] and ":" in found["hosts"] else found
+    return None if match and "+srv" in match["scheme"] and ":" in match["hosts"] else match
 
 
 def _options(query: str | None) -> list[tuple[str, str, str]]:
@@ -44,10 +44,10 @@ def _options(query: str | None) -> list[tuple[str, str, str]]:
 
 def secrets_inside(uri: str) -> Iterator[str]:
     """Password and credential options, as in the URI and decoded."""
-    found = _shape(uri)
+    shape = _shape(uri)
     rest = uri.partition("://")[2]
-    raw = [found["password"] or ""] if found else [(rest.rpartition("@")[0] or rest).partition(":")[2]]
-    for name, _, value in _options(found["query"] if found else uri.partition("?")[2]):
+    raw = [shape["password"] or ""] if shape else [(rest.rpartition("@")[0] or rest).partition(":")[2]]
+    for name, _, value in _options(shape["query"] if shape else uri.partition("?")[2]):
         if name.lower() in _CREDENTIAL_OPTIONS:
             raw.append(value)
             raw += [item.partition(":")[2] for item in unquote(value).split(",") if "TOKEN" in item.upper()]

@@ -1,4 +1,4 @@
-"""The settings of what watches over runs: logs, the ledger, alerts."""
+"""The settings for logs, the ledger and alerts."""
 
 from datetime import timedelta
 from typing import Annotated

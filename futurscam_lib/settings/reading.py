@@ -33,7 +33,7 @@ _NAMES: Final = [variable.name for variable in TABLE.values()]
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """What one setting is and where it comes from.
+    """One setting, its value and where it comes from.
 
     Attributes:
         name: The variable; an unknown name, or `.env`, where `problem` or `note` is about that.
@@ -41,8 +41,8 @@ class SettingRow:
         origin: `environment`, `.env`, `keyring` or `default`.
         help: What it is for.
         secret: Whether the value is masked.
-        problem: Why nothing can run with it; empty: it is fine.
-        note: What else is worth knowing, without stopping anything.
+        problem: Why nothing can run with it; empty if there is no problem.
+        note: A remark that does not stop a run.
     """
 
     name: str
@@ -56,12 +56,12 @@ class SettingRow:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """Settings of which some may be wrong.
+    """Settings that may contain wrong values.
 
     Attributes:
         rows: As `explain` gives them.
         wrong: Fields whose value is not allowed.
-        settings: With the defaults in place of those; None where the home itself is wrong.
+        settings: With the defaults in place of wrong values; None if the home itself is wrong.
     """
 
     rows: list[SettingRow]
@@ -78,25 +78,25 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Raises:
         UsageError: Something is wrong; the text names each variable, its value and what is allowed.
     """
-    found = load_partly(environ)
-    problems = [row.problem for row in found.rows if row.problem]
-    if found.settings is not None and not problems:
+    partial = load_partly(environ)
+    problems = [row.problem for row in partial.rows if row.problem]
+    if partial.settings is not None and not problems:
         try:
-            found.settings.home.mkdir(parents=True, exist_ok=True)
+            partial.settings.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            problems = [f"{HOME} is {str(found.settings.home)!r}, a folder that can't be made: {error.strerror}."]
+            problems = [f"{HOME} is {str(partial.settings.home)!r}, a folder that can't be made: {error.strerror}."]
         else:
-            return found.settings
+            return partial.settings
     raise UsageError("\n".join(["The settings are wrong; nothing has run.", *problems]))
 
 
 def explain(environ: Mapping[str, str] | None = None) -> list[SettingRow]:
-    """What every setting is and where it comes from; wrong ones too, with their problem. Writes nothing."""
+    """Return every setting and where it comes from, also wrong settings with their problem. Read-only."""
     return load_partly(environ).rows
 
 
 def load_partly(environ: Mapping[str, str] | None = None) -> Partial:
-    """Read what is right, for what has to work while something is wrong. Writes nothing, and makes no home."""
+    """Read the valid settings, for commands that must work despite wrong settings. Writes nothing, makes no home."""
     environ = os.environ if environ is None else environ
     home = _value("home", environ)
     file, rows_of_file = _read_env_file(home / ".env") if home else ({}, [])
@@ -118,7 +118,7 @@ class _Place(PydanticBaseSettingsSource):
     """A place where settings come from; the first one that sets a variable wins.
 
     Attributes:
-        origin: What people call it.
+        origin: Its name for people.
         texts: What it sets, by variable; an empty text sets nothing.
         notes: What is worth knowing about variables that it does not set.
     """
@@ -151,7 +151,7 @@ class _Keyring(_Place):
         return dict(self.texts)
 
     def _ask(self, name: str) -> None:
-        """Take one secret; a keyring that is missing or fails holds none, which the note explains."""
+        """Take one secret; if the keyring is missing or fails, note why."""
         try:
             import keyring
 
@@ -166,7 +166,7 @@ class _Keyring(_Place):
 
 
 def _value(field: str, texts: Mapping[str, str]) -> Any:
-    """The value that texts give a field; None where they are wrong."""
+    """Return the value of a field; None if its text is wrong."""
     variable = TABLE[field]
     try:
         return variable.kind.parse(texts.get(variable.name, "").strip() or variable.default)
@@ -182,13 +182,13 @@ def _row(
     errors: Mapping[str, str],
     lacking: Mapping[str, str],
 ) -> SettingRow:
-    """What a setting is.
+    """Return the row of a setting.
 
     Args:
         field: The setting.
-        settings: All that are right.
+        settings: All valid settings.
         places: Where they come from.
-        errors: What is wrong with the values of variables.
+        errors: The problem of each wrong variable.
         lacking: The source that needs a variable which is not set.
     """
     variable = TABLE[field]
@@ -207,7 +207,7 @@ def _row(
 
 
 def _read_env_file(path: Path) -> tuple[dict[str, str], list[SettingRow]]:
-    """What `.env` sets, and a row for each thing in it that is wrong."""
+    """Return the settings of `.env`, and a row for each of its problems."""
     texts: dict[str, str] = {}
     rows: list[SettingRow] = []
 
@@ -225,7 +225,7 @@ def _read_env_file(path: Path) -> tuple[dict[str, str], list[SettingRow]]:
             report(".env", f"{place}: not of the form NAME=value.")
         elif line.value and line.name == HOME:
             what = "it says where this file is, so it can only be set in the environment"
-            report(HOME, f"{HOME} stands in {place}; {what}.")
+            report(HOME, f"{HOME} is set in {place}; {what}.")
         elif line.value and (meant := _meant(line.name)):
             report(line.name, f"{line.name} ({place}) is not a setting; the nearest one is {meant}.")
         else:
@@ -241,7 +241,7 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[SettingRow]:
 
 
 def _meant(name: str) -> str:
-    """The setting that an unknown name seems to mean; empty where the name is known, or has another purpose."""
+    """Return the setting that an unknown name seems to mean; empty if the name is known or has another purpose."""
     if name in _NAMES or name in _INTERNAL:
         return ""
     ours = name.upper().startswith(_PREFIX)

@@ -1,4 +1,4 @@
-"""Taking secrets out of text before it is kept or shown."""
+"""Removes secrets from text before it is stored or shown."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _urls(secret: str) -> Iterator[str]:
-    # A lone surrogate cannot be UTF-8, and what a server would do with it is not known.
+    # A lone surrogate cannot be encoded as UTF-8, so no server gets it.
     for quoted in (
         quote(secret, errors="replace"),
         quote(secret, safe="", errors="replace"),

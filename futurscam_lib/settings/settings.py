@@ -109,7 +109,7 @@ class Settings(OperationSettings, SourceSettings, HomeSettings):
         return [field for field in KNOWN_SOURCES[source].needs(self) if getattr(self, field) is None]
 
     def redactor(self) -> Redactor:
-        """Takes every secret, and the secret parts of addresses and of proxies, out of a text."""
+        """Return what removes every secret, also in addresses and proxies, from a text."""
         return Redactor(self._secrets())
 
     def _secrets(self) -> Iterator[str]:
@@ -134,8 +134,8 @@ class Variable:
 
     Attributes:
         name: Its name.
-        default: The text that stands for it where nobody sets it; empty: none does.
-        kind: What it may hold.
+        default: The text that is used if it is not set; empty: there is no default.
+        kind: The values that it allows.
         help: What it is for, one sentence.
         secret: Whether it is masked wherever it is shown, and looked up in the keyring.
     """

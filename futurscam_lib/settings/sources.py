@@ -159,14 +159,14 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class SourceType:
-    """What the rest of the software knows of a source; its reader is the module `extract/<name>.py`.
+    """What the rest of the software knows about a source; its reader is the module `extract/<name>.py`.
 
     Attributes:
         mapping: The module of `transform/` that turns its payloads into documents.
         docs: The heading of its section in docs/SOURCES.md.
         reads: Prefixes of the settings that it reads.
         needs: Gives the settings without which it cannot be read, as fields.
-        has_backlog: Whether its reader has `unread`: what lies there and was never in the window of a run.
+        has_backlog: Whether its reader has `unread`: items at the source that no run's window has included.
         open_until_closed: Whether a mission that is open there stays open after its deadline.
         clock: Where its clock can be read; None: nowhere.
     """
@@ -223,4 +223,4 @@ KNOWN_SOURCES: Final = {
         clock=Clock("BoondManager", "boond_url", "opportunities"),
     ),
 }
-"""Every source by its name, which stands in settings, ledgers and documents."""
+"""Every source by its name, as used in settings, ledgers and documents."""

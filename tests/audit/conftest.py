@@ -1,4 +1,4 @@
-"""Audit logs that nobody touched yet."""
+"""Untouched audit logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An audit log of a few runs, and what is done to it, for the tests of verification."""
+"""An audit log of a few runs, and ways to change it, for the tests of verification."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def look(made: MadeRuns, **more: Any) -> Verified:
 
 
 def serious(made: MadeRuns, **more: Any) -> list[tuple[str, str]]:
-    """What is wrong: place and text."""
+    """Return the serious findings: place and text."""
     return [(one.place, one.what) for one in look(made, **more).serious]
 
 
@@ -55,7 +55,7 @@ def rewrite(made: MadeRuns, changed: list[bytes]) -> None:
 
 
 def forge(made: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
-    """Write the whole chain anew with one count changed, as somebody who knows the format would."""
+    """Rewrite the whole chain with one count changed, as an attacker who knows the format would."""
     last = None
     written = []
     for raw in lines(made):
@@ -73,6 +73,6 @@ def forge(made: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
 
 
 def reset(made: MadeRuns, before: datetime, after: datetime) -> None:
-    """Have the ledger tell of a reset."""
+    """Record a reset in the ledger."""
     facts = {"watermark": {"before": clock.to_text(before), "after": clock.to_text(after)}}
     Ledger.of(made.settings).append("reset", at=NOW, run_id="reset-x", facts=facts)

@@ -1,4 +1,4 @@
-"""The watermark's history: what passed over time, what was read later, what a reset did and did not do."""
+"""The watermark's history: gaps, later reads of gaps, and the effect of resets."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def hour(number: float | None) -> str | None:
     return None if number is None else clock.to_text(T0 + timedelta(hours=number))
 
 
-class Told(Continuity):
-    """A history that is told of in hours."""
+class WrittenHistory(Continuity):
+    """A history that is written in hours."""
 
     def __init__(self, *sources: str) -> None:
         """Begin; when none are given, all sources are configured."""
@@ -38,8 +38,8 @@ class Told(Continuity):
     def run(self, before: float, after: float, *, sources: str = BOTH, name: str = "x", **facts: Any) -> None:
         """A run's two lines; it reads from `before` on."""
         self.add("start", name, parameters={"sources": sources}, watermark={"before": hour(before)})
-        told = {"status": "ok", "window": {"since": hour(before), "until": None}, **facts}
-        self.add("end", name, watermark={"before": hour(before), "after": hour(after)}, **told)
+        end_facts = {"status": "ok", "window": {"since": hour(before), "until": None}, **facts}
+        self.add("end", name, watermark={"before": hour(before), "after": hour(after)}, **end_facts)
 
     def reset(self, before: float | None, after: float) -> None:
         """A reset."""
@@ -52,16 +52,16 @@ class Told(Continuity):
 
 
 @pytest.fixture
-def history() -> Told:
+def history() -> WrittenHistory:
     """One after a run over both sources that left the watermark at the first hour."""
-    made = Told()
+    made = WrittenHistory()
     made.run(0, 1)
     return made
 
 
 @pytest.mark.parametrize(("at", "jumps"), [(2, [(3, 1, 2, "")]), (1, []), (0, [])])
-def test_a_first_run_that_begins_later_passes_time_over(history: Told, at: float, jumps: list[Any]) -> None:
-    """Somebody removed the file; earlier than it was left is where a first run may well begin, so that is no jump."""
+def test_a_first_run_that_begins_later_leaves_a_gap(history: WrittenHistory, at: float, jumps: list[Any]) -> None:
+    """The file was removed. A first run that begins earlier than the old watermark leaves no gap."""
     history.add("first-run", watermark=hour(at))
 
     assert history.moved(history.jumps) == jumps
@@ -70,8 +70,8 @@ def test_a_first_run_that_begins_later_passes_time_over(history: Told, at: float
     assert history.moved(history.jumps) == jumps
 
 
-def test_a_replay_reads_nothing_of_a_gap(history: Told) -> None:
-    """It asked no source: what was shown in that time is still to be read."""
+def test_a_replay_reads_nothing_of_a_gap(history: WrittenHistory) -> None:
+    """A replay reads no source, so the gap is still unread."""
     history.reset(1, 3)
     before = history.moved([*history.jumps, *history.forward])
 
@@ -83,8 +83,10 @@ def test_a_replay_reads_nothing_of_a_gap(history: Told) -> None:
 
 @pytest.mark.parametrize("seen_at", ["reset", "first-run", "start"])
 @pytest.mark.parametrize(("sources", "reader"), [("folder", ""), (BOTH, "x"), (f"{BOTH},mailbox", "x")])
-def test_a_run_reads_a_gap_only_from_its_own_sources(history: Told, seen_at: str, sources: str, reader: str) -> None:
-    """All that were read before it are due, wherever it shows: also at a reset, a first run and a run of one source."""
+def test_a_run_reads_a_gap_only_from_its_own_sources(
+    history: WrittenHistory, seen_at: str, sources: str, reader: str
+) -> None:
+    """All sources read before the gap must read it, also if a reset, a first run or a run of one source shows it."""
     if seen_at == "reset":
         history.reset(3, 3)
     elif seen_at == "first-run":
@@ -103,16 +105,18 @@ def test_a_run_reads_a_gap_only_from_its_own_sources(history: Told, seen_at: str
     [(1, 3, "x"), (0.9, 3.1, "x"), (1, 2.9, ""), (1.1, 3, "")],
     ids=["exactly", "with more", "ends early", "begins late"],
 )
-def test_a_gap_is_read_when_nothing_of_it_is_left(history: Told, since: float, until: float, reader: str) -> None:
-    """Up to where the watermark was found: what changed at that very instant the run that began there has read."""
+def test_a_gap_is_closed_when_all_of_it_was_read(
+    history: WrittenHistory, since: float, until: float, reader: str
+) -> None:
+    """Up to the found watermark, exclusive: the run that began there has read that instant."""
     history.run(3, 4)
     history.run(4, 4, window={"since": hour(since), "until": hour(until)})
 
     assert history.moved(history.jumps) == [(3, 1, 3, reader)]
 
 
-def test_a_gap_was_read_by_the_first_run_that_read_it_to_its_end(history: Told) -> None:
-    """One that failed has read nothing, and one that read it once more changes nothing."""
+def test_the_first_complete_read_closes_a_gap(history: WrittenHistory) -> None:
+    """A failed run does not count, and a second read changes nothing."""
     window = {"since": hour(1), "until": None}
     history.run(3, 3, window=window, name="failed", status="failed")
     assert history.moved(history.jumps) == [(3, 1, 3, "")]
@@ -123,8 +127,8 @@ def test_a_gap_was_read_by_the_first_run_that_read_it_to_its_end(history: Told) 
     assert history.moved(history.jumps) == [(3, 1, 3, "first")]
 
 
-def test_a_gap_may_be_read_piece_by_piece(history: Told) -> None:
-    """In any order; what is left is told, and the run that read the last of it."""
+def test_a_gap_may_be_read_piece_by_piece(history: WrittenHistory) -> None:
+    """In any order; the rest is reported, and the run that read the last piece."""
     history.run(7, 7, status="failed")
     for since, until, left in ((3, 5, (1, 7)), (5, 8, (1, 3)), (2, 4, (1, 2))):
         history.run(7, 7, window={"since": hour(since), "until": hour(until)})
@@ -136,8 +140,8 @@ def test_a_gap_may_be_read_piece_by_piece(history: Told) -> None:
     assert history.jumps[0].how_read == "the time between was read later, the last of it by last"
 
 
-def test_a_gap_may_be_read_source_by_source(history: Told) -> None:
-    """Each run makes up for its own."""
+def test_a_gap_may_be_read_source_by_source(history: WrittenHistory) -> None:
+    """Each run closes the gap of its own sources."""
     window = {"since": hour(1), "until": None}
     history.run(3, 3, status="failed")
     history.run(3, 3, sources="folder", window=window)
@@ -148,9 +152,9 @@ def test_a_gap_may_be_read_source_by_source(history: Told) -> None:
 
 
 @pytest.mark.parametrize("configured", [("folder",), ("folder", "boond")], ids=["dropped", "back"])
-def test_what_cannot_be_read_is_not_missing(configured: tuple[str, ...]) -> None:
-    """Of a source that is not configured any more; when it is again, it is missing again."""
-    history = Told(*configured)
+def test_unconfigured_sources_are_not_missing(configured: tuple[str, ...]) -> None:
+    """A source that is no longer configured is not missing; configured again, it is."""
+    history = WrittenHistory(*configured)
     history.run(0, 1)
     history.reset(3, 5)
     for jumps in (history.jumps, history.forward):
@@ -167,9 +171,9 @@ def test_what_cannot_be_read_is_not_missing(configured: tuple[str, ...]) -> None
     assert note.endswith("the time between was read." if is_back else "read from boond (no longer configured).")
 
 
-def test_where_no_run_told_its_sources_any_run_reads_a_gap() -> None:
-    """Nothing tells which are missed, so none is missed for good."""
-    history = Told()
+def test_without_recorded_sources_any_run_closes_a_gap() -> None:
+    """The ledger does not record the sources, so none stays missing."""
+    history = WrittenHistory()
     history.run(0, 1, sources="")
     history.run(3, 3, sources="", status="failed")
     assert history.jumps[0].missing
@@ -186,11 +190,11 @@ _SOURCES = st.sets(st.sampled_from(["folder", "boond", "mailbox"]), min_size=1)
     st.lists(st.tuples(_HOURS, st.one_of(st.none(), _HOURS), _SOURCES, st.sampled_from(["ok", "failed"])), max_size=9),
     _SOURCES,
 )
-def test_what_is_missing_is_what_no_run_read_hour_by_hour(
+def test_missing_hours_are_those_that_no_run_read(
     runs: list[tuple[int, int | None, set[str], str]], configured: set[str]
 ) -> None:
-    """Whatever runs there were, of whatever windows, also empty and inverted ones."""
-    history = Told(*configured)
+    """For any runs and windows, also empty and inverted windows."""
+    history = WrittenHistory(*configured)
     history.run(0, 2)
     history.run(10, 10, status="failed")
     left = {(source, at) for source in ("folder", "boond") for at in range(2, 10)}
@@ -207,23 +211,23 @@ def test_what_is_missing_is_what_no_run_read_hour_by_hour(
     expected = (T0 + timedelta(hours=n) for n in (min(hours_missed), max(hours_missed) + 1)) if hours_missed else None
     assert history.jumps[0].missing == (tuple(expected) if expected else None)
     assert history.jumps[0].read_by == reader
-    told = [(part.source, at) for part in history.jumps[0].unread for at in range(2, 10) if _holds(part, at)]
-    assert sorted(told) == sorted(left)
+    unread = [(part.source, at) for part in history.jumps[0].unread for at in range(2, 10) if _holds(part, at)]
+    assert sorted(unread) == sorted(left)
 
 
 def _holds(part: UnreadTime, at: int) -> bool:
     return part.since <= T0 + timedelta(hours=at) < part.until
 
 
-def test_what_was_read_twice_needs_no_reader(history: Told) -> None:
-    """A watermark that was set back passes nothing over."""
+def test_an_overlap_is_not_a_gap(history: WrittenHistory) -> None:
+    """A watermark that was set back leaves no gap."""
     history.run(0, 2)
 
     assert history.moved(history.jumps) == [(3, 1, 0, "")]
 
 
-def test_a_run_of_one_source_that_moves_nothing_leaves_the_others_to_be_read(history: Told) -> None:
-    """Such a run by hand is no sign that the others are given up."""
+def test_a_run_of_one_source_leaves_the_others_missing(history: WrittenHistory) -> None:
+    """A run by hand over one source does not drop the others."""
     history.run(1, 1, sources="folder")
     history.run(3, 3, sources="folder", status="failed")
     history.run(3, 3, sources="folder", window={"since": hour(1), "until": None})
@@ -231,24 +235,24 @@ def test_a_run_of_one_source_that_moves_nothing_leaves_the_others_to_be_read(his
     assert history.moved(history.jumps) == [(5, 1, 3, "")]
 
 
-def test_before_any_run_moved_the_watermark_the_first_one_says_which_sources_there_are() -> None:
-    """It failed, but it was asked for both."""
-    history = Told()
+def test_the_first_run_defines_the_sources() -> None:
+    """It failed, but its request named both sources."""
+    history = WrittenHistory()
     history.run(0, 0, status="failed")
     history.run(2, 3, sources="folder", window={"since": hour(0), "until": None})
 
     assert history.moved(history.jumps) == [(3, 0, 2, "")]
 
 
-def test_a_source_that_begins_at_a_gap_is_missed_in_it(history: Told) -> None:
-    """The run that shows the gap reads one more, and what that one had before is not read either."""
+def test_a_source_that_begins_at_a_gap_is_missed_in_it(history: WrittenHistory) -> None:
+    """The run after the gap reads an additional source, whose earlier changes are unread too."""
     history.run(3, 3, sources=f"{BOTH},mailbox", status="failed")
     history.run(3, 3, window={"since": hour(1), "until": None})
 
     assert history.moved(history.jumps) == [(3, 1, 3, "")]
 
 
-def test_a_source_that_is_no_longer_read_is_not_missed(history: Told) -> None:
+def test_a_source_that_is_no_longer_read_is_not_missed(history: WrittenHistory) -> None:
     """Once a run without it has moved the watermark, which only a run over all sources does."""
     history.run(1, 2, sources="folder")
     history.run(4, 5, sources="folder", window={"since": hour(2), "until": None})
@@ -257,8 +261,8 @@ def test_a_source_that_is_no_longer_read_is_not_missed(history: Told) -> None:
 
 
 @pytest.mark.parametrize("found", [1, None])
-def test_a_reset_forward_is_noted(history: Told, found: float | None) -> None:
-    """Also one over a file that could not be read, until a run has read what it passed over."""
+def test_a_reset_forward_is_noted(history: WrittenHistory, found: float | None) -> None:
+    """Also a reset of an unreadable file, until a run has read the skipped time."""
     history.reset(found, 3)
 
     assert history.jumps == []
@@ -272,15 +276,15 @@ def test_a_reset_forward_is_noted(history: Told, found: float | None) -> None:
     assert (line, what.endswith("the last of it by x.")) == (3, True)
 
 
-def test_a_reset_to_where_it_was_is_not_noted(history: Told) -> None:
-    """It passes nothing over."""
+def test_a_reset_to_where_it_was_is_not_noted(history: WrittenHistory) -> None:
+    """It skips nothing."""
     history.reset(1, 1)
 
     assert list(history.notes()) == []
 
 
-def test_a_first_run_after_a_reset_settles_it(history: Told) -> None:
-    """It wrote the file: that a later run begins where the watermark was before the reset is a jump of its own."""
+def test_a_first_run_after_a_reset_settles_it(history: WrittenHistory) -> None:
+    """The first run wrote the file, so a later start at the old watermark is a separate gap."""
     history.reset(1, 0)
     history.add("first-run", watermark=hour(0))
     history.run(1, 2)
@@ -290,8 +294,8 @@ def test_a_first_run_after_a_reset_settles_it(history: Told) -> None:
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["at the next run", "now"])
-def test_a_reset_that_had_no_effect_is_noted(history: Told, *, now: bool) -> None:
-    """It was killed before it wrote the file, or somebody wrote the old watermark back: nothing is read again."""
+def test_a_reset_that_had_no_effect_is_noted(history: WrittenHistory, *, now: bool) -> None:
+    """It was killed before it wrote the file, or somebody restored the old watermark: nothing is read again."""
     history.reset(1, 0)
     assert list(history.notes()) == []
 
@@ -309,8 +313,8 @@ def test_a_reset_that_had_no_effect_is_noted(history: Told, *, now: bool) -> Non
     )
 
 
-def test_a_reset_that_had_its_effect_is_not_noted(history: Told) -> None:
-    """Back, and the next run began there; that the watermark is where it was before the reset later on is no sign."""
+def test_a_reset_that_had_its_effect_is_not_noted(history: WrittenHistory) -> None:
+    """The next run began at the reset watermark; a later return to the old value does not matter."""
     history.reset(1, 0)
     history.run(0, 0, status="failed")
     history.run(1, 2)
@@ -319,8 +323,8 @@ def test_a_reset_that_had_its_effect_is_not_noted(history: Told) -> None:
     assert history.moved(history.jumps) == [(6, 0, 1, "")]
 
 
-def test_a_dry_run_moves_nothing_however_it_ends(history: Told) -> None:
-    """Also where its end does not say that it was one, as ledgers of earlier versions have it."""
+def test_a_dry_run_moves_nothing_in_any_case(history: WrittenHistory) -> None:
+    """Also in ledgers of earlier versions, whose end entry does not mark dry runs."""
     history.add("start", "dry", parameters={"dry_run": True}, watermark={"before": hour(7)})
     history.add("end", "dry", status="failed", watermark={"before": hour(7), "after": hour(7)})
     history.run(1, 2)

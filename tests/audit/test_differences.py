@@ -1,4 +1,4 @@
-"""In what two runs differ."""
+"""The differences between two runs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def compared(made: MadeRuns, *names: str) -> Differences:
     return between(first, second, left=(executed.read(first, history), executed.read(second, history)))
 
 
-def found(differences: Differences) -> set[tuple[str, str, Any, Any]]:
-    """The facts, without order."""
+def facts_of(differences: Differences) -> set[tuple[str, str, Any, Any]]:
+    """Return the facts, without order."""
     return {(one.part, one.name, one.first, one.second) for one in differences.facts}
 
 
-def test_the_same_again(made: MadeRuns) -> None:
+def test_equal_runs_do_not_differ(made: MadeRuns) -> None:
     """Two runs that differ in nothing but name, hour, length and the text of an output do not differ."""
     for hour in (0, 1):
         notebook = made_notebook("ok", {"summary": {}, "schema": SCHEMA}, text=f"{hour} o'clock")
@@ -51,7 +51,7 @@ def test_the_same_again(made: MadeRuns) -> None:
     assert differences.as_dict()["differ"] is False
 
 
-def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
+def test_requests_and_results_are_compared(made: MadeRuns) -> None:
     """Parameters, status, counts per source and closed missions, each with both sides; 0 was counted."""
     one = {"folder": counts(inserted=2, rejected=1), "boond": counts()}
     failures = {"boond": {"error": "RetryLater", "message": "no answer"}}
@@ -66,7 +66,7 @@ def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
         failures=failures,
     )
 
-    assert found(compared(made)) == {
+    assert facts_of(compared(made)) == {
         ("parameters", "dry_run", False, True),
         ("status", "status", "ok", "failed"),
         ("status", "error", None, "SourceFailed"),
@@ -80,15 +80,15 @@ def test_what_was_asked_and_what_came_of_it(made: MadeRuns) -> None:
     }
 
 
-def test_a_run_that_left_no_counts(made: MadeRuns) -> None:
-    """What was not counted is told apart from what was 0, and differs from 0 in nothing."""
+def test_a_run_without_counts(made: MadeRuns) -> None:
+    """A missing count is shown differently from 0, but does not count as a difference from 0."""
     made.add(T0, parameters=SAME, sources={"folder": counts(inserted=2), "boond": counts()}, closed=1)
     made.add(T0 + HOUR, parameters=SAME, sources={"folder": counts(inserted=2)}, closed=1)
     made.add(T0 + 2 * HOUR, parameters=SAME, status="crashed")
 
-    assert found(compared(made, made.made[0], made.made[1])) == set()
+    assert facts_of(compared(made, made.made[0], made.made[1])) == set()
     differences = compared(made, made.made[0], made.made[2])
-    assert {one for one in found(differences) if one[0] == "counts"} == {
+    assert {fact for fact in facts_of(differences) if fact[0] == "counts"} == {
         ("counts", "folder: extracted", 2, None),
         ("counts", "folder: inserted", 2, None),
         ("counts", "closed", 1, None),
@@ -97,24 +97,24 @@ def test_a_run_that_left_no_counts(made: MadeRuns) -> None:
     assert next(line.split()[-2:] for line in shown if "folder: inserted" in line) == ["2", "-"]
 
 
-def test_a_schema_that_holds_no_words(made: MadeRuns) -> None:
+def test_a_schema_with_other_types(made: MadeRuns) -> None:
     """A scrap that somebody's notebook made may hold lists and objects where kinds of fields belong."""
     for hour, kind in enumerate((["text"], {"a": 0})):
         made.add(T0 + hour * HOUR, parameters=SAME, scraps={"schema": {"fields": {"x": kind, "y": hour}}})
 
     differences = compared(made)
 
-    assert found_as_text(differences) == {("x", "['text']", "{'a': 0}"), ("y", "0", "1")}
+    assert facts_as_text(differences) == {("x", "['text']", "{'a': 0}"), ("y", "0", "1")}
     line = next(line for line in run_text.differences_text(differences).splitlines() if " y " in f" {line} ")
     assert line.split()[-2:] == ["0", "1"]
 
 
-def found_as_text(differences: Differences) -> set[tuple[str, str, str]]:
+def facts_as_text(differences: Differences) -> set[tuple[str, str, str]]:
     """The facts, of which some have no hash."""
     return {(one.name, str(one.first), str(one.second)) for one in differences.facts}
 
 
-def test_what_they_ran_on(made: MadeRuns) -> None:
+def test_software_is_compared(made: MadeRuns) -> None:
     """Schema, versions of the mapping, commit, packages: the changed, the new and the gone."""
     packages = {**PACKAGES, "pymongo": "4.21.0", "nh3": "0.3"}
     del packages["papermill"]
@@ -123,7 +123,7 @@ def test_what_they_ran_on(made: MadeRuns) -> None:
     made.add(T0, parameters=SAME, scraps={"schema": SCHEMA}, git_commit="a")
     made.add(T0 + HOUR, parameters=SAME, scraps={"schema": newer}, git_commit="b", packages=packages)
 
-    assert found(compared(made)) == {
+    assert facts_of(compared(made)) == {
         ("schema", "company.city", "text", "text or null"),
         ("schema", "x", None, "date"),
         ("schema", "transform version of folder", 3, 4),
@@ -135,7 +135,7 @@ def test_what_they_ran_on(made: MadeRuns) -> None:
 
 
 def test_the_cells(made: MadeRuns) -> None:
-    """Code cells are matched by id: changed, added, removed, as a unified diff; papermill's own cell is none."""
+    """Code cells are matched by id: changed, added, removed, as a unified diff; papermill's own cell is ignored."""
     first = json.loads(made_notebook("ok", {"schema": SCHEMA}, code="a\nb\nc"))
     second = json.loads(made_notebook("ok", {"schema": SCHEMA}, code="a\nB\nc"))
     for number, notebook in enumerate((first, second)):
@@ -166,24 +166,24 @@ def test_cells_in_another_order(made: MadeRuns) -> None:
     assert compared(made).facts == [Difference("code", "order of cells", "work, glue", "glue, work")]
 
 
-def test_what_could_not_be_compared_is_told(made: MadeRuns) -> None:
+def test_what_could_not_be_compared_is_reported(made: MadeRuns) -> None:
     """A notebook that is gone, an older one without a schema, one that was edited, a run that crashed, dirty code."""
     gone = made.add(T0, parameters=SAME, git_commit="a-dirty")
     edited = made.add(T0 + HOUR, status="crashed", parameters=SAME, git_commit="a-dirty")
     made.path(gone).unlink()
     made.path(edited).write_bytes(made.path(edited).read_bytes() + b" ")
 
-    told = "\n".join(compared(made).notes)
+    notes = "\n".join(compared(made).notes)
 
-    assert f"The notebook of {gone} could not be compared. It is missing" in told
-    assert f"The run {edited} recorded no schema" in told
-    assert "It is not what the run left" in told
-    assert f"The run {edited} recorded no counts: it is crashed." in told
-    assert "uncommitted changes" in told
+    assert f"The notebook of {gone} could not be compared. It is missing" in notes
+    assert f"The run {edited} recorded no schema" in notes
+    assert "It is not what the run left" in notes
+    assert f"The run {edited} recorded no counts: it is crashed." in notes
+    assert "uncommitted changes" in notes
 
 
 def test_notebooks_line_by_line() -> None:
-    """What differs in outputs is told by cell; ids, times and execution counts are left out, escapes are gone."""
+    """Differences of outputs are shown by cell; ids, times and execution counts are left out, escapes are gone."""
     pair = []
     for number, text in enumerate(("5 rows\nsame\nmore", "6 rows\x1b[2J\nsame\nmore")):
         notebook = json.loads(made_notebook("ok", {"schema": number}, text=text))
@@ -196,14 +196,14 @@ def test_notebooks_line_by_line() -> None:
                 cell["metadata"]["papermill"] = {"start_time": number}
         pair.append(notebook)
 
-    told = notebook_diff(*pair, colours=False)
+    diff = notebook_diff(*pair, colours=False)
 
-    assert [line for line in told.splitlines() if line.startswith(("Cell", "+", "-"))] == [
+    assert [line for line in diff.splitlines() if line.startswith(("Cell", "+", "-"))] == [
         "Cell work:",
         "-  5 rows",
         "+  6 rows",
     ]
-    assert "\x1b" not in told
+    assert "\x1b" not in diff
     assert "\x1b" in notebook_diff(*pair, colours=True)
     assert notebook_diff(pair[0], pair[0], colours=True) == ""
 
@@ -221,16 +221,16 @@ def test_pieces_of_text_are_one_text() -> None:
         work["outputs"][-1]["data"] = {"text/plain": [text * 90, "\n", text]}
         pair.append(notebook)
 
-    told = notebook_diff(*pair, colours=False)
+    diff = notebook_diff(*pair, colours=False)
 
-    assert "-  a" in told
-    assert "<p>" not in told
-    assert "evalue: b" in told
-    assert "execution_count" not in told
+    assert "-  a" in diff
+    assert "<p>" not in diff
+    assert "evalue: b" in diff
+    assert "execution_count" not in diff
 
 
-def test_what_is_no_notebook_is_not_compared() -> None:
-    """A file that only looks like a notebook is refused by name of the fault, not by a traceback."""
+def test_an_invalid_notebook_is_not_compared() -> None:
+    """A file that only looks like a notebook is refused with the reason, without a traceback."""
     good = json.loads(made_notebook("ok", {}))
     bad = json.loads(made_notebook("ok", {}))
     bad["cells"][1]["outputs"] = [{}]

@@ -1,4 +1,4 @@
-"""What an executed notebook tells, whatever state it is in."""
+"""Reading executed notebooks in any state."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_scrapbook_reads_the_runs_of_all_months(made: MadeRuns, monkeypatch: pyt
 
 
 def test_a_scrap_that_scrapbook_refuses(made: MadeRuns) -> None:
-    """A changed notebook is shown without its scraps; one that would make scrapbook decode a table is not decoded."""
+    """A changed notebook is shown without its scraps; a scrap with an encoded table is not decoded."""
     path = made.path(made.add(T0))
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'"version": 1', b'"version": "x"').replace(b'"version":1', b'"version":"x"'))
@@ -96,7 +96,7 @@ def test_a_scrap_that_scrapbook_refuses(made: MadeRuns) -> None:
 
 
 def test_one_letter_changed(made: MadeRuns) -> None:
-    """A notebook that was edited is still read, and said not to be what the run left."""
+    """An edited notebook is still read, and reported as changed."""
     path = made.path(made.add(T0))
     path.write_bytes(path.read_bytes().replace(b"5 rows", b"6 rows"))
 
@@ -117,7 +117,7 @@ def test_one_letter_changed(made: MadeRuns) -> None:
         (lambda path: (path.unlink(), path.mkdir()), "could not be read"),
     ],
 )
-def test_a_spoilt_notebook_is_told(made: MadeRuns, spoil: Any, words: str) -> None:
+def test_a_broken_notebook_is_reported(made: MadeRuns, spoil: Any, words: str) -> None:
     """Missing, torn, something else, unreadable: a sentence each, no exception."""
     spoil(made.path(made.add(T0)))
 
@@ -128,8 +128,8 @@ def test_a_spoilt_notebook_is_told(made: MadeRuns, spoil: Any, words: str) -> No
     assert not left.genuine
 
 
-def test_a_notebook_that_went_rightly(made: MadeRuns) -> None:
-    """One removed for its age, and one that never was, are no reproach."""
+def test_a_notebook_that_is_rightly_absent(made: MadeRuns) -> None:
+    """A pruned notebook, or one that never existed, is not a problem."""
     old = made.add(T0)
     name = made.path(old).relative_to(made.settings.runs).as_posix()
     Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {name: "0" * 64}})
@@ -141,8 +141,8 @@ def test_a_notebook_that_went_rightly(made: MadeRuns) -> None:
     assert "left no notebook" in of(made, none).state
 
 
-def test_what_a_killed_run_left_is_proven_only_since_it_was_found(made: MadeRuns) -> None:
-    """Whoever changed it before the next run came has its hash in the ledger, too; a change after that shows."""
+def test_the_notebook_of_a_killed_run_is_proven_since_its_detection(made: MadeRuns) -> None:
+    """Changes before the next run are not detected, changes after it are."""
     path = made.path(made.add(T0, status="crashed"))
 
     left = of(made)
@@ -155,15 +155,15 @@ def test_what_a_killed_run_left_is_proven_only_since_it_was_found(made: MadeRuns
 
 
 @pytest.mark.parametrize("status", ["unfinished", "failed"])
-def test_where_there_is_no_file_no_path_is_named(made: MadeRuns, status: str) -> None:
+def test_without_a_file_no_path_is_shown(made: MadeRuns, status: str) -> None:
     """As after a run that was killed before its notebook was saved once."""
     made.add(T0, status=status, notebook=b"")
 
     assert (of(made).path, of(made).state) == (None, "The run left no notebook.")
 
 
-def test_a_path_out_of_the_runs_is_not_followed(made: MadeRuns) -> None:
-    """What the ledger says cannot have another file of the machine read."""
+def test_a_path_outside_of_the_runs_is_not_followed(made: MadeRuns) -> None:
+    """A path in the ledger cannot make the program read another file of the machine."""
     facts = {"notebook": "../../.env", "parameters": {}}
     Ledger(made.settings.ledger_file).append("start", at=T0, run_id="x", facts=facts)
 
@@ -184,7 +184,7 @@ def test_a_run_that_has_no_end_yet(made: MadeRuns) -> None:
 
 
 def test_the_failed_cell(made: MadeRuns) -> None:
-    """Its heading is that of the story, not what the runner put before it; nothing in it steers a terminal."""
+    """Its heading is the notebook's, not the runner's; control characters are escaped."""
     notebook = nbformat.reads(made_notebook("failed", {}).decode(), as_version=4)
     marker = nbformat.v4.new_markdown_cell("# Failed here")
     marker.metadata["tags"] = ["papermill-error-cell-tag"]
@@ -207,8 +207,8 @@ def test_the_failed_cell(made: MadeRuns) -> None:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=notebooks)
-def test_whatever_the_file_holds(made: MadeRuns, content: Any) -> None:
-    """Any JSON in the place of a notebook is either read or said to be none."""
+def test_any_json_in_place_of_a_notebook(made: MadeRuns, content: Any) -> None:
+    """It is read, or reported as not being a notebook."""
     if not made.made:
         made.add(T0)
     made.path(made.made[0]).write_text(json.dumps(content), "utf-8")

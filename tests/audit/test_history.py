@@ -1,4 +1,4 @@
-"""The runs as the ledger tells them."""
+"""The runs as the ledger records them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T0 = clock.parse("2026-11-02T08:00:00Z")
 
 
 def test_each_start_with_its_end_newest_first(made: MadeRuns) -> None:
-    """Every status is told, with its own counts, also where a crash was found out later than the next run's start."""
+    """Every status is shown with its counts, also if a crash was detected after the next run's start."""
     for hour, status in enumerate(STATUSES):
         made.add(T0 + timedelta(hours=hour), status=status, sources={"folder": counts(inserted=hour)})
 
@@ -36,7 +36,7 @@ def test_each_start_with_its_end_newest_first(made: MadeRuns) -> None:
 
 
 def test_a_run_is_found_by_its_beginning(made: MadeRuns) -> None:
-    """A name, the beginning of one, or `last`; what fits none or several is refused with a hint."""
+    """By name, beginning of a name, or `last`; no match or several are refused with a hint."""
     with pytest.raises(UsageError, match="no run yet"):
         History.of(made.settings).find("last")
     names = [made.add(T0 + timedelta(hours=hour)) for hour in range(3)]
@@ -51,7 +51,7 @@ def test_a_run_is_found_by_its_beginning(made: MadeRuns) -> None:
             history.find(nothing)
 
 
-def test_no_runs_are_no_rows(made: MadeRuns) -> None:
+def test_without_runs_the_table_is_empty(made: MadeRuns) -> None:
     """A home without runs gives an empty table with the same columns."""
     empty = History.of(made.settings).frame()
     made.add(T0)
@@ -65,7 +65,7 @@ def test_no_runs_are_no_rows(made: MadeRuns) -> None:
     assert len(History.of(made.settings).frame(since=T0 + timedelta(minutes=1))) == 1
 
 
-def test_a_removed_notebook_is_told(made: MadeRuns) -> None:
+def test_a_removed_notebook_is_marked(made: MadeRuns) -> None:
     """A tombstone marks the runs whose notebooks are gone."""
     old, new = made.add(T0), made.add(T0 + timedelta(hours=1))
     notebook = made.path(old).relative_to(made.settings.runs).as_posix()
@@ -74,8 +74,8 @@ def test_a_removed_notebook_is_told(made: MadeRuns) -> None:
     assert {run.run_id: run.pruned for run in History.of(made.settings).newest()} == {new: False, old: True}
 
 
-def test_a_changed_ledger_is_not_believed(made: MadeRuns) -> None:
-    """A count that was edited stops the reading where it stands."""
+def test_a_changed_ledger_is_not_read(made: MadeRuns) -> None:
+    """Reading stops at an edited count."""
     made.add(T0)
     lines = made.settings.ledger_file.read_bytes().splitlines()
     end = orjson.loads(lines[1])

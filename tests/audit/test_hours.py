@@ -30,28 +30,28 @@ def test_an_hour_without_a_run_is_missing(made: MadeRuns) -> None:
     assert missing(made, now=T0 + 10.5 * HOUR) == ["02 11", "02 14", "02 15", "02 17"]
     assert missing(made, now=T0 + 8.9 * HOUR) == ["02 11", "02 14", "02 15"]
     assert missing(made, now=T0 + 10.5 * HOUR, days=3 / 24) == ["02 17"]
-    found = looked_at(made, now=T0 + 10.5 * HOUR)
-    texts = [one.text for one in found.found if one.what == "missing hours"]
+    review = looked_at(made, now=T0 + 10.5 * HOUR)
+    texts = [finding.text for finding in review.found if finding.what == "missing hours"]
     assert texts[1] == "2 hours in which a run was due and none started: 2026-11-02 14:00 to 2026-11-02 15:59."
-    assert found.counts()["missing hours"] == 4
-    row = found.calendar.tables[0].rows[0]
+    assert review.counts()["missing hours"] == 4
+    row = review.calendar.tables[0].rows[0]
     assert [str(cell) for cell in row[9:20]] == [
         *("ok", "ok", "ok", "none", "ok", "ok", "none", "none", "ok", "none", "")
     ]
 
 
-def test_a_home_that_runs_every_four_hours_misses_none_of_the_others(made: MadeRuns) -> None:
-    """What is usual shows in the runs themselves; one that was left out is found all the same."""
+def test_a_home_that_runs_every_four_hours_misses_no_other_hours(made: MadeRuns) -> None:
+    """The interval is inferred from the runs; a skipped run is still detected."""
     hourly(made, [0, 4, 8, 13, 14, 16, 24, 28])
 
     assert missing(made, now=T0 + 31 * HOUR) == ["03 04"]
     assert missing(made, now=T0 + 37 * HOUR) == ["03 04", "03 16", "03 20"]
-    texts = [one.text for one in looked_at(made, now=T0 + 37 * HOUR).found]
+    texts = [finding.text for finding in looked_at(made, now=T0 + 37 * HOUR).found]
     assert texts[0] == "2 hours in which a run was due and none started: 2026-11-03 16:00 to 2026-11-03 20:59."
     assert len(texts) == 2
 
 
-def test_a_burst_of_tries_is_not_taken_for_the_usual(made: MadeRuns) -> None:
+def test_a_burst_of_runs_does_not_change_the_interval(made: MadeRuns) -> None:
     """Ten runs within ten minutes say nothing about the hours."""
     hourly(made, [minute / 60 for minute in range(10)])
     assert missing(made, now=T0 + 30 * HOUR) == []
@@ -60,7 +60,7 @@ def test_a_burst_of_tries_is_not_taken_for_the_usual(made: MadeRuns) -> None:
     assert missing(made, now=T0 + 29 * HOUR) == []
 
 
-def test_of_few_runs_nothing_is_concluded(made: MadeRuns) -> None:
+def test_few_runs_give_no_interval(made: MadeRuns) -> None:
     """Two runs do not make a schedule."""
     hourly(made, [0, 1])
 
@@ -105,7 +105,7 @@ def test_how_late_a_run_may_be(made: MadeRuns, minutes: int, gone: list[str]) ->
 
 
 @pytest.mark.parametrize(("after", "gone"), [(5, []), (6, ["02 20"])])
-def test_a_run_takes_the_place_of_the_one_that_it_is_nearer_to(made: MadeRuns, after: int, gone: list[str]) -> None:
+def test_a_run_counts_for_the_nearest_due_time(made: MadeRuns, after: int, gone: list[str]) -> None:
     """Where runs come every four hours: five hours after the last one it is late, six after it one is missing."""
     hourly(made, [0, 4, 8, 8 + after, 12 + after, 16 + after, 20 + after])
 
@@ -142,7 +142,7 @@ def test_a_short_run_beside_a_long_one_does_not_end_it(made: MadeRuns) -> None:
     ],
 )
 def test_a_run_by_hand_takes_no_place(made: MadeRuns, extra: dict[str, Any]) -> None:
-    """Rehearsals, reruns and windows read by hand hide no missing hour, unless one was active when the run was due."""
+    """Dry runs, reruns and other runs by hand hide no missing hour, unless active when the run was due."""
     hourly(made, [0.1, 1.1, 2.1])
     made.add(T0 + 3.5 * HOUR, seconds=60, **extra)
     made.add(T0 + 4 * HOUR, seconds=1200, **extra)
@@ -173,7 +173,7 @@ def test_a_run_by_hand_keeps_another_from_starting_only_while_it_is_active(
 
 
 def test_an_hour_says_how_its_runs_ended(made: MadeRuns) -> None:
-    """The worst first, with numbers where there are several, and the way to the page of what failed."""
+    """The worst status first, with counts if there are several, and a link to the page of the failed run."""
     hourly(made, [0.1, 0.2])
     failed = made.add(T0 + 0.3 * HOUR, status="failed")
     made.add(T0 + 0.7 * HOUR, parameters={"dry_run": True})
@@ -192,23 +192,23 @@ def test_many_days_are_summed_up_by_week(made: MadeRuns) -> None:
     hourly(made, range(0, 24 * 60, 24))
     made.add(T0 + 24 * HOUR + HOUR, status="failed")
 
-    found = looked_at(made, now=T0 + 24 * 59.5 * HOUR, days=3660)
+    review = looked_at(made, now=T0 + 24 * 59.5 * HOUR, days=3660)
 
-    days, weeks = found.calendar.tables
+    days, weeks = review.calendar.tables
     assert len(days.rows) == 31
-    assert sum(int(number) for number in column(weeks, "ok")) + 31 == found.counts()["ok"] == 60
+    assert sum(int(number) for number in column(weeks, "ok")) + 31 == review.counts()["ok"] == 60
     assert column(weeks, "failed") == ["0", "0", "0", "0", "1"]
     assert column(weeks, "week of (UTC)")[-1] == "2026-11-02"
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", "x.y", "-x", "a" * 101, "C:x", "x\n"])
-def test_a_name_that_no_run_has_makes_no_page(name: str) -> None:
+def test_an_invalid_run_name_makes_no_page(name: str) -> None:
     """Only what cannot lead anywhere becomes a file name."""
     assert page_of(name) == ""
     assert page_of("20261123T132501Z-3f9a1c") == "html/20261123T132501Z-3f9a1c.html"
 
 
-def test_two_short_runs_by_hand_keep_none_between_them_from_starting(made: MadeRuns) -> None:
+def test_two_short_runs_by_hand_do_not_block_a_run_between_them(made: MadeRuns) -> None:
     """Neither was active when the run was due."""
     hourly(made, [0.1, 1.1, 2.1])
     for minutes in (-6, 20):

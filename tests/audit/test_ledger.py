@@ -1,4 +1,4 @@
-"""The ledger: nothing that was written is lost, nothing that was changed goes unseen."""
+"""The ledger: no written entry is lost, and every change is detected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RUN = "20261123T120501Z-3f9a1c"
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    """A ledger that does not exist yet, in a folder that does not either."""
+    """A ledger that does not exist yet, in a folder that does not exist."""
     return Ledger(tmp_path / "runs" / "ledger.jsonl")
 
 
@@ -147,7 +147,7 @@ def test_reading_backwards_does_not_depend_on_the_blocks(
 
 
 def test_the_last_entries_of_a_large_ledger_cost_no_more_than_a_block(ledger: Ledger) -> None:
-    """The newest entry is had from the end of the file: what stands far before it is not even looked at."""
+    """The newest entry is read from the end of the file, without reading what is far before it."""
     append(ledger, "start")
     size = 200 * 1024 * 1024
     last = append(ledger, "end", text="y")
@@ -174,7 +174,7 @@ def test_a_missing_or_empty_ledger_has_no_entries(ledger: Ledger) -> None:
 @settings(max_examples=200, deadline=None)
 @given(cut=st.integers(0, len(LINES)), healed_first=st.booleans())
 def test_a_cut_anywhere_is_healed_and_no_whole_entry_is_lost(cut: int, *, healed_first: bool) -> None:
-    """Whatever byte a kill cut the file at: the chain verifies, whole entries stay, the torn text is kept."""
+    """For a cut at any byte: the chain verifies, whole entries stay, the torn text is kept."""
     whole = LINES[:cut].splitlines(keepends=True)
     torn = whole.pop() if whole and not whole[-1].endswith(b"\n") else b""
     if torn + b"\n" in LINES.splitlines(keepends=True):
@@ -255,7 +255,7 @@ def test_a_long_line_is_not_copied_once_a_block(ledger: Ledger, monkeypatch: pyt
 
 @settings(max_examples=400, deadline=None)
 @given(place=st.integers(0, len(LINES) - 2), byte=st.integers(0, 255))
-def test_any_changed_byte_of_any_line_is_found(place: int, byte: int) -> None:
+def test_any_changed_byte_of_any_line_is_detected(place: int, byte: int) -> None:
     """Both ways of reading refuse the ledger, and name a line that does not fit."""
     changed = bytearray(LINES)
     changed[place] = byte
@@ -272,8 +272,8 @@ def test_any_changed_byte_of_any_line_is_found(place: int, byte: int) -> None:
 
 
 @pytest.mark.parametrize("byte", [b" ", b"\0", b"}", b"x"])
-def test_the_last_newline_changed_is_healed_with_the_whole_text_kept(ledger: Ledger, byte: bytes) -> None:
-    """It looks as a torn line does, and is treated as one: the `healed` entry tells what stood there."""
+def test_a_changed_last_newline_is_healed_and_the_text_kept(ledger: Ledger, byte: bytes) -> None:
+    """It is treated like a torn line: the `healed` entry keeps its text."""
     path_of(ledger).parent.mkdir()
     path_of(ledger).write_bytes(LINES[:-1] + byte)
 
@@ -302,8 +302,8 @@ def test_the_last_newline_changed_is_healed_with_the_whole_text_kept(ledger: Led
         (lambda lines: [lines[0], lines[1].replace(b"0.1", b"0.9"), *lines[2:]], "line 2: its hash does not match"),
     ],
 )
-def test_what_was_changed_is_named(ledger: Ledger, change: Any, said: str) -> None:
-    """Taken out, swapped, doubled, put in, saved by an editor: which line, what does not fit, what to do."""
+def test_each_change_is_named(ledger: Ledger, change: Any, said: str) -> None:
+    """Lines removed, swapped, doubled, inserted, saved by an editor: the error names line, problem and remedy."""
     path_of(ledger).parent.mkdir()
     path_of(ledger).write_bytes(b"\n".join(change(LINES.splitlines())) + b"\n")
 
@@ -317,7 +317,7 @@ def test_what_was_changed_is_named(ledger: Ledger, change: Any, said: str) -> No
 
 
 def test_an_entry_made_anew_with_a_right_hash_breaks_the_next_link(ledger: Ledger) -> None:
-    """Who recomputes one line's hash must recompute all that follow."""
+    """A recomputed hash of one line does not match the next line."""
     first = append(ledger, "end", status="failed")
     append(ledger, "start")
     lines = path_of(ledger).read_bytes().splitlines()
@@ -331,7 +331,7 @@ def test_an_entry_made_anew_with_a_right_hash_breaks_the_next_link(ledger: Ledge
 
 
 def test_nothing_is_appended_to_a_changed_end(ledger: Ledger) -> None:
-    """A new entry must not cover a change with a fresh hash."""
+    """A new entry must not hide a change behind a new hash."""
     append(ledger, "start")
     changed = path_of(ledger).read_bytes().replace(b"start", b"stact")
     path_of(ledger).write_bytes(changed)
@@ -344,7 +344,7 @@ def test_nothing_is_appended_to_a_changed_end(ledger: Ledger) -> None:
 @pytest.mark.parametrize("seal", [None, Seal("a key of more than sixteen letters")], ids=["no key", "a key"])
 @pytest.mark.parametrize("torn", [b"", b'{"at"'])
 def test_a_change_anywhere_stops_the_next_run(ledger: Ledger, seal: Seal | None, torn: bytes) -> None:
-    """What a run begins with looks at every line, names the one that was changed, and writes nothing."""
+    """The check at the start of a run reads every line, names the changed line, and writes nothing."""
     ledger = Ledger(path_of(ledger), seal=seal)
     for number in range(6):
         append(ledger, "end", number=number)
@@ -360,7 +360,7 @@ def test_a_change_anywhere_stops_the_next_run(ledger: Ledger, seal: Seal | None,
 
 
 def test_a_seal_taken_off_a_line_stops_the_next_run(ledger: Ledger) -> None:
-    """As verification does, though the last line's seal vouches for what that line says."""
+    """The run refuses it like `verify`, although the last line's own seal is valid."""
     ledger = Ledger(path_of(ledger), seal=Seal("a key of more than sixteen letters"))
     written = [append(ledger, "end", number=number) for number in range(4)]
     raw = [entries.line_of(replace(one, mac="" if one.seq == 2 else one.mac)) for one in written]
@@ -397,8 +397,8 @@ def test_a_line_that_is_not_the_one_its_head_names_stops_the_next_run(ledger: Le
         b'{"seq":1,"hash":"x","mac":"","more":1}',
     ],
 )
-def test_a_head_that_is_none(ledger: Ledger, content: bytes) -> None:
-    """What this software never writes there is not believed."""
+def test_an_invalid_head_is_refused(ledger: Ledger, content: bytes) -> None:
+    """Content that this software never writes is refused."""
     append(ledger, "start")
     head_path(path_of(ledger)).write_bytes(content)
 
@@ -421,8 +421,8 @@ def pipe_at(path: Path) -> None:
 
 @pytest.mark.parametrize("put", [folder_at, *([pipe_at] if hasattr(os, "mkfifo") else [])])
 @pytest.mark.parametrize("is_head", [False, True], ids=["ledger", "head"])
-def test_what_is_no_file_in_its_place(ledger: Ledger, put: Callable[[Path], None], *, is_head: bool) -> None:
-    """Nothing waits for a pipe, and the operator is told which place it is."""
+def test_a_folder_or_pipe_in_place_of_a_file(ledger: Ledger, put: Callable[[Path], None], *, is_head: bool) -> None:
+    """No command waits for a pipe, and the error names the path."""
     append(ledger, "start")
     place = head_path(path_of(ledger)) if is_head else path_of(ledger)
     put(place)
@@ -445,7 +445,7 @@ def test_what_is_no_file_in_its_place(ledger: Ledger, put: Callable[[Path], None
 
 @pytest.mark.parametrize("place", ["line", "head", "lock"])
 def test_a_full_disk_is_for_the_operator(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """At the line, of which a part may be written, or at its head: what stood stands, and the next try goes on."""
+    """While writing the line or the head: earlier entries stay, and the next try works."""
     append(ledger, "start")
     full = OSError(errno.ENOSPC, "No space left on device")
 
@@ -553,8 +553,8 @@ LEAVES = st.one_of(
     )
 )
 @settings(deadline=None)
-def test_any_facts_are_read_as_they_were_returned(facts: dict[str, Any]) -> None:
-    """Whatever JSON can hold, its hash fits after it was read."""
+def test_any_facts_read_back_unchanged(facts: dict[str, Any]) -> None:
+    """For any JSON facts the hash matches after reading."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.jsonl")
         entry = ledger.append("end", at=T0, run_id=RUN, facts=facts)
@@ -584,7 +584,7 @@ def test_two_processes_that_append_at_once_make_one_chain(ledger: Ledger) -> Non
 
 
 def test_a_kill_while_appending_leaves_a_ledger_that_goes_on(ledger: Ledger) -> None:
-    """Five processes killed in the middle of writing: all that was there stays, and the next one appends."""
+    """Five processes killed in the middle of writing: all entries stay, and the next process appends."""
     count = 0
     for _ in range(5):
         with subprocess.Popen([sys.executable, "-c", APPENDER, str(path_of(ledger)), "k", "100000"]) as writer:
@@ -635,15 +635,15 @@ def test_the_search_for_unfinished_runs_stops_where_all_earlier_ones_are_marked(
         list(ledger.entries())
 
 
-def test_the_last_watermark_is_the_one_that_was_told_last(ledger: Ledger) -> None:
-    """By whatever run, reset or first run; those that tell none, or nothing readable, and dry runs are passed over."""
+def test_the_last_watermark_is_the_newest_recorded_one(ledger: Ledger) -> None:
+    """From any run, reset or first run; entries without a readable watermark, and dry runs, are skipped."""
     hours = [(T0 + timedelta(hours=number)).isoformat() for number in range(6)]
     append(ledger, "start", parameters={"dry_run": True}, watermark={"before": hours[5]})
     append(ledger, "end", dry_run=True, status="ok", watermark={"before": hours[5], "after": hours[5]})
     append(ledger, "crashed")
     assert ledger.last_watermark() is None
 
-    for number, (event, told) in enumerate(
+    for number, (event, watermark) in enumerate(
         [
             ("start", {"before": hours[0]}),
             ("first-run", hours[1]),
@@ -651,6 +651,6 @@ def test_the_last_watermark_is_the_one_that_was_told_last(ledger: Ledger) -> Non
             ("reset", {"before": None, "after": hours[3]}),
         ]
     ):
-        append(ledger, event, status="failed", watermark=told)
+        append(ledger, event, status="failed", watermark=watermark)
         append(ledger, "end", watermark="yesterday")
         assert ledger.last_watermark() == T0 + timedelta(hours=number)

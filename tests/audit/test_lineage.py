@@ -1,4 +1,4 @@
-"""The story of a mission: from what was landed to what stands in MongoDB, each payload once, whatever happened."""
+"""The history of a mission: from landed payloads to the document in MongoDB, each payload once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def connected(home: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mongo
 
 @pytest.fixture
 def world(home: Settings, connected: MongoClient[dict[str, Any]]) -> World:
-    """A fresh world of runs."""
+    """A fresh world, in which a test does runs."""
     return World(home, connected[home.database])
 
 
@@ -57,28 +57,28 @@ def load(world: World, *records: RawRecord, fault: Fault | None = None, dry_run:
     finish(world.open(Shelf(records), dry_run=dry_run), fault=fault)
 
 
-def told(world: World, asked: str = JOBS[0]) -> Story:
+def mission_story(world: World, asked: str = JOBS[0]) -> Story:
     """The story of a mission."""
     return story_from(world.settings, world.collections, asked, now=world.now)
 
 
 def results(story: Story) -> list[str]:
-    """What became of it, step by step."""
+    """Return the result of each step."""
     return [step.result for step in story.steps]
 
 
 def changes(step: StoryStep) -> dict[str, tuple[Any, Any]]:
-    """Field by field, from and to."""
+    """Return the changes field by field, with old and new value."""
     return {change.field: (change.before, change.after) for change in step.changes}
 
 
 def text(story: Story) -> str:
-    """As a terminal shows it."""
+    """Return the text that a terminal shows."""
     return "\n".join(text_of(story))
 
 
 def put(content: dict[str, Any], change: FieldChange) -> None:
-    """Apply a change to a document, of which it must tell what is there."""
+    """Apply a change to a document, whose old values must match."""
     *path, last = change.field.split(".")
     for name in path:
         content = content[name]
@@ -87,14 +87,14 @@ def put(content: dict[str, Any], change: FieldChange) -> None:
 
 
 def check(world: World, job: str) -> None:
-    """What must hold of a story, whatever happened, where nothing but runs wrote."""
+    """Check what always holds for a story if only runs wrote to MongoDB."""
     document = world.collections.rfps.find_one({"job_id": job}, {"_id": 0})
     outcomes = {one["_id"] for one in world.collections.outcomes.find({"job_id": job})}
     if document is None and not outcomes and world.collections.rejects.find_one({"job_id": job}) is None:
         with pytest.raises(UsageError, match="was never seen"):
-            told(world, job)
+            mission_story(world, job)
         return
-    story = told(world, job)
+    story = mission_story(world, job)
     assert [step.kind for step in story.steps].index("now") == len(story.steps) - 1
     assert story.steps[-1].changes == ()
     landed = [step.landed.raw_id for step in story.steps if step.landed and step.kind == "payload"]
@@ -110,16 +110,16 @@ def check(world: World, job: str) -> None:
 
 
 def settled(world: World) -> None:
-    """After a good run every payload that tells its job is in that job's story."""
+    """After a successful run every payload with a job_id is in that job's story."""
     kept = {one["_id"] for one in world.collections.raw.find({}, {"_id": 1})}
     for job in JOBS:
         own = {i.record.raw_id for i in world.items if i.job == job and i.kind in {"good", "rejected", "undated"}}
         if own & kept:
-            assert {step.landed.raw_id for step in told(world, job).steps if step.landed} == own & kept
+            assert {step.landed.raw_id for step in mission_story(world, job).steps if step.landed} == own & kept
 
 
-class Told(Promises):
-    """All that may happen to a source and to runs; after each thing, the stories are checked."""
+class StoryMachine(Promises):
+    """Random events at sources and in runs; the stories are checked after each event."""
 
     @invariant()
     def stories(self) -> None:
@@ -133,17 +133,17 @@ class Told(Promises):
         settled(self.world)
 
 
-def test_a_story_is_whole_and_true_whatever_happened(home: Settings, connected: MongoClient[dict[str, Any]]) -> None:
-    """Any order, batches, repetition, runs that break off: changes add up to what is stored, payloads are told once."""
+def test_a_story_is_complete_and_true_after_any_events(home: Settings, connected: MongoClient[dict[str, Any]]) -> None:
+    """For any order, batches, repetition and aborted runs: changes add up to the document, payloads appear once."""
 
-    class Here(Told):
+    class Here(StoryMachine):
         def __init__(self) -> None:
             super().__init__(World(home, connected[home.database]))
 
     run_state_machine_as_test(Here, settings=examples(25))
 
 
-def test_what_became_of_each_payload(world: World) -> None:
+def test_the_result_of_each_payload(world: World) -> None:
     """First seen, changed, the same under a newer version, too late, rejected: each with its run, in order of time."""
     load(world, record(post(), origin="first.json"))
     load(world, record(post(instant=INSTANTS[2], budgetInfo={"maxDailyRate": 500}), origin="second.json"))
@@ -151,7 +151,7 @@ def test_what_became_of_each_payload(world: World) -> None:
     load(world, record(post(instant=INSTANTS[1], content="blue"), origin="late.json"))
     load(world, record(post(instant=INSTANTS[3], name=None), origin="wrong.json"))
 
-    story = told(world)
+    story = mission_story(world)
 
     assert results(story) == ["inserted", "updated", "unchanged", "stale", "rejected", "document"]
     assert [step.run_id for step in story.steps[:-1]] == ["run-1", "run-2", "run-3", "run-4", "run-5"]
@@ -171,13 +171,13 @@ def test_what_became_of_each_payload(world: World) -> None:
     assert "conditions.dailyRate.max: nothing -> 500" in text(story)
 
 
-def test_the_same_content_of_an_older_version_moved_nothing(world: World) -> None:
+def test_unchanged_content_of_an_older_version(world: World) -> None:
     """An unchanged payload is told apart by whether the version went forward, also where it came later."""
     load(world, record(post()))
     load(world, record(post(instant=INSTANTS[2])))
     load(world, record(post(instant=INSTANTS[1])))
 
-    story = told(world)
+    story = mission_story(world)
 
     assert results(story)[:-1] == ["inserted", "unchanged", "unchanged"]
     assert [step.moved for step in story.steps[:-1]] == [False, True, False]
@@ -186,31 +186,31 @@ def test_the_same_content_of_an_older_version_moved_nothing(world: World) -> Non
 
 
 def test_runs_that_crossed(world: World) -> None:
-    """A run that started first and loaded last is told last: the document was what it loaded after the other."""
+    """The run that loaded last is shown last, even if it started first."""
     world.tick(60)
     first = world.open(Shelf([record(post(instant=INSTANTS[1], content="blue"))]))
     load(world, record(post()))
     finish(first)
 
-    story = told(world)
+    story = mission_story(world)
 
     assert [(step.run_id, step.result) for step in story.steps[:-1]] == [("run-2", "inserted"), ("run-1", "updated")]
     assert changes(story.steps[1])["roleTitle"] == ("Red", "Blue")
 
 
 def test_closed_and_opened_again(world: World) -> None:
-    """A closing is a step with its reason, before what came later; what a sweep opened again is told as such."""
+    """A closing is a step with its reason, before what came later; a reopening by a sweep is named so."""
     soon = {"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()}
     load(world, record(post(publicationInfo=soon)))
     load(world)
     load(world, record(post(instant=INSTANTS[1], publicationInfo=soon)))
     load(world, record(post(instant=INSTANTS[2], name=None)))
-    closed = told(world)
+    closed = mission_story(world)
     world.collections.rfps.update_one({"job_id": "job-1"}, {"$set": {"isActive": True}})
-    edited = told(world)
+    edited = mission_story(world)
     load(world, record(post("job-2", publicationInfo={"isClosed": True})))
     SourceEnds(world.collections, "folder", run_id="run-9", now=world.now, dry_run=False).reopen(["job-2"])
-    opened = told(world, "job-2")
+    opened = mission_story(world, "job-2")
 
     assert results(closed) == ["inserted", "deadline", "unchanged", "rejected", "document"]
     assert changes(closed.steps[1]) == {"isActive": (True, False)}
@@ -225,15 +225,15 @@ def test_closed_and_opened_again(world: World) -> None:
 
 
 def test_what_a_sweep_closed_and_opened_again(world: World) -> None:
-    """The closing is a step; once it is opened again that is one, and says that the closing is not kept."""
+    """The closing is a step; so is the reopening, which notes that the closing is not kept."""
     load(world, record(post()))
     sweep = SourceEnds(world.collections, "folder", run_id="run-8", now=world.now, dry_run=False)
     (mission,) = sweep.missing([])
     sweep.close(mission, "closed")
-    closed = told(world)
+    closed = mission_story(world)
     world.tick(60)
     SourceEnds(world.collections, "folder", run_id="run-9", now=world.now, dry_run=False).reopen(["job-1"])
-    opened = told(world)
+    opened = mission_story(world)
 
     assert [(step.kind, step.run_id) for step in closed.steps[1:]] == [("closed", "run-8"), ("now", "")]
     assert changes(closed.steps[1]) == {"isActive": (True, False)}
@@ -243,13 +243,13 @@ def test_what_a_sweep_closed_and_opened_again(world: World) -> None:
     assert closed.steps[-1].changes == opened.steps[-1].changes == ()
 
 
-def test_what_others_wrote_is_told_apart(world: World) -> None:
+def test_foreign_changes_are_shown_separately(world: World) -> None:
     """Enrichment, and fields that were edited, added or taken out, are the last step, each with its meaning."""
     load(world, record(post(locationInfo={"mainLocation": {"city": "Ghent"}})))
     edits = {"$set": {"RFP_type": "Data", "company.city": "Genk", "score": 4.0}, "$unset": {"reference": ""}}
     world.collections.rfps.update_one({}, edits)
 
-    last = told(world).steps[-1]
+    last = mission_story(world).steps[-1]
 
     assert {(one.field, one.before, one.after, one.why) for one in last.changes} == {
         ("RFP_type", None, "Data", "enriched"),
@@ -260,13 +260,13 @@ def test_what_others_wrote_is_told_apart(world: World) -> None:
 
 
 def test_a_mapping_that_changed_since(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its version then and today's are told, and what today's makes otherwise; read again, all is as it should be."""
+    """Shows the old and current version and their differences; after a new read there are none."""
     load(world, record(post(), origin="one.json"))
     raise_the_mapping(monkeypatch, lambda content: {**content, "serviceProvider": "Mended"})
 
-    before = told(world)
+    before = mission_story(world)
     load(world, record(post(), origin="one.json"))
-    after = told(world)
+    after = mission_story(world)
 
     today = version_for("folder")
     assert before.steps[0].notes[0] == f"Version {today - 1} of the mapping processed it; the current one is {today}."
@@ -301,9 +301,9 @@ def test_a_document_that_was_made_again_shows_what_changed(
     run_id = made.add(world.now, scraps={"changes": {"total": 2, "listed": listed}})
     seen_in(world, run_id)
 
-    story = told(world)
+    story = mission_story(world)
     made.path(run_id).write_bytes(b"{}")
-    unproven = told(world)
+    unproven = mission_story(world)
 
     assert [step.kind for step in story.steps] == ["payload", "closed", "again", "now"]
     assert [step.result for step in story.steps] == ["inserted", "deadline", "updated", "document"]
@@ -316,20 +316,20 @@ def test_a_document_that_was_made_again_shows_what_changed(
     assert "so what changed is not known" in text(unproven)
 
 
-def test_days_are_told_as_days(world: World) -> None:
+def test_days_are_shown_as_days(world: World) -> None:
     """A changed day shows no time; one that an earlier mapping kept as midnight in Brussels shows both instants."""
     days = [{"budgetInfo": {"startDate": f"2026-01-{day}T00:00:00"}} for day in ("01", "02")]
     load(world, record(post(**days[0])))
     load(world, record(post(instant=INSTANTS[1], **days[1])))
     world.collections.rfps.update_one({}, {"$set": {"conditions.fromAt": datetime(2026, 1, 1, 23, tzinfo=UTC)}})
 
-    shown = [line.strip() for line in text(told(world)).splitlines() if "fromAt" in line]
+    shown = [line.strip() for line in text(mission_story(world)).splitlines() if "fromAt" in line]
 
     assert shown[0] == "field    conditions.fromAt: 2026-01-01 -> 2026-01-02"
     assert "fromAt: 2026-01-02, kept as 2026-01-02 00:00 UTC -> 2026-01-02, kept as 2026-01-01 23:00 UTC" in shown[1]
 
 
-def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_payloads_that_were_processed_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A raised mapping writes over what became of old payloads; they stand where they were landed, and still tell."""
     posts = [record(post()), record(post(instant=INSTANTS[1], content="blue"))]
     for one in posts:
@@ -339,7 +339,7 @@ def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.M
     load(world, *posts)
     end(world)
 
-    story = told(world)
+    story = mission_story(world)
 
     assert [(step.run_id, step.result, step.again_run_id) for step in story.steps[:-1]] == [
         ("run-1", "stale", "run-3"),
@@ -353,16 +353,16 @@ def test_payloads_that_were_dealt_with_again(world: World, monkeypatch: pytest.M
 
 
 def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
-    """The document tells its payload though nothing else does; once the next run has settled it, the story is whole."""
+    """Only the document names its payload; after the next run the story is complete."""
     load(world, record(post()))
     newer = record(post(instant=INSTANTS[1], content="blue"))
     with pytest.raises(RetryLater):
         load(world, newer, fault=Fault(3, "before"))
     assert world.collections.rfps.find_one({"roleTitle": "Blue"}), "the fault hits after the document was written"
 
-    torn = told(world)
+    torn = mission_story(world)
     load(world)
-    whole = told(world)
+    whole = mission_story(world)
 
     assert results(torn) == ["inserted", UNSETTLED, "document"]
     assert changes(torn.steps[1])["roleTitle"] == ("Red", "Blue")
@@ -372,7 +372,7 @@ def test_a_run_that_was_interrupted_after_it_wrote(world: World) -> None:
     assert not whole.notes
     assert "interrupted before it recorded that" in text(whole)
     load(world, record(post(instant=INSTANTS[2], content="short")))
-    later = told(world)
+    later = mission_story(world)
     assert changes(later.steps[2])["roleTitle"] == ("Blue", "Short")
     for story in (torn, whole, later):
         assert story.steps[-1].changes == ()
@@ -385,7 +385,7 @@ def test_what_a_failed_run_landed(world: World) -> None:
     end(world, "failed")
     load(world, record(post(instant=INSTANTS[1], content="blue")))
 
-    newer, older, _ = told(world).steps
+    newer, older, _ = mission_story(world).steps
 
     assert [(step.result, step.run_id, step.again_run_id) for step in (newer, older)] == [
         ("inserted", "run-2", ""),
@@ -408,10 +408,10 @@ def test_every_name_that_people_use(world: World) -> None:
     world.collections.rfps.update_one({"job_id": "job-1"}, {"$set": {"_etl.source_id": "source-1"}})
 
     for name in ("job-1", "JP1", "source-1", "folder#job-1", "wrong.json"):
-        assert told(world, name).job_id == "job-1"
-    assert told(world, "folder:broken.json").rejects == told(world, "broken.json").rejects
+        assert mission_story(world, name).job_id == "job-1"
+    assert mission_story(world, "folder:broken.json").rejects == mission_story(world, "broken.json").rejects
     with pytest.raises(UsageError, match=r"Several missions have the name 'JP2'(?s:.*)job-2(?s:.*)job-3"):
-        told(world, "JP2")
+        mission_story(world, "JP2")
 
 
 def test_names_in_another_letter_case(world: World) -> None:
@@ -430,36 +430,36 @@ def test_names_in_another_letter_case(world: World) -> None:
     world.collections.rfps.update_one({"job_id": "JP060001"}, {"$set": {"_etl.source_id": "Source-1"}})
 
     for name in ("jp060001", "  JP060001\n", " jp060001 ", "RÉF-1", "source-1"):
-        assert told(world, name).job_id == "JP060001"
-    assert told(world, " jp7 ").job_id == "jp7"
-    assert (told(world, "gone").state, told(world, "REFUSED").state) == ("removed", "rejected")
-    foreign = told(world, "foreign-1")
+        assert mission_story(world, name).job_id == "JP060001"
+    assert mission_story(world, " jp7 ").job_id == "jp7"
+    assert (mission_story(world, "gone").state, mission_story(world, "REFUSED").state) == ("removed", "rejected")
+    foreign = mission_story(world, "foreign-1")
     assert (foreign.state, foreign.job_id, foreign.rejects) == ("foreign", "", [])
     with pytest.raises(
         UsageError, match=r"Several missions have the name 'Jp7'(?s:.*)  (jp7|JP7)  Red\n  (jp7|JP7)  Red"
     ):
-        told(world, "Jp7")
+        mission_story(world, "Jp7")
     for unknown in ("Ref-1", "jp06000", "  "):
         with pytest.raises(UsageError, match="was never seen"):
-            told(world, unknown)
+            mission_story(world, unknown)
 
 
 def test_a_name_with_spaces_around_it(world: World) -> None:
-    """Somebody's file may be called so; it is found as it is called."""
+    """A file may have such a name; it is found under it."""
     load(world, record(b"{", origin=" broken.json "))
 
-    assert told(world, " broken.json ").state == "rejected"
+    assert mission_story(world, " broken.json ").state == "rejected"
 
 
-def test_what_never_became_a_document(world: World) -> None:
-    """A reject tells its reason, how often and when, its payload, and whether something later resolved it."""
+def test_a_reject_that_never_became_a_document(world: World) -> None:
+    """Shows a reject's reason, number, times, payload, and whether a later version resolved it."""
     load(world, record(b"{", origin="broken.json"))
     load(world, record(b'{"id": ', origin="broken.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"))
-    broken, wrong = told(world, "folder:broken.json"), told(world, "job-2")
+    broken, wrong = mission_story(world, "folder:broken.json"), mission_story(world, "job-2")
     quarantine.dismiss(world.collections, ["folder#job-2"], because="A test.", by="nobody on vm", now=T0)
     load(world, record(post(), origin="broken.json", at=T0 + timedelta(hours=4)))
-    resolved = told(world, "folder:broken.json")
+    resolved = mission_story(world, "folder:broken.json")
 
     assert (broken.state, broken.job_id, wrong.state, wrong.job_id) == ("rejected", "", "rejected", "job-2")
     assert "Rejected 2 time(s): first on 2026-11-23 13:00:00.000000 UTC by run-1" in text(broken)
@@ -469,7 +469,7 @@ def test_what_never_became_a_document(world: World) -> None:
     assert "is open in the quarantine" in text(broken)
     assert "is resolved in the quarantine" in text(resolved)
     assert "by run-4" in text(resolved)
-    assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(told(world, "job-2"))
+    assert "Dismissed by hand (UTC): 2026-11-23 12:00 by nobody on vm: A test." in text(mission_story(world, "job-2"))
 
 
 def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None:
@@ -478,39 +478,39 @@ def test_a_reject_is_found_by_the_reference_in_its_payload(world: World) -> None
     load(world, record(post(instant="2026-12-24T10:00:00Z", **number), origin="early.json"))
     load(world, record(post("job-2", name=None), origin="wrong.json"), record(b"{", origin="broken.json"))
 
-    story = told(world, "JP077")
+    story = mission_story(world, "JP077")
 
     assert (story.state, story.job_id) == ("rejected", "job-1")
     assert "lies in the future" in text(story)
-    assert told(world, "jp077 ").job_id == "job-1"
+    assert mission_story(world, "jp077 ").job_id == "job-1"
     with pytest.raises(UsageError, match="found by their job_id or item"):
-        told(world, "JP078")
+        mission_story(world, "JP078")
     load(world, record(post("job-3", name=None, **number), origin="same.json"))
     with pytest.raises(UsageError, match="Several missions have the name 'JP077'"):
-        told(world, "JP077")
+        mission_story(world, "JP077")
 
 
-def test_what_lay_in_the_future_when_it_came(world: World) -> None:
+def test_a_payload_from_the_future(world: World) -> None:
     """The reason of an older reject is that of its own time, though another one has taken its place since."""
     for number in range(2):
         at = T0 + timedelta(hours=number)
         load(world, record(post(instant=f"2026-12-24T10:00:0{number}Z"), origin="early.json", at=at))
     world.tick(60 * 24 * 40)
 
-    first, second, _ = told(world).steps
+    first, second, _ = mission_story(world).steps
 
     assert first.notes == ("timeStamp 2026-12-24T10:00:00.0000000Z lies in the future.",)
     assert second.notes == ("timeStamp 2026-12-24T10:00:01.0000000Z lies in the future.",)
 
 
-def test_a_reject_that_a_mended_mapping_took(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the name of the reject, which told no job, the story of the mission that its payload became is found."""
+def test_a_reject_resolved_by_a_corrected_mapping(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reject's name, without a job_id, leads to the story of the mission that its payload became."""
     nameless = record(post(id=None, name="Red"), origin="nameless.json")
     load(world, nameless)
     raise_the_mapping(monkeypatch, lambda content: content, lambda payload: {**payload, "id": "job-1"})
     load(world, nameless)
 
-    story = told(world, "folder:nameless.json")
+    story = mission_story(world, "folder:nameless.json")
 
     assert (story.state, story.job_id, results(story)) == ("document", "job-1", ["inserted", "document"])
     assert [entry["state"] for entry in story.rejects] == ["resolved"]
@@ -519,7 +519,7 @@ def test_a_reject_that_a_mended_mapping_took(world: World, monkeypatch: pytest.M
 
 
 def test_settings_of_boondmanager_that_changed_since(world: World) -> None:
-    """An opportunity is made as the settings say; where they changed, that is told."""
+    """The story notes that the settings of an opportunity have changed."""
     row = {"id": "12", "attributes": {"title": "Java", "state": 5, "updateDate": "2026-11-20T10:00:00+0100"}}
     payload = json.dumps({"data": row, "detail": None, "included": []}).encode()
     shelf = Shelf([RawRecord.of(payload, source="boond", origin="opportunity 12", instant=T0)])
@@ -527,9 +527,9 @@ def test_settings_of_boondmanager_that_changed_since(world: World) -> None:
     before, world.settings = world.settings, with_open_states(world.settings, 0, 5)
     finish(world.open(shelf))
 
-    assert told(world, "boond-12").steps[-1].changes == told(world, "12").steps[-1].changes == ()
+    assert mission_story(world, "boond-12").steps[-1].changes == mission_story(world, "12").steps[-1].changes == ()
     world.settings = before
-    assert [(one.field, one.before, one.after, one.why) for one in told(world, "12").steps[-1].changes] == [
+    assert [(one.field, one.before, one.after, one.why) for one in mission_story(world, "12").steps[-1].changes] == [
         ("isActive", False, True, "mapping")
     ]
 
@@ -540,25 +540,25 @@ def with_open_states(configured: Settings, *states: int) -> Settings:
 
 
 def test_a_reject_without_bytes(world: World) -> None:
-    """Its story tells what the source said was wrong."""
+    """Its story shows the source's error."""
     flaw = Flaw("too-large", "The file has 6,000,000 bytes.")
     load(world, RawRecord.flawed(flaw, source="folder", origin="huge.json", instant=world.now, size=6_000_000, line=1))
 
-    assert "The file has 6,000,000 bytes." in text(told(world, "huge.json"))
+    assert "The file has 6,000,000 bytes." in text(mission_story(world, "huge.json"))
 
 
-def test_what_nobody_ever_saw(world: World) -> None:
-    """It says so, where it looked, and from when on the next run reads; also what a killed run left to be loaded."""
+def test_an_unknown_mission(world: World) -> None:
+    """Says where it looked, from when the next run reads, and what a killed run left to load."""
     world.collections.runs.insert_one({"_id": "run-7/ab", "sources": ["folder"], "landings": 1})
 
     with pytest.raises(UsageError) as raised:
-        told(world, "JP404")
+        mission_story(world, "JP404")
 
     assert "'JP404' was never seen." in str(raised.value)
     for name in ("RFP)", "RFP_outcomes", "RFP_rejects", "2026-11-23 11:50:00", "futurscam run --since", "run-7"):
         assert name in str(raised.value)
     with pytest.raises(UsageError, match="never seen"):
-        told(world, "")
+        mission_story(world, "")
 
 
 def test_documents_that_others_made_or_removed(world: World) -> None:
@@ -568,7 +568,7 @@ def test_documents_that_others_made_or_removed(world: World) -> None:
     theirs = {"job_id": "theirs", "roleTitle": "Theirs", "odd": float("nan"), "_etl": {"raw_id": 1}}
     world.collections.rfps.insert_one(theirs)
 
-    removed, foreign = told(world), told(world, "theirs")
+    removed, foreign = mission_story(world), mission_story(world, "theirs")
 
     assert (removed.state, removed.document, results(removed)) == ("removed", None, ["inserted", "removed"])
     assert "Runs never delete documents" in text(removed)
@@ -586,8 +586,8 @@ FIELDS = (
 )
 
 
-def test_documents_that_were_edited_whatever_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever another program puts in place of a field, the story is told, for people and as JSON."""
+def test_documents_edited_in_any_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any foreign value in a field, the story is shown as text and as JSON."""
     load(world, record(post(publicationInfo={"applicationDeadline": (T0 + timedelta(minutes=90)).isoformat()})))
     load(world)
     (good,) = world.collections.rfps.find({})
@@ -615,48 +615,48 @@ def test_an_instant_that_python_does_not_have(world: World, monkeypatch: pytest.
 
 
 def test_a_document_of_another_program_that_has_no_job_id(world: World) -> None:
-    """It is told by its reference, alone and beside others, and is not given the rejects that tell no job."""
+    """It is found by its reference, alone and beside others, and gets no rejects without a job_id."""
     load(world, record(b"{", origin="broken.json"))
     for job in ({}, {"job_id": None, "_etl": {"source_id": "S"}}, {"job_id": ["a"]}, {"job_id": ""}):
         world.collections.rfps.delete_many({})
         world.collections.rfps.insert_one({"reference": "FOREIGN-1", "roleTitle": "x", **job})
-        story = told(world, "FOREIGN-1")
+        story = mission_story(world, "FOREIGN-1")
         assert (story.state, story.job_id, story.rejects) == ("foreign", "", [])
         assert text(story).startswith("FOREIGN-1  x\n")
     world.collections.rfps.insert_one({"job_id": "job-1", "reference": "FOREIGN-1", "roleTitle": "y"})
     for asked in ("FOREIGN-1", "foreign-1"):
         with pytest.raises(UsageError, match=r"Several missions have the name"):
-            told(world, asked)
+            mission_story(world, asked)
 
 
 def test_a_payload_that_is_no_longer_kept(world: World) -> None:
-    """Somebody emptied RFP_raw: what became of the payload is told, and that its content is not known."""
+    """RFP_raw was emptied: the payload's result is shown, and that its content is unknown."""
     load(world, record(post()))
     world.collections.raw.delete_many({})
 
-    story = told(world)
+    story = mission_story(world)
 
     assert results(story) == ["inserted", "document"]
     assert "no longer in RFP_raw" in text(story)
     assert "its fields cannot be checked" in text(story)
 
 
-def test_hostile_text_steers_no_terminal(world: World) -> None:
+def test_hostile_text_is_escaped_for_terminals(world: World) -> None:
     """Whatever a payload, a place, an editor or the question holds: one line stays one line of letters."""
     load(world, record(post(name=HOSTILE), origin=HOSTILE), record(post("job-2", name=None), origin=f"2{HOSTILE}"))
     load(world, record(post(instant=INSTANTS[1], name=f"{HOSTILE}{HOSTILE}")))
     world.collections.rfps.update_one({}, {"$set": {HOSTILE.replace(".", ""): HOSTILE, "_etl.run_id": HOSTILE}})
 
     for asked in ("job-1", f"2{HOSTILE}"):
-        assert all(line.isprintable() for line in text_of(told(world, asked)))
+        assert all(line.isprintable() for line in text_of(mission_story(world, asked)))
     load(world, *(record(post(job, number={"numberFormatted": HOSTILE})) for job in ("job-3", f"j{HOSTILE}")))
     with pytest.raises(UsageError) as raised:
-        told(world, HOSTILE)
+        mission_story(world, HOSTILE)
     assert all(line.isprintable() for line in str(raised.value).splitlines())
 
 
 def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -> None:
-    """Each run: its status, its lines, and whether its notebook is what it left; by hand and unknown runs say so."""
+    """For each run: status, ledger lines, whether its notebook is intact; runs by hand and unknown runs are named."""
     names = {name: made.add(T0 - timedelta(hours=9 - hour), status=status) for hour, (name, status) in enumerate(RUNS)}
     made.path(names["changed"]).write_bytes(made.path(names["changed"]).read_bytes() + b" ")
     for name in ("missing", "pruned"):
@@ -669,7 +669,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
         load(world, record(post(attachmentInfo=number, name=f"Title {number}", instant=f"2026-11-20T10:00:0{number}Z")))
         seen_in(world, run_id)
 
-    story = told(world)
+    story = mission_story(world)
 
     runs: Mapping[str, InvolvedRun] = {run.run_id: run for run in story.runs}
     standing = {name: runs[run_id] for name, run_id in names.items()}
@@ -706,7 +706,7 @@ def test_what_the_ledger_and_the_notebooks_prove(made: MadeRuns, world: World) -
 
 
 def end(world: World, status: str = "ok") -> None:
-    """Have the ledger tell the last run."""
+    """Record the last run in the ledger."""
     run_id, ledger = f"run-{world._runs}", Ledger(world.settings.ledger_file)
     ledger.append("start", at=world.now, run_id=run_id, facts={})
     ledger.append("end", at=world.now, run_id=run_id, facts={"status": status})
@@ -724,7 +724,7 @@ RUNS = [
 
 
 def seen_in(world: World, run_id: str) -> None:
-    """Have all that the last run did be done by that one."""
+    """Attribute everything that the last run did to another run."""
     last = f"run-{world._runs}"
     for collection in (world.collections.raw, world.collections.outcomes):
         collection.update_many({"run_id": last}, {"$set": {"run_id": run_id}})

@@ -1,4 +1,4 @@
-"""What the review reads of the ledger, and of MongoDB, at the edges of its period."""
+"""The review's data from the ledger and MongoDB, at the edges of its period."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_a_reset_just_before_the_period_explains_its_first_run(made: MadeRuns) -> None:
-    """It is no row of the period, but what the first run began with is no gap."""
+    """The reset is outside of the period, but the first run's start is not a gap."""
     made.add(T0)
     to = made.watermark + 5 * HOUR
     facts: dict[str, Any] = {"watermark": {"before": clock.to_text(made.watermark), "after": clock.to_text(to)}}
@@ -29,13 +29,13 @@ def test_a_reset_just_before_the_period_explains_its_first_run(made: MadeRuns) -
     made.watermark = to
     made.add(T0 + 6 * HOUR)
 
-    found = Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR)
+    review = Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR)
 
-    assert [str(row[1]) for row in found.watermark.rows] == ["moved"]
-    assert found.found == []
+    assert [str(row[1]) for row in review.watermark.rows] == ["moved"]
+    assert review.found == []
 
 
-def test_a_line_healed_before_the_period_is_no_news(made: MadeRuns) -> None:
+def test_a_line_healed_before_the_period_is_not_reported(made: MadeRuns) -> None:
     """Only what happened in the period is told."""
     made.add(T0)
     with made.settings.ledger_file.open("ab") as file:
@@ -43,26 +43,26 @@ def test_a_line_healed_before_the_period_is_no_news(made: MadeRuns) -> None:
     Ledger(made.settings.ledger_file).heal(at=T0 + HOUR)
     made.add(T0 + 6 * HOUR)
 
-    assert [one.what for one in Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR).found] == []
-    assert [one.what for one in Review(made.settings, days=1, now=T0 + 7 * HOUR).found] == ["ledger healed"]
+    assert [finding.what for finding in Review(made.settings, days=2 / 24, now=T0 + 7 * HOUR).found] == []
+    assert [finding.what for finding in Review(made.settings, days=1, now=T0 + 7 * HOUR).found] == ["ledger healed"]
 
 
 def test_a_cut_ledger_is_one_finding(made: MadeRuns) -> None:
-    """However many of those who read it meet it."""
+    """Even if several readers detect it."""
     for number in range(3):
         made.add(T0 + number * HOUR)
     lines = made.settings.ledger_file.read_bytes().splitlines(keepends=True)
     made.settings.ledger_file.write_bytes(b"".join(lines[:-2]))
 
-    found = Review(made.settings, days=1, now=T0 + 4 * HOUR).found
+    findings = Review(made.settings, days=1, now=T0 + 4 * HOUR).found
 
-    assert [one.what for one in found if one.what.startswith("ledger")] == ["ledger changed"]
+    assert [finding.what for finding in findings if finding.what.startswith("ledger")] == ["ledger changed"]
 
 
 def test_an_instant_beyond_the_years_of_python_is_no_publication(
     made: MadeRuns, database: Database[dict[str, Any]]
 ) -> None:
-    """Another program may write one; the documents beside it are told all the same."""
+    """Another program may write one; the other documents are still reported."""
     about = {"source": "folder", "first_seen_at": T0, "run_id": "x", "first_run_id": "x"}
     database.RFP.insert_many(
         [

@@ -1,4 +1,4 @@
-"""Retention: old notebooks go, failures stay longer, and the audit log still proves what it proved."""
+"""Retention: old notebooks are removed, failures stay longer, and the audit log still verifies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def old(made: MadeRuns) -> MadeRuns:
     return made
 
 
-def test_old_notebooks_go_and_nothing_is_missed(old: MadeRuns) -> None:
+def test_old_notebooks_are_removed_and_verification_passes(old: MadeRuns) -> None:
     """Only those that are old enough, with their pages; verification stays green, the ledger whole."""
     page = old.settings.runs / "html" / f"{old.made[0]}.html"
     page.parent.mkdir()
@@ -77,14 +77,14 @@ def test_doing_it_again_does_nothing(old: MadeRuns) -> None:
 
 
 def test_a_dry_run_removes_nothing(old: MadeRuns) -> None:
-    """It tells the same."""
+    """It prints the same result."""
     before = old.settings.ledger_file.read_bytes()
-    told = done(old, dry_run=True)
+    planned = done(old, dry_run=True)
 
     assert there(old) == old.made
     assert old.settings.ledger_file.read_bytes() == before
     again = done(old)
-    assert (again.notebooks, again.size) == (told.notebooks, told.size)
+    assert (again.notebooks, again.size) == (planned.notebooks, planned.size)
 
 
 def test_evidence_is_kept(old: MadeRuns) -> None:
@@ -107,16 +107,16 @@ def test_a_kill_between_tombstone_and_removal(old: MadeRuns, monkeypatch: pytest
         broken.setattr(Path, "unlink", killed)
         with pytest.raises(KeyboardInterrupt):
             done(old)
-    found = verify(old.settings, now=NOW)
-    assert len(found.findings) == 3
-    assert found.serious == []
+    verified = verify(old.settings, now=NOW)
+    assert len(verified.findings) == 3
+    assert verified.serious == []
 
     done(old)
     assert verify(old.settings, now=NOW).findings == []
 
 
 @pytest.mark.parametrize("open_file", [".ipynb", ".html"])
-def test_what_is_open_stays_until_the_next_time(old: MadeRuns, monkeypatch: pytest.MonkeyPatch, open_file: str) -> None:
+def test_an_open_file_stays_until_the_next_time(old: MadeRuns, monkeypatch: pytest.MonkeyPatch, open_file: str) -> None:
     """As on Windows, a notebook or its page: it is told, the notebook stays, the others go."""
     page = old.settings.runs / "html" / f"{old.made[0]}.html"
     page.parent.mkdir(exist_ok=True)
@@ -139,8 +139,8 @@ def test_what_is_open_stays_until_the_next_time(old: MadeRuns, monkeypatch: pyte
     assert not page.exists()
 
 
-def test_two_at_once(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the other one has removed is no failure."""
+def test_two_prunes_at_once(old: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the other has removed is not an error."""
     append = Ledger.append
 
     def meanwhile(ledger: Ledger, *asked: Any, **more: Any) -> Any:
@@ -170,8 +170,8 @@ def test_failures_are_kept_at_least_as_long(old: MadeRuns) -> None:
     assert there(old) == old.made
 
 
-def test_nothing_goes_where_the_ledger_was_changed(old: MadeRuns) -> None:
-    """What could be evidence stays."""
+def test_a_changed_ledger_stops_pruning(old: MadeRuns) -> None:
+    """Possible evidence stays."""
     raw = old.settings.ledger_file.read_bytes()
     old.settings.ledger_file.write_bytes(raw.replace(b"root", b"toor", 1))
 
@@ -180,7 +180,7 @@ def test_nothing_goes_where_the_ledger_was_changed(old: MadeRuns) -> None:
     assert there(old) == old.made
 
 
-def test_what_was_removed_is_told_in_a_sentence(old: MadeRuns) -> None:
+def test_removed_notebooks_are_reported_in_a_sentence(old: MadeRuns) -> None:
     """No empty table stands before it, and links to the pages that went are told of, where there may be any."""
     again = "`futurscam review`"
     assert repr(done(old, dry_run=True)).startswith("Would be removed: 3 notebooks (")
@@ -194,7 +194,7 @@ def test_what_was_removed_is_told_in_a_sentence(old: MadeRuns) -> None:
 
 
 def test_a_notebook_that_no_run_wrote_is_kept(old: MadeRuns) -> None:
-    """The ledger of somebody else names one outside of the runs: it is told, and the others go all the same."""
+    """A ledger names a notebook outside of the runs: it is reported, and the others are removed."""
     ledger = Ledger.of(old.settings)
     outside = old.settings.home / "x.html"
     outside.write_text("")

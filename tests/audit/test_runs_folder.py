@@ -1,4 +1,4 @@
-"""The folder of the runs: each notebook is what its run left, and what is there besides is named."""
+"""The folder of the runs: each notebook is intact, and other files are named."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_notebook_deleted(log: MadeRuns) -> None:
     ],
 )
 def test_a_foreign_file_added(log: MadeRuns, name: str) -> None:
-    """Wherever it is, it is named."""
+    """It is named, in any folder."""
     (log.settings.runs / name).parent.mkdir(exist_ok=True)
     (log.settings.runs / name).write_bytes(executed("ok", {}))
 
@@ -73,7 +73,7 @@ def test_what_belongs_there_is_not_foreign(log: MadeRuns) -> None:
 
 @pytest.mark.parametrize("status", ["failed", "timed out", "crashed"])
 def test_a_run_that_could_keep_no_notebook(log: MadeRuns, status: str) -> None:
-    """It is told, and nothing is said to be missing."""
+    """It is reported, and nothing counts as missing."""
     log.add(T0 + timedelta(hours=RUNS), status=status, notebook=b"")
 
     (finding,) = look(log).findings
@@ -82,7 +82,7 @@ def test_a_run_that_could_keep_no_notebook(log: MadeRuns, status: str) -> None:
 
 
 def test_notebooks_that_are_pruned_meanwhile(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are gone, and the ledger has told so since it was read."""
+    """They are gone, and the ledger has recorded it after it was read."""
     real = runs_folder.check_folder
 
     def meanwhile(*asked: Any, **more: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_file_that_another_program_opens_for_a_moment(log: MadeRuns, monkeypat
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a file system with pipes")
 def test_a_pipe_in_place_of_a_notebook(log: MadeRuns) -> None:
-    """It is named, and nobody waits for what it would say."""
+    """It is named, and nothing waits for its content."""
     log.path(log.made[0]).unlink()
     os.mkfifo(log.path(log.made[0]))
 
@@ -130,7 +130,7 @@ def test_a_part_beside_a_notebook_that_is_complete(log: MadeRuns) -> None:
 
 
 def test_a_notebook_put_where_the_run_kept_none(log: MadeRuns) -> None:
-    """The ledger says that there is none, so nobody's run left it."""
+    """The ledger records no notebook, so no run left it."""
     name = log.add(T0 + timedelta(hours=RUNS), status="failed", notebook=b"")
     log.path(name).write_bytes(executed("failed", {}))
 
@@ -151,7 +151,7 @@ def test_a_notebook_of_a_run_without_an_end_is_a_note(log: MadeRuns) -> None:
 
 
 def test_a_link_in_place_of_a_notebook(log: MadeRuns, tmp_path: Path) -> None:
-    """Though it leads to the same bytes: whoever put it there can change them at any time."""
+    """Even with the same bytes: they can be changed at any time."""
     path = log.path(log.made[0])
     path.rename(tmp_path / "moved.ipynb")
     try:
@@ -170,12 +170,12 @@ def test_a_notebook_that_goes_while_it_is_looked_at(
     real = runs_folder._files
 
     def named(runs: Path) -> Any:
-        found = list(real(runs))
+        listed = list(real(runs))
         if pruned:
             prune(log.settings, keep=timedelta(days=1), keep_failed=timedelta(days=1), now=NOW, started_by="x")
         else:
             log.path(log.made[0]).unlink()
-        return found
+        return listed
 
     monkeypatch.setattr(runs_folder, "_files", named)
 
@@ -193,15 +193,15 @@ def test_folders_in_folders_without_end(log: MadeRuns) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x.ipynb", "/x.ipynb", "x/../../y", "a\0b"])
-def test_a_place_where_no_run_writes(tmp_path: Path, name: str) -> None:
-    """It is refused, whatever the ledger names, and told where a notebook is looked at."""
+def test_a_path_where_no_run_writes(tmp_path: Path, name: str) -> None:
+    """It is refused even if the ledger names it, and reported when its notebook is read."""
     with pytest.raises(UsageError, match="is not inside"):
         notebook_path(tmp_path, name)
     assert check_notebook(tmp_path, name, "", pruned=False).state == ("elsewhere" if name else "none")
 
 
 def test_a_link_that_leads_to_itself(tmp_path: Path) -> None:
-    """It is told, not raised."""
+    """It is reported without an exception."""
     try:
         (tmp_path / "x.ipynb").symlink_to(tmp_path / "x.ipynb")
     except OSError:

@@ -1,4 +1,4 @@
-"""The seal: what only the holder of the key can write, how a key is adopted, and what one without it is told."""
+"""The seal: entries that need the key, the adoption of a key, and the messages without it."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def append(ledger: Ledger) -> None:
 
 
 def wrong(made: MadeRuns) -> list[str]:
-    """What verification finds in the ledger: places and texts."""
-    found = verify(made.settings, now=NOW).serious
-    return [f"{one.place}: {one.what}" for one in found if one.place.startswith("ledger")]
+    """Return the findings in the ledger: places and texts."""
+    findings = verify(made.settings, now=NOW).serious
+    return [f"{finding.place}: {finding.what}" for finding in findings if finding.place.startswith("ledger")]
 
 
 def lines(made: MadeRuns) -> list[bytes]:
@@ -77,7 +77,7 @@ def with_mac(raw: bytes, mac: str) -> bytes:
 
 
 def forge(made: MadeRuns, macs: Callable[[int, str], str]) -> None:
-    """Rewrite the last line, with a right hash, as somebody without the key; `macs` gives each line's from its own."""
+    """Rewrite the last line with a valid hash but without the key; `macs` makes each line's MAC from its own."""
     before = [entries.read_entry(raw.strip()) for raw in lines(made)]
     *kept, last = before
     facts = {**last.facts, "seconds": 777.0}
@@ -90,8 +90,8 @@ def forge(made: MadeRuns, macs: Callable[[int, str], str]) -> None:
     write_head(made.settings.ledger_file, new.seq, new.hash, seal=None)
 
 
-def test_a_mac_is_compared_whatever_it_holds() -> None:
-    """Beyond ASCII, or what cannot even be written: it is not the key's."""
+def test_any_mac_is_compared() -> None:
+    """Non-ASCII or unencodable text does not match."""
     seal = Seal(KEY)
 
     for mac in ("é" * 64, "\ud800", ""):
@@ -102,7 +102,7 @@ def test_a_mac_is_compared_whatever_it_holds() -> None:
 
 @pytest.mark.parametrize("line", [1, LINES])
 def test_a_mac_beyond_ascii_in_a_line(sealed: MadeRuns, line: int) -> None:
-    """It is a finding, and no run goes on."""
+    """Verification reports it and the next run refuses to start."""
     changed = lines(sealed)
     changed[line - 1] = with_mac(changed[line - 1], "é" * 64)
     sealed.settings.ledger_file.write_bytes(b"".join(changed))
@@ -124,7 +124,7 @@ def test_a_mac_beyond_ascii_in_the_head(sealed: MadeRuns) -> None:
 
 @pytest.mark.parametrize("head", ["none of the key's", "missing"])
 def test_what_follows_the_adoption_of_a_key_cannot_be_cut_off(log: MadeRuns, head: str) -> None:
-    """Who has no key can make no head that ends where the key was adopted; nor does sealing again help him."""
+    """Without the key nobody can make a head that ends at the adoption, nor by sealing again."""
     ledger = use(log, KEY)
     ledger.seal(at=NOW, facts={})
     for _ in range(4):
@@ -150,8 +150,8 @@ def test_what_follows_the_adoption_of_a_key_cannot_be_cut_off(log: MadeRuns, hea
     [lambda _, old: old, lambda _, old: old or "0" * 64, lambda number, old: old if number == 1 else ""],
     ids=["none at the end", "a made-up one at the end", "none but the first line's"],
 )
-def test_a_key_that_is_not_new_blesses_nothing(sealed: MadeRuns, macs: Callable[[int, str], str]) -> None:
-    """Where the key sealed lines already, what is not sealed after them was written by somebody else."""
+def test_sealing_needs_a_new_key(sealed: MadeRuns, macs: Callable[[int, str], str]) -> None:
+    """Unsealed lines after lines sealed with this key were written by somebody else."""
     forge(sealed, macs)
     before = lines(sealed)
 
@@ -191,7 +191,7 @@ def test_there_must_be_a_line_to_seal(made: MadeRuns) -> None:
 
 @pytest.mark.parametrize("key", [None, OTHER, KEY], ids=["no key", "another key", "a key that is new"])
 def test_where_the_key_may_be_wrong_the_ledger_stays(log: MadeRuns, key: str | None) -> None:
-    """Nobody is told to move the audit log away because the account that runs lacks the key."""
+    """No message suggests to move the audit log away if the account may only lack the key."""
     if key != KEY:
         use(log, KEY).seal(at=NOW, facts={})
     before = lines(log)
@@ -209,7 +209,7 @@ def test_where_the_key_may_be_wrong_the_ledger_stays(log: MadeRuns, key: str | N
 
 
 def test_a_lost_key_is_replaced(sealed: MadeRuns) -> None:
-    """As the message says: a new one, and `runs seal`."""
+    """As the message says: set a new key, then `runs seal`."""
     ledger = use(sealed, OTHER)
     ledger.seal(at=NOW, facts={})
     append(ledger)
@@ -221,10 +221,10 @@ def test_a_lost_key_is_replaced(sealed: MadeRuns) -> None:
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("steps", range(6))
-def test_a_kill_while_a_key_is_adopted_locks_nobody_out(
+def test_a_kill_during_adoption_of_a_key_is_recoverable(
     log: MadeRuns, monkeypatch: pytest.MonkeyPatch, steps: int, *, done: bool, torn: bool, had: str | None
 ) -> None:
-    """Before or after whatever is written: the key is adopted by the next try, or was, and runs go on with it."""
+    """For a kill before or after each write: the key is adopted, at the latest by the next try, and runs work."""
     if had:
         use(log, had).seal(at=NOW, facts={})
         append(Ledger.of(log.settings))
@@ -257,7 +257,7 @@ def test_a_kill_while_a_key_is_adopted_locks_nobody_out(
 def test_a_head_that_another_program_keeps_open_while_a_key_is_adopted(
     log: MadeRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on Windows: the key is not adopted, rather than by a line whose head nobody could believe."""
+    """As on Windows: the key is not adopted, because the head could not be written."""
     before = lines(log)
 
     def taken(*_: object, **__: object) -> None:
@@ -275,7 +275,7 @@ def test_a_head_that_another_program_keeps_open_while_a_key_is_adopted(
 
 
 def test_the_old_key_after_a_kill_while_a_new_one_was_adopted(sealed: MadeRuns) -> None:
-    """Nothing has to be thrown away: what to do again is said."""
+    """Nothing is lost: the message names the command to repeat."""
     last = next(Ledger.of(sealed.settings).backwards())
     write_head(sealed.settings.ledger_file, last.seq, last.hash, seal=Seal(OTHER))
 
@@ -288,7 +288,7 @@ def test_the_old_key_after_a_kill_while_a_new_one_was_adopted(sealed: MadeRuns) 
 
 @pytest.mark.parametrize("seq", [1, LINES - 2])
 def test_an_old_head_must_fit_its_line_before_another_is_written(log: MadeRuns, seq: int) -> None:
-    """Also by what does not look at all lines: the trace would be gone with the new head."""
+    """Also in code that does not read all lines: a new head would remove the trace."""
     write_head(log.settings.ledger_file, seq, "f" * 64, seal=None)
 
     with pytest.raises(OperatorMustAct, match=f"line {seq} is not the line that had been written"):
@@ -299,7 +299,7 @@ def test_an_old_head_must_fit_its_line_before_another_is_written(log: MadeRuns, 
     append(Ledger.of(log.settings))
 
 
-def test_a_head_whose_number_is_none(log: MadeRuns) -> None:
+def test_a_head_whose_number_is_a_boolean(log: MadeRuns) -> None:
     """`true` is 1 to Python."""
     first = entries.read_entry(lines(log)[0].strip())
     head = {"seq": True, "hash": first.hash, "mac": ""}

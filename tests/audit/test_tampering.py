@@ -1,4 +1,4 @@
-"""What somebody who knows how the ledger is made may do to it: nothing of it is told as proven, and nothing breaks."""
+"""Tampering by somebody who knows the format: nothing tampered is shown as proven, and nothing breaks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def write_anew(made: MadeRuns, number: int, *, seal: Seal | None = None, **changed: Any) -> None:
-    """Change a line, in its facts or (`at`, `event`, `run_id`) itself, and make the chain and the head anew."""
+    """Change a line's facts or its `at`, `event`, `run_id`, and rewrite the chain and the head."""
     last = None
     written = []
     for raw in lines(made):
         content = orjson.loads(raw)
-        told = {name: content[name] for name in ("event", "run_id", "at", "facts")}
-        last = entries.chained(last, **{**told, "at": clock.parse(told["at"])}, seal=seal)
+        fields = {name: content[name] for name in ("event", "run_id", "at", "facts")}
+        last = entries.chained(last, **{**fields, "at": clock.parse(fields["at"])}, seal=seal)
         if last.seq == number:
             own = {name: changed.pop(name) for name in ("event", "run_id", "at") if name in changed}
             last = signed(entries.LedgerEntry(**{**orjson.loads(entries.line_of(last)), **own}), changed, seal)
@@ -44,14 +44,14 @@ def write_anew(made: MadeRuns, number: int, *, seal: Seal | None = None, **chang
 
 
 def signed(entry: entries.LedgerEntry, facts: dict[str, Any], seal: Seal | None) -> entries.LedgerEntry:
-    """The entry with these facts, too, and the hash that it then has."""
+    """Return the entry with these additional facts and its new hash."""
     content = orjson.loads(entries.line_of(entry)) | {"facts": {**entry.facts, **facts}}
     content["hash"] = entries._hash_of(content)
     return entries.LedgerEntry(**content | {"mac": seal.of_line(content["hash"]) if seal else ""})
 
 
 @pytest.mark.parametrize("seal", [None, Seal("a key that somebody guessed")])
-def test_a_chain_that_was_rewritten_is_not_told(sealed: MadeRuns, seal: Seal | None) -> None:
+def test_a_rewritten_chain_is_not_read(sealed: MadeRuns, seal: Seal | None) -> None:
     """With the key in the environment no run is read from it; without it the chain is read as before."""
     assert History.of(sealed.settings).find("last").run_id == sealed.made[-1]
     forge(sealed, seal, strip=seal is None)
@@ -67,8 +67,8 @@ def test_a_chain_that_was_rewritten_is_not_told(sealed: MadeRuns, seal: Seal | N
 
 
 @pytest.mark.parametrize("kind", ["log", "sealed"])
-def test_a_ledger_whose_end_was_cut_off_is_not_told(kind: str, request: pytest.FixtureRequest) -> None:
-    """Nobody takes the run before the last one for the last one."""
+def test_a_ledger_with_a_cut_end_is_not_read(kind: str, request: pytest.FixtureRequest) -> None:
+    """An earlier run is never shown as the last one."""
     made: MadeRuns = request.getfixturevalue(kind)
     rewrite(made, lines(made)[:-2])
 
@@ -76,7 +76,7 @@ def test_a_ledger_whose_end_was_cut_off_is_not_told(kind: str, request: pytest.F
         History.of(made.settings).find("last")
 
 
-def test_a_kill_between_line_and_head_is_no_end_cut_off(sealed: MadeRuns) -> None:
+def test_a_kill_between_line_and_head_is_not_a_cut_end(sealed: MadeRuns) -> None:
     """What ordinary operation leaves can be read."""
     head = head_path(sealed.settings.ledger_file).read_bytes()
     sealed.add(T0 + timedelta(hours=RUNS), status="unfinished", notebook=b"")
@@ -88,7 +88,7 @@ def test_a_kill_between_line_and_head_is_no_end_cut_off(sealed: MadeRuns) -> Non
 
 
 def test_a_watermark_without_a_ledger(log: MadeRuns) -> None:
-    """What says that all was read, while nothing says by whom, is a finding; a home without both is right."""
+    """A watermark without a ledger is a finding; a home without both is fine."""
     shutil.rmtree(log.settings.runs)
 
     ((place, what),) = serious(log)
@@ -117,12 +117,12 @@ def test_a_watermark_without_a_ledger(log: MadeRuns) -> None:
     ],
 )
 def test_facts_that_cannot_be_read(log: MadeRuns, line: int, changed: dict[str, Any], what: str) -> None:
-    """Verification names the line, and so does whatever reads runs from it; where lines are wrong it is passed over."""
+    """Verification and the readers of runs name the line; verification skips its content if lines are wrong."""
     write_anew(log, line, **changed)
 
-    told = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
-    assert told
-    assert told[0].startswith(what)
+    texts = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
+    assert texts
+    assert texts[0].startswith(what)
     history = History.of(log.settings)
     with pytest.raises(OperatorMustAct, match=f"line {line}: its "):
         list(history.newest())
@@ -149,16 +149,16 @@ def test_facts_that_cannot_be_read(log: MadeRuns, line: int, changed: dict[str, 
     ],
 )
 def test_facts_that_no_run_writes(log: MadeRuns, line: int, changed: dict[str, Any], what: str) -> None:
-    """They can be read, and no run has written them."""
+    """They are readable, but no run can have written them."""
     write_anew(log, line, **changed)
 
-    told = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
-    assert any(text.startswith(what) for text in told)
+    texts = [text for place, text in serious(log) if place == f"ledger.jsonl, line {line}"]
+    assert any(text.startswith(what) for text in texts)
     list(History.of(log.settings).newest())
 
 
 def test_what_a_notebook_glued_may_be_anything(log: MadeRuns) -> None:
-    """The runner keeps it in the ledger as it is: that is no finding, and breaks no reader."""
+    """The ledger keeps it unchanged: it is not a finding, and breaks no reader."""
     odd = {"window": [1], "reject_reasons": 5, "oddities": "x", "closed": "y", "notes": {"folder": 1, "boond": [2]}}
     write_anew(log, 2 * RUNS, **odd)
 
@@ -169,7 +169,7 @@ def test_what_a_notebook_glued_may_be_anything(log: MadeRuns) -> None:
 
 
 def test_the_watermark_is_compared_while_a_run_is_active(log: MadeRuns) -> None:
-    """What differs is told as a note, for the run may be moving it; when it has ended it is judged."""
+    """A difference is a note while the run may be moving it; after the run it is a finding."""
     Watermark(log.settings.watermark_file).reset(NOW - timedelta(days=1))
 
     (note,) = look(log, active="x").findings
@@ -188,7 +188,7 @@ def test_the_watermark_is_compared_while_a_run_is_active(log: MadeRuns) -> None:
     ],
 )
 def test_a_pipe_is_not_waited_for(log: MadeRuns, name: str, place: str) -> None:
-    """It is named, whatever it stands for; nor are runs read from one."""
+    """It is named in place of any file; no runs are read from it."""
     path = log.settings.home / name
     path.unlink()
     os.mkfifo(path)
@@ -200,10 +200,10 @@ def test_a_pipe_is_not_waited_for(log: MadeRuns, name: str, place: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["log", "sealed"])
-def test_a_ledger_that_was_put_aside(
+def test_a_ledger_that_was_moved_away(
     kind: str, request: pytest.FixtureRequest, database: Database[dict[str, Any]]
 ) -> None:
-    """Runs that it tells of are not missed when MongoDB names them; with a key, only those that the key vouches for."""
+    """Its runs count as known if MongoDB names them; with a key, only sealed runs."""
     made: MadeRuns = request.getfixturevalue(kind)
     database.RFP.insert_one({"job_id": "a", "_etl": {"run_id": made.made[0], "first_run_id": made.made[0]}})
     made.settings.runs.rename(made.settings.home / "runs-old")

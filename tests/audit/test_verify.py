@@ -1,4 +1,4 @@
-"""Verification: whatever was changed, removed or inserted in the audit log is found, and nothing else is."""
+"""Verification detects every change, removal and insertion in the audit log, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 
-def test_what_the_runs_left_is_right(log: MadeRuns) -> None:
-    """A log that nobody touched has no finding, and ends with 0."""
-    found = look(log)
+def test_an_untouched_log_has_no_finding(log: MadeRuns) -> None:
+    """The exit code is 0."""
+    verified = look(log)
 
-    assert found.findings == []
-    assert (found.lines, found.runs, found.notebooks, found.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
-    assert found.size == sum(log.path(name).stat().st_size for name in log.made)
-    assert "The audit log is intact." in "\n".join(found.report())
-    assert found.as_dict()["ok"] is True
-    assert "Checked: 10 lines of the ledger, 5 runs, 5 notebooks" in "\n".join(found.report())
+    assert verified.findings == []
+    assert (verified.lines, verified.runs, verified.notebooks, verified.exit_code) == (2 * RUNS, RUNS, RUNS, 0)
+    assert verified.size == sum(log.path(name).stat().st_size for name in log.made)
+    assert "The audit log is intact." in "\n".join(verified.report())
+    assert verified.as_dict()["ok"] is True
+    assert "Checked: 10 lines of the ledger, 5 runs, 5 notebooks" in "\n".join(verified.report())
 
 
-def test_a_home_without_runs_is_right(made: MadeRuns) -> None:
-    """Nothing is no finding."""
+def test_a_home_without_runs_has_no_finding(made: MadeRuns) -> None:
+    """An empty audit log is fine."""
     assert look(made).findings == []
 
 
@@ -60,13 +60,13 @@ def test_a_count_edited_in_the_ledger(log: MadeRuns) -> None:
 
 @pytest.mark.parametrize("gone", range(2 * RUNS - 1))
 def test_a_line_removed(log: MadeRuns, gone: int) -> None:
-    """The line that now stands where it stood is named."""
+    """The line that is now in its place is named."""
     before = lines(log)
     rewrite(log, [*before[:gone], *before[gone + 1 :]])
 
-    found = serious(log)
-    assert found[0][0] == f"ledger.jsonl, line {gone + 1}"
-    assert found[0][1].startswith(f"Its number is {gone + 2}, expected {gone + 1}; 1 line(s) before it are gone")
+    findings = serious(log)
+    assert findings[0][0] == f"ledger.jsonl, line {gone + 1}"
+    assert findings[0][1].startswith(f"Its number is {gone + 2}, expected {gone + 1}; 1 line(s) before it are gone")
 
 
 @pytest.mark.parametrize("first", range(2 * RUNS - 1))
@@ -82,7 +82,7 @@ def test_two_lines_swapped(log: MadeRuns, first: int) -> None:
 
 
 def test_a_line_inserted(log: MadeRuns) -> None:
-    """One more line, made with a right hash, is named; so is a line that stands there twice."""
+    """One more line, made with a right hash, is named; so is a line that occurs twice."""
     before = lines(log)
     first = entries.read_entry(before[0].strip())
     forged = entries.chained(first, event="end", run_id="x", at=T0, facts={"status": "ok"})
@@ -94,7 +94,7 @@ def test_a_line_inserted(log: MadeRuns) -> None:
 
 
 def test_an_end_without_a_start(log: MadeRuns) -> None:
-    """A line that continues the chain, and tells of a run that never began, is named; so is a second start."""
+    """A line that continues the chain, and ends a run that never began, is named; so is a second start."""
     ledger = Ledger.of(log.settings)
     ledger.append("end", at=NOW, run_id="x", facts={"status": "ok"})
     for _ in range(2):
@@ -108,7 +108,7 @@ def test_an_end_without_a_start(log: MadeRuns) -> None:
 
 
 def test_a_line_doubled_behind_one_that_cannot_be_read(log: MadeRuns) -> None:
-    """Both are named, though nothing tells what stood in between."""
+    """Both are named, although the line between them is unknown."""
     before = lines(log)
     rewrite(log, [*before[:2], b"{}\n", before[1], *before[4:]])
 
@@ -117,21 +117,21 @@ def test_a_line_doubled_behind_one_that_cannot_be_read(log: MadeRuns) -> None:
 
 @pytest.mark.parametrize("count", range(1, 2 * RUNS + 1))
 def test_the_tail_cut_off(log: MadeRuns, count: int) -> None:
-    """The head knows how long it was; without the head, notebooks that nobody tells of and the watermark show it."""
+    """The head knows how long it was; without the head, unrecorded notebooks and the watermark show it."""
     before = lines(log)
     rewrite(log, before[:-count])
 
     left = 2 * RUNS - count
     place, what = f"ledger.jsonl, line {left + 1}", f"It ends with line {left}, but line {2 * RUNS} had been written"
-    assert any(found[0] == place and found[1].startswith(what) for found in serious(log))
+    assert any(finding[0] == place and finding[1].startswith(what) for finding in serious(log))
 
     head_path(log.settings.ledger_file).unlink()
-    found = look(log)
-    unknown = [one for one in found.findings if one.place.endswith(".ipynb")]
-    unfinished = [one for one in found.findings if "never ended" in one.what]
+    verified = look(log)
+    unknown = [finding for finding in verified.findings if finding.place.endswith(".ipynb")]
+    unfinished = [finding for finding in verified.findings if "never ended" in finding.what]
     assert len(unknown) == (count + 1) // 2
     assert len(unfinished) == count % 2
-    assert found.serious
+    assert verified.serious
 
 
 def test_an_old_ledger_put_back_with_all_that_belongs_to_it(log: MadeRuns, database: Database[dict[str, Any]]) -> None:
@@ -147,13 +147,13 @@ def test_an_old_ledger_put_back_with_all_that_belongs_to_it(log: MadeRuns, datab
         path.write_bytes(data)
 
     assert look(log).findings == []
-    found = look(log, documents=True).serious
-    assert [one.place for one in found] == ["MongoDB, RFP._etl.first_run_id", "MongoDB, RFP._etl.run_id"]
-    assert all(one.what.startswith(f"{name} is named 1 time(s)") for one in found)
+    findings = look(log, documents=True).serious
+    assert [finding.place for finding in findings] == ["MongoDB, RFP._etl.first_run_id", "MongoDB, RFP._etl.run_id"]
+    assert all(finding.what.startswith(f"{name} is named 1 time(s)") for finding in findings)
 
 
 def test_the_whole_ledger_deleted(log: MadeRuns) -> None:
-    """Every notebook that it told of is foreign, and the head has nothing to stand for."""
+    """Every notebook is foreign, and the head has no ledger."""
     log.settings.ledger_file.unlink()
 
     assert len([place for place, _ in serious(log) if place.endswith(".ipynb")]) == RUNS
@@ -166,7 +166,7 @@ def test_the_whole_ledger_deleted(log: MadeRuns) -> None:
 @pytest.mark.parametrize("strip", [True, False])
 @pytest.mark.parametrize("seal", [None, Seal("a key that somebody guessed")])
 def test_the_whole_chain_rewritten(sealed: MadeRuns, seal: Seal | None, *, strip: bool) -> None:
-    """With a key it is found: without seals, with the old ones, with those of another key; no run goes on with it."""
+    """With a key it is found: without seals, with the old ones, with those of another key; the next run is refused."""
     forge(sealed, seal, strip=strip)
 
     # The first line says the same as before, and so do its hash and its old seal.
@@ -178,13 +178,13 @@ def test_the_whole_chain_rewritten(sealed: MadeRuns, seal: Seal | None, *, strip
 
 
 def test_a_sealed_ledger_is_right(sealed: MadeRuns) -> None:
-    """With its key nothing is wrong; without it the chain is still checked, and that is said."""
+    """With its key there is no finding; without it only the chain is checked, which is reported."""
     for hour in range(RUNS, 2 * RUNS):
         Ledger.of(sealed.settings).append("reset", at=T0 + timedelta(hours=hour), run_id="x", facts={})
 
-    found = look(sealed)
-    assert found.findings == []
-    assert found.sealed == 3 * RUNS
+    verified = look(sealed)
+    assert verified.findings == []
+    assert verified.sealed == 3 * RUNS
     without = sealed.settings.model_copy(update={"ledger_key": None})
     assert verify(without, now=NOW).findings == []
     assert "FUTURSCAM_LEDGER_KEY is not set" in "\n".join(verify(without, now=NOW).report())
@@ -193,7 +193,7 @@ def test_a_sealed_ledger_is_right(sealed: MadeRuns) -> None:
 
 
 def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
-    """Who has no key can make no head for what is left."""
+    """Without the key nobody can make a head for the rest."""
     kept = lines(sealed)[:-2]
     rewrite(sealed, kept)
     last = entries.read_entry(kept[-1].strip())
@@ -212,7 +212,7 @@ def test_the_tail_of_a_sealed_ledger_cut_off(sealed: MadeRuns) -> None:
 
 
 def test_a_head_that_another_program_keeps_open(sealed: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows: the line is written, the head stays behind, and both the next line and verification take that."""
+    """As on Windows: the line is written without its head, and the next line and verification accept that."""
 
     def taken(*_: object, **__: object) -> None:
         raise PermissionError(13, "in use")
@@ -250,18 +250,18 @@ def test_a_new_key_is_adopted_once(log: MadeRuns) -> None:
     assert serious(log)[0][0] == "ledger.jsonl, line 1"
 
 
-def test_runs_that_never_ended_are_told(log: MadeRuns) -> None:
-    """A start without an end is told with its line, the active one as such; what they saved is no foreign file."""
+def test_runs_that_never_ended_are_reported(log: MadeRuns) -> None:
+    """A start without an end is reported with its line, the active run as active; their files are not foreign."""
     name = log.add(T0 + timedelta(hours=RUNS), status="unfinished", notebook=b"")
     log.path(name).with_suffix(".ipynb.part").write_bytes(b"{}")
 
-    found = look(log)
+    verified = look(log)
     assert serious(log) == []
-    assert [one.place for one in found.findings] == [
+    assert [finding.place for finding in verified.findings] == [
         f"ledger.jsonl, line {2 * RUNS + 1}",
         f"runs/2026-11/{name}.ipynb.part",
     ]
-    assert "never ended" in found.findings[0].what
+    assert "never ended" in verified.findings[0].what
     assert [one.what for one in look(log, active=name).findings] == [f"{name} is active."]
 
 
@@ -284,7 +284,7 @@ def test_a_run_that_comes_meanwhile_is_no_finding(log: MadeRuns, monkeypatch: py
 
 
 def test_a_torn_last_line_is_a_note(log: MadeRuns) -> None:
-    """A power cut is no falsification."""
+    """A power cut is not tampering."""
     with log.settings.ledger_file.open("ab") as file:
         file.write(b'{"at":"2026')
 
@@ -294,7 +294,7 @@ def test_a_torn_last_line_is_a_note(log: MadeRuns) -> None:
 
 
 def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
-    """Time that was passed over is serious until a run has read it."""
+    """A gap is serious until a run has read it."""
     left, log.watermark = log.watermark, log.watermark + timedelta(hours=2)
     log.add(T0 + timedelta(hours=RUNS + 3))
     Watermark(log.settings.watermark_file).reset(log.watermark)
@@ -315,8 +315,8 @@ def test_a_gap_in_the_watermark(log: MadeRuns) -> None:
     assert f"was read later, the last of it by {name}." in look(log).findings[0].what
 
 
-def test_a_gap_of_which_a_part_is_read(log: MadeRuns) -> None:
-    """The remedy begins where something is still missing."""
+def test_a_gap_that_was_partly_read(log: MadeRuns) -> None:
+    """The remedy begins where the gap is still unread."""
     left, log.watermark = log.watermark, log.watermark + timedelta(hours=2)
     part = clock.to_text(left + timedelta(hours=1))
     log.add(T0 + timedelta(hours=RUNS + 3))
@@ -360,7 +360,7 @@ def test_a_gap_that_the_overlap_covers(log: MadeRuns, further: timedelta) -> Non
     assert serious(log) == []
 
 
-def test_a_gap_is_told_once(log: MadeRuns) -> None:
+def test_a_gap_is_reported_once(log: MadeRuns) -> None:
     """Also where the run that began behind it was killed, and the next one begins where it had begun."""
     log.watermark += timedelta(hours=2)
     log.add(T0 + timedelta(hours=RUNS + 3), status="crashed")
@@ -395,7 +395,7 @@ def test_the_file_of_the_watermark_moved_by_hand(log: MadeRuns, moved: timedelta
 
 
 def test_a_watermark_that_cannot_be_read(log: MadeRuns) -> None:
-    """It is told, and the rest is looked at all the same."""
+    """It is reported, and everything else is still checked."""
     log.settings.watermark_file.write_text("yesterday")
 
     ((place, what),) = serious(log)
@@ -421,7 +421,7 @@ def test_the_head_is_what_was_written_to_the_byte(log: MadeRuns, end: bytes) -> 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(1, 255), data=st.data())
-def test_any_byte_changed_anywhere_is_found(
+def test_any_byte_changed_anywhere_is_detected(
     log: MadeRuns, tmp_path: Path, place: float, byte: int, data: st.DataObject
 ) -> None:
     """In the ledger, its head or any notebook; the last line's newline alone may be a torn line."""
@@ -434,14 +434,14 @@ def test_any_byte_changed_anywhere_is_found(
     whole[at] ^= byte
     path.write_bytes(whole)
 
-    found = look(made)
-    assert found.findings
-    assert found.serious or (path.suffix == ".jsonl" and at == len(whole) - 1)
+    verified = look(made)
+    assert verified.findings
+    assert verified.serious or (path.suffix == ".jsonl" and at == len(whole) - 1)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.lists(st.integers(0, 2 * RUNS - 1), max_size=2 * RUNS + 2))
-def test_any_other_order_of_lines_is_found(log: MadeRuns, tmp_path: Path, order: list[int]) -> None:
+def test_any_other_order_of_lines_is_detected(log: MadeRuns, tmp_path: Path, order: list[int]) -> None:
     """Lines left out, doubled, moved: all but the true order is serious."""
     made = copy_of(log, tmp_path / "copy")
     before = lines(made)
@@ -452,15 +452,15 @@ def test_any_other_order_of_lines_is_found(log: MadeRuns, tmp_path: Path, order:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.binary(max_size=300), line=st.integers(0, 2 * RUNS))
-def test_whatever_stands_in_the_ledger_nothing_breaks(log: MadeRuns, tmp_path: Path, text: bytes, line: int) -> None:
+def test_any_ledger_content_is_handled(log: MadeRuns, tmp_path: Path, text: bytes, line: int) -> None:
     """Bytes that are no line are named, not raised."""
     made = copy_of(log, tmp_path / "copy")
     before = lines(made)
     rewrite(made, [*before[:line], text + b"\n", *before[line:]])
 
-    found = look(made)
-    assert any(one.place.startswith("ledger.jsonl, line ") for one in found.serious)
-    json.dumps(found.as_dict())
+    verified = look(made)
+    assert any(finding.place.startswith("ledger.jsonl, line ") for finding in verified.serious)
+    json.dumps(verified.as_dict())
 
 
 def test_each_fault_is_named_once(log: MadeRuns) -> None:
@@ -492,8 +492,8 @@ def test_a_head_that_was_removed(log: MadeRuns) -> None:
 
 
 @pytest.mark.parametrize("kind", ["log", "sealed"])
-def test_a_ledger_that_was_removed_is_not_begun_anew(kind: str, request: pytest.FixtureRequest) -> None:
-    """Its head says that there was one: no run goes on until a person has put all of it away."""
+def test_a_removed_ledger_is_not_replaced(kind: str, request: pytest.FixtureRequest) -> None:
+    """Its head shows that there was one: no run starts until a person has moved all of it away."""
     made: MadeRuns = request.getfixturevalue(kind)
     made.settings.ledger_file.unlink()
     ledger = Ledger.of(made.settings)
@@ -511,7 +511,7 @@ def test_a_ledger_that_was_removed_is_not_begun_anew(kind: str, request: pytest.
     assert serious(made) == []
 
 
-def test_a_kill_before_the_first_head_locks_nobody_out(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_before_the_first_head_is_recoverable(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a ledger with a key, whose first line stands without its head; the same after the line that adopts a key."""
     made.settings = made.settings.model_copy(update={"ledger_key": SecretStr(KEY)})
     ledger = Ledger.of(made.settings)
@@ -540,7 +540,7 @@ def test_a_kill_before_the_first_head_locks_nobody_out(made: MadeRuns, monkeypat
 
 
 def test_a_reset_hides_no_gap(log: MadeRuns) -> None:
-    """It says where it found the watermark; what lies before that and was not read is still missed."""
+    """It records the old watermark; unread time before that is still missing."""
     reset(log, log.watermark + timedelta(hours=2), log.watermark + timedelta(hours=1))
     Watermark(log.settings.watermark_file).reset(log.watermark + timedelta(hours=1))
 
@@ -558,7 +558,7 @@ def test_a_reset_that_was_killed_before_it_wrote_the_file(log: MadeRuns) -> None
 
 
 def test_dry_runs_move_nothing(log: MadeRuns) -> None:
-    """One without a watermark begins anywhere; that is no gap, and it hides none."""
+    """A dry run without a watermark may begin anywhere; that neither makes nor hides a gap."""
     standing = log.watermark
     for hours in (-24, 5):
         log.watermark = standing + timedelta(hours=hours)
@@ -568,21 +568,21 @@ def test_dry_runs_move_nothing(log: MadeRuns) -> None:
 
 
 def test_mongodb_that_does_not_answer_hides_nothing(log: MadeRuns) -> None:
-    """What the files show is told; the command ends with 3 where nothing is wrong with them."""
+    """Findings in the files are reported; without any the command ends with 3."""
     log.settings = log.settings.model_copy(
         update={"mongo_uri": SecretStr("mongodb://127.0.0.1:9/"), "mongo_timeout": timedelta(seconds=0.1)}
     )
-    found = look(log, documents=True)
-    assert found.exit_code == 3
-    assert "MongoDB could not be asked" in "\n".join(found.report())
-    assert found.as_dict()["ok"] is None
+    verified = look(log, documents=True)
+    assert verified.exit_code == 3
+    assert "MongoDB could not be asked" in "\n".join(verified.report())
+    assert verified.as_dict()["ok"] is None
 
     log.path(log.made[0]).unlink()
-    found = look(log, documents=True)
-    assert found.exit_code == 4
-    assert log.made[0] in "\n".join(found.report())
-    assert found.as_dict()["ok"] is False
-    assert "Problems: 1." in found.report()
+    verified = look(log, documents=True)
+    assert verified.exit_code == 4
+    assert log.made[0] in "\n".join(verified.report())
+    assert verified.as_dict()["ok"] is False
+    assert "Problems: 1." in verified.report()
 
 
 def test_a_line_that_is_nested_too_deeply(log: MadeRuns) -> None:

@@ -53,13 +53,13 @@ def filled(home: Settings) -> Settings:
 
 
 def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[str, Any]]) -> None:
-    """With --json stdout holds one object with all that was promised; the run after it finds everything known."""
+    """With --json stdout holds one complete object; the next run finds everything unchanged."""
     done = futurscam("run", "--since", "2020-01-01", "--json")
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["status"] == "ok"
-    assert told["counts"] == {
+    output = json.loads(done.stdout)
+    assert output["status"] == "ok"
+    assert output["counts"] == {
         "extracted": 2,
         "inserted": 1,
         "updated": 0,
@@ -68,16 +68,16 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
         "rejected": 1,
         "dropped": 0,
     }
-    assert told["sources"] == {"folder": told["counts"]}
-    assert told["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
-    assert set(told["watermark"]) == {"before", "after"}
-    assert told["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
-    assert (told["closed"], told["reopened"]) == (0, 0)
-    assert told["seconds"] > 0
-    assert told["run_id"] in (filled.home / "logs" / told["log"]).read_text("utf-8")
-    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", told["run_id"])
-    month = told["run_id"][:4] + "-" + told["run_id"][4:6]
-    assert told["notebook"] == str(filled.runs / month / f"{told['run_id']}.ipynb")
+    assert output["sources"] == {"folder": output["counts"]}
+    assert output["window"] == {"since": "2019-12-31T23:50:00.000000+00:00", "until": None}
+    assert set(output["watermark"]) == {"before", "after"}
+    assert output["watermark"]["after"] == filled.watermark_file.read_text("ascii").strip()
+    assert (output["closed"], output["reopened"]) == (0, 0)
+    assert output["seconds"] > 0
+    assert output["run_id"] in (filled.home / "logs" / output["log"]).read_text("utf-8")
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", output["run_id"])
+    month = output["run_id"][:4] + "-" + output["run_id"][4:6]
+    assert output["notebook"] == str(filled.runs / month / f"{output['run_id']}.ipynb")
     assert database["RFP"].count_documents({}) == 1
 
     shown = futurscam("runs", "show", "last", "--requirements").stdout.splitlines()
@@ -91,7 +91,7 @@ def test_a_run_from_the_command_line(filled: Settings, database: Database[dict[s
 
 
 def test_rejects_from_the_command_line(filled: Settings, database: Database[dict[str, Any]]) -> None:
-    """The quarantine is listed and shown; a mended item stays rejected until its payload is one that can be read."""
+    """The quarantine is listed and shown; a corrected item stays rejected until its payload can be read."""
     futurscam("run", "--since", "2020-01-01")
 
     (entry,) = json.loads(futurscam("rejects", "list", "--json").stdout)
@@ -151,7 +151,7 @@ def test_dismissing_rejects(filled: Settings, database: Database[dict[str, Any]]
     assert (second["state"], second["dismissed_because"]) == ("dismissed", "A test of ours.")
     assert json.loads(futurscam("rejects", "retry", "--json").stdout)["counts"]["extracted"] == 0
     assert json.loads(futurscam("rejects", "retry", both[0], "--json").stdout)["counts"]["rejected"] == 1
-    states = {found["_id"]: found for found in database["RFP_rejects"].find()}
+    states = {reject["_id"]: reject for reject in database["RFP_rejects"].find()}
     assert (states[both[0]]["state"], states[both[1]]["state"]) == ("open", "dismissed")
     assert states[both[0]]["opened_at"] == states[both[0]]["at"]
     assert not [name for name in states[both[0]] if name.startswith("dismissed")]
@@ -245,12 +245,12 @@ def test_check_takes_a_list_of_sources(home: Settings) -> None:
 
 def test_status(home: Settings) -> None:
     """The status names watermark, database and what is missing, as JSON and for people, and writes nothing."""
-    told = json.loads(futurscam("status", "--json").stdout)
-    assert told["watermark"] is None
-    assert told["mongodb_answers"] is True
-    assert told["documents"] == told["rejects_open"] == 0
-    assert told["running"] is None
-    assert told["runs"] == []
+    output = json.loads(futurscam("status", "--json").stdout)
+    assert output["watermark"] is None
+    assert output["mongodb_answers"] is True
+    assert output["documents"] == output["rejects_open"] == 0
+    assert output["running"] is None
+    assert output["runs"] == []
     assert not home.runs.exists()
 
     Watermark(home.watermark_file).reset(clock.now())
@@ -258,7 +258,7 @@ def test_status(home: Settings) -> None:
 
 
 def test_reset(home: Settings) -> None:
-    """The watermark is set, and the next window is told."""
+    """The watermark is set, and the next window is printed."""
     done = futurscam("reset", "--to", "2026-01-02T03:04:05Z")
 
     assert done.returncode == 0
@@ -270,7 +270,7 @@ def test_reset(home: Settings) -> None:
 
 
 def test_config(home: Settings) -> None:
-    """Every setting is shown with its origin, without secrets; a wrong one is told, and checking ends with 2."""
+    """Every setting is shown with its origin, without secrets; `check` names a wrong setting and ends with 2."""
     secret = "hunter2-hunter2"  # noqa: S105 - the test looks for it
     env = {"MONGO_URI": f"mongodb://somebody:{secret}@localhost/", "FUTURSCAM_RUN_BUDGET_MINUTES": "0"}
 
@@ -312,23 +312,23 @@ def test_the_home_can_be_named(home: Settings, tmp_path: Path) -> None:
     assert shown_home.resolve() == (tmp_path / "other").resolve() != home.home.resolve()
 
 
-def test_how_much_a_run_tells(filled: Settings) -> None:
+def test_how_much_a_run_prints(filled: Settings) -> None:
     """Events on stderr and a table with what is around it; with --quiet the table alone; with --verbose more."""
-    told = futurscam("run", "--since", "2020-01-01")
+    done = futurscam("run", "--since", "2020-01-01")
     quiet = futurscam("--quiet", "run", "--since", "2020-01-01")
     verbose = futurscam("-v", "run", "--since", "2020-01-01")
 
-    (log,) = re.findall(r"^Log: +(.+)$", told.stdout, re.MULTILINE)
+    (log,) = re.findall(r"^Log: +(.+)$", done.stdout, re.MULTILINE)
     assert log.startswith(str(filled.home / "logs" / "etl_"))
     events = (filled.home / "logs" / log).read_text("utf-8")
     assert "source name=folder extracted=2 inserted=1" in events
     assert "rejects reason=broken-json number=1" in events
-    assert re.search(r"^\d\d:\d\d:\d\d run started run_id=", told.stderr, re.MULTILINE)
-    assert "\x1b" not in told.stderr
+    assert re.search(r"^\d\d:\d\d:\d\d run started run_id=", done.stderr, re.MULTILINE)
+    assert "\x1b" not in done.stderr
     assert quiet.stderr == ""
     assert [line.split()[0] for line in quiet.stdout.splitlines()] == ["source", "folder", "total"]
     assert " versions python=" in verbose.stderr
-    assert " versions python=" not in told.stderr
+    assert " versions python=" not in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell that closes streams")
@@ -360,13 +360,13 @@ def test_an_old_code_page(home: Settings, encoding: str) -> None:
     (home.inbox / "Zoë ✓.json").write_text("{", "utf-8")
     assert futurscam("run", "--since", "2020-01-01").returncode == 0
 
-    (entry,) = json.loads(_said(encoding, "rejects", "list", "--json"))
+    (entry,) = json.loads(_printed(encoding, "rejects", "list", "--json"))
     assert entry["_id"] == "folder:Zoë ✓.json"
-    assert "folder:Zoë ?.json" in _said(encoding, "rejects", "list")
+    assert "folder:Zoë ?.json" in _printed(encoding, "rejects", "list")
 
 
-def _said(encoding: str, *arguments: str) -> str:
-    """What a command prints into a console of that encoding."""
+def _printed(encoding: str, *arguments: str) -> str:
+    """Return what a command prints to a console of that encoding."""
     command = [sys.executable, "-m", "futurscam_lib", *arguments]
     env = {**os.environ, "PYTHONIOENCODING": encoding}
     return subprocess.run(command, stdout=subprocess.PIPE, env=env, check=True, timeout=120).stdout.decode(encoding)
@@ -377,8 +377,8 @@ def test_the_local_server(home: Settings) -> None:
     env = {"MONGO_URI": ""}
 
     assert futurscam("db", "uri", env=env).returncode == 3
-    told = json.loads(futurscam("status", "--json", env=env).stdout)
-    assert told["mongodb_answers"] is False
+    output = json.loads(futurscam("status", "--json", env=env).stdout)
+    assert output["mongodb_answers"] is False
     started = futurscam("db", "start", env=env)
     try:
         assert started.returncode == 0, started.stderr
@@ -399,10 +399,10 @@ def test_the_demo_touches_nothing_that_is_configured(
 
     first = futurscam("demo", "--home", str(own), "--json")
     assert first.returncode == 0, first.stderr
-    told = json.loads(first.stdout)
-    assert told["counts"]["inserted"] >= 30
-    assert told["counts"]["rejected"] == 2
-    assert told["counts"]["stale"] == 2
+    output = json.loads(first.stdout)
+    assert output["counts"]["inserted"] >= 30
+    assert output["counts"]["rejected"] == 2
+    assert output["counts"]["stale"] == 2
 
     again = futurscam("--home", str(own), "demo")
     assert again.returncode == 0, again.stderr
@@ -417,7 +417,7 @@ def test_the_demo_touches_nothing_that_is_configured(
     rows = json.loads(futurscam("--home", str(own), "config", "show", "--json", env=NOTHING_SET).stdout)
     assert {row["name"]: row["value"] for row in rows}["FUTURSCAM_DB"] == demo.DATABASE
     (total,) = [line.split()[1:] for line in again.stdout.splitlines() if line.startswith("total")]
-    assert dict(zip(sorted(COUNTS - {"dropped"}, key=list(told["counts"]).index), total, strict=True)) == {
+    assert dict(zip(sorted(COUNTS - {"dropped"}, key=list(output["counts"]).index), total, strict=True)) == {
         "extracted": "41",
         "inserted": "0",
         "updated": "0",
@@ -428,7 +428,7 @@ def test_the_demo_touches_nothing_that_is_configured(
 
     assert database.list_collection_names() == []
     assert list(home.home.iterdir()) == []
-    assert told["notebook"].startswith(str(own))
+    assert output["notebook"].startswith(str(own))
 
 
 def test_every_verb_shows_an_example() -> None:
@@ -442,7 +442,7 @@ def test_every_verb_shows_an_example() -> None:
         assert f"Example: futurscam {' '.join(verb)}" in shown.stdout
 
 
-def test_commands_that_messages_name_can_be_typed(tmp_path: Path) -> None:
+def test_commands_in_messages_can_be_typed(tmp_path: Path) -> None:
     """With the home that was named on the command line, and without where none was."""
     named = tmp_path / "a b"
 
@@ -455,7 +455,7 @@ def test_commands_that_messages_name_can_be_typed(tmp_path: Path) -> None:
 
 
 def test_an_interruption_while_all_is_loaded(tmp_path: Path) -> None:
-    """Ctrl+C in the first second is told as it is later, without a traceback."""
+    """Ctrl+C in the first second prints the same as later, without a traceback."""
     program = (
         "import runpy, sys\n"
         "class Stop:\n"
@@ -473,8 +473,8 @@ def test_an_interruption_while_all_is_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Only Linux has a device that is always full.")
 @pytest.mark.parametrize("arguments", [("runs", "list"), ("runs", "list", "--csv"), ("status", "--json")])
-def test_a_full_disk_is_told_in_a_line(home: Settings, arguments: tuple[str, ...]) -> None:
-    """What was to be written to stdout, and could not, ends with a sentence and a code."""
+def test_a_full_disk_is_reported_in_a_line(home: Settings, arguments: tuple[str, ...]) -> None:
+    """Output that cannot be written to stdout ends with a message and an exit code."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "futurscam_lib", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
@@ -487,8 +487,8 @@ def test_a_full_disk_is_told_in_a_line(home: Settings, arguments: tuple[str, ...
     assert not home.runs.exists()
 
 
-def test_a_user_who_is_not_here(tmp_path: Path) -> None:
-    """The home of somebody unknown is a wrong argument."""
+def test_an_unknown_user_in_home(tmp_path: Path) -> None:
+    """The home of an unknown user is a wrong argument."""
     done = futurscam("--home", "~nobody-of-that-name/x", "runs", "list", env={"FUTURSCAM_HOME": str(tmp_path)})
 
     assert (done.returncode, done.stderr) == (
@@ -498,8 +498,8 @@ def test_a_user_who_is_not_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["timed out", "timed-out"])
-def test_a_status_is_asked_for_as_it_is_shown(home: Settings, said: str) -> None:
-    """With a space as in the table, with a hyphen as a shell likes it; what is none is told with what there is."""
+def test_a_status_is_typed_as_it_is_shown(home: Settings, said: str) -> None:
+    """With a space as in the table, or with a hyphen; an unknown status is refused with the list."""
     assert (
         futurscam("runs", "list", "--status", said).stdout
         == "No run matches; `futurscam runs list` lists the newest.\n"
@@ -516,8 +516,8 @@ def test_a_status_is_asked_for_as_it_is_shown(home: Settings, said: str) -> None
     sys.platform == "win32", reason="Sends a signal of POSIX; on Windows Ctrl+C reaches a whole console."
 )
 @pytest.mark.usefixtures("home")
-def test_an_interrupted_command_says_so() -> None:
-    """Wherever it was: a line, and no traceback."""
+def test_an_interrupted_command_prints_a_line() -> None:
+    """One line and no traceback, wherever it is interrupted."""
     program = (
         "import os, signal, sys, threading\n"
         "from futurscam_lib.audit.history import History\n"
@@ -533,8 +533,8 @@ def test_an_interrupted_command_says_so() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_command_that_reads_speaks_of_no_run() -> None:
-    """Where MongoDB does not answer, nothing that a run would have lost is spoken of."""
+def test_a_read_only_command_mentions_no_run() -> None:
+    """If MongoDB does not answer, its error does not mention a run."""
     nowhere = {"MONGO_URI": "mongodb://127.0.0.1:1/", "FUTURSCAM_MONGO_TIMEOUT_SECONDS": "1"}
 
     done = futurscam("why", "JP050458", env=nowhere)
@@ -544,8 +544,8 @@ def test_a_command_that_reads_speaks_of_no_run() -> None:
     assert "`futurscam check` shows what is wrong; then give the command again." in done.stderr
 
 
-def test_status_tells_what_stops_the_next_run(filled: Settings) -> None:
-    """A ledger whose key is missing, and one that was changed: whole, with the remedy."""
+def test_status_shows_what_stops_the_next_run(filled: Settings) -> None:
+    """A missing key and a changed ledger are shown in full, with the remedy."""
     key = {"FUTURSCAM_LEDGER_KEY": "0123456789abcdef"}
     assert futurscam("run", "--since", "2020-01-01", env=key).returncode == 0
 
@@ -573,8 +573,8 @@ def test_files_before_the_first_window_are_counted_with_the_command_that_reads_t
     assert json.loads(futurscam(*place, "check", "--json").stdout)[0]["remark"].startswith("1 file(s) are older")
     assert json.loads(futurscam(*place, "run", "--json").stdout)["counts"]["extracted"] == 0
     assert command in futurscam(*place, "status").stdout
-    told = json.loads(futurscam(*place, "status", "--json").stdout)
-    assert (told["unread_files"], len(told["remarks"])) == (1, 1)
+    output = json.loads(futurscam(*place, "status", "--json").stdout)
+    assert (output["unread_files"], len(output["remarks"])) == (1, 1)
 
     read = futurscam(*place, "run", "--since", "2023-11-14T22:13:20Z", "--source", "folder", "--json")
     assert json.loads(read.stdout)["counts"]["inserted"] == 1

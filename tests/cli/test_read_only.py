@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def refuse(*_: object, **__: object) -> NoReturn:
-    """What the system says; root hears it, too, on a read-only mount, and on no other folder."""
+    """Raise the system's error, which root gets only on a read-only mount."""
     raise OSError(errno.EROFS, "Read-only file system")
 
 
@@ -43,7 +43,7 @@ def copy(made: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def files(home: Path) -> dict[Path, bytes]:
-    """All that stands there."""
+    """Return all files of the folder."""
     return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
@@ -56,8 +56,8 @@ def files(home: Path) -> dict[Path, bytes]:
         ("runs show last", "futurscam-etl"),
     ],
 )
-def test_what_only_looks_works(copy: Path, words: str, told: str) -> None:
-    """It is what a copy is for."""
+def test_read_only_commands_work(copy: Path, words: str, told: str) -> None:
+    """They work in a copy of a home."""
     before = files(copy)
 
     result = CliRunner().invoke(app.app, words.split(), catch_exceptions=False)
@@ -68,14 +68,16 @@ def test_what_only_looks_works(copy: Path, words: str, told: str) -> None:
 
 
 @pytest.mark.usefixtures("copy")
-def test_why_looks_into_the_database() -> None:
-    """It answers as it does elsewhere."""
+def test_why_works_in_a_read_only_home() -> None:
+    """It prints the same as elsewhere."""
     with pytest.raises(UsageError, match="'x' was never seen"):
         CliRunner().invoke(app.app, ["why", "x"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("words", ["reset --everything", "runs seal", "runs prune --keep-days 30", "review"])
-def test_what_writes_names_the_place_and_the_remedy(copy: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+def test_writing_commands_name_the_place_and_the_remedy(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
     """Exit code 4, and all is as it was. That no run begins, tests/runner/test_lock.py shows."""
     if words == "runs seal":
         monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", "a key of more than sixteen letters")

@@ -122,7 +122,7 @@ def test_no_more_than_asked_for(made: MadeRuns) -> None:
 
 
 def test_nothing_to_list(made: MadeRuns) -> None:
-    """A home without runs, and a filter that none passes, are told; JSON is an empty list."""
+    """A home without runs and a filter without matches print a message; JSON is an empty list."""
     assert said("list") == "No run yet.\n"
     made.add(T0)
     assert said("list", "--source", "fax") == (
@@ -177,7 +177,7 @@ def test_the_list_loads_no_more_than_it_needs(made: MadeRuns) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_changes_that_nobody_sees_are_left_out(made: MadeRuns) -> None:
+def test_invisible_changes_are_left_out(made: MadeRuns) -> None:
     """A run of an earlier version listed an empty list in place of nothing; both are shown as nothing."""
     about = {"job_id": "b", "reference": "S", "title": "T", "before": None}
     listed = [{**about, "field": "questions", "after": []}, {**about, "field": "metadata.seen", "after": False}]
@@ -191,7 +191,7 @@ def test_changes_that_nobody_sees_are_left_out(made: MadeRuns) -> None:
 
 
 def test_one_run(made: MadeRuns) -> None:
-    """What it was, what was new, what changed from what to what, what was rejected and why; as text and as JSON."""
+    """Shows its facts, new documents, changes with old and new values, rejects with reasons; as text and JSON."""
     new = {"total": 30, "listed": [{"job_id": "a", "reference": "R", "title": HOSTILE, "company": None}]}
     change = {"job_id": "b", "reference": "S", "title": "T", "field": "company.city", "before": None, "after": "Gent"}
     reject = {"origin": "x.json", "line": 3, "column": None, "path": "id", "reason": "missing", "job_id": None}
@@ -235,11 +235,11 @@ def test_one_run(made: MadeRuns) -> None:
     ):
         assert part in text, part
     assert "\x1b" not in text
-    told = json.loads(said("show", name[:12], "--json"))
-    assert told["run_id"] == name
-    assert told["executed"]["genuine"] is True
-    assert told["executed"]["changes"]["listed"] == [change]
-    assert told["executed"]["failed_cell"] is None
+    output = json.loads(said("show", name[:12], "--json"))
+    assert output["run_id"] == name
+    assert output["executed"]["genuine"] is True
+    assert output["executed"]["changes"]["listed"] == [change]
+    assert output["executed"]["failed_cell"] is None
 
 
 def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
@@ -248,8 +248,8 @@ def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
     work = next(index for index, cell in enumerate(notebook.cells) if cell.id == "work")
     notebook.cells.insert(work, nbformat.v4.new_markdown_cell("## Load\n\nWhat became of them?"))
     notebook.cells[work + 1].outputs[0].traceback = [*(f"frame {n}" for n in range(60)), "\x1b[31mRetryLater\x07: gone"]
-    told = {"error": "gone", "error_name": "RetryLater"}
-    made.add(T0, status="failed", notebook=json.dumps(notebook).encode(), **told)
+    facts = {"error": "gone", "error_name": "RetryLater"}
+    made.add(T0, status="failed", notebook=json.dumps(notebook).encode(), **facts)
 
     text = said("show", "last")
 
@@ -272,8 +272,8 @@ def test_the_cell_at_which_it_stopped(made: MadeRuns) -> None:
         ("unfinished", lambda path: path, "the ledger has no end of it"),
     ],
 )
-def test_what_is_wrong_is_a_sentence(made: MadeRuns, status: str, spoil: Any, words: str) -> None:
-    """Whatever became of the notebook, `show` tells what the ledger knows."""
+def test_a_broken_notebook_is_explained_in_a_sentence(made: MadeRuns, status: str, spoil: Any, words: str) -> None:
+    """`show` prints the ledger's facts whatever happened to the notebook."""
     spoil(made.path(made.add(T0, status=status, scraps={"new": {"total": 0, "listed": []}})))
 
     text = said("show", "last")
@@ -299,8 +299,8 @@ def test_the_difference(made: MadeRuns) -> None:
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "seconds" not in text
-    told = json.loads(said("diff", *made.made, "--json"))
-    assert told["facts"][1] == {"part": "parameters", "name": "watermark", "first": "a", "second": "b"}
+    output = json.loads(said("diff", *made.made, "--json"))
+    assert output["facts"][1] == {"part": "parameters", "name": "watermark", "first": "a", "second": "b"}
     assert said("diff", "last", "last").startswith("Nothing differs between")
 
 
@@ -324,8 +324,8 @@ def test_the_difference_of_notebooks(made: MadeRuns) -> None:
         said("diff", *made.made, "--notebook", "--json")
 
 
-def test_names_that_fit_none(made: MadeRuns) -> None:
-    """A name that no run has, and one that several have, end with exit code 2 and a hint."""
+def test_names_that_do_not_match_one_run(made: MadeRuns) -> None:
+    """A name without a run, or with several, ends with exit code 2 and a hint."""
     made.add(T0)
     made.add(T0 + HOUR)
 
@@ -377,7 +377,7 @@ def test_opening(made: MadeRuns, opened: list[Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [(), ("--html",)])
 def test_what_cannot_be_opened(made: MadeRuns, opened: list[Any], kind: tuple[str, ...]) -> None:
-    """A notebook that was removed for its age, and one that is missing, are told; nothing is opened."""
+    """A pruned or missing notebook is reported; nothing is opened."""
     old = made.add(T0)
     name = made.path(old).relative_to(made.settings.runs).as_posix()
     Ledger(made.settings.ledger_file).append("pruned", at=T0, run_id="", facts={"notebooks": {name: "0" * 64}})
@@ -392,7 +392,7 @@ def test_what_cannot_be_opened(made: MadeRuns, opened: list[Any], kind: tuple[st
     assert opened == []
 
 
-def test_what_a_notebook_counts_in_words_is_no_number(made: MadeRuns) -> None:
+def test_counts_that_are_not_numbers(made: MadeRuns) -> None:
     """A home's own notebook may glue anything as its reasons and odd words."""
     made.add(T0, reject_reasons={"a": "b", "two": 2}, oddities={"x": None, "y": [1]})
 

@@ -31,8 +31,8 @@ def futurscam(*arguments: str) -> Result:
     return CliRunner().invoke(app.app, ["runs", *arguments], catch_exceptions=False)  # type: ignore[return-value]
 
 
-def told(*arguments: str) -> Any:
-    """The object that it prints."""
+def printed(*arguments: str) -> Any:
+    """Return the object that it prints."""
     return json.loads(futurscam(*arguments, "--json").stdout)
 
 
@@ -47,7 +47,7 @@ def log(made: MadeRuns) -> MadeRuns:
 
 
 def test_verify(log: MadeRuns) -> None:
-    """0 and one sentence where all is right; 4, the line and the file where something was changed."""
+    """Exit 0 and one sentence without findings; exit 4, the line and the file after a change."""
     right = futurscam("verify")
     assert right.exit_code == 0
     assert "6 lines of the ledger, 3 runs, 3 notebooks" in right.stdout
@@ -57,21 +57,21 @@ def test_verify(log: MadeRuns) -> None:
     wrong = futurscam("verify")
     assert wrong.exit_code == 4
     assert f"{path.parent.name}/{path.name}" in wrong.stdout
-    found = told("verify")
-    assert not found["ok"]
-    assert [one["serious"] for one in found["findings"]] == [True]
+    output = printed("verify")
+    assert not output["ok"]
+    assert [finding["serious"] for finding in output["findings"]] == [True]
 
 
-def test_the_active_run_is_not_missed(log: MadeRuns) -> None:
+def test_the_active_run_is_not_reported(log: MadeRuns) -> None:
     """While a run holds the lock its start without an end is as it should be."""
     name = log.add(clock.now(), status="unfinished", notebook=b"")
     with RunLock(log.settings.lock_file).held(run_id=name, now=clock.now()):
-        assert [one["what"] for one in told("verify")["findings"]] == [f"{name} is active."]
-    assert "never ended" in told("verify")["findings"][0]["what"]
+        assert [finding["what"] for finding in printed("verify")["findings"]] == [f"{name} is active."]
+    assert "never ended" in printed("verify")["findings"][0]["what"]
 
 
 def test_seal(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is adopted once all else is right; without one nothing is sealed."""
+    """A key is adopted if there is no other finding; without a key nothing is sealed."""
     refused = CliRunner().invoke(app.app, ["runs", "seal"])
     assert "FUTURSCAM_LEDGER_KEY is not set" in str(refused.exception)
 
@@ -89,7 +89,7 @@ def test_seal(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_seal_waits_for_no_run(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run could not end by the key that it began with, so it is left to end: exit code 5, nothing is written."""
+    """A run must end with the key it began with: exit code 5, nothing is written."""
     monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
     whole = log.settings.ledger_file.read_bytes()
     with RunLock(log.settings.lock_file).held(run_id="theirs", now=clock.now()):
@@ -104,7 +104,7 @@ def test_seal_waits_for_no_run(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_seal_does_not_take_itself_for_a_run(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a run is active the watermark is not judged; while `seal` holds the lock it is."""
+    """During a run the watermark is not checked; while `seal` holds the lock it is."""
     monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
     Watermark(log.settings.watermark_file).reset(log.watermark + timedelta(minutes=30))
 
@@ -130,8 +130,8 @@ def test_seal_writes_the_head_that_old_ledgers_lack(log: MadeRuns, monkeypatch: 
     assert "is missing" in str(refused.exception)
 
 
-def test_seal_with_the_key_that_it_has(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written where nothing is wrong; and where a line is not sealed, that is not made right by it."""
+def test_seal_with_the_same_key(log: MadeRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written without findings; an unsealed line is not accepted."""
     monkeypatch.setenv("FUTURSCAM_LEDGER_KEY", KEY)
     assert futurscam("seal").exit_code == 0
     whole = log.settings.ledger_file.read_bytes()
@@ -151,11 +151,11 @@ def test_seal_with_the_key_that_it_has(log: MadeRuns, monkeypatch: pytest.Monkey
 
 
 def test_prune(log: MadeRuns) -> None:
-    """What is old goes, on request only in words; verification stays green."""
+    """Old notebooks are removed, with --dry-run only listed; verification still passes."""
     assert "2 notebooks" in futurscam("prune", "--keep-days", "30", "--dry-run").stdout.replace("would", "")
     assert log.path(log.made[0]).exists()
 
-    done = told("prune", "--keep-days", "30")
+    done = printed("prune", "--keep-days", "30")
     assert len(done["notebooks"]) == 2
     assert done["bytes"] > 0
     assert [log.path(name).exists() for name in log.made] == [False, False, True]

@@ -78,15 +78,15 @@ def test_the_story_from_the_command_line(home: Settings) -> None:
     data = post(name="Ingénieur ✓")
     load(home, record(data, origin="first.json"))
 
-    told = futurscam("why", "job-1", env={"PYTHONUTF8": "1"})
+    text = futurscam("why", "job-1", env={"PYTHONUTF8": "1"})
     as_json = futurscam("why", "job-1", "--json", env={"PYTHONIOENCODING": "cp1252"})
     raw_id = json.loads(as_json.stdout)["steps"][0]["landed"]["raw_id"]
     raw = futurscam("raw", raw_id[:8], env={"PYTHONIOENCODING": "cp1252"})
 
-    assert told.returncode == as_json.returncode == raw.returncode == 0
-    assert "Ingénieur ✓" in told.stdout.decode()
-    assert "folder: first.json, line 1" in told.stdout.decode()
-    assert "by hand: the ledger does not record such runs" in told.stdout.decode()
+    assert text.returncode == as_json.returncode == raw.returncode == 0
+    assert "Ingénieur ✓" in text.stdout.decode()
+    assert "folder: first.json, line 1" in text.stdout.decode()
+    assert "by hand: the ledger does not record such runs" in text.stdout.decode()
     story: dict[str, Any] = json.loads(as_json.stdout)
     assert story.keys() == STORY
     assert story["state"] == "document"
@@ -102,7 +102,7 @@ STORY = {
 
 
 @pytest.mark.usefixtures("home")
-def test_what_is_unknown_is_a_wrong_use() -> None:
+def test_an_unknown_name_is_a_usage_error() -> None:
     """A job that was never seen and a payload that was never landed end with 2, and nothing on stdout."""
     for arguments in (("why", "JP404"), ("why", "JP404", "--json"), ("raw", "0" * 64), ("raw", "JP404")):
         done = futurscam(*arguments)
@@ -120,7 +120,7 @@ def test_a_mongodb_that_does_not_answer() -> None:
         assert b"did not answer" in done.stderr
 
 
-def test_hostile_bytes_leave_as_they_came_where_no_terminal_is(home: Settings) -> None:
+def test_hostile_bytes_are_unchanged_without_a_terminal(home: Settings) -> None:
     """Line ends, control characters, broken UTF-8: not one byte is changed."""
     load(home, record(HOSTILE))
 
@@ -129,7 +129,7 @@ def test_hostile_bytes_leave_as_they_came_where_no_terminal_is(home: Settings) -
     assert (done.returncode, done.stdout) == (0, HOSTILE)
 
 
-def test_hostile_bytes_steer_no_terminal(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_bytes_are_escaped_on_a_terminal(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal all that is no letter is an escape that can be read; lines and tabs stay."""
     load(home, record(HOSTILE))
 
@@ -152,7 +152,7 @@ def test_pretty(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("data", [b"{", b"", b"\xff", b"[" * 100_000])
 def test_pretty_needs_json(data: bytes) -> None:
-    """What is none is refused with the way to see it all the same."""
+    """Other payloads are refused, with the command that shows them."""
     with pytest.raises(UsageError, match="without --pretty"):
         indented(data)
 
@@ -175,7 +175,7 @@ def test_a_beginning_of_a_raw_id(home: Settings, database: Database[dict[str, An
 
 
 def test_a_payload_without_bytes(home: Settings) -> None:
-    """It says why there are none, and what a hostile name of a file holds steers no terminal."""
+    """It shows why there are none; control characters in a hostile file name are escaped."""
     flaw = Flaw("too-large", "The file has 6,000,000 bytes.")
     load(home, RawRecord.flawed(flaw, source="folder", origin="\x1b[31m.json", instant=T0, size=6_000_000, line=1))
     (landed,) = records_of(home)

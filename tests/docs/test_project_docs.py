@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md and docs/ARCHITECTURE.md: what they point to exists, and the house is described whole."""
+"""CONTRIBUTING.md and docs/ARCHITECTURE.md: their links work, and they describe every folder."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
-def test_each_room_has_a_line() -> None:
-    """A folder of the package that the table leaves out would be a room that nobody finds."""
+def test_each_folder_has_a_line() -> None:
+    """The table names each folder of the package."""
     rooms = {path.parent.name for path in (settings.PROJECT / "futurscam_lib").glob("*/__init__.py")}
 
     assert set(re.findall(r"^\| \[(\w+)/\]", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)) == rooms

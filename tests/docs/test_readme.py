@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README matches the program."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _verbs(command: click.Command, path: tuple[str, ...] = ()) -> set[tuple[str,
 
 
 def test_the_verbs_exist() -> None:
-    """Each command that the README names is one that the program has, and none of the program's is left out."""
+    """The README names exactly the commands of the program."""
     there = _verbs(typer.main.get_command(app.app))
 
     assert set(VERBS) <= there
@@ -47,7 +47,7 @@ def test_the_verbs_exist() -> None:
 
 
 def test_the_options_exist() -> None:
-    """Each option in the README's table of commands is one that its command takes."""
+    """Each option in the README's table of commands exists."""
     rows = re.findall(r"^\| `futurscam (\w+)(.*?)\|", README.read_text("utf-8"), re.MULTILINE)
     commands: dict[str, click.Command] = vars(typer.main.get_command(app.app))["commands"]
     for verb, rest in rows:
@@ -60,14 +60,14 @@ def test_the_settings_are_all_there() -> None:
     """Each setting has one row, with its default: those of the sources in docs/SOURCES.md, all others here."""
     of_sources = {settings.TABLE[field].name for field in SourceSettings.model_fields}
     names = {variable.name for variable in settings.TABLE.values()}
-    found = {
+    settings_of = {
         file: re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|", file.read_text("utf-8"), re.MULTILINE)
         for file in (README, SOURCES)
     }
-    rows = dict(found[README] + found[SOURCES])
+    rows = dict(settings_of[README] + settings_of[SOURCES])
 
-    assert sorted(name for name, _ in found[README]) == sorted(names - of_sources)
-    assert sorted(name for name, _ in found[SOURCES]) == sorted(of_sources)
+    assert sorted(name for name, _ in settings_of[README]) == sorted(names - of_sources)
+    assert sorted(name for name, _ in settings_of[SOURCES]) == sorted(of_sources)
     for variable in settings.TABLE.values():
         if variable.name in of_sources:
             assert rows[variable.name] == (f"`{variable.default}`" if variable.default else "none")

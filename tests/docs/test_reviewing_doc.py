@@ -1,4 +1,4 @@
-"""What docs/REVIEWING.md says is so."""
+"""docs/REVIEWING.md matches the program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLS: Final = [tuple(words.split()) for line in CODE for words in CALL.findall(
 
 
 def test_the_commands_exist() -> None:
-    """Each verb is one that the program has, with options that it takes; none of `runs` is left out."""
+    """Each verb and its options exist; all verbs of `runs` are named."""
     assert len(CALLS) > 15
     assert [fault for words in CALLS if words != ("...",) for fault in faults(words)] == []
     named = {words[1] for words in CALLS if words[0] == "runs" and len(words) > 1}

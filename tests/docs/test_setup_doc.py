@@ -1,4 +1,4 @@
-"""What docs/ETL_SETUP.md says is so."""
+"""docs/ETL_SETUP.md matches the program."""
 
 from __future__ import annotations
 
@@ -63,46 +63,46 @@ WORDS: Final = {
 
 
 def section(title: str) -> str:
-    """Text under the heading that begins so, up to the next one of the same depth."""
-    found = re.search(rf"^(#+) {re.escape(title)}.*?\n(.*?)(?=^#{{2,}} |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-    assert found, title
-    return found[2]
+    """Return the text under a heading, up to the next heading of the same depth."""
+    match = re.search(rf"^(#+) {re.escape(title)}.*?\n(.*?)(?=^#{{2,}} |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert match, title
+    return match[2]
 
 
 def rows(text: str) -> list[list[str]]:
-    """Cells of the tables in a text, without heads."""
-    found = [
+    """Return the cells of the tables in a text, without headers."""
+    lines = [
         [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         for line in text.splitlines()
         if line.startswith("|")
     ]
-    rulers = [number for number, cells in enumerate(found) if set("".join(cells)) == {"-"}]
-    return [cells for number, cells in enumerate(found) if number not in rulers and number + 1 not in rulers]
+    rulers = [number for number, cells in enumerate(lines) if set("".join(cells)) == {"-"}]
+    return [cells for number, cells in enumerate(lines) if number not in rulers and number + 1 not in rulers]
 
 
 def job(python: str, project: str) -> Job:
-    """What is scheduled from a project, as by default."""
+    """Return the default job of a project."""
     return Job(python=python, project=project, home="", timing=timing.parse("1h"), limit=timedelta(hours=1))
 
 
 def program() -> Any:
-    """All of `futurscam`."""
+    """Return the whole command `futurscam`."""
     return typer.main.get_command(app.app)
 
 
 def members(command: Any) -> dict[str, Any]:
-    """Verbs of a group; none of a command."""
-    found: dict[str, Any] = getattr(command, "commands", {})
-    return found
+    """Return the verbs of a group; empty for a command."""
+    commands: dict[str, Any] = getattr(command, "commands", {})
+    return commands
 
 
 def options(command: Any) -> dict[str, bool]:
-    """What a command takes, and whether a value follows."""
+    """Return the options of a command, and whether a value follows."""
     return {name: not getattr(one, "is_flag", False) for one in command.params for name in one.opts} | {"--help": False}
 
 
 def faults(words: tuple[str, ...]) -> Iterator[str]:
-    """What is wrong with a call of `futurscam`: verbs that are none, options that the verb does not take."""
+    """Return the faults of a call of `futurscam`: unknown verbs, and options that the verb does not take."""
     command, rest = program(), list(words)
     while rest:
         word = rest.pop(0)
@@ -121,7 +121,7 @@ def faults(words: tuple[str, ...]) -> Iterator[str]:
 
 
 def test_the_commands_exist() -> None:
-    """Each verb is one that the program has, with the options that it takes there."""
+    """Each verb and its options exist."""
     assert len(CALLS) > 50
     assert [fault for words in CALLS for fault in faults(words)] == []
 
@@ -137,12 +137,12 @@ def test_the_commands_exist() -> None:
         ("--hom x status", "--hom"),
     ],
 )
-def test_a_wrong_command_is_found(call: str, fault: str) -> None:
+def test_a_wrong_command_is_detected(call: str, fault: str) -> None:
     """The check above fails on a call with one mistake in it."""
     assert next(faults(tuple(call.split()))).startswith(f"{fault} in ")
 
 
-def test_the_operator_reads_of_every_verb() -> None:
+def test_every_verb_is_documented() -> None:
     """No verb of the program is left out."""
     named = {word for words in CALLS for word in words}
 
@@ -152,13 +152,13 @@ def test_the_operator_reads_of_every_verb() -> None:
 
 def test_every_option_of_a_run_is_explained() -> None:
     """The table of options is that of `futurscam run`."""
-    told = {cells[0].strip("`").split()[0] for cells in rows(section("3. Lancer à la main")) if "--" in cells[0]}
+    documented = {cells[0].strip("`").split()[0] for cells in rows(section("3. Lancer à la main")) if "--" in cells[0]}
 
-    assert told == options(members(program())["run"]).keys() - {"--help"}
+    assert documented == options(members(program())["run"]).keys() - {"--help"}
 
 
 def test_the_scripts_exist() -> None:
-    """Each script is there, none is left out, and what they are given is what `futurscam run` takes."""
+    """The guide names all scripts, and their arguments are options of `futurscam run`."""
     root = settings.PROJECT
     named = set(re.findall(r"run_etl\w*\.(?:ps1|bat|sh)", TEXT))
 
@@ -200,10 +200,10 @@ def test_the_links_lead_somewhere() -> None:
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
     """One row for each, in their order, as the program numbers them and as Task Scheduler shows them."""
-    told = rows(section("Codes de retour"))
+    documented = rows(section("Codes de retour"))
 
-    assert [int(cells[0]) for cells in told] == [int(code) for code in ExitCode]
-    for code, (number, shown, meaning, remedy) in zip(ExitCode, told, strict=True):
+    assert [int(cells[0]) for cells in documented] == [int(code) for code in ExitCode]
+    for code, (number, shown, meaning, remedy) in zip(ExitCode, documented, strict=True):
         assert shown == f"`{int(number):#x}`"
         assert WORDS[code] in meaning
         assert remedy
@@ -212,11 +212,11 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
 @pytest.mark.parametrize("trap", TRAPS)
 def test_each_trap_of_the_old_guide_is_named(trap: str) -> None:
     """A row of the last table has the old command, the new one and the reason."""
-    told = rows(section("11. Ce qui a changé"))
-    (found,) = [cells for cells in told if re.search(rf"(?<![\w&]){re.escape(trap)}", cells[0])]
+    documented = rows(section("11. Ce qui a changé"))
+    (row,) = [cells for cells in documented if re.search(rf"(?<![\w&]){re.escape(trap)}", cells[0])]
 
-    assert len(found) == 3
-    assert all(found)
+    assert len(row) == 3
+    assert all(row)
 
 
 def test_the_windows_task_is_the_one_that_is_installed() -> None:
@@ -224,15 +224,15 @@ def test_the_windows_task_is_the_one_that_is_installed() -> None:
     folder = r"C:\FuturScam"
     wanted = job(rf"{folder}\.venv\Scripts\python.exe", folder)
     (task,) = windows.Windows().plan(wanted, now=clock.now().astimezone()).files
-    told = {cells[1]: cells[2].strip("`") for cells in rows(section("b) À la souris")) if len(cells) == 3}
+    fields = {cells[1]: cells[2].strip("`") for cells in rows(section("b) À la souris")) if len(cells) == 3}
     element = dict(re.findall(r"<(\w+)>([^<]+)</\1>", task.text))
 
-    assert told["Nom"] == windows.NAME
-    assert told["Description"] == element["Description"]
-    assert told["Programme/script"] == element["Command"]
-    assert told["Ajouter des arguments (facultatif)"] == element["Arguments"]
-    assert told["Commencer dans (facultatif)"].partition("`")[0] == element["WorkingDirectory"]
-    assert (told["Arrêter la tâche si elle s'exécute plus de"], element["ExecutionTimeLimit"]) == ("1 heure", "PT1H")
+    assert fields["Nom"] == windows.NAME
+    assert fields["Description"] == element["Description"]
+    assert fields["Programme/script"] == element["Command"]
+    assert fields["Ajouter des arguments (facultatif)"] == element["Arguments"]
+    assert fields["Commencer dans (facultatif)"].partition("`")[0] == element["WorkingDirectory"]
+    assert (fields["Arrêter la tâche si elle s'exécute plus de"], element["ExecutionTimeLimit"]) == ("1 heure", "PT1H")
     # What the guide has PowerShell replace is what the printed task holds.
     assert f"-replace '{element['UserId']}', $sid" in TEXT
 
@@ -256,17 +256,17 @@ def test_the_schedules_of_other_systems_are_those_that_are_installed() -> None:
 
 
 def test_the_addresses_are_taken(tmp_path: Path) -> None:
-    """The examples of alerts and of the healthcheck are right as they stand."""
+    """The examples of alerts and of the healthcheck are valid."""
     examples = re.findall(r"^(FUTURSCAM_(?:ALERT_URLS|HEALTHCHECK_URL))=(\S+)$", TEXT, re.MULTILINE)
     alone = {"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_KEYRING": "false"}
 
     assert len(examples) == 3
     for name, value in examples:
-        told = settings.load({**alone, name: value}).alert_urls
-        assert told is None or alert_urls.wrong(alert_urls.split(told.get_secret_value())) == []
+        urls = settings.load({**alone, name: value}).alert_urls
+        assert urls is None or alert_urls.wrong(alert_urls.split(urls.get_secret_value())) == []
 
 
-def test_the_watermark_is_written_so() -> None:
+def test_the_example_of_the_watermark_is_valid() -> None:
     """The example is what `.last_execution` holds, to the microsecond."""
     (example,) = re.findall(r"^(\S+\+00:00)$", section("Le repère"), re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""What docs/SOURCES.md says is so."""
+"""docs/SOURCES.md matches the program."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ def leaves(kind: Any, path: str) -> Iterator[str]:
 
 
 def paths(cell: str) -> list[str]:
-    """The source's fields that a cell names; settings are none."""
+    """Return the source's fields that a cell names, without settings."""
     return [path for path in re.findall(r"`(.+?)`", cell) if not path.startswith("FUTURSCAM_")]
 
 
 def holds(payload: Any, path: str) -> bool:
-    """Whether a payload has something at a path; `[]` stands for any element."""
-    found = [payload]
+    """Return whether a payload has a value at a path; `[]` stands for any element."""
+    values = [payload]
     for step in path.split("."):
         name = step.removesuffix("[]")
-        found = [one[name] for one in found if isinstance(one, dict) and name in one]
+        values = [value[name] for value in values if isinstance(value, dict) and name in value]
         if step.endswith("[]"):
-            found = [element for one in found if isinstance(one, list) for element in one]
-    return bool(found)
+            values = [element for value in values if isinstance(value, list) for element in value]
+    return bool(values)
 
 
 def payloads(name: str) -> list[Any]:
-    """What the paths of a source may begin in: the whole payload; for an opportunity also its two halves."""
+    """Return the roots of a source's paths: the whole payload; for an opportunity also its two halves."""
     whole = orjson.loads((Path(__file__).parent.parent / "golden" / name / "complete" / "raw.json").read_bytes())
     halves = [whole["data"], whole["detail"]] if name == "boond" else []
     lists = [{"included": included} for included in whole.get("included", [])]
@@ -67,7 +67,7 @@ def payloads(name: str) -> list[Any]:
 
 
 def source_of(module: ModuleType) -> str:
-    """Text of a module."""
+    """Return the text of a module."""
     return Path(str(module.__file__)).read_text("utf-8")
 
 
@@ -82,7 +82,7 @@ def test_each_field_has_a_row() -> None:
 
 @pytest.mark.parametrize(("column", "name", "module"), MAPPINGS)
 def test_the_paths_are_those_of_real_payloads(column: int, name: str, module: ModuleType) -> None:
-    """Each is in the golden case that has everything; one that is not is at least read by the mapping."""
+    """Each path is in the complete golden case, or at least read by the mapping."""
     known, source = payloads(name), source_of(module)
     named = {path for cells in TABLE.values() for path in paths(cells[column])}
 
@@ -94,8 +94,8 @@ def test_the_paths_are_those_of_real_payloads(column: int, name: str, module: Mo
 
 
 @pytest.mark.parametrize(("column", "name", "module"), MAPPINGS)
-def test_whatever_the_mapping_reads_is_named(column: int, name: str, module: ModuleType) -> None:
-    """No field of the source goes into a document without standing in the table."""
+def test_every_field_that_the_mapping_reads_is_named(column: int, name: str, module: ModuleType) -> None:
+    """Each field of the source that goes into a document is in the table."""
     kinds = "text|raw_text|required_text|identifier|required_identifier|flag|number|whole|instant|texts|children|items"
     kinds += "|amount|day|deadline|is_word|word|spell"
     read = set(re.findall(rf'\.(?:{kinds}|child|last_change|related)\("(\w+)"', source_of(module)))
@@ -120,7 +120,7 @@ def test_the_links_lead_somewhere() -> None:
 
 
 def test_the_variables_and_modules_exist() -> None:
-    """Every variable that the text names is a setting, and the servers that it tells to start are there."""
+    """Every variable that the text names is a setting, and the servers that it starts exist."""
     variables = set(re.findall(r"\b(?:FUTURSCAM|MONGO)_[A-Z_]+\b", TEXT))
     modules = re.findall(r"python -m (tests\.[\w.]+)", TEXT)
 

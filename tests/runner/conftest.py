@@ -1,4 +1,4 @@
-"""What tests of whole runs share: a home to run in, notebooks to run, and a look at all that a run leaves."""
+"""Shared by tests of whole runs: a home, notebooks, and access to everything that a run leaves."""
 
 from __future__ import annotations
 
@@ -60,23 +60,23 @@ def post(job_id: str, *, at: str = "2026-11-20T10:00:00Z", name: str = "Data eng
 
 
 def soon(happened: Callable[[], Any], seconds: float = 60) -> Any:
-    """Look again until it has happened."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
-    while not (found := happened()):
+    while not (result := happened()):
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-    return found
+    return result
 
 
 def headline(notebook: nbformat.NotebookNode) -> str:
-    """The text of the cell on top, which says how the run ended."""
+    """Return the text of the status cell."""
     assert notebook.cells[0].metadata.tags == ["futurscam-status"]
     return html.unescape(re.sub(r"<[^>]*>", "", notebook.cells[0].source))
 
 
 @dataclass
 class Workshop:
-    """One home: what a test puts into it, how it has it run, and what it finds afterwards."""
+    """One home: its inputs, its runs and its results."""
 
     home: Path
     database: Database[dict[str, Any]]
@@ -84,7 +84,7 @@ class Workshop:
 
     @property
     def settings(self) -> Settings:
-        """The settings, as the environment has them now."""
+        """The settings of the current environment."""
         return settings_module.load()
 
     @property
@@ -94,11 +94,11 @@ class Workshop:
 
     @property
     def watermark(self) -> datetime | None:
-        """What it says."""
+        """Return the stored watermark."""
         return Watermark(self.watermark_file)._current()
 
     def set_watermark(self, instant: datetime) -> bytes:
-        """Write it, and give the bytes of the file."""
+        """Write the watermark; return the bytes of the file."""
         Watermark(self.watermark_file).reset(instant)
         return self.watermark_file.read_bytes()
 
@@ -148,19 +148,19 @@ class Workshop:
         return self._python("-m", "futurscam_lib", *arguments)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command to its end."""
+        """Run the command to its end."""
         process = self.start(*arguments)
-        said, told = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, said, told)
+        stdout, stderr = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def script(self, code: str) -> int:
-        """Run a Python program to its end, whatever it is; give its exit code."""
+        """Run a Python program to its end; return its exit code."""
         process = self._python("-c", code)
         process.communicate(timeout=120)
         return process.returncode
 
     def entries(self, *events: str) -> list[LedgerEntry]:
-        """The ledger's entries, checked; only those of some events, where some are given."""
+        """Return the ledger's checked entries; only those of the given events, if any are given."""
         return [
             entry
             for entry in Ledger(self.home / "runs" / "ledger.jsonl").entries()
@@ -174,11 +174,11 @@ class Workshop:
 
     def notebooks(self) -> dict[str, nbformat.NotebookNode]:
         """Executed notebooks by run, each of which must be a valid one."""
-        found = {}
+        read = {}
         for path in sorted((self.home / "runs").glob("*/*.ipynb")):
-            found[path.stem] = nbformat.read(path, as_version=4)
-            nbformat.validate(found[path.stem])
-        return found
+            read[path.stem] = nbformat.read(path, as_version=4)
+            nbformat.validate(read[path.stem])
+        return read
 
     def files(self) -> dict[str, bytes]:
         """All files of the home but MongoDB's, by path."""
@@ -194,7 +194,7 @@ class Workshop:
         ]
 
     def load_by_hand(self) -> None:
-        """Load all that the inbox holds, in this process; nothing but MongoDB changes."""
+        """Load the inbox in this process; only MongoDB changes."""
         run = open_run("", watermark="2000-01-01", dry_run=False)
         run.extract()
         run.transform()
@@ -203,7 +203,7 @@ class Workshop:
         run.reconcile()
 
     def loaded(self) -> dict[str, Any]:
-        """All that MongoDB holds, but for what names the run or the hour of it."""
+        """Return the content of MongoDB without run ids and times of runs."""
         rfps = list(self.database.RFP.find({}, {"_id": 0}))
         for document in rfps:
             for name in _OF_THE_RUN:
@@ -236,7 +236,7 @@ class Workshop:
 
 @pytest.fixture
 def workshop(home: Settings, database: Database[dict[str, Any]]) -> Iterator[Workshop]:
-    """A fresh home; whatever a test left running in it is ended."""
+    """A fresh home; processes that a test left running are ended."""
     made = Workshop(home.home, database)
     yield made
     for process in made.started:

@@ -62,8 +62,8 @@ def test_a_missing_step_fails_a_headless_run(workshop: Workshop, without: set[st
     assert result.watermark["before"] == result.watermark["after"]
 
 
-def test_a_failing_cell_names_nothing_of_a_post(workshop: Workshop) -> None:
-    """The ledger has the cell's error without the text of the post that it failed on."""
+def test_the_error_of_a_failing_cell_quotes_no_post(workshop: Workshop) -> None:
+    """The ledger records the cell's error without the text of the post."""
     workshop.receive("posts.jsonl", post("1", name="Confidential"))
     workshop.project_notebook(before={"load-why": 'rfps = rfps.map(lambda rfp: rfp[rfp["roleTitle"]])'})
 

@@ -1,4 +1,4 @@
-"""Promise 8: nothing that a post says reaches the ledger, a log or an error; the notebook shows its words."""
+"""Promise 8: no text of a post reaches the ledger, a log or an error; the notebook shows its words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def word(number: int) -> str:
-    """A word that no list knows and that stands nowhere else."""
+    """A word that no list knows and that occurs nowhere else."""
     return f"Canary{number:02}word"
 
 
@@ -39,7 +39,7 @@ WRONG_TYPED: dict[str, Any] = {
 }
 
 
-def test_the_words_of_posts_stand_in_the_notebook_and_in_no_log(workshop: Workshop) -> None:
+def test_words_of_posts_are_in_the_notebook_and_in_no_log(workshop: Workshop) -> None:
     """The ledger, the logs and the terminal count them by field and kind."""
     workshop.receive("posts.jsonl", post("1", **IN_LISTS), post("2", **WRONG_TYPED))
     workshop.receive("broken.json", f'{{"id": "3", "name": {word(24)}')

@@ -1,4 +1,4 @@
-"""Executing a notebook: what its file says afterwards, whatever happened."""
+"""Executing a notebook: the content of its file after success and every kind of failure."""
 
 from __future__ import annotations
 
@@ -110,20 +110,20 @@ def cell_states(notebook: nbformat.NotebookNode) -> dict[str, str]:
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
-    """All that its cells wrote to their standard streams."""
+    """Return everything that its cells wrote to their standard streams."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "".join(output.text for output in outputs if output.output_type == "stream")
 
 
 def soon(happened: Callable[[], object], seconds: float = 30) -> None:
-    """Look again until it has happened."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
 
 
-def test_a_run_that_goes_well(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_successful_execution(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     """Cells completed, parameters injected, no final file before the end, one afterwards, nothing printed."""
     execution = lab.run(
         "print(word, many)", "import os\nos.write(1, b'low level')", parameters={"word": "é\"'\\", "many": 7}
@@ -147,7 +147,7 @@ def test_a_run_that_goes_well(lab: Lab, capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_raising_cell(lab: Lab) -> None:
-    """The error crosses over by its name and text; the cells behind it never ran, and say so."""
+    """The error's name and text are returned; later cells did not run and are marked so."""
     execution = lab.run(
         "1",
         "from futurscam_lib.errors import RetryLater\nraise RetryLater('\\x1b[31mThe mailbox\\x1b[0m ' + 'x' * 3000)",
@@ -166,8 +166,8 @@ def test_a_raising_cell(lab: Lab) -> None:
     assert str(notebook).count("papermill-error-cell-tag") == 1
 
 
-def test_sys_exit_is_no_success(lab: Lab) -> None:
-    """`sys.exit(0)` in a cell leaves the rest undone; papermill calls that a success."""
+def test_sys_exit_is_a_failure(lab: Lab) -> None:
+    """After `sys.exit(0)` the remaining cells do not run; papermill alone would report success."""
     execution = lab.run("import sys\nsys.exit(0)", "2")
 
     assert (execution.status, execution.error_name) == ("failed", "SystemExit")
@@ -196,15 +196,15 @@ def test_a_cell_that_is_allowed_to_raise(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("death", "told"),
+    ("death", "reason"),
     [("os._exit(3)", "exit code 3"), ("os.kill(os.getpid(), 9)", "SIGKILL"), ("ctypes.string_at(0)", "SIGSEGV")],
 )
-def test_a_kernel_that_dies(lab: Lab, death: str, told: str) -> None:
-    """The cell that it died in failed and says how; nothing behind it is called completed."""
+def test_a_kernel_that_dies(lab: Lab, death: str, reason: str) -> None:
+    """The running cell is marked failed with the reason; no later cell is marked completed."""
     execution = lab.run("import os, ctypes", death, "2")
 
     assert (execution.status, execution.error_name) == ("failed", "DeadKernelError")
-    assert told in execution.error
+    assert reason in execution.error
     notebook = lab.finish(execution.status)
     assert list(cell_states(notebook).values()) == ["completed", "failed", "pending"]
     assert execution.failed_cell is not None
@@ -224,7 +224,7 @@ def test_a_kernel_that_never_starts(lab: Lab) -> None:
 
 
 def test_a_kernel_that_cannot_even_be_launched(lab: Lab) -> None:
-    """What the system refuses is told like any other end of a run."""
+    """An error of the system is reported like any other failure."""
     execution = lab.run("1", cwd=lab.folder / "missing")
 
     assert (execution.status, execution.error_name, execution.failed_cell) == ("failed", "FileNotFoundError", None)
@@ -246,7 +246,7 @@ def test_a_used_up_budget(lab: Lab, cell: str) -> None:
     assert execution.error in str(notebook.cells[execution.failed_cell].outputs)
 
 
-def test_a_cell_that_swallows_the_interrupt_and_goes_on(lab: Lab) -> None:
+def test_a_cell_that_ignores_the_interrupt(lab: Lab) -> None:
     """It may even reach its end after the budget: the next cell does not begin, the run timed out."""
     swallows = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('went on')"
     execution = lab.run(swallows, "print('too late')", seconds=4)
@@ -308,7 +308,7 @@ def test_ctrl_c(lab: Lab, supervisor: subprocess.Popen[str]) -> None:
 
 
 def test_a_killed_supervisor(lab: Lab, supervisor: subprocess.Popen[str]) -> None:
-    """It leaves a part that loads and no final file; its kernel follows; a later run closes the part honestly."""
+    """It leaves a valid part and no final file; its kernel ends; a later run closes the part as crashed."""
     (kernel,) = psutil.Process(supervisor.pid).children()
     supervisor.kill()
     supervisor.wait(10)
@@ -358,7 +358,7 @@ def test_the_transport_is_encrypted(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told"),
+    ("parameters", "message"),
     [
         ({"wrod": "x"}, "wrod"),
         ({"x": 1}, "x"),
@@ -366,9 +366,9 @@ def test_the_transport_is_encrypted(lab: Lab) -> None:
         ({"many": float("nan")}, "finite"),
     ],
 )
-def test_a_parameter_that_cannot_be_given(lab: Lab, parameters: dict[str, Any], told: str) -> None:
-    """By itself papermill would run with the default value, or fail half-way; here nothing starts."""
-    with pytest.raises(UsageError, match=told):
+def test_an_invalid_parameter_is_refused(lab: Lab, parameters: dict[str, Any], message: str) -> None:
+    """Papermill alone would use the default value or fail half-way; here nothing starts."""
+    with pytest.raises(UsageError, match=message):
         lab.run("1", parameters=parameters)
     assert not lab.part.exists()
 
@@ -402,7 +402,7 @@ def test_which_parameters_are_declared(lab: Lab) -> None:
     assert unknown_parameters(lab.source, ["word", "many", "a", "b", "c", "x"]) == ["c", "x"]
 
 
-def test_no_secret_is_kept_or_shown(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_is_stored_or_shown(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     """Printed, printed in two pieces, coloured, as HTML and JSON, in a traceback, in a parameter, in the log: `***`."""
     secret = "hunter22'<x>"  # noqa: S105 - the point of the test
     execution = lab.run(
@@ -456,8 +456,8 @@ def test_nothing_is_overwritten(lab: Lab) -> None:
     assert (lab.part.read_text(), lab.final.read_text()) == ("another run's", "an older run's")
 
 
-def test_a_reader_never_meets_half_a_notebook(lab: Lab) -> None:
-    """While a run saves as fast as it can, whoever loads the part gets a whole one."""
+def test_readers_always_get_a_whole_notebook(lab: Lab) -> None:
+    """The part is complete at each moment, even while a run saves as fast as it can."""
     stop, seen, broken = threading.Event(), [], []
 
     def read() -> None:
@@ -484,8 +484,8 @@ def test_a_reader_never_meets_half_a_notebook(lab: Lab) -> None:
     assert broken == []
 
 
-def test_the_heartbeat_saves_what_a_silent_cell_has_said(lab: Lab) -> None:
-    """Output of a cell that still runs is in the part, though no further message comes."""
+def test_the_heartbeat_saves_earlier_output_of_a_silent_cell(lab: Lab) -> None:
+    """The part contains the output of a running cell, even if no further message arrives."""
     go = lab.folder / "go"
 
     def answer() -> None:
@@ -506,7 +506,7 @@ def test_the_heartbeat_saves_what_a_silent_cell_has_said(lab: Lab) -> None:
 
 
 def test_a_full_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save that fails ends the run and its kernel, and tells the operator."""
+    """A failed save ends the run and its kernel with an error for the operator."""
     saves = iter(range(100))
 
     def write(path: Path, data: bytes) -> None:
@@ -524,7 +524,7 @@ def test_a_full_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_the_engine_is_cheap() -> None:
-    """It takes papermill seconds to be imported; who only lists runs does not pay for it."""
+    """Importing the engine does not import papermill, which takes seconds."""
     code = "import sys, futurscam_lib.runner.engine; print({'papermill', 'nbformat', 'zmq'} & set(sys.modules))"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
@@ -553,7 +553,7 @@ def test_what_a_kernel_sends_becomes_a_valid_notebook() -> None:
 
 
 def test_a_picture_stays_a_picture() -> None:
-    """In base64 a short secret turns up by chance and is left; a picture that really holds one is emptied."""
+    """A short secret that occurs by chance in base64 is left; a picture whose bytes hold a secret is emptied."""
     notebook = notebook_of("1")
     chance, holds = "abcd" * 12, "eCBodW50ZXIyMiB4"  # The latter is "x hunter22 x".
     notebook.cells[1].outputs = [
@@ -572,7 +572,7 @@ HOSTILE = (
 
 
 def test_a_headline_stays_text(lab: Lab) -> None:
-    """Error texts hold what a payload said: in a reviewer's browser it is text, whatever it looks like."""
+    """Error texts may quote a payload: a browser shows them as text, never as markup."""
     lab.final.parent.mkdir(parents=True)
     nbformat.write(notebook_of("1"), lab.part)
 
@@ -589,8 +589,8 @@ def test_a_headline_stays_text(lab: Lab) -> None:
     assert re.findall(r"<(script|b|strong|em|code|h1)\b", page) == []
 
 
-def test_what_stands_in_the_part_by_then_does_not_count(lab: Lab) -> None:
-    """The process that supervised the run closes what it has itself, and leaves that as it is."""
+def test_the_part_on_disk_is_not_read_back(lab: Lab) -> None:
+    """The supervising process closes its own copy of the notebook."""
     execution = lab.run("print(word)")
     lab.part.write_bytes(lab.part.read_bytes().replace(b"given", b"FORGED"))
     digest = finish(lab.part, lab.final, status="ok", headline="x", notebook=execution.notebook)
@@ -601,9 +601,9 @@ def test_what_stands_in_the_part_by_then_does_not_count(lab: Lab) -> None:
     assert execution.notebook.metadata.futurscam.status == "running"
 
 
-def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that nobody need read it back from the disk; where nothing was saved, nothing is told."""
-    saves, told = iter(range(100)), []
+def test_the_last_saved_notebook_is_passed_on_after_a_failure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`saved` gets the notebook, so the disk is not read again; it is not called if nothing was saved."""
+    saves, saved_notebooks = iter(range(100)), []
 
     def write(path: Path, data: bytes) -> None:
         if next(saves) >= left:
@@ -613,13 +613,13 @@ def test_what_was_saved_last_is_told_though_the_execution_fails(lab: Lab, monkey
     monkeypatch.setattr("futurscam_lib.runner.cell_states.write_atomically", write)
     left = 0
     with pytest.raises(OperatorMustAct):
-        lab.run("1", saved=told.append)
-    assert told == []
+        lab.run("1", saved=saved_notebooks.append)
+    assert saved_notebooks == []
 
     left = 3
     with pytest.raises(OperatorMustAct):
-        lab.run("1", saved=told.append)
-    assert [to_bytes(notebook) for notebook in told] == [lab.part.read_bytes()]
+        lab.run("1", saved=saved_notebooks.append)
+    assert [to_bytes(notebook) for notebook in saved_notebooks] == [lab.part.read_bytes()]
 
 
 def test_finish_replaces_the_status_cell(lab: Lab) -> None:
@@ -638,8 +638,8 @@ def test_finish_replaces_the_status_cell(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b'{"cells": [', b"[]", b"{}", b"\xff\xfe", b'{"cells": [1], "nbformat": 4, "nbformat_minor": 5}']
 )
-def test_a_part_that_is_no_notebook(lab: Lab, content: bytes) -> None:
-    """It is refused with its name and stays for whoever wants to look into it."""
+def test_a_part_that_is_not_a_notebook_is_refused(lab: Lab, content: bytes) -> None:
+    """The error names the part, which stays as it is."""
     lab.final.parent.mkdir(parents=True)
     lab.part.write_bytes(content)
 

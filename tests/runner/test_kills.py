@@ -1,4 +1,4 @@
-"""Killed at any point, a run leaves what the next one makes whole: nothing lost, nothing doubled, nothing pretended."""
+"""After a kill at any point the next run completes the work: nothing is lost, doubled or misreported."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def inbox(workshop: Workshop) -> None:
 def whole(
     workshop: Workshop, inbox: None, mongo_client: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    """What MongoDB holds after a run over the same inbox that nobody kills."""
+    """The content of MongoDB after an undisturbed run over the same inbox."""
     del inbox
     name = f"test_{uuid.uuid4().hex}"
     undisturbed = replace(workshop, database=mongo_client[name])
@@ -138,7 +138,7 @@ def whole(
 
 
 def recover(workshop: Workshop, whole: dict[str, Any], *, status: str, run_id: str = "") -> Result:
-    """Have the next run clean up after a kill, and check all that must hold then; `status` is the killed run's."""
+    """Do the next run after a kill and check the result; `status` is the killed run's."""
     soon(lambda: not workshop.kernels())
     stands = workshop.watermark
     if stands and stands > clock.now() - timedelta(minutes=30):
@@ -163,7 +163,7 @@ def recover(workshop: Workshop, whole: dict[str, Any], *, status: str, run_id: s
 
 
 def is_killed(workshop: Workshop, who: str) -> str:
-    """Do a run that is killed from inside its kernel; give what the ledger must call it after the next one."""
+    """Do a run that is killed from inside its kernel; return its status in the ledger after the next run."""
     if who == "kernel":
         result = workshop.run()
         assert (result.status, result.exit_code) == ("failed", 1)
@@ -178,7 +178,7 @@ def is_killed(workshop: Workshop, who: str) -> str:
 
 @pytest.mark.parametrize(("who", "n"), [("kernel", 3), ("both", 11), ("runner", 18)])
 def test_killed_at_the_nth_command_to_mongodb(workshop: Workshop, whole: dict[str, Any], who: str, n: int) -> None:
-    """Wherever it was between its first look-up and its last write."""
+    """Killed at any command from the first look-up to the last write."""
     workshop.project_notebook(before={"run": AT_THE_NTH_COMMAND.format(n=n, kill=KILLS[who])})
     status = is_killed(workshop, who)
     workshop.project_notebook()
@@ -224,7 +224,7 @@ def test_killed_between_two_cells(workshop: Workshop, whole: dict[str, Any], who
         assert result.counts["inserted"] == 0
 
 
-def test_what_was_landed_is_loaded_though_its_source_forgot_it(workshop: Workshop, whole: dict[str, Any]) -> None:
+def test_landed_payloads_are_loaded_though_the_source_lost_them(workshop: Workshop, whole: dict[str, Any]) -> None:
     """Killed between landing and loading, and the files are gone when the next run comes."""
     workshop.project_notebook(after={"extract": KILL_NOW.format(kill=KILLS["both"])})
     status = is_killed(workshop, "both")
@@ -236,7 +236,7 @@ def test_what_was_landed_is_loaded_though_its_source_forgot_it(workshop: Worksho
 
 
 def test_kills_in_a_row(workshop: Workshop, whole: dict[str, Any]) -> None:
-    """Three runs that never got to their end, each at another point: the fourth makes all of it whole."""
+    """Three runs are killed, each at another point; the fourth completes everything."""
     for place in ("extract", "transform", "load"):
         workshop.project_notebook(after={place: KILL_NOW.format(kill=KILLS["both"])})
         is_killed(workshop, "both")
@@ -283,7 +283,7 @@ def test_a_runner_killed(workshop: Workshop, whole: dict[str, Any], when: str, s
     ],
 )
 def test_a_runner_killed_while_it_commits_the_watermark(workshop: Workshop, when: str, *, moved: bool) -> None:
-    """The file is the old one or the new one, never anything else, and the run is `ok` either way."""
+    """The file has the old or the new content, and the run is `ok` in both cases."""
     before = workshop.set_watermark(datetime(2026, 11, 20, tzinfo=UTC))
     workshop.notebook(SUMMARY, GLUE)
 
@@ -306,7 +306,7 @@ def test_a_runner_killed_while_it_commits_the_watermark(workshop: Workshop, when
     ids=["before it is written", "before it has its name", "while it has two names"],
 )
 def test_a_runner_killed_while_it_closes_the_notebook(workshop: Workshop, when: str) -> None:
-    """The next run gives it its name and the end that it came to; the ledger has the hash of what stands there."""
+    """The next run gives the notebook its final name and status; the ledger has its hash."""
     before = workshop.set_watermark(datetime(2026, 11, 20, tzinfo=UTC))
     workshop.notebook(SUMMARY, GLUE)
     assert workshop.script(f"{DRIVER}\n{when}\n{END}") == -9
@@ -322,7 +322,7 @@ def test_a_runner_killed_while_it_closes_the_notebook(workshop: Workshop, when: 
 
 
 def test_a_notebook_put_beside_what_a_killed_run_left_is_not_adopted(workshop: Workshop) -> None:
-    """No run leaves both, unless as two names of one file: the ledger has no hash of either, and both stay."""
+    """A run leaves part and final file only as two names of one file. Here both stay, without a hash in the ledger."""
     workshop.notebook("print('so far')", KILL_NOW.format(kill=KILLS["both"]))
     is_killed(workshop, "both")
     (part,) = workshop.settings.runs.glob("*/*.part")
@@ -339,8 +339,8 @@ def test_a_notebook_put_beside_what_a_killed_run_left_is_not_adopted(workshop: W
     assert b"FORGED" in final.read_bytes()
 
 
-def test_a_crashed_run_is_told_once(workshop: Workshop) -> None:
-    """Its notebook says so on top and marks the cell that ran; later runs leave it alone."""
+def test_a_crashed_run_is_reported_once(workshop: Workshop) -> None:
+    """Its notebook shows it at the top and marks the running cell; later runs do not change it."""
     workshop.notebook("print('so far')", KILL_NOW.format(kill=KILLS["both"]))
     is_killed(workshop, "both")
     started = workshop.last

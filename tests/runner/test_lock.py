@@ -1,4 +1,4 @@
-"""One run at a time, whoever started it and however it ended."""
+"""One run at a time, for every way to start and end a run."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def another_run(path: Path, fds: str = "close") -> Iterator[tuple[subprocess.Pop
             other.kill()
 
 
-def test_a_second_run_says_who_holds_the_lock_and_leaves(path: Path) -> None:
-    """Who, since when, that nothing was changed, what to do; and soon."""
+def test_a_second_run_names_the_holder_and_ends(path: Path) -> None:
+    """The error names the holder, its start and the remedy, and comes soon; nothing was changed."""
     with another_run(path) as (other, _):
         begun = time.monotonic()
         with pytest.raises(AlreadyRunning) as caught, RunLock(path).held(run_id="mine", now=T0):
@@ -84,7 +84,7 @@ def test_a_second_run_says_who_holds_the_lock_and_leaves(path: Path) -> None:
 
 
 def test_the_lock_is_free_after_a_run_ended(path: Path) -> None:
-    """By itself or by an error; then nobody holds it, and what it said about itself is gone."""
+    """After success or an error nobody holds the lock, and the description is removed."""
     lock = RunLock(path)
     with lock.held(run_id="mine", now=T0):
         assert lock.holder() == Holder(os.getpid(), "mine", T0)
@@ -110,7 +110,7 @@ def test_one_process_cannot_hold_it_twice(path: Path) -> None:
 
 @pytest.mark.parametrize("fds", ["close", "keep"])
 def test_a_killed_run_frees_the_lock_though_its_child_lives_on(path: Path, fds: str) -> None:
-    """A kernel that outlives its runner does not keep the next run out, and what the killed one said is ignored."""
+    """A kernel that outlives its runner does not block the next run; the old description is ignored."""
     with another_run(path, fds) as (other, child):
         other.kill()
         other.wait()
@@ -124,7 +124,7 @@ def test_a_killed_run_frees_the_lock_though_its_child_lives_on(path: Path, fds: 
             assert RunLock(path).holder() == Holder(os.getpid(), "mine", T0)
 
 
-def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
+def test_of_several_processes_one_gets_the_lock(path: Path) -> None:
     """Eight processes, one lock: one holds it, seven leave."""
     script = (
         "import sys, time\nfrom datetime import datetime, UTC\nfrom pathlib import Path\n"
@@ -149,8 +149,8 @@ def test_of_many_that_start_at_once_one_runs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("facts", [None, b"{", b'{"pid":1,"run_id":"a","since":"b"}'])
-def test_a_holder_that_cannot_be_read_is_still_a_holder(path: Path, facts: bytes | None) -> None:
-    """The lock counts; who holds it is for people only."""
+def test_a_holder_with_an_unreadable_description_still_holds(path: Path, facts: bytes | None) -> None:
+    """Only the lock counts; the description is for people."""
     path.parent.mkdir()
     if facts is not None:
         path.with_name(f"{path.name}.json").write_bytes(facts)
@@ -166,7 +166,7 @@ def test_a_holder_that_cannot_be_read_is_still_a_holder(path: Path, facts: bytes
 
 
 def test_looking_for_the_holder_does_not_keep_a_run_out(path: Path) -> None:
-    """To look, `futurscam status` takes the lock for an instant; a run that starts just then waits for that."""
+    """`futurscam status` takes the lock for an instant; a run that starts at that moment waits."""
     path.parent.mkdir()
     look = FileLock(path, thread_local=False)
     look.acquire()
@@ -178,14 +178,14 @@ def test_looking_for_the_holder_does_not_keep_a_run_out(path: Path) -> None:
         assert RunLock(path).holder() == Holder(os.getpid(), "mine", T0)
 
 
-def test_looking_for_the_holder_makes_nothing(path: Path) -> None:
+def test_looking_for_the_holder_creates_nothing(path: Path) -> None:
     """Before the first run there is no lock, no folder, and nobody who holds it."""
     assert RunLock(path).holder() is None
     assert not path.parent.exists()
 
 
-def test_a_run_goes_on_though_it_cannot_say_who_it_is(path: Path) -> None:
-    """A folder where the facts should stand: the lock holds all the same."""
+def test_a_run_that_cannot_describe_itself_goes_on(path: Path) -> None:
+    """With a folder in place of the description the lock still holds."""
     path.with_name(f"{path.name}.json").mkdir(parents=True)
 
     with RunLock(path).held(run_id="mine", now=T0):
@@ -193,8 +193,8 @@ def test_a_run_goes_on_though_it_cannot_say_who_it_is(path: Path) -> None:
     assert RunLock(path).holder() is None
 
 
-def test_what_a_killed_run_said_is_never_taken_for_this_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk: who holds the lock cannot be written, and what stood there is gone."""
+def test_the_description_of_a_killed_run_is_removed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the disk is full and the new holder cannot be written."""
     with another_run(path) as (other, _):
         other.kill()
         other.wait()
@@ -210,8 +210,8 @@ def test_what_a_killed_run_said_is_never_taken_for_this_one(path: Path, monkeypa
 
 @pytest.mark.usefixtures("read_only")
 @pytest.mark.parametrize("system_tells", [True, False])
-def test_who_may_only_read_sees_the_holder(path: Path, monkeypatch: pytest.MonkeyPatch, *, system_tells: bool) -> None:
-    """The run of another account; what a killed one said is not believed. Windows tells by the process alone."""
+def test_read_only_access_shows_the_holder(path: Path, monkeypatch: pytest.MonkeyPatch, *, system_tells: bool) -> None:
+    """Shows a run of another account, but no killed run. On Windows only the process is checked."""
     if not system_tells:
         monkeypatch.setattr("futurscam_lib.runner.lock._is_held_for_readers", lambda _: None)
     with another_run(path) as (other, _):
@@ -224,7 +224,7 @@ def test_who_may_only_read_sees_the_holder(path: Path, monkeypatch: pytest.Monke
 @pytest.mark.skipif(os.name != "posix", reason="Windows does not tell a reader")
 @pytest.mark.usefixtures("read_only")
 def test_two_readers_do_not_take_each_other_for_a_run(path: Path) -> None:
-    """Two people look at a backup at the same moment: nobody holds the lock."""
+    """If two people read a backup at the same moment, nobody holds the lock."""
     import fcntl
 
     path.parent.mkdir()
@@ -238,7 +238,7 @@ def test_two_readers_do_not_take_each_other_for_a_run(path: Path) -> None:
 @pytest.mark.usefixtures("read_only")
 @pytest.mark.parametrize("facts", [None, b"{", b'{"pid":PID,"run_id":"a","since":"2026-11-23T12:05:01+00:00"}'])
 def test_a_copy_is_held_by_nobody(path: Path, facts: bytes | None) -> None:
-    """A backup that was taken during a run: on POSIX not even a process of the same number is taken for the run."""
+    """In a backup taken during a run, nobody holds the lock; on POSIX not even a process with the same number."""
     path.parent.mkdir()
     path.touch()
     if facts is not None:
@@ -251,9 +251,9 @@ def test_a_copy_is_held_by_nobody(path: Path, facts: bytes | None) -> None:
 
 @pytest.mark.usefixtures("read_only")
 def test_no_run_begins_where_nothing_can_be_written(path: Path) -> None:
-    """The place, the reason and the remedy; exit code 4."""
+    """The error names place, reason and remedy; exit code 4."""
     with pytest.raises(OperatorMustAct) as caught, RunLock(path).held(run_id="mine", now=T0):
         pytest.fail("a run without a lock")
 
-    for told in (str(path.parent), path.name, "Read-only file system", "right to write", "FUTURSCAM_HOME"):
-        assert told in str(caught.value)
+    for part in (str(path.parent), path.name, "Read-only file system", "right to write", "FUTURSCAM_HOME"):
+        assert part in str(caught.value)

@@ -1,4 +1,4 @@
-"""Logs: lines that can be read back whatever they hold, files that are never written over, a console that fits."""
+"""Logs: lines that can be parsed, files that are never overwritten, output that fits the console."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def line_of(level: str, event: str, values: dict[str, Any], redact: Callable[[st
 
 def parsed(line: str) -> tuple[str, str, str, dict[str, str]]:
     """Time, level, event and values of one line."""
-    found = LINE.fullmatch(line)
-    assert found, line
-    at, level, event, rest = found.groups()
+    match = LINE.fullmatch(line)
+    assert match, line
+    at, level, event, rest = match.groups()
     assert PAIR.sub("", rest).strip() == ""
     event = json.loads(event) if event.startswith('"') else event.rstrip()
     return at, level, event, {key: json.loads(v) if v[0] == '"' else v for key, v in PAIR.findall(rest)}
@@ -56,7 +56,7 @@ def values_of(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def logger() -> Iterator[Any]:
-    """A logger; how events are told is as it was afterwards."""
+    """A logger; the configuration is restored afterwards."""
     before = structlog.get_config()
     yield structlog.get_logger()
     structlog.configure(**before)
@@ -85,8 +85,8 @@ def test_hostile_text_stays_on_its_line_and_reads_back() -> None:
 
 
 @given(st.text(), st.text())
-def test_whatever_a_value_holds_it_reads_back(event: str, text: str) -> None:
-    """Any text, lone surrogates too, is one printable line that gives it back."""
+def test_any_value_reads_back(event: str, text: str) -> None:
+    """Any text, also with lone surrogates, becomes one printable line that can be parsed."""
     line = line_of("info", event, {"text": text})
 
     assert line.isprintable()
@@ -138,8 +138,8 @@ def test_two_runs_of_one_second_have_two_files(tmp_path: Path, logger: Any) -> N
         with logs.log_file(tmp_path, started=AT, redact=str):
             logger.info("run", number=number)
 
-    found = {path.name: values_of(path)[0]["number"] for path in tmp_path.iterdir()}
-    assert found == {
+    numbers = {path.name: values_of(path)[0]["number"] for path in tmp_path.iterdir()}
+    assert numbers == {
         "etl_20261123_132501.log": "0",
         "etl_20261123_132501_2.log": "1",
         "etl_20261123_132501_3.log": "2",
@@ -147,12 +147,12 @@ def test_two_runs_of_one_second_have_two_files(tmp_path: Path, logger: Any) -> N
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_file(tmp_path: Path, logger: Any) -> None:
-    """A file in the folder's place: a warning tells of it, and the work goes on."""
+    """With a file in place of the folder there is a warning, and the work continues."""
     (tmp_path / "logs").write_text("")
-    told: list[Any] = []
+    events: list[Any] = []
 
     def keep(_logger: Any, _method: str, event: Any) -> Any:
-        told.append(dict(event))
+        events.append(dict(event))
         raise structlog.DropEvent
 
     structlog.configure(processors=[keep])
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_file(tmp_path: Path, log
         logger.info("goes on")
 
     assert path is None
-    assert [event["event"] for event in told] == ["no log file", "goes on"]
+    assert [event["event"] for event in events] == ["no log file", "goes on"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full")
@@ -237,8 +237,8 @@ def test_the_oldest_go_when_all_hold_too_much(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["etl_20261105_000000.log", "etl_20261106_000000.log"]
 
 
-def test_a_log_that_cannot_be_removed_is_told(tmp_path: Path, logger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows an editor may have it open; the others go all the same."""
+def test_a_log_that_cannot_be_removed_is_reported(tmp_path: Path, logger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example open in an editor on Windows; the other logs are removed."""
     for day in (1, 2, 3):
         log_file(tmp_path, f"etl_2026010{day}_000000.log", days=300 - day)
     unlink = Path.unlink
@@ -255,12 +255,12 @@ def test_a_log_that_cannot_be_removed_is_told(tmp_path: Path, logger: Any, monke
         logs.remove_old(tmp_path / "nowhere", age=timedelta(days=30), megabytes=200, now=AT)
 
     assert path is not None
-    told = [(line["event"], line.get("file"), line.get("why")) for line in values_of(path)]
-    assert told[:2] == [
+    events = [(line["event"], line.get("file"), line.get("why")) for line in values_of(path)]
+    assert events[:2] == [
         ("log not removed", "etl_20260102_000000.log", "in use"),
         ("log removed", "etl_20260101_000000.log", None),
     ]
-    assert told[2][0] == "logs not cleared"
+    assert events[2][0] == "logs not cleared"
 
 
 class Screen(io.TextIOWrapper):
@@ -282,8 +282,8 @@ class Screen(io.TextIOWrapper):
         return bytes(buffer.getvalue()).decode(self.encoding)
 
 
-def told_on(monkeypatch: pytest.MonkeyPatch, screen: Screen, **how: Any) -> list[str]:
-    """Three events and what of them shows."""
+def shown_on(monkeypatch: pytest.MonkeyPatch, screen: Screen, **how: Any) -> list[str]:
+    """Log three events; return what the console shows."""
     monkeypatch.setattr(sys, "stderr", screen)
     logs.replace_unprintable()
     logs.configure(**how)
@@ -306,7 +306,7 @@ def told_on(monkeypatch: pytest.MonkeyPatch, screen: Screen, **how: Any) -> list
 )
 def test_the_console_is_short(monkeypatch: pytest.MonkeyPatch, how: dict[str, bool], events: list[str]) -> None:
     """Time of day, event, pairs; how many depends on what was asked for; no colour where no terminal is."""
-    lines = told_on(monkeypatch, Screen(terminal=False), **how)
+    lines = shown_on(monkeypatch, Screen(terminal=False), **how)
 
     assert [re.sub(r"^\d\d:\d\d:\d\d (.*?)( \w+=.*)?$", r"\1", line) for line in lines] == events
     assert "\x1b" not in "".join(lines)
@@ -318,16 +318,16 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatc
     """A terminal shows warnings in colour; with NO_COLOR it does not."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert "\x1b[33m" in told_on(monkeypatch, Screen(terminal=True))[-1]
+    assert "\x1b[33m" in shown_on(monkeypatch, Screen(terminal=True))[-1]
 
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in "".join(told_on(monkeypatch, Screen(terminal=True)))
+    assert "\x1b" not in "".join(shown_on(monkeypatch, Screen(terminal=True)))
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("cp1252", "Zoë ?"), ("cp437", "Zoë ?")])
 def test_an_old_code_page_shows_what_it_can(monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str) -> None:
     """A letter that the console lacks is a question mark, and no error."""
-    assert told_on(monkeypatch, Screen(terminal=False, encoding=encoding))[-1].endswith(f'name="{shown}"')
+    assert shown_on(monkeypatch, Screen(terminal=False, encoding=encoding))[-1].endswith(f'name="{shown}"')
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -360,7 +360,7 @@ def test_the_console_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
-def test_a_real_terminal_is_told_in_colour() -> None:
+def test_a_real_terminal_gets_colours() -> None:
     """Through a pseudo-terminal, as a person would see it."""
     import pty
 

@@ -1,4 +1,4 @@
-"""MongoDB goes away: the run says that the next one will do, the watermark stays, and the next one does."""
+"""MongoDB stops: the run fails with exit code 3, the watermark stays, and the next run completes the work."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def dependent(workshop: Workshop, server: Settings, monkeypatch: pytest.MonkeyPa
 
 def pid_of(server: Settings) -> int:
     """The process of a local server, which must run."""
-    found = local_server.find(server)
-    assert found is not None
-    return found.pid
+    running = local_server.find(server)
+    assert running is not None
+    return running.pid
 
 
 def jobs(server: Settings, workshop: Workshop) -> list[str]:
@@ -84,7 +84,7 @@ def jobs(server: Settings, workshop: Workshop) -> list[str]:
 
 
 def check_failed_and_made_good(workshop: Workshop, server: Settings) -> str:
-    """A run that MongoDB left alone, then one with MongoDB back; give what the first one said."""
+    """Do a run without MongoDB, then one with it; return the output of the first."""
     before = workshop.watermark_file.read_bytes()
     result = workshop.run()
     assert (result.status, result.exit_code) == ("failed", 3)
@@ -111,7 +111,7 @@ def test_mongodb_stops_in_the_middle_of_a_run(dependent: Workshop, server: Setti
 
 
 def test_mongodb_restarts_in_the_middle_of_a_run(dependent: Workshop, server: Settings) -> None:
-    """It is back before anybody missed it, and may have forgotten what it had not yet put on its disk."""
+    """MongoDB is back before a timeout, and may have lost writes that were not on disk."""
     dependent.project_notebook(after={"transform": RESTART.format(pid=pid_of(server), home=str(server.home))})
 
     assert "MongoDB was restarted while the run was writing" in check_failed_and_made_good(dependent, server)
@@ -130,10 +130,10 @@ def test_mongodb_is_not_there_from_the_start(dependent: Workshop, server: Settin
     assert "Traceback" not in done.stderr
     assert dependent.watermark == T0
     assert (dependent.last.event, dependent.last.facts["exit_code"]) == ("end", 3)
-    told = json.loads(dependent.command("status", "--json").stdout)
-    assert (told["mongodb"], told["mongodb_answers"], told["documents"]) == ("does not answer", False, None)
-    assert f"127.0.0.1:{port}" in "".join(told["problems"])
-    assert [run["status"] for run in told["runs"]] == ["failed"]
+    status = json.loads(dependent.command("status", "--json").stdout)
+    assert (status["mongodb"], status["mongodb_answers"], status["documents"]) == ("does not answer", False, None)
+    assert f"127.0.0.1:{port}" in "".join(status["problems"])
+    assert [run["status"] for run in status["runs"]] == ["failed"]
 
 
 def test_the_local_server_stops_in_the_middle_of_a_run(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,11 @@ AGED = {"$set": {"_etl.transform_version": 1, "_etl.content_hash": "0" * 64}, "$
 
 
 def age(workshop: Workshop) -> None:
-    """Have an older mapping have made all documents, and rejected what it could not read."""
-    for found in workshop.database.RFP.find():
-        instant = found["_etl"]["version"].partition("#")[0]
+    """Mark all documents as made by an older mapping, which rejected what it could not read."""
+    for document in workshop.database.RFP.find():
+        instant = document["_etl"]["version"].partition("#")[0]
         old = {"roleTitle": "OLD", "_etl.version": f"{instant}#{'0' * 64}", **AGED["$set"]}
-        workshop.database.RFP.update_one({"_id": found["_id"]}, {**AGED, "$set": old})
+        workshop.database.RFP.update_one({"_id": document["_id"]}, {**AGED, "$set": old})
     workshop.database.RFP_outcomes.update_many({}, {"$set": {"transform_version": 1}})
     workshop.database.RFP_rejects.update_many({}, {"$set": {"transform_version": 1}})
 
@@ -40,8 +40,8 @@ def filled(workshop: Workshop) -> Workshop:
     return workshop
 
 
-def test_documents_are_made_again_from_what_was_landed(filled: Workshop) -> None:
-    """The sources are asked nothing, the watermark stays, what happened since is kept, the ledger says what it was."""
+def test_documents_are_rebuilt_from_landed_payloads(filled: Workshop) -> None:
+    """No source is read, the watermark stays, later changes are kept, the ledger records the replay."""
     database, home = filled.database, filled
     (home.home / "inbox" / "posts.jsonl").unlink()
     before = home.set_watermark(clock.parse("2026-11-20T12:00:00Z"))
@@ -86,7 +86,7 @@ def test_documents_are_made_again_from_what_was_landed(filled: Workshop) -> None
     assert json.loads(home.command("runs", "rerun", "last", "--json").stdout)["counts"]["unchanged"] == 4
 
 
-def test_a_replay_of_some(filled: Workshop) -> None:
+def test_a_replay_of_selected_payloads(filled: Workshop) -> None:
     """By mission, by source, by when they were landed; each is a run of its own."""
     assert filled.run(replay=Replay(job_id="a")).counts == _counts(extracted=1, updated=1)
     assert filled.run(replay=Replay(), sources=("boond",)).counts == _counts()
@@ -111,8 +111,8 @@ def test_a_replay_of_one_mission_by_the_names_that_people_use(filled: Workshop) 
     assert filled.entries() == lines
 
 
-def test_a_notebook_that_knows_no_replay(filled: Workshop) -> None:
-    """A home's own older notebook runs as ever; a replay with it stops before anything runs, and says what to do."""
+def test_a_notebook_without_the_replay_parameter(filled: Workshop) -> None:
+    """A home's older notebook still runs; a replay with it is refused before anything runs, with the remedy."""
     filled.notebook(SUMMARY, GLUE)
     assert filled.run(dry_run=True).status == "ok"
     lines = filled.entries()
@@ -122,8 +122,8 @@ def test_a_notebook_that_knows_no_replay(filled: Workshop) -> None:
     assert filled.entries() == lines
 
 
-def test_a_notebook_that_does_not_replay_is_not_believed(filled: Workshop) -> None:
-    """It declares the parameter and asks the sources all the same."""
+def test_a_notebook_that_ignores_replay_fails(filled: Workshop) -> None:
+    """It declares the parameter but reads the sources."""
     filled.notebook(SUMMARY, GLUE, parameters=f'{PARAMETERS}\nreplay: str = ""')
 
     result = filled.run(replay=Replay())
@@ -133,14 +133,14 @@ def test_a_notebook_that_does_not_replay_is_not_believed(filled: Workshop) -> No
 
 
 @pytest.mark.parametrize("text", ["all", "job=a b", "job=since=all", "since=2026-11-01T00:00:00.000000+00:00"])
-def test_what_to_replay_survives_being_text(text: str) -> None:
-    """A notebook is given it as text, and so is the ledger."""
+def test_a_replay_survives_conversion_to_text(text: str) -> None:
+    """The notebook and the ledger get it as text."""
     assert str(Replay.parse(text)) == text
 
 
 @pytest.mark.parametrize("text", ["everything", "job=", "since=yesterday", "a", "since=2026-11-01 job="])
-def test_a_replay_of_what_nobody_knows(text: str) -> None:
-    """It is refused, and what is allowed is named."""
+def test_an_unknown_replay_is_refused(text: str) -> None:
+    """The error names what is allowed."""
     with pytest.raises(ValueError, match=r"\w"):
         Replay.parse(text)
 

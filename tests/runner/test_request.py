@@ -1,4 +1,4 @@
-"""What is asked of a run: its window, its sources, whether it leaves a gap behind the watermark."""
+"""The request of a run: its window, its sources, whether it leaves a gap behind the watermark."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ HOUR = timedelta(hours=1)
 def test_only_a_request_that_leaves_no_gap_moves_the_watermark(
     home: Settings, asked: dict[str, Any], *, complete: bool
 ) -> None:
-    """Open end, from the watermark or before it, all sources, no smaller overlap than the setting, for real."""
+    """It needs an open end, a start at or before the watermark, all sources, the full overlap, and no dry run."""
     configured = home.model_copy(update={"sources": ("folder", "boond")})
 
     assert Request(**asked).leaves_no_gap(configured, watermark=T0) is complete
 
 
 @pytest.mark.parametrize("asked", [{}, {"since": T0 + HOUR, "sources": ("boond",)}], ids=str)
-def test_the_parameters_are_what_was_asked_for(home: Settings, asked: dict[str, Any]) -> None:
-    """Otherwise the watermark, and what the settings say."""
+def test_the_parameters_follow_the_request(home: Settings, asked: dict[str, Any]) -> None:
+    """Values that the request leaves open come from the watermark and the settings."""
     configured = home.model_copy(update={"sources": ("folder", "boond")})
 
     parameters = Request(**asked).parameters(configured, run_id="r1", watermark=T0)

@@ -49,7 +49,7 @@ def test_the_same_window_and_sources(made: MadeRuns) -> None:
 
 
 @pytest.mark.parametrize("minutes", [0, 0.0, 1440])
-def test_an_overlap_of_nothing_and_of_a_day_is_one(made: MadeRuns, minutes: float) -> None:
+def test_an_overlap_of_zero_and_of_a_day_is_valid(made: MadeRuns, minutes: float) -> None:
     """Both are what the setting allows."""
     made.add(T0, parameters={"overlap_minutes": minutes})
 
@@ -58,7 +58,7 @@ def test_an_overlap_of_nothing_and_of_a_day_is_one(made: MadeRuns, minutes: floa
 
 @pytest.mark.parametrize(("status", "end"), [("ok", timedelta(seconds=4.2)), ("crashed", timedelta(hours=1))])
 def test_an_open_window_ends_where_the_run_ended(made: MadeRuns, status: str, end: timedelta) -> None:
-    """What came after the run was not its business; of one that was killed the discovery is all that is known."""
+    """Later changes are not included; for a killed run the window ends when the crash was detected."""
     made.add(T0, status=status)
 
     assert request_of(last(made), made.settings, apply=True).until == T0 + end
@@ -78,8 +78,10 @@ def test_an_open_window_ends_where_the_run_ended(made: MadeRuns, status: str, en
         ({"sources": "boond"}, "read boond, which cannot be asked any more. The source boond needs FUTURSCAM_BOOND"),
     ],
 )
-def test_what_cannot_be_read_again_is_refused(made: MadeRuns, parameters: dict[str, Any], words: str) -> None:
-    """A window that makes no sense, and a source that is not configured any more: named, and nothing has run."""
+def test_a_window_or_source_that_cannot_be_read_again_is_refused(
+    made: MadeRuns, parameters: dict[str, Any], words: str
+) -> None:
+    """An invalid window or a source that is no longer configured is named, and nothing has run."""
     name = made.add(T0, parameters=parameters)
 
     with pytest.raises(UsageError, match="Nothing has run") as refused:
@@ -97,7 +99,7 @@ def test_a_run_without_an_end_is_refused(made: MadeRuns) -> None:
 
 
 def test_first_shown_then_applied(workshop: Workshop) -> None:
-    """The dry run tells what would change and how to apply it; applied, it does, and the watermark stays."""
+    """The dry run shows the changes and the command to apply them; applying makes them, and the watermark stays."""
     workshop.project_notebook()
     workshop.receive("new.jsonl", post("a", name="\x1b[2J<b>=1+1"), post("b"), "{broken")
     first = workshop.run(since=clock.EPOCH, dry_run=True)
@@ -115,13 +117,13 @@ def test_first_shown_then_applied(workshop: Workshop) -> None:
     stands = workshop.set_watermark(clock.EPOCH + timedelta(days=1))
     applied = workshop.command("runs", "rerun", first.run_id, "--apply", "--json")
 
-    told = json.loads(applied.stdout)
+    output = json.loads(applied.stdout)
     assert applied.returncode == 0, applied.stderr
-    assert told["rerun_of"] == first.run_id
-    assert told["apply"] is None
-    assert told["new"]["total"] == told["counts"]["inserted"] == 2
-    assert [one["job_id"] for one in told["new"]["listed"]] == ["a", "b"]
-    assert told["rejects"]["total"] == 1
+    assert output["rerun_of"] == first.run_id
+    assert output["apply"] is None
+    assert output["new"]["total"] == output["counts"]["inserted"] == 2
+    assert [rfp["job_id"] for rfp in output["new"]["listed"]] == ["a", "b"]
+    assert output["rejects"]["total"] == 1
     assert workshop.database.RFP.count_documents({}) == 2
     assert workshop.watermark_file.read_bytes() == stands
     assert [entry.facts.get("rerun_of") for entry in workshop.entries("start")] == [None, first.run_id, first.run_id]
@@ -131,7 +133,7 @@ def test_first_shown_then_applied(workshop: Workshop) -> None:
 
 
 def test_a_rerun_that_fails_offers_nothing_to_apply(workshop: Workshop) -> None:
-    """It ends with the exit code of its run, shows the error, and keeps its own place in the ledger."""
+    """It ends with its run's exit code, shows the error, and has its own ledger entries."""
     workshop.notebook("raise ValueError('no \\x1b[2J disk')")
     first = workshop.run(since=clock.EPOCH, until=clock.EPOCH + timedelta(days=1))
 

@@ -1,4 +1,4 @@
-"""What the operator asks and sets by hand: `status` and `reset`."""
+"""The commands `status` and `reset`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.mark.parametrize("to", [T0 - HOUR, T0 + HOUR])
 def test_a_reset_says_what_the_next_run_reads(workshop: Workshop, to: datetime) -> None:
-    """Backwards or forwards: the file, the ledger and the sentence say the same; the next run begins there."""
+    """Backwards or forwards: file, ledger and message agree; the next run begins there."""
     workshop.set_watermark(T0)
 
     said = workshop.command("reset", "--to", clock.to_text(to))
@@ -61,7 +61,7 @@ def test_everything_is_read_again_and_nothing_doubles(workshop: Workshop) -> Non
 
 
 @pytest.mark.parametrize("data", [b"", b"yesterday", b"2999-01-01", None])
-def test_a_reset_repairs_what_no_run_could_read(workshop: Workshop, data: bytes | None) -> None:
+def test_a_reset_repairs_an_unreadable_watermark(workshop: Workshop, data: bytes | None) -> None:
     """Empty, garbage, in the future or missing: afterwards the file is right, and the ledger knows no `before`."""
     if data is not None:
         workshop.watermark_file.write_bytes(data)
@@ -75,7 +75,7 @@ def test_a_reset_repairs_what_no_run_could_read(workshop: Workshop, data: bytes 
 
 
 def test_a_reset_into_the_future_is_refused(workshop: Workshop) -> None:
-    """What comes until then would never be read: exit code 2, nothing is written."""
+    """Changes until then would never be read: exit code 2, nothing is written."""
     before = workshop.set_watermark(T0)
 
     with pytest.raises(UsageError, match=r"2026-11-23 13:00:01\.000000 UTC lies in the future"):
@@ -100,7 +100,7 @@ def test_a_reset_while_a_run_is_active_is_refused(workshop: Workshop) -> None:
 
 
 def test_a_reset_over_a_tampered_ledger_is_refused(workshop: Workshop) -> None:
-    """Nothing is set that the ledger could not tell of."""
+    """The watermark is not set if the ledger cannot record it."""
     before = workshop.set_watermark(T0)
     workshop.settings.runs.mkdir()
     workshop.settings.ledger_file.write_bytes(b'{"seq":1}\n')
@@ -115,10 +115,10 @@ def test_the_status_of_an_empty_home(workshop: Workshop) -> None:
     """Nothing has run yet, which is no problem; looking changes nothing."""
     before = workshop.files()
 
-    told = status.read(workshop.settings, now=NOW).as_dict()
+    shown = status.read(workshop.settings, now=NOW).as_dict()
 
-    assert (told["watermark"], told["runs"], told["running"], told["problems"]) == (None, [], None, [])
-    assert (told["documents"], told["active"], told["rejects_open"], told["mongodb_answers"]) == (0, 0, 0, True)
+    assert (shown["watermark"], shown["runs"], shown["running"], shown["problems"]) == (None, [], None, [])
+    assert (shown["documents"], shown["active"], shown["rejects_open"], shown["mongodb_answers"]) == (0, 0, 0, True)
     assert workshop.files() == before
     assert workshop.database.list_collection_names() == []
 
@@ -137,19 +137,19 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
     ledger.append("reset", at=T0, run_id="reset-1", facts={"watermark": {"before": None, "after": clock.to_text(T0)}})
 
     with RunLock(workshop.settings.lock_file).held(run_id="r5", now=T0):
-        found = status.read(workshop.settings, now=NOW)
+        report = status.read(workshop.settings, now=NOW)
 
-    told = found.as_dict()
-    assert told["watermark"] == clock.to_text(NOW - 3 * HOUR)
-    assert told["watermark_age_seconds"] == 3 * 3600
-    assert [(run["run_id"], run["status"]) for run in told["runs"]] == [
+    shown = report.as_dict()
+    assert shown["watermark"] == clock.to_text(NOW - 3 * HOUR)
+    assert shown["watermark_age_seconds"] == 3 * 3600
+    assert [(run["run_id"], run["status"]) for run in shown["runs"]] == [
         ("r5", "unfinished"),
         ("r4", "ok"),
         ("r3", "crashed"),
         ("r2", "ok"),
         ("r1", "ok"),
     ]
-    assert told["runs"][1] | {"at": ""} == {
+    assert shown["runs"][1] | {"at": ""} == {
         "run_id": "r4",
         "status": "ok",
         "at": "",
@@ -158,18 +158,18 @@ def test_the_status_after_runs(workshop: Workshop) -> None:
         "error": "none",
         "notes": {},
     }
-    assert (told["documents"], told["active"], told["rejects_open"]) == (2, 1, 1)
-    assert told["mongodb"].startswith(f"{workshop.database.name} on 127.0.0.1:")
-    assert told["running"].startswith("run r5 (process ")
-    assert told["problems"] == []
-    assert json.loads(json.dumps(told)) == told
-    text = "\n".join(repr(table) for table in found.tables())
+    assert (shown["documents"], shown["active"], shown["rejects_open"]) == (2, 1, 1)
+    assert shown["mongodb"].startswith(f"{workshop.database.name} on 127.0.0.1:")
+    assert shown["running"].startswith("run r5 (process ")
+    assert shown["problems"] == []
+    assert json.loads(json.dumps(shown)) == shown
+    text = "\n".join(repr(table) for table in report.tables())
     for part in ("(3 h ago)", "r5", "unfinished", "crashed", "2, 1 of them active", "run r5 (process"):
         assert part in text
 
 
-def test_the_status_tells_every_problem_at_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watermark unreadable, ledger tampered with, MongoDB away: each is told, and none hides another; exit code 0."""
+def test_the_status_shows_every_problem_at_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unreadable watermark, tampered ledger, MongoDB down: all are shown; exit code 0."""
     workshop.watermark_file.write_text("yesterday")
     Ledger(workshop.settings.ledger_file).append("end", at=T0, run_id="r1", facts={"status": "failed"})
     changed = workshop.settings.ledger_file.read_bytes().replace(b"failed", b"better")
@@ -179,12 +179,17 @@ def test_the_status_tells_every_problem_at_once(workshop: Workshop, monkeypatch:
 
     done = workshop.command("status", "--json")
 
-    told = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     assert done.returncode == 0
     assert "hunter22" not in done.stdout + done.stderr
-    for problem, words in zip(told["problems"], ("yesterday", "line 1", "127.0.0.1:1"), strict=True):
+    for problem, words in zip(output["problems"], ("yesterday", "line 1", "127.0.0.1:1"), strict=True):
         assert words in problem
-    assert (told["watermark"], told["runs"], told["documents"], told["mongodb"]) == (None, [], None, "does not answer")
+    assert (output["watermark"], output["runs"], output["documents"], output["mongodb"]) == (
+        None,
+        [],
+        None,
+        "does not answer",
+    )
     assert workshop.settings.ledger_file.read_bytes() == changed
 
 

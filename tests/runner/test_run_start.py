@@ -1,4 +1,4 @@
-"""What the ledger is told about the software, the machine, and the names of runs."""
+"""What the ledger records about the software and the machine, and the names of runs."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def test_a_package_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
     """What is there has its version."""
     monkeypatch.setattr(run_start, "_PACKAGES", ("pymongo", "no-such-package"))
 
-    told = run_start.RunStart(SHIPPED_NOTEBOOKS / "etl.ipynb", {"dry_run": True}, watermark=T0).facts()
+    facts = run_start.RunStart(SHIPPED_NOTEBOOKS / "etl.ipynb", {"dry_run": True}, watermark=T0).facts()
 
-    assert list(told["packages"]) == ["pymongo"]
-    assert told["code"]["shipped"] is True
-    assert told["watermark"] == {"before": "2026-11-23T13:25:01.223456+00:00"}
+    assert list(facts["packages"]) == ["pymongo"]
+    assert facts["code"]["shipped"] is True
+    assert facts["watermark"] == {"before": "2026-11-23T13:25:01.223456+00:00"}
 
 
 def test_another_notebook_than_the_shipped_one_is_recorded(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_uncommitted_code_is_recorded(tmp_path: Path) -> None:
         git(tmp_path, "stash", "-u")
 
 
-def test_run_ids_sort_by_time_and_do_not_meet() -> None:
+def test_run_ids_sort_by_time_and_are_unique() -> None:
     """Two runs of one second get different names; a later run sorts behind."""
     first, second, later = (run_ids.new_run_id(T0 + timedelta(seconds=late)) for late in (0, 0, 1))
 
@@ -112,7 +112,7 @@ def test_a_run_by_hand_is_named_so_once(given: str) -> None:
     assert run_ids.by_hand("", now=T0).startswith("interactive-20261123T132501Z-")
 
 
-def test_who_started_it_is_told_without_a_user_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_started_by_works_without_a_user_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service account may have no name."""
 
     def nobody() -> str:

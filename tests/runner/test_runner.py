@@ -1,4 +1,4 @@
-"""One headless run: which window it reads, what it believes, what it keeps, where it leaves the watermark."""
+"""One headless run: its window, its checks, its results, its watermark."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def start_of(workshop: Workshop, run_id: str) -> datetime:
     return clock.parse(text.split()[1])
 
 
-def test_a_first_run_notes_at_once_from_where_it_reads(workshop: Workshop) -> None:
+def test_a_first_run_writes_its_watermark_at_once(workshop: Workshop) -> None:
     """The hour before its start; when it fails, the next one begins there and not later, and success moves on."""
     workshop.notebook(SHOW_START, "print(open('.last_execution').read())\nraise ValueError('no')")
     failed = workshop.run()
@@ -63,7 +63,7 @@ def test_a_first_run_notes_at_once_from_where_it_reads(workshop: Workshop) -> No
 
 
 @pytest.mark.parametrize(("known", "earlier"), [(T0, True), (clock.now() - 5 * MINUTE, False)])
-def test_a_missing_watermark_starts_at_the_last_one_known(
+def test_a_missing_watermark_starts_at_the_last_known_watermark(
     workshop: Workshop, known: datetime, *, earlier: bool
 ) -> None:
     """An operator removed the file, or a long pause: the ledger's last watermark if that is earlier than an hour."""
@@ -81,7 +81,7 @@ def test_a_missing_watermark_starts_at_the_last_one_known(
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 32, b"yesterday", b"2999-01-01T00:00:00+00:00\n"])
-def test_a_watermark_that_cannot_be_believed_stops_the_run(workshop: Workshop, data: bytes) -> None:
+def test_an_invalid_watermark_stops_the_run(workshop: Workshop, data: bytes) -> None:
     """Unreadable or in the future: exit code 4, the file as it was, nothing run, nothing in the ledger."""
     workshop.notebook(SUMMARY, GLUE)
     workshop.watermark_file.write_bytes(data)
@@ -155,7 +155,7 @@ def test_a_dry_run_leaves_mongodb_and_the_watermark_alone(workshop: Workshop) ->
 
 
 @pytest.mark.parametrize(
-    ("cells", "exit_code", "name", "told"),
+    ("cells", "exit_code", "name", "reason"),
     [
         (["import sys\nsys.exit(0)"], 1, "SystemExit", ""),
         (["import os\nos._exit(0)"], 1, "DeadKernelError", "exit code 0"),
@@ -166,15 +166,15 @@ def test_a_dry_run_leaves_mongodb_and_the_watermark_alone(workshop: Workshop) ->
         ([FAILURES % "RetryLater"], 3, "SourceFailed", "folder: The mailbox was shut."),
     ],
 )
-def test_a_run_that_fails(workshop: Workshop, cells: list[str], exit_code: int, name: str, told: str) -> None:
-    """However it fails: its exit code says what happens next, ledger and notebook say why, the watermark stays."""
+def test_a_run_that_fails(workshop: Workshop, cells: list[str], exit_code: int, name: str, reason: str) -> None:
+    """For each kind of failure: the exit code fits, ledger and notebook hold the reason, the watermark stays."""
     before = workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, *cells)
 
     result = workshop.run()
 
     assert (result.status, result.exit_code) == ("failed", exit_code)
-    assert told in result.error
+    assert reason in result.error
     assert workshop.watermark_file.read_bytes() == before
     facts = workshop.last.facts
     assert (facts["status"], facts["error_name"], facts["exit_code"]) == ("failed", name, exit_code)
@@ -186,7 +186,7 @@ def test_a_run_that_fails(workshop: Workshop, cells: list[str], exit_code: int, 
     assert workshop.kernels() == []
 
 
-def test_a_failing_source_keeps_what_it_gave_before(workshop: Workshop) -> None:
+def test_items_before_a_source_failure_are_loaded(workshop: Workshop) -> None:
     """What came before the failure is loaded, the watermark stays, the next run will read the window again."""
     before = workshop.set_watermark(T0)
     workshop.receive("a.json", post("a"))
@@ -213,8 +213,8 @@ FolderSource.read = read
     assert workshop.last.facts["failures"] == {"folder": {"error": "RetryLater", "message": "The share went away."}}
 
 
-def test_what_sources_note_is_reported_everywhere(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Console, JSON, log, ledger and `status`; a warning stands on stderr even when quiet; no secret anywhere."""
+def test_notes_of_sources_are_reported_everywhere(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Console, JSON, log, ledger and `status`; warnings are on stderr even with --quiet; no secret anywhere."""
     monkeypatch.setenv("FUTURSCAM_IMAP_PASSWORD", SECRET)
     noted = f"""
 from futurscam_lib.extract.folder import FolderSource
@@ -230,7 +230,7 @@ FolderSource.read = read
 
     plain = workshop.command("--home", str(workshop.home), "run")
     quiet = workshop.command("--quiet", "run")
-    told = json.loads(workshop.command("run", "--json").stdout)
+    output = json.loads(workshop.command("run", "--json").stdout)
     status = workshop.command("status").stdout
 
     assert re.search("Note: +folder: 7 files are older; `futurscam --home .+ run --since` reads them.", plain.stdout)
@@ -238,17 +238,17 @@ FolderSource.read = read
     assert quiet.stderr == "Warning: folder: The share *** is slow.\n"
     assert "7 files" not in quiet.stdout
     sentences = ["Warning: The share *** is slow.", "7 files are older; `futurscam run --since` reads them."]
-    assert told["notes"] == workshop.last.facts["notes"] == {"folder": sentences}
-    log = Path(told["log"]).read_text("utf-8")
+    assert output["notes"] == workshop.last.facts["notes"] == {"folder": sentences}
+    log = Path(output["log"]).read_text("utf-8")
     assert re.search(r" warning +note source=folder text=.The share \*\*\* is slow\.", log, re.IGNORECASE)
     assert re.search(r" info +note source=folder text=.7 files are older", log, re.IGNORECASE)
     assert "Warning: folder: The share *** is slow." in status
     assert "folder: 7 files are older" in status
-    assert json.loads(workshop.command("status", "--json").stdout)["runs"][0]["notes"] == told["notes"]
+    assert json.loads(workshop.command("status", "--json").stdout)["runs"][0]["notes"] == output["notes"]
     assert not [path for path, data in workshop.files().items() if SECRET.encode() in data and "notebooks" not in path]
 
 
-def test_a_notebook_without_notes_is_believed(workshop: Workshop) -> None:
+def test_a_summary_without_notes_is_accepted(workshop: Workshop) -> None:
     """A home may have a notebook of its own, made before sources' notes were kept."""
     workshop.notebook(SUMMARY + GLUE)
 
@@ -298,31 +298,31 @@ def test_a_notebook_that_lacks_a_parameter_is_not_run(workshop: Workshop) -> Non
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [({"sources": ("fax",)}, "There is no source fax"), ({"since": T0, "until": T0}, "window would be empty")],
 )
-def test_a_request_that_cannot_be_meant_is_not_run(workshop: Workshop, asked: dict[str, Any], told: str) -> None:
-    """A wrong word on the command line: refused before anything is written."""
-    with pytest.raises(UsageError, match=told):
+def test_an_invalid_request_is_not_run(workshop: Workshop, asked: dict[str, Any], message: str) -> None:
+    """It is refused before anything is written."""
+    with pytest.raises(UsageError, match=message):
         workshop.run(**asked)
 
     assert set(workshop.files()) <= {".futurscam.lock"}
 
 
 def test_what_a_successful_run_leaves(workshop: Workshop) -> None:
-    """Loaded documents, the executed notebook under its name, and in the ledger all that a reviewer asks for."""
+    """Loaded documents, the executed notebook under its name, and complete ledger entries."""
     workshop.receive("new.jsonl", post("a"), post("b"), "{broken")
     began = clock.now()
 
     done = workshop.command("run", "--json")
 
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["status"], told["error"]) == (0, "ok", "")
+    output = json.loads(done.stdout)
+    assert (done.returncode, output["status"], output["error"]) == (0, "ok", "")
     assert workshop.database.RFP.distinct("job_id") == ["a", "b"]
     first_run, start, end = workshop.entries()
-    run_id = told["run_id"]
+    run_id = output["run_id"]
     path = workshop.home / "runs" / f"{began:%Y-%m}" / f"{run_id}.ipynb"
-    assert told["notebook"] == str(path)
+    assert output["notebook"] == str(path)
     assert {first_run.run_id, start.run_id, end.run_id} == {run_id}
     assert clock.to_stamp(began) <= run_id <= clock.to_stamp(clock.now() + MINUTE)
 
@@ -330,16 +330,16 @@ def test_what_a_successful_run_leaves(workshop: Workshop) -> None:
     assert start.facts["packages"].keys() >= {"futurscam-etl", "papermill", "pymongo", "ipykernel"}
     assert start.facts["python"].startswith("3.")
     assert start.facts["git_commit"] is None or len(start.facts["git_commit"].removesuffix("-dirty")) == 40
-    assert start.facts["watermark"]["before"] == first_run.facts["watermark"] == told["watermark"]["before"]
+    assert start.facts["watermark"]["before"] == first_run.facts["watermark"] == output["watermark"]["before"]
     assert start.facts["parameters"]["run_id"] == run_id
 
     counts = {"extracted": 3, "inserted": 2, "updated": 0, "unchanged": 0, "stale": 0, "rejected": 1, "dropped": 0}
-    assert end.facts["counts"] == told["counts"] == end.facts["sources"]["folder"] == counts
+    assert end.facts["counts"] == output["counts"] == end.facts["sources"]["folder"] == counts
     assert end.facts["notebook_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert end.facts["watermark"] == told["watermark"]
-    assert told["watermark"]["after"] == clock.to_text(workshop.watermark or T0)
-    since = clock.parse(told["watermark"]["before"]) - 10 * MINUTE
-    assert end.facts["window"] == told["window"] == {"since": clock.to_text(since), "until": None}
+    assert end.facts["watermark"] == output["watermark"]
+    assert output["watermark"]["after"] == clock.to_text(workshop.watermark or T0)
+    since = clock.parse(output["watermark"]["before"]) - 10 * MINUTE
+    assert end.facts["window"] == output["window"] == {"since": clock.to_text(since), "until": None}
     assert (end.facts["status"], end.facts["seconds"] > 0) == ("ok", True)
     assert sum(end.facts["reject_reasons"].values()) == 1
 
@@ -373,8 +373,8 @@ def test_a_tampered_ledger_stops_the_run(workshop: Workshop) -> None:
     assert new <= {".futurscam.lock", "runs/ledger.jsonl.lock"}
 
 
-def test_a_torn_ledger_is_healed_and_says_so(workshop: Workshop) -> None:
-    """A power cut left half a line: the run goes on, the half line stands as text in an entry of its own."""
+def test_a_torn_ledger_is_healed_and_the_repair_recorded(workshop: Workshop) -> None:
+    """A power cut left half a line: the run goes on, a separate entry keeps the half line as text."""
     ledger = Ledger(workshop.settings.ledger_file)
     ledger.append("end", at=T0, run_id="r1", facts={})
     with workshop.settings.ledger_file.open("ab") as file:
@@ -387,7 +387,9 @@ def test_a_torn_ledger_is_healed_and_says_so(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(("place", "saves"), [(cell_states, 0), (cell_states, 4), (notebook_file, 0)])
-def test_a_full_disk_is_an_end_too(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, place: Any, saves: int) -> None:
+def test_a_full_disk_is_recorded_as_a_failure(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, place: Any, saves: int
+) -> None:
     """No room for the notebook, first, later or when it is closed: the ledger says failed, the watermark stays."""
     before = workshop.set_watermark(T0)
     workshop.notebook(SUMMARY, GLUE)
@@ -419,7 +421,7 @@ def test_a_full_disk_is_an_end_too(workshop: Workshop, monkeypatch: pytest.Monke
 def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
-    """What somebody writes over the part on the disk, at the worst moment, does not get into the audit log."""
+    """A part that is overwritten on disk during the run does not get into the audit log."""
     workshop.set_watermark(T0)
     workshop.notebook("print('genuine')", SUMMARY, GLUE)
     tell, write, left = runner.run_events.log_retries, cell_states.write_atomically, iter(range(8 if fails else 100))  # type: ignore[attr-defined]
@@ -449,7 +451,7 @@ def test_a_notebook_forged_while_its_run_goes_on_is_not_sealed(
     assert workshop.last.facts["notebook_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_what_somebody_put_at_the_place_of_the_notebook_is_not_adopted(
+def test_a_foreign_file_at_the_notebooks_path_is_not_adopted(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the run goes on: the run fails, the ledger has no hash of it, both files stay."""
@@ -492,7 +494,7 @@ def test_an_interrupt_just_after_the_notebook_was_closed(workshop: Workshop, mon
 
 
 def test_a_watermark_removed_before_any_run_succeeded(workshop: Workshop) -> None:
-    """The failed run told from where it read: the next one reads from there, not from an hour back."""
+    """The next run starts where the failed run started, not an hour ago."""
     workshop.set_watermark(T0)
     workshop.notebook("1 / 0")
     workshop.run()
@@ -503,20 +505,20 @@ def test_a_watermark_removed_before_any_run_succeeded(workshop: Workshop) -> Non
 
 
 @pytest.mark.parametrize("asked", [{}, {"since": T0}])
-def test_the_log_of_a_first_run_tells_one_beginning(workshop: Workshop, asked: dict[str, Any]) -> None:
-    """From where it says that it reads without a watermark is from where it then reads."""
+def test_the_log_of_a_first_run_shows_one_start(workshop: Workshop, asked: dict[str, Any]) -> None:
+    """The start that it logs without a watermark is the start of its window."""
     workshop.notebook(SUMMARY, GLUE)
 
-    with capture_logs() as told:
+    with capture_logs() as logged:
         workshop.run(**asked)
 
-    events = {one["event"]: one for one in told}
+    events = {event["event"]: event for event in logged}
     reading_from = clock.parse(events["run started"]["watermark"])
     assert events["no watermark"]["reading_from"] == clock.to_people(reading_from)
     assert events["no watermark"]["because"] == ("asked for" if asked else "a first run")
 
 
-def test_a_polite_request_to_end(workshop: Workshop) -> None:
+def test_sigterm_ends_a_run_cleanly(workshop: Workshop) -> None:
     """SIGTERM, as a service manager sends it: ledger and notebook are closed, the kernel is gone, exit code 1."""
     before = workshop.set_watermark(T0)
     workshop.notebook("import time\nprint('waiting', flush=True)\nopen('waits', 'w').close()\ntime.sleep(300)")
@@ -525,10 +527,10 @@ def test_a_polite_request_to_end(workshop: Workshop) -> None:
     soon((workshop.home / "waits").exists)
     (kernel,) = workshop.kernels()
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 1
-    assert "interrupted from outside" in told
+    assert "interrupted from outside" in stderr
     assert not kernel.is_running()
     assert (workshop.last.event, workshop.last.facts["status"]) == ("end", "failed")
     assert workshop.last.facts["error_name"] == "KeyboardInterrupt"

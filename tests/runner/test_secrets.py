@@ -1,4 +1,4 @@
-"""No secret on disk and none on the screen, wherever a run fails and whatever its notebook does with one."""
+"""No secret on disk or on the screen, wherever a run fails and whatever its notebook does."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def check_silence(workshop: Workshop, *printed: str) -> None:
 def test_a_run_that_connects_with_a_password(
     workshop: Workshop, guarded: str, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """All goes well; then the database is there, and its password is nowhere but where the operator put it."""
+    """The run succeeds, and the password is only where the operator put it."""
     uri = f"mongodb://admin:{ENCODED}@{guarded}/?authSource=admin"
     monkeypatch.setenv("MONGO_URI", uri if place == "environment" else "")
     if place == ".env":
@@ -113,7 +113,7 @@ def test_a_run_that_connects_with_a_password(
         (f"http://admin:{CORE}@HOST/", 2),
     ],
 )
-def test_a_run_whose_mongo_uri_is_of_no_use(
+def test_a_run_with_an_unusable_mongo_uri(
     workshop: Workshop, guarded: str, monkeypatch: pytest.MonkeyPatch, uri: str, exit_code: int
 ) -> None:
     """Wrong password, nobody there, options that do not fit, a password that was not encoded, no URI at all."""
@@ -131,10 +131,10 @@ def test_a_run_whose_mongo_uri_is_of_no_use(
 @pytest.mark.parametrize(
     ("cell", "exit_code"), [(RAISES, 1), (DIES, 1), (GLUES, 3), (DISAGREES, 1), (TELLS + "\nsys.exit(uri)", 1)]
 )
-def test_a_notebook_that_tells_everything(
+def test_a_notebook_that_leaks_its_secret(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, cell: str, exit_code: int
 ) -> None:
-    """Printed, shown, logged, raised, glued, said with the last breath: what is kept and printed does without it."""
+    """Printed, shown, logged, raised, glued, printed at exit: nothing stored or printed contains the secret."""
     monkeypatch.setenv("MONGO_URI", f"mongodb://admin:{ENCODED}@127.0.0.1:1/")
     workshop.notebook(SUMMARY, cell)
 
@@ -154,8 +154,8 @@ def test_a_run_that_was_killed(workshop: Workshop, monkeypatch: pytest.MonkeyPat
     process = workshop.start("run")
     soon((workshop.home / "waits").exists)
     process.kill()
-    said, told = process.communicate()
-    check_silence(workshop, said, told)
+    stdout, stderr = process.communicate()
+    check_silence(workshop, stdout, stderr)
 
     workshop.notebook(SUMMARY, GLUE)
     done = workshop.command("run")
@@ -166,7 +166,7 @@ def test_a_run_that_was_killed(workshop: Workshop, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_error_of_the_runner_itself(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no kernel said goes into the ledger too, and goes there without secrets."""
+    """Errors of the runner are in the ledger without secrets."""
     uri = f"mongodb://admin:{ENCODED}@127.0.0.1:1/"
     monkeypatch.setenv("MONGO_URI", uri)
     workshop.notebook(SUMMARY, GLUE)

@@ -1,4 +1,4 @@
-"""Whole runs over several sources: one that fails does not stop the others, and what it failed of is told."""
+"""Whole runs over several sources: one failing source does not stop the others, and its error is reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOURCES: Final = ("graph_mail", "boond", "folder")
 
 @pytest.fixture
 def graph(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[GraphServer]:
-    """A mailbox with one mail, which the environment leads to."""
+    """A mailbox with one mail, which the environment points to."""
     del workshop  # It empties the environment.
     with GraphServer() as server:
         mail = [File("jobpost.json", json.dumps(post("mailed")).encode())]
@@ -41,7 +41,7 @@ def graph(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph
 
 @pytest.fixture
 def boond(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Iterator[BoondServer]:
-    """BoondManager with one opportunity, which the environment leads to."""
+    """BoondManager with one opportunity, which the environment points to."""
     del workshop
     with BoondServer() as server:
         server.publish(title="Architect", updated=T0)
@@ -68,7 +68,7 @@ def _set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
 
 def jobs(workshop: Workshop) -> set[str]:
     """What is loaded."""
-    return {found["job_id"] for found in workshop.database.RFP.find()}
+    return {document["job_id"] for document in workshop.database.RFP.find()}
 
 
 def text_of(workshop: Workshop, run_id: str) -> str:
@@ -131,7 +131,7 @@ def test_one_failing_source_does_not_stop_the_others(
 
 
 def test_a_fault_of_the_software_in_one_source(sources: Workshop) -> None:
-    """An error that nobody foresaw fails the run with 1, and the other sources are loaded all the same."""
+    """An unexpected error fails the run with exit code 1; the other sources are loaded."""
     broken = (
         "from futurscam_lib.extract import graph_mail\n"
         "def no(*_): raise KeyError('unforeseen')\n"
@@ -157,14 +157,14 @@ def test_what_the_numbers_of_an_instance_mean(
 
     assert sources.run(sources=("boond",)).exit_code == 0
 
-    found = {document["job_id"]: document for document in sources.database.RFP.find()}
-    assert (found["boond-1001"]["isActive"], found[f"boond-{other}"]["isActive"]) == (False, True)
-    assert found[f"boond-{other}"]["serviceProvider"] == "Pro-Unity"
-    assert found[f"boond-{other}"]["job_url"] == f"{boond.url}/opportunities/{other}"
+    documents = {document["job_id"]: document for document in sources.database.RFP.find()}
+    assert (documents["boond-1001"]["isActive"], documents[f"boond-{other}"]["isActive"]) == (False, True)
+    assert documents[f"boond-{other}"]["serviceProvider"] == "Pro-Unity"
+    assert documents[f"boond-{other}"]["job_url"] == f"{boond.url}/opportunities/{other}"
 
 
 def test_both_kinds_of_failure_at_once(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
-    """The operator is needed sooner than patience: 4."""
+    """Exit code 4 takes precedence over 3."""
     graph.fail("/v1.0", status=503, times=1000)
     boond.forbidden = True
 
@@ -175,7 +175,7 @@ def test_both_kinds_of_failure_at_once(sources: Workshop, graph: GraphServer, bo
     assert jobs(sources) == {"filed"}
 
 
-def test_what_ended_at_the_source_becomes_inactive(sources: Workshop, boond: BoondServer) -> None:
+def test_missions_that_ended_at_the_source_become_inactive(sources: Workshop, boond: BoondServer) -> None:
     """Deleted, closed without a trace in `updateDate`, and there again; nothing is ever removed."""
     others = [boond.publish(title=title, updated=T0) for title in ("Closed", "Stays", "Back")]
     assert sources.run().exit_code == 0
@@ -186,11 +186,13 @@ def test_what_ended_at_the_source_becomes_inactive(sources: Workshop, boond: Boo
     result = sources.run()
 
     assert (result.exit_code, result.closed) == (0, 3)
-    reasons = {found["job_id"]: found["_etl"].get("closed", {}).get("reason") for found in sources.database.RFP.find()}
+    reasons = {
+        document["job_id"]: document["_etl"].get("closed", {}).get("reason") for document in sources.database.RFP.find()
+    }
     assert reasons["boond-1001"] == "deleted at source"
     assert reasons[f"boond-{others[0]}"] == "closed at source"
     assert reasons[f"boond-{others[1]}"] is None
-    active = {found["job_id"] for found in sources.database.RFP.find({"isActive": True})}
+    active = {document["job_id"] for document in sources.database.RFP.find({"isActive": True})}
     assert active == {"mailed", "filed", f"boond-{others[1]}"}
 
     boond._book.rows[others[2]] = hidden
@@ -273,7 +275,9 @@ def test_a_sweep_that_would_reopen_too_many_needs_a_yes(sources: Workshop, boond
     assert sources.database.RFP.count_documents({"_etl.source": "boond", "isActive": True}) == 11
 
 
-def test_the_command_says_yes(sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_yes_allows_the_sweep(
+    sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`futurscam run --yes`, with a share that allows no more than ten."""
     monkeypatch.setenv("FUTURSCAM_BOOND_SWEEP_SHARE", "0")
     others = missions(boond, 11)
@@ -298,28 +302,28 @@ def test_the_command_says_yes(sources: Workshop, boond: BoondServer, monkeypatch
 def test_an_open_opportunity_stays_open_after_its_answer_date(
     sources: Workshop, boond: BoondServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unless a setting says otherwise; what was closed for its deadline is reopened; posts close as ever."""
+    """Unless a setting says otherwise; what was closed for its deadline is reopened; posts still close."""
     late = boond.publish(title="Late", updated=T0, answerDate="2026-01-15")
     sources.receive("late.jsonl", post("late-post", publicationInfo={"applicationDeadline": "2026-01-15T12:00:00Z"}))
 
     def active() -> dict[str, bool]:
         assert sources.run().exit_code == 0
-        return {found["job_id"]: found["isActive"] for found in sources.database.RFP.find()}
+        return {document["job_id"]: document["isActive"] for document in sources.database.RFP.find()}
 
     monkeypatch.setenv("FUTURSCAM_BOOND_CLOSE_AFTER_ANSWER_DATE", "true")
-    found = active()
-    assert (found[f"boond-{late}"], found["late-post"]) == (False, False)
+    states = active()
+    assert (states[f"boond-{late}"], states["late-post"]) == (False, False)
     assert active()[f"boond-{late}"] is False
     monkeypatch.delenv("FUTURSCAM_BOOND_CLOSE_AFTER_ANSWER_DATE")
-    found = active()
-    assert (found[f"boond-{late}"], found["late-post"]) == (True, False)
+    states = active()
+    assert (states[f"boond-{late}"], states["late-post"]) == (True, False)
     kept = sources.database.RFP.find_one({"job_id": f"boond-{late}"}) or {}
     assert kept["deadlineAt"].date().isoformat() == "2026-01-15"
     assert "closed" not in kept["_etl"]
 
 
 def test_no_secret_is_left_anywhere(sources: Workshop, graph: GraphServer, boond: BoondServer) -> None:
-    """Servers quote all that they were sent: nothing of it is in a file, on the screen, in MongoDB."""
+    """Servers echo everything they receive; no secret is in a file, on the screen or in MongoDB."""
     sent: set[str] = set()
 
     def note(request: Request) -> None:
@@ -347,12 +351,12 @@ def test_checking_each_source(sources: Workshop, graph: GraphServer, boond: Boon
     """Reached, signed in, may read, how many wait; nothing is written, and what is wrong comes with its remedy."""
     before = sources.files()
     done = sources.command("check", "--json")
-    found = {one["name"]: one for one in json.loads(done.stdout)}
+    checks = {check["name"]: check for check in json.loads(done.stdout)}
 
     assert done.returncode == 0, done.stderr
     assert sources.files() == before
-    assert [found[name]["waiting"] for name in (*SOURCES, "MongoDB")] == [1, 1, 1, 0]
-    assert all(found[name]["reached"] and found[name]["may_read"] for name in (*SOURCES, "MongoDB"))
+    assert [checks[name]["waiting"] for name in (*SOURCES, "MongoDB")] == [1, 1, 1, 0]
+    assert all(checks[name]["reached"] and checks[name]["may_read"] for name in (*SOURCES, "MongoDB"))
 
     graph.forbidden = True
     boond.fail("/api", status=503, times=1000)
@@ -375,8 +379,10 @@ def test_checking_lists_the_states(sources: Workshop, boond: BoondServer) -> Non
     assert done.returncode == 0
     assert "names 0, which this BoondManager does not have. Its states: 7 Gagn[31mée." in done.stderr
     assert "No opportunity is open in BoondManager (FUTURSCAM_BOOND_OPEN_STATES=0)." in done.stderr
-    (found,) = (one for one in json.loads(sources.command("check", "--json").stdout) if one["name"] == "boond")
-    assert ("7 Gagn" in found["remark"], len(found["warnings"])) == (True, 2)
+    (boond_check,) = (
+        check for check in json.loads(sources.command("check", "--json").stdout) if check["name"] == "boond"
+    )
+    assert ("7 Gagn" in boond_check["remark"], len(boond_check["warnings"])) == (True, 2)
 
 
 def test_checking_one_source(sources: Workshop, boond: BoondServer) -> None:
@@ -419,7 +425,7 @@ def test_a_mailbox_through_imap(
     assert done.sources["imap_mail"]["unchanged"] == 1
 
 
-def test_a_mail_without_a_post_is_one_reject_however_often_it_is_read(
+def test_a_mail_without_a_post_stays_one_reject(
     sources: Workshop, graph: GraphServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It names the mail in the quarantine; the post in the zip beside it is loaded; ledger and log give no subject."""

@@ -1,4 +1,4 @@
-"""One run at a time in a home, whoever started them."""
+"""One run at a time in a home, for every way of starting one."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def patient(workshop: Workshop) -> Workshop:
     return workshop
 
 
-def test_of_runs_that_start_together_one_works(patient: Workshop) -> None:
+def test_of_runs_started_together_one_works(patient: Workshop) -> None:
     """Three at the same moment: two leave with exit code 5 and name the third, which ends well."""
     processes = [patient.start("run", "--json") for _ in range(3)]
     soon(lambda: sum(process.poll() is not None for process in processes) == 2)
     (patient.home / "go").touch()
     worker, *others = sorted(processes, key=lambda process: process.poll() is not None)
     said, _ = worker.communicate(timeout=60)
-    told = json.loads(said)
-    assert (worker.returncode, told["status"]) == (0, "ok")
+    output = json.loads(said)
+    assert (worker.returncode, output["status"]) == (0, "ok")
     for process in others:
         printed, complaint = process.communicate()
         assert process.returncode == 5
-        assert f"Another run is active: run {told['run_id']} (process {worker.pid}), since " in printed + complaint
+        assert f"Another run is active: run {output['run_id']} (process {worker.pid}), since " in printed + complaint
     assert [entry.event for entry in patient.entries()] == ["start", "end"]
-    assert list(patient.notebooks()) == [told["run_id"]]
+    assert list(patient.notebooks()) == [output["run_id"]]
 
 
 def test_a_second_run_changes_nothing(patient: Workshop) -> None:

@@ -1,4 +1,4 @@
-"""When a run is believed, and which exit code it ends with."""
+"""When a run's summary is accepted, and its exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def verdict_on(glued: Any, status: Any = "ok", error_name: str = "") -> RunVerdi
     return judge(execution, run_id="r1", replay="", redact=str)
 
 
-def test_a_whole_summary_is_believed() -> None:
+def test_a_complete_summary_is_accepted() -> None:
     """Exit code 0."""
     verdict = verdict_on(WHOLE)
 
@@ -39,8 +39,8 @@ def test_a_whole_summary_is_believed() -> None:
     ("error_name", "code"),
     [("UsageError", 2), ("RetryLater", 3), ("OperatorMustAct", 4), ("NotReconciled", 1), ("ZeroDivisionError", 1)],
 )
-def test_an_error_of_the_notebook_goes_before_its_summary(error_name: str, code: int) -> None:
-    """The exit code says what happens next; what had been counted until then is kept."""
+def test_a_notebook_error_takes_precedence_over_its_summary(error_name: str, code: int) -> None:
+    """The exit code is that of the error; earlier counts are kept."""
     verdict = verdict_on(WHOLE, "failed", error_name)
 
     assert (verdict.status, verdict.exit_code, verdict.error_name) == ("failed", code, error_name)
@@ -60,7 +60,7 @@ def test_a_source_that_failed_fails_the_run(errors: list[str], code: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("glued", "told"),
+    ("glued", "reason"),
     [
         ([1], "wrong form"),
         ({**WHOLE, "run_id": "other"}, "that of 'other'"),
@@ -68,12 +68,12 @@ def test_a_source_that_failed_fails_the_run(errors: list[str], code: int) -> Non
         ({**WHOLE, "counts": {**ZEROS, "stale": 3}}, "sum for total is off"),
     ],
 )
-def test_a_summary_that_is_not_true_fails_the_run(glued: Any, told: str) -> None:
+def test_a_wrong_summary_fails_the_run(glued: Any, reason: str) -> None:
     """Exit code 1, and the reason."""
     verdict = verdict_on(glued)
 
     assert (verdict.exit_code, verdict.error_name) == (1, "UntrueSummary")
-    assert told in verdict.error
+    assert reason in verdict.error
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_a_summary_that_is_not_true_fails_the_run(glued: Any, told: str) -> None
     ],
     ids=str,
 )
-def test_what_is_no_summary(more: dict[str, Any]) -> None:
-    """A part that is counted with is missing or of another kind: not believed, and no reason to fall over."""
+def test_an_invalid_summary_is_not_accepted(more: dict[str, Any]) -> None:
+    """If a needed part is missing or has the wrong type, the run fails without an exception."""
     assert "wrong form" in problem_of({**WHOLE, **more}, run_id="r1", replay="")

@@ -1,4 +1,4 @@
-"""The system's own schedulers, as small programs on PATH that behave as documented and keep what they are told."""
+"""The system's own schedulers, as small programs on PATH that behave as documented and keep their state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class System:
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
     def knows(self, name: str, text: str = "") -> None:
-        """Put something into the state."""
+        """Store a value in the state."""
         (self.state / name).write_text(text, "utf-8")
 
 
@@ -45,19 +45,19 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     """A machine with all schedulers, and none of the real ones."""
     if os.name == "nt":
         pytest.skip("Windows starts no script by its first line")
-    found = System(tmp_path / "state", tmp_path / "user")
+    made = System(tmp_path / "state", tmp_path / "user")
     programs = tmp_path / "bin"
-    for folder in (found.state, found.home, programs):
+    for folder in (made.state, made.home, programs):
         folder.mkdir()
     for fake in FAKES.glob("*.py"):
         program = programs / fake.stem
         program.write_text(f"#!{sys.executable} -S\n{fake.read_text('utf-8')}", "utf-8")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setenv("FAKE_STATE", str(found.state))
-    monkeypatch.setenv("HOME", str(found.home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(found.home / ".config"))
-    return found
+    monkeypatch.setenv("FAKE_STATE", str(made.state))
+    monkeypatch.setenv("HOME", str(made.home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(made.home / ".config"))
+    return made
 
 
 @pytest.fixture

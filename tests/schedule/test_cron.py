@@ -53,9 +53,11 @@ def test_cron_and_the_shell_read_the_command_as_meant(job: Job, now: datetime, t
     """Per cent signs survive cron, quotation marks and spaces the shell; only stderr would be mailed."""
     project = tmp_path / 'l\'étude "A" 100% $HOME & \\n'
     project.mkdir()
-    told = tmp_path / "told"
+    record = tmp_path / "record"
     python = project / "python"
-    python.write_text(f"#!/bin/sh\npwd > '{told}'\nfor a; do printf '%s\\n' \"$a\" >> '{told}'; done\necho result\n")
+    python.write_text(
+        f"#!/bin/sh\npwd > '{record}'\nfor a; do printf '%s\\n' \"$a\" >> '{record}'; done\necho result\n"
+    )
     python.chmod(0o755)
     here = replace(job, python=str(python), project=str(project), home=str(project / "hôme"))
 
@@ -66,7 +68,7 @@ def test_cron_and_the_shell_read_the_command_as_meant(job: Job, now: datetime, t
     done = subprocess.run(["/bin/sh", "-c", command.replace(r"\%", "%")], capture_output=True, text=True, check=True)
 
     assert done.stdout == ""
-    assert told.read_text("utf-8").splitlines() == [
+    assert record.read_text("utf-8").splitlines() == [
         str(project),
         *("-X", "utf8", "-m", "futurscam_lib", "--home", str(project / "hôme"), "--quiet", "run"),
     ]

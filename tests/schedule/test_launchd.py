@@ -51,7 +51,7 @@ def launchd() -> Launchd:
     ],
 )
 def test_the_agent(*, launchd: Launchd, job: Job, now: datetime, every: str, at: str | None, starts: Any) -> None:
-    """Read back from its file it is what was meant, whatever stands in the paths."""
+    """The file reads back as the planned agent, for any characters in the paths."""
     (file,) = launchd.plan(replace(job, timing=timing.parse(every, at)), now=now).files
 
     assert plistlib.loads(file.text.encode()) == {
@@ -70,7 +70,7 @@ def test_every_start_is_in_the_calendar(launchd: Launchd, job: Job, now: datetim
     entries = plistlib.loads(file.text.encode())["StartCalendarInterval"]
 
     hours = [[entry["Hour"]] if "Hour" in entry else list(range(24)) for entry in entries]
-    starts = [hour * 60 + entry["Minute"] for entry, found in zip(entries, hours, strict=True) for hour in found]
+    starts = [hour * 60 + entry["Minute"] for entry, times in zip(entries, hours, strict=True) for hour in times]
 
     assert sorted(starts) == list(wanted.starts)
 
@@ -98,7 +98,7 @@ def test_install_show_remove(system: Any, launchd: Launchd, job: Job, now: datet
 
 
 def test_an_agent_that_has_not_run_yet(system: Any, launchd: Launchd, job: Job, now: datetime) -> None:
-    """What it ended with is not made up."""
+    """No result is invented."""
     launchd.install(job, now=now)
     system.knows("print.txt", TOLD.replace("runs = 3", "runs = 0").replace("3: ESRCH", "(never exited)"))
 
@@ -107,8 +107,8 @@ def test_an_agent_that_has_not_run_yet(system: Any, launchd: Launchd, job: Job, 
     assert (shown.last_result, shown.meaning) == (None, "not yet run since it was loaded")
 
 
-def test_an_agent_that_launchd_does_not_take(system: Any, launchd: Launchd, job: Job, now: datetime) -> None:
-    """Over ssh: the agent is there but not loaded, and that is what is said then and later."""
+def test_an_agent_that_launchd_refuses(system: Any, launchd: Launchd, job: Job, now: datetime) -> None:
+    """Over ssh: the agent exists but is not loaded, as install and show report."""
     system.knows("no-session")
 
     with pytest.raises(OperatorMustAct, match="Input/output error") as refused:

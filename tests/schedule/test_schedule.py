@@ -106,7 +106,7 @@ def test_wrong_usage(system: Any, user: Path, arguments: tuple[str, ...], words:
 
 @linux_only
 def test_a_wrong_setting_is_reported_before_scheduling(system: Any, user: Path) -> None:
-    """What would fail every hour is not scheduled."""
+    """Wrong settings would fail every hour, so nothing is scheduled."""
     done = futurscam("install", env={"FUTURSCAM_OVERLAP_MINUTES": "ten"})
 
     assert done.returncode == 2
@@ -141,7 +141,7 @@ def test_the_job_of_this_environment(user: Path) -> None:
 
 
 def test_a_path_with_a_line_break_is_refused() -> None:
-    """No scheduler could write it down, and in a unit it would start a line of its own."""
+    """No scheduler can store it; in a unit it would start a new line."""
     with pytest.raises(UsageError, match="rename it"):
         Job("/usr/bin/python3", "/srv/a\nExecStartPre=b", "", Timing(), timedelta(hours=1))
 
@@ -150,5 +150,5 @@ def test_a_path_with_a_line_break_is_refused() -> None:
     ("platform", "name"), [("win32", "windows"), ("darwin", "launchd"), ("linux", "systemd"), ("freebsd14", "systemd")]
 )
 def test_each_system_has_its_scheduler(platform: str, name: str) -> None:
-    """What is installed where."""
+    """Each system maps to its scheduler."""
     assert schedule.this_system(platform) == name

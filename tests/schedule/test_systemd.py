@@ -1,4 +1,4 @@
-"""The user timer of systemd: its units as systemd itself reads them, and a `systemctl` that keeps what it is told."""
+"""The user timer of systemd: its units as systemd itself reads them, and a fake `systemctl` that keeps its state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ needs_systemd = pytest.mark.skipif(
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    """A job on this machine, in a folder with what systemd gives a meaning to."""
+    """A job on this machine, in a folder with characters that are special to systemd."""
     project = tmp_path / 'l\'étude "A" 100%h $HOME \\n'
     project.mkdir()
     python = project / "python"
@@ -39,7 +39,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def verify(job: Job, folder: Path) -> str:
-    """Have systemd read the units; gives what it made of them."""
+    """Let systemd read the units; return what it read."""
     (folder / "run").mkdir()
     for name, text in ((systemd.SERVICE, systemd.service(job)), (systemd.TIMER, systemd.timer(job))):
         (folder / name).write_text(text, "utf-8")
@@ -57,7 +57,7 @@ def verify(job: Job, folder: Path) -> str:
 
 @needs_systemd
 def test_systemd_reads_the_units(job: Job, tmp_path: Path) -> None:
-    """Nothing is complained about, and each path is the one that was meant."""
+    """There are no warnings, and each path is correct."""
     folder = tmp_path / "units"
     folder.mkdir()
 
@@ -92,13 +92,13 @@ def test_systemd_reads_other_timings(job: Job, tmp_path: Path, every: str) -> No
     [("1h", None), ("1h", "00:05"), ("15m", "00:05"), ("2h", "06:30"), ("45m", None), ("24h", "06:30"), ("1m", None)],
 )
 def test_systemd_counts_the_same_starts(job: Job, every: str, at: str | None) -> None:
-    """What its calendar elapses at on one day are exactly the starts that were asked for."""
+    """The calendar elapses on one day at exactly the requested starts."""
     wanted = timing.parse(every, at)
     calendars = re.findall(r"OnCalendar=(.*)", systemd.timer(replace(job, timing=wanted)))
 
-    found = []
+    starts = []
     for calendar in calendars:
-        told = subprocess.run(
+        output = subprocess.run(
             [*ANALYZE, "calendar", "--iterations=1440", "--base-time=2026-11-22 23:59:59 UTC", calendar],
             env={**os.environ, "TZ": "UTC"},
             capture_output=True,
@@ -106,13 +106,13 @@ def test_systemd_counts_the_same_starts(job: Job, every: str, at: str | None) ->
             timeout=60,
             check=True,
         ).stdout
-        found += re.findall(r"2026-11-23 (\d\d):(\d\d):00", told)
+        starts += re.findall(r"2026-11-23 (\d\d):(\d\d):00", output)
 
-    assert sorted(int(hour) * 60 + int(minute) for hour, minute in found) == list(wanted.starts)
+    assert sorted(int(hour) * 60 + int(minute) for hour, minute in starts) == list(wanted.starts)
 
 
 def test_a_plain_path_is_started_directly(job: Job) -> None:
-    """The units of the usual project are as one would write them."""
+    """The units of a usual project need no quoting."""
     plain = replace(job, python="/opt/etl/.venv/bin/python", project="/opt/etl", home="")
 
     assert systemd.service(plain) == (
@@ -134,7 +134,7 @@ def test_a_plain_path_is_started_directly(job: Job) -> None:
 
 @pytest.mark.parametrize(("every", "delay"), [(1, 6), (5, 30), (10, 60), (1440, 60)])
 def test_the_delay_is_small(job: Job, every: int, delay: int) -> None:
-    """Never more than a tenth of what lies between two starts."""
+    """At most a tenth of the time between two starts."""
     assert f"RandomizedDelaySec={delay}s\n" in systemd.timer(replace(job, timing=Timing(every)))
 
 
@@ -198,7 +198,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
 def test_how_the_last_run_ended(
     *, system: Any, job: Job, now: datetime, service: dict[str, str], result: int | None, meaning: str
 ) -> None:
-    """A signal's number is not taken for an exit code, and what runs has not ended."""
+    """A signal's number is not an exit code, and a running job has no result."""
     Systemd().install(job, now=now)
     started = {"ExecMainStartTimestamp": "Mon 2026-11-23 13:00:05 ZONE"} if service else {}
     system.knows("units.json", json.dumps({"futurscam-etl.service": {**started, **service}}))
@@ -210,7 +210,7 @@ def test_how_the_last_run_ended(
 
 
 def test_without_a_session_nothing_is_written(system: Any, job: Job, now: datetime) -> None:
-    """In a container: what systemd said, how to get a session, and what works without."""
+    """In a container: the error quotes systemd, and names how to get a session and what works without."""
     system.knows("no-session")
 
     with pytest.raises(OperatorMustAct, match="Failed to connect to bus: No medium found") as refused:
@@ -235,7 +235,7 @@ def test_a_machine_without_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_folder_that_cannot_be_written(system: Any, job: Job, now: datetime) -> None:
-    """A file where the folder should be is told, and nothing is scheduled."""
+    """A file in place of the folder is reported, and nothing is scheduled."""
     (system.home / ".config").write_text("")
 
     with pytest.raises(OperatorMustAct, match="can't be written"):

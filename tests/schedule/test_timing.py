@@ -32,7 +32,7 @@ BRUSSELS = ZoneInfo("Europe/Brussels")
     ],
 )
 def test_lengths_and_times_of_day(every: str, at: str | None, expected: Timing) -> None:
-    """What people write is read."""
+    """Common notations are read."""
     assert timing.parse(every, at) == expected
 
 
@@ -57,8 +57,8 @@ def test_lengths_and_times_of_day(every: str, at: str | None, expected: Timing) 
         ("7m", "06:30", "does not divide a day"),
     ],
 )
-def test_what_cannot_be_kept_is_refused(every: str, at: str | None, named: str) -> None:
-    """The message quotes what was given, and says what is allowed."""
+def test_impossible_timings_are_refused(every: str, at: str | None, named: str) -> None:
+    """The message quotes the value, and names what is allowed."""
     with pytest.raises(UsageError, match=r"(?s).") as refused:
         timing.parse(every, at)
 
@@ -67,12 +67,12 @@ def test_what_cannot_be_kept_is_refused(every: str, at: str | None, named: str) 
 
 @given(st.sampled_from([n for n in range(1, DAY + 1) if DAY % n == 0]), st.integers(0, DAY - 1))
 def test_patterns_hold_every_start_once(every: int, at: int) -> None:
-    """Whatever divides a day: the patterns are the starts, each once, and `at` is one of them."""
-    found = Timing(every, at)
+    """For any divisor of a day: the patterns hold each start once, and `at` is one of them."""
+    timing = Timing(every, at)
 
-    starts = sorted(hour * 60 + minute for p in found.patterns() for hour in p.hours for minute in p.minutes)
+    starts = sorted(hour * 60 + minute for p in timing.patterns() for hour in p.hours for minute in p.minutes)
 
-    assert starts == list(found.starts)
+    assert starts == list(timing.starts)
     assert at in starts
     assert len(starts) == DAY // every
     assert {(late - early) % DAY for early, late in zip(starts, starts[1:] + starts[:1], strict=True)} == {every % DAY}
@@ -80,7 +80,7 @@ def test_patterns_hold_every_start_once(every: int, at: int) -> None:
 
 @given(st.integers(1, DAY), st.integers(0, DAY - 1), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)))  # noqa: DTZ001 - hypothesis wants them so
 def test_the_first_start_comes_after_now_and_within_one_length(every: int, at: int, naive: datetime) -> None:
-    """Whatever the length and the instant, nobody waits longer than from one start to the next."""
+    """For any length and instant, the first start comes within one interval."""
     now = naive.replace(tzinfo=UTC)
 
     first = Timing(every, at).first(now)
@@ -107,7 +107,7 @@ def test_the_first_start_is_in_local_time() -> None:
     ],
 )
 def test_in_words(every: str, at: str | None, words: str) -> None:
-    """A person reads what was scheduled."""
+    """The timing in words."""
     assert str(timing.parse(every, at)) == words
 
 

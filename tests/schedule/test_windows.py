@@ -36,16 +36,16 @@ def read(task: str | bytes) -> ET.Element:
 
 def elements_of(task: str) -> dict[str, str]:
     """Every element that holds text, by its path."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
 
     def walk(element: ET.Element, path: str) -> None:
         for child in element:
             walk(child, f"{path}/{child.tag.removeprefix(NAMESPACE)}".lstrip("/"))
         if not len(element):
-            found[path] = element.text or ""
+            texts[path] = element.text or ""
 
     walk(read(task), "")
-    return found
+    return texts
 
 
 def is_valid(task: str) -> bool:
@@ -54,7 +54,7 @@ def is_valid(task: str) -> bool:
 
 
 def test_the_hourly_task(job: Job, now: datetime) -> None:
-    """It is what the schema allows, and every setting is the one that the hourly run needs."""
+    """The schema allows it, and every setting fits the hourly run."""
     task = windows.task_xml(job, user=SID, now=now)
 
     SCHEMA.validate(read(task))
@@ -94,7 +94,7 @@ def test_the_home_is_named_only_where_it_is_not_the_project(job: Job, now: datet
 
 @pytest.mark.parametrize(("every", "interval"), [(1, "PT1M"), (7, "PT7M"), (15, "PT15M"), (90, "PT1H30M")])
 def test_other_lengths(job: Job, now: datetime, every: int, interval: str) -> None:
-    """Any length repeats for ever, also one that no calendar holds."""
+    """Any length repeats for ever, also one that does not divide a day."""
     task = windows.task_xml(replace(job, timing=Timing(every)), user=SID, now=now)
 
     assert is_valid(task)
@@ -109,9 +109,9 @@ def test_a_daily_task_keeps_its_time_of_day_when_the_clocks_change(job: Job) -> 
     task = windows.task_xml(replace(job, timing=Timing(1440, 390)), user=SID, now=now)
 
     assert is_valid(task)
-    found = elements_of(task)
-    assert found["Triggers/CalendarTrigger/StartBoundary"] == "2026-03-29T06:30:00"
-    assert found["Triggers/CalendarTrigger/ScheduleByDay/DaysInterval"] == "1"
+    texts = elements_of(task)
+    assert texts["Triggers/CalendarTrigger/StartBoundary"] == "2026-03-29T06:30:00"
+    assert texts["Triggers/CalendarTrigger/ScheduleByDay/DaysInterval"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_encoding(job: Job, now: datetime) -> None:
 
 @pytest.mark.parametrize("part", [r"C:\%TEMP%\etl", r"C:\$(Arg0)\etl"])
 def test_what_task_scheduler_would_replace_is_refused(system: Any, job: Job, now: datetime, part: str) -> None:
-    """It has no way to write such a path; nothing is called."""
+    """It cannot store such a path; nothing is called."""
     with pytest.raises(UsageError, match="rename"):
         Windows().install(replace(job, project=part), now=now)
 
@@ -202,7 +202,7 @@ def test_install_show_remove(system: Any, job: Job, now: datetime) -> None:
 
 
 def test_the_password_is_asked_for_by_windows(system: Any, job: Job, now: datetime) -> None:
-    """`schtasks` is told to ask at the terminal; the task is to run with nobody logged on."""
+    """`schtasks` asks at the terminal; the task runs with nobody logged on."""
     Windows().install(replace(job, password=True), now=now)
 
     (create,) = system.calls()
@@ -229,12 +229,12 @@ def test_the_password_is_asked_for_by_windows(system: Any, job: Job, now: dateti
     ],
 )
 def test_results_in_words(result: int, words: str) -> None:
-    """A tired operator need not look up a number."""
+    """Each result is shown with its meaning."""
     assert words in results.meaning(result)
 
 
 def test_a_task_that_has_not_run_yet(system: Any, job: Job, now: datetime) -> None:
-    """Windows' made-up instant of 1999 is not shown."""
+    """Windows' placeholder instant of 1999 is not shown."""
     Windows().install(job, now=now)
     system.knows("past.json", '{"state":3,"last":"1999-11-29T23:00:00.0000000Z","result":267011,"next":"","missed":0}')
 
@@ -247,7 +247,7 @@ def test_a_task_that_has_not_run_yet(system: Any, job: Job, now: datetime) -> No
 
 @pytest.mark.parametrize("answer", [None, "", "null", "[]", "Get-ScheduledTask : erreur"])
 def test_without_powershell_the_task_is_still_shown(system: Any, job: Job, now: datetime, answer: str | None) -> None:
-    """Where policy blocks it, what `schtasks` knows is told, and what is unknown is said to be."""
+    """If policy blocks PowerShell, the facts of `schtasks` are shown, and the rest as unknown."""
     Windows().install(job, now=now)
     if answer is not None:
         system.knows("past.json", answer)
@@ -261,7 +261,7 @@ def test_without_powershell_the_task_is_still_shown(system: Any, job: Job, now: 
 
 
 def test_access_denied(system: Any, job: Job, now: datetime) -> None:
-    """What the system said is quoted, letters of its code page or not, and the remedy is named."""
+    """The system's message is quoted in any code page, and the remedy is named."""
     system.knows("denied")
 
     with pytest.raises(OperatorMustAct, match=r"ERREUR : Acc.s refus") as refused:
@@ -272,7 +272,7 @@ def test_access_denied(system: Any, job: Job, now: datetime) -> None:
 
 
 def test_deleting_denied(system: Any, job: Job, now: datetime) -> None:
-    """A task that may not be deleted is still there, and that is said."""
+    """A task that may not be deleted remains, and the error reports it."""
     Windows().install(job, now=now)
     system.knows("denied")
 
@@ -283,8 +283,8 @@ def test_deleting_denied(system: Any, job: Job, now: datetime) -> None:
 
 
 @pytest.mark.parametrize("answer", ["", "root\n", '"POSTE-12\\operateur","inconnu"\n'])
-def test_a_user_that_cannot_be_named(system: Any, job: Job, now: datetime, answer: str) -> None:
-    """No task is created for nobody."""
+def test_an_unknown_user(system: Any, job: Job, now: datetime, answer: str) -> None:
+    """No task is created without a user."""
     system.knows("whoami.txt", answer)
 
     with pytest.raises(OperatorMustAct, match="whoami"):
@@ -294,7 +294,7 @@ def test_a_user_that_cannot_be_named(system: Any, job: Job, now: datetime, answe
 
 
 def test_a_machine_without_schtasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Job, now: datetime) -> None:
-    """A program that is not there is told as such."""
+    """The error names the missing program."""
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(OperatorMustAct, match="no program whoami here"):
@@ -313,7 +313,7 @@ def test_the_plan_calls_and_writes_nothing(system: Any, job: Job, now: datetime)
 
 
 def test_the_powershell_is_powershell() -> None:
-    """It has no syntax error and no double quotation mark, which a command line would take apart."""
+    """It has no syntax error and no double quotation mark, which would break the command line."""
     parser = Parser(Language(tree_sitter_powershell.language()))
 
     assert not parser.parse(windows.PAST_RUNS.encode()).root_node.has_error

@@ -1,4 +1,4 @@
-"""Copies of the project's PowerShell scripts that a real PowerShell runs; skipped where none is installed."""
+"""Copies of the project's PowerShell scripts for a real PowerShell; skipped if none is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from futurscam_lib import settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ENGINES: Final = [found for name in ("pwsh", "powershell") if (found := shutil.which(name))]
+ENGINES: Final = [path for name in ("pwsh", "powershell") if (path := shutil.which(name))]
 """On Windows 7 and 5.1, elsewhere 7, where they are installed."""
 
 SCRIPTS: Final = ("run_etl.ps1", "run_etl_continuous.ps1", "scripts/futurscam.ps1", "scripts/environment.ps1")
@@ -44,7 +44,7 @@ class Copy:
     Attributes:
         folder: The copy's folder.
         elsewhere: The folder that scripts are called from.
-        programs: What PATH leads to, besides the system's own programs.
+        programs: The folder of programs on PATH, in addition to the system's own.
         engine: The PowerShell.
     """
 
@@ -148,14 +148,14 @@ def put_scripts(folder: Path) -> None:
     (folder / "futurscam_lib" / "__main__.py").write_text(_RECORDER, "utf-8")
 
 
-@pytest.fixture(scope="session", params=ENGINES or [None], ids=lambda found: Path(found).stem if found else "none")
+@pytest.fixture(scope="session", params=ENGINES or [None], ids=lambda path: Path(path).stem if path else "none")
 def engine(request: pytest.FixtureRequest) -> str:
     """Path of a PowerShell, which has been started once: the first start may have to unpack it."""
-    found: str | None = request.param
-    if found is None:
+    path: str | None = request.param
+    if path is None:
         pytest.skip("neither pwsh nor powershell is on PATH")
-    subprocess.run([found, "-NoProfile", "-Command", "exit 0"], check=True, timeout=240)
-    return found
+    subprocess.run([path, "-NoProfile", "-Command", "exit 0"], check=True, timeout=240)
+    return path
 
 
 @pytest.fixture
@@ -166,9 +166,9 @@ def bare(tmp_path: Path, engine: str) -> Copy:
     for name in ("elsewhere", "programs", "system"):
         (tmp_path / name).mkdir()
     for tool in () if ON_WINDOWS else _SYSTEM:
-        found = shutil.which(tool)
-        assert found
-        (tmp_path / "system" / tool).symlink_to(found)
+        path = shutil.which(tool)
+        assert path
+        (tmp_path / "system" / tool).symlink_to(path)
     return Copy(folder, tmp_path / "elsewhere", tmp_path / "programs", engine)
 
 

@@ -1,4 +1,4 @@
-"""The batch files, checked for what cmd is known to trip over; tests/windows runs them."""
+"""The batch files, checked for known traps of cmd; tests/windows runs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAY_OUT: Final = "exit /b %ERRORLEVEL%"
 
 
 def faults_of(name: str, script: bytes) -> list[str]:
-    """Everything that cmd would get wrong, a few words each."""
+    """Return everything that cmd would get wrong, a few words each."""
     faults = [] if script.isascii() else ["not ASCII"]
     if script.count(b"\r\n") != script.count(b"\n") or not script.endswith(b"\n"):
         faults.append("a line end that is not CRLF")
@@ -41,16 +41,16 @@ def faults_of(name: str, script: bytes) -> list[str]:
 
 
 def _stale(lines: list[str]) -> list[str]:
-    """`%ERRORLEVEL%` where it was expanded before what it is about has run."""
-    depth, found = 0, []
+    """Find `%ERRORLEVEL%` that is expanded before its command has run."""
+    depth, faults = 0, []
     for line in lines:
         bare = re.sub(r'"[^"]*"', '""', line)
         depth += bare.count("(")
         after_program = re.search(r"[&|].*%errorlevel%", bare, re.IGNORECASE)
         if after_program or (depth and re.search(r"%errorlevel%", bare, re.IGNORECASE)):
-            found.append(f"stale: {line}")
+            faults.append(f"stale: {line}")
         depth -= bare.count(")")
-    return found
+    return faults
 
 
 def _jumps(lines: list[str]) -> set[str]:
@@ -81,15 +81,15 @@ def _starter_faults(lines: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_batch_file_is_right(name: str) -> None:
-    """It has the line ends of Windows, knows its folder, and hands the exit code on."""
+    """It has the line ends of Windows, finds its folder, and passes the exit code on."""
     assert faults_of(name, (PROJECT / name).read_bytes()) == []
 
 
 def test_all_batch_files_are_read() -> None:
     """None is left out."""
-    found = [*PROJECT.glob("*.bat"), *PROJECT.glob("scripts/*.bat")]
+    scripts = [*PROJECT.glob("*.bat"), *PROJECT.glob("scripts/*.bat")]
 
-    assert {path.relative_to(PROJECT).as_posix() for path in found} == set(SCRIPTS)
+    assert {path.relative_to(PROJECT).as_posix() for path in scripts} == set(SCRIPTS)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_all_batch_files_are_read() -> None:
         ("exit /b %ERRORLEVEL%\r\n", "exit /b %ERRORLEVEL%\r\npause\r\n", "ends in `pause`"),
     ],
 )
-def test_what_is_broken_is_found(whole: str, broken: str, fault: str) -> None:
-    """Each check fails on a copy that breaks it, and no other does."""
+def test_each_fault_is_detected(whole: str, broken: str, fault: str) -> None:
+    """Each check, and no other, fails on a copy that breaks it."""
     script = (PROJECT / "run_etl.bat").read_bytes()
     assert whole.encode() in script
 

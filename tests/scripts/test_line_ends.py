@@ -10,7 +10,7 @@ PROJECT = settings.PROJECT
 
 
 def test_git_hands_scripts_out_with_the_line_ends_of_their_system() -> None:
-    """`.gitattributes` says so, whatever system they are cloned on."""
+    """`.gitattributes` sets them, on any system."""
     scripts = [path for pattern in ("*.ps1", "*.bat", "*.sh") for path in PROJECT.glob(pattern)]
     scripts += [path for path in PROJECT.glob("scripts/*") if path.is_file()]
     wanted = {path.relative_to(PROJECT).as_posix(): "lf" if path.suffix == ".sh" else "crlf" for path in scripts}

@@ -91,9 +91,9 @@ def test_a_script_is_read_by_windows_powershell(name: str) -> None:
 
 def test_all_scripts_are_read() -> None:
     """None is left out, here and in the tests that run them."""
-    found = [*PROJECT.glob("*.ps1"), *PROJECT.glob("scripts/*.ps1")]
+    scripts = [*PROJECT.glob("*.ps1"), *PROJECT.glob("scripts/*.ps1")]
 
-    assert {path.relative_to(PROJECT).as_posix() for path in found} == set(SCRIPTS)
+    assert {path.relative_to(PROJECT).as_posix() for path in scripts} == set(SCRIPTS)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_all_scripts_are_read() -> None:
         "${Code}?[0]",
     ],
 )
-def test_syntax_of_7_is_found(broken: str) -> None:
-    """What only 7 reads is no syntax to 5.1."""
+def test_syntax_of_7_is_detected(broken: str) -> None:
+    """Syntax of PowerShell 7 is reported as wrong for 5.1."""
     assert any(fault.startswith("syntax: ") for fault in faults_of(_with(broken)))
 
 
@@ -122,8 +122,8 @@ def test_syntax_of_7_is_found(broken: str) -> None:
         ("'a'\n'b'", "a line end that is not CRLF"),
     ],
 )
-def test_what_is_broken_is_found(broken: str, fault: str) -> None:
-    """Each check fails on a script into which one line was put that breaks it, and no other does."""
+def test_each_fault_is_detected(broken: str, fault: str) -> None:
+    """Each check, and no other, fails on a script with one line that breaks it."""
     assert faults_of(_with(broken)) == [fault]
 
 
@@ -132,7 +132,7 @@ def _with(line: str) -> bytes:
 
 
 def test_the_minutes_are_those_of_the_program() -> None:
-    """The script refuses before the set-up what `futurscam loop` would refuse after it."""
+    """The script refuses wrong minutes before the set-up, with the limits of `futurscam loop`."""
     (interval,) = get_type_hints(loop, include_extras=True)["interval"].__metadata__
     least, most = interval.min, interval.max
     script = (PROJECT / "scripts" / "futurscam.ps1").read_text("ascii")

@@ -1,4 +1,4 @@
-"""The PowerShell of the documentation: parsed by PowerShell itself, and run where it needs nothing of Windows."""
+"""The PowerShell of the documentation: parsed by PowerShell itself, and run if it does not need Windows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PARSE: Final = (
 
 
 def test_every_block_is_powershell(bare: Copy) -> None:
-    """Its own parser reads them all, and finds an error that is put among them."""
+    """Its own parser reads them all, and detects an inserted error."""
     assert len(BLOCKS) > 12
     (bare.elsewhere / "blocks.json").write_text(json.dumps(BLOCKS), "utf-8")
     assert bare.typed(*_PARSE).stdout == ""
@@ -50,7 +50,7 @@ def test_every_block_is_powershell(bare: Copy) -> None:
 
 @pytest.mark.skipif(ON_WINDOWS, reason="the drive C: is not made up there")
 def test_the_blocks_run_as_they_are_written(bare: Copy, tmp_path: Path) -> None:
-    """In a project on a drive C: each does what the guide says, with the stand-ins of notepad and futurscam."""
+    """In a project on a drive C: each works as described, with stand-ins of notepad and futurscam."""
     made = replace(bare, folder=tmp_path / "c" / "FuturScam")
     put_scripts(made.folder)
     put_python(made.folder)

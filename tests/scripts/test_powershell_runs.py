@@ -41,7 +41,7 @@ while not os.path.exists("go"):
 
 @pytest.fixture
 def workshop(home: Settings, database: Database[dict[str, Any]]) -> Iterator[Workshop]:
-    """Return a fresh home; a kernel that a test left is ended."""
+    """Return a fresh home; kernels left by a test are ended."""
     made = Workshop(home.home, database)
     made.home.mkdir(parents=True, exist_ok=True)
     yield made

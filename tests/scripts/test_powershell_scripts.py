@@ -1,4 +1,4 @@
-"""The PowerShell scripts in a real PowerShell, around a package that records what it is called with."""
+"""The PowerShell scripts in a real PowerShell, with a package that records its arguments."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_arguments_at_a_prompt(ready: Copy) -> None:
 
 
 def test_arguments_with_file(ready: Copy) -> None:
-    """They arrive as they were given, an option whose value holds colons too."""
+    """They arrive unchanged, also an option whose value contains colons."""
     instants = ["--since=2026-11-20T10:00:00Z", "--until=2026-11-21", "--dry-run"]
 
     done = ready.file("run_etl.ps1", *HARD, "folder,boond", *instants)
@@ -77,7 +77,7 @@ def test_arguments_with_file(ready: Copy) -> None:
 
 @pytest.mark.skipif(ON_WINDOWS, reason="Windows does not allow all of these names")
 def test_folder_names(ready: Copy, tmp_path: Path) -> None:
-    """A folder's name may hold what means something to PowerShell; the scripts may be called from any drive."""
+    """A folder's name may contain characters that are special to PowerShell; the scripts work from any drive."""
     folders = [tmp_path / "names" / name for name in NAMES]
     for folder in folders:
         put_scripts(folder)
@@ -119,12 +119,12 @@ def test_the_exit_code_is_that_of_the_program(ready: Copy, code: int) -> None:
     ("script", "code"), [("run_etl.ps1", 0), ("run_etl.ps1", 1), ("run_etl_continuous.ps1", 2), ("run_etl.ps1", 5)]
 )
 def test_the_exit_code_with_file(ready: Copy, script: str, code: int) -> None:
-    """Whoever schedules it gets the program's exit code."""
+    """A scheduler gets the program's exit code."""
     assert ready.file(script, CODE=str(code)).returncode == code
 
 
 def test_the_exit_code_with_command(ready: Copy) -> None:
-    """PowerShell makes 1 of any failure: why the guide writes -File."""
+    """PowerShell turns any failure into 1, so the guide uses -File."""
     path = literal(str(ready.folder / "run_etl.ps1"))
 
     assert ready.powershell("-Command", f"& {path}", environment={"CODE": "5"}).returncode == 1
@@ -173,7 +173,7 @@ WRONG: Final = {
 
 
 def test_minutes_that_are_not_allowed(bare: Copy) -> None:
-    """One sentence names what was given and what is allowed, the code is 2, and nothing is set up."""
+    """One sentence names the value and what is allowed, the code is 2, and nothing is set up."""
     bare.program("uv", "import sys; sys.exit('uv was called')")
 
     done = bare.typed(*STRICT, *(f"& $Loop {given}; 'code ' + $LASTEXITCODE" for given in WRONG))
@@ -251,7 +251,7 @@ def test_nothing_of_the_caller_changes(ready: Copy) -> None:
 
 def _split(line: str) -> list[str]:
     """Split a command line as Windows programs do (documented for CommandLineToArgvW)."""
-    found, current, quoted, begun, position = [], "", False, False, 0
+    words, current, quoted, begun, position = [], "", False, False, 0
     while position < len(line):
         slashes = len(re.match(r"\\*", line[position:])[0])  # type: ignore[index]
         position += slashes
@@ -264,12 +264,12 @@ def _split(line: str) -> list[str]:
         elif follows == '"':
             quoted, begun = not quoted, True
         elif follows in {" ", "\t"} and not quoted:
-            found += [current] if begun else []
+            words += [current] if begun else []
             current, begun = "", False
         elif follows:
             current, begun = current + follows, True
         position += 1
-    return [*found, current] if begun else found
+    return [*words, current] if begun else words
 
 
 def _as_powershell_5_1(argument: str) -> str:
@@ -279,7 +279,7 @@ def _as_powershell_5_1(argument: str) -> str:
 
 
 def test_the_line_that_is_built_for_windows_powershell(ready: Copy) -> None:
-    """Whatever stands in an argument, it arrives whole, and so do those after it: backslashes before the last quote."""
+    """Any argument arrives whole, and so do later ones, also with backslashes before the last quote."""
     given = ["".join(letters) for length in range(5) for letters in itertools.product('a \\"', repeat=length)]
     given += ["C:\\Mes documents\\", "été \\\\", *HARD]
     source = literal(str(ready.folder / "scripts" / "futurscam.ps1"))
@@ -422,7 +422,7 @@ def test_python_sets_the_environment_up_where_uv_is_not(bare: Copy, program: str
 
 @pytest.mark.parametrize("reason", ["", "UNFIT", "STORE"])
 def test_neither_uv_nor_a_python_that_fits(bare: Copy, reason: str) -> None:
-    """None, a wrong version, or only the Microsoft Store's offer: what to get, where, and exit code 2."""
+    """None, a wrong version, or only the Microsoft Store's stub: names what to install; exit code 2."""
     if reason:
         bare.program("python", _PYTHON)
 
@@ -444,7 +444,7 @@ def test_neither_uv_nor_a_python_that_fits(bare: Copy, reason: str) -> None:
     ],
     ids=["uv", "venv", "pip"],
 )
-def test_a_set_up_that_failed_is_done_again(bare: Copy, program: str, code: str, fails: dict[str, str]) -> None:
+def test_a_failed_set_up_is_repeated(bare: Copy, program: str, code: str, fails: dict[str, str]) -> None:
     """It ends with 2 and nothing has run; the next start finishes it."""
     bare.program(program, code)
 

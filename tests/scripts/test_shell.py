@@ -61,8 +61,8 @@ class Copy:
     """A copy of the project's scripts.
 
     Attributes:
-        folder: Where it lies; its name has spaces and accents.
-        programs: What PATH leads to besides the tools of the system.
+        folder: Its path; the name has spaces and accents.
+        programs: The folder of programs on PATH, in addition to the system's tools.
         record: What the stand-ins were called with.
     """
 
@@ -108,10 +108,10 @@ def copy(tmp_path: Path) -> Copy:
     made = Copy(folder, tmp_path / "bin", tmp_path / "record")
     made.program(tmp_path / "stand-in", _RECORDER)
     for tool in ("sh", "dirname", "mkdir", "cp"):
-        found = shutil.which(tool)
-        assert found
+        path = shutil.which(tool)
+        assert path
         made.programs.mkdir(exist_ok=True)
-        (made.programs / tool).symlink_to(found)
+        (made.programs / tool).symlink_to(path)
     return made
 
 
@@ -125,7 +125,7 @@ def ready(copy: Copy) -> Copy:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_is_posix_shell(name: str) -> None:
-    """A shell that knows POSIX and no more reads it; line ends are those of Unix."""
+    """A plain POSIX shell parses it; line ends are those of Unix."""
     subprocess.run([shutil.which("dash") or "/bin/sh", "-n", PROJECT / name], check=True)
     assert b"\r" not in (PROJECT / name).read_bytes()
     assert (PROJECT / name).read_bytes().startswith(b"#!/bin/sh\n")
@@ -146,7 +146,7 @@ def test_it_can_be_started() -> None:
 
 
 def test_arguments_and_folder(ready: Copy) -> None:
-    """Each argument arrives as it was given, in the project's own folder, with no word besides."""
+    """Each argument arrives unchanged, in the project's own folder, and no others."""
     done = ready.run(*HARD)
 
     (call,) = map(json.loads, ready.recorded())
@@ -156,12 +156,12 @@ def test_arguments_and_folder(ready: Copy) -> None:
 
 @pytest.mark.parametrize("code", [0, 1, 3, 5])
 def test_the_exit_code_is_that_of_the_program(ready: Copy, code: int) -> None:
-    """Whoever scheduled it learns how the run ended."""
+    """A scheduler gets the program's exit code."""
     assert ready.run(CODE=str(code)).returncode == code
 
 
 def test_neither_python_nor_uv(copy: Copy) -> None:
-    """It says in plain words what is missing and where to get it, and ends with 2."""
+    """It prints what is missing and where to get it, and ends with 2."""
     done = copy.run()
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -171,8 +171,8 @@ def test_neither_python_nor_uv(copy: Copy) -> None:
     assert copy.recorded() == []
 
 
-def test_a_python_that_does_not_suit_is_none(copy: Copy) -> None:
-    """Too old, too new or with 32 bits: as if it were not there."""
+def test_an_unsuitable_python_is_ignored(copy: Copy) -> None:
+    """Too old, too new or with 32 bits."""
     copy.program(copy.programs / "python3", _PYTHON)
 
     done = copy.run(SUITABLE="1")
@@ -213,8 +213,8 @@ def test_python_sets_the_environment_up_where_uv_is_not(copy: Copy) -> None:
 
 
 @pytest.mark.parametrize(("program", "text", "fails"), [("uv", _UV, "UV_FAILS"), ("python3.13", _PYTHON, "PIP_FAILS")])
-def test_a_set_up_that_failed_is_done_again(copy: Copy, program: str, text: str, fails: str) -> None:
-    """It says so, ends with 2 and has run nothing; the next start finishes it."""
+def test_a_failed_set_up_is_repeated(copy: Copy, program: str, text: str, fails: str) -> None:
+    """It prints the failure, ends with 2 and has run nothing; the next start finishes it."""
     copy.program(copy.programs / program, text)
 
     failed = copy.run(**{fails: "1"})
@@ -226,7 +226,7 @@ def test_a_set_up_that_failed_is_done_again(copy: Copy, program: str, text: str,
     assert again.returncode == 5
 
 
-def test_a_set_up_that_failed_removes_nothing(copy: Copy) -> None:
+def test_a_failed_set_up_removes_nothing(copy: Copy) -> None:
     """What an environment held before is still there."""
     copy.program(copy.programs / "uv", _UV)
     kept = copy.folder / ".venv" / "lib" / "kept.txt"
@@ -242,7 +242,7 @@ def test_a_set_up_that_failed_removes_nothing(copy: Copy) -> None:
     [((3, 10), 63, False), ((3, 11), 63, True), ((3, 13), 63, True), ((3, 14), 63, False), ((3, 12), 31, False)],
 )
 def test_which_python_suits(version: tuple[int, int], bits: int, *, suits: bool) -> None:
-    """All three environment scripts ask the same question, and it tells what pyproject.toml allows."""
+    """All three environment scripts use the same check, which matches pyproject.toml."""
     question = "import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and sys.maxsize > 2**32))"
     for suffix in ("sh", "ps1", "bat"):
         assert question in (PROJECT / "scripts" / f"environment.{suffix}").read_text("ascii")

@@ -1,4 +1,4 @@
-"""What a `Redactor` finds."""
+"""What a `Redactor` removes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENCODERS = {
     "quote": quote,
     "quote_plus": quote_plus,
     "quote, nothing safe": lambda secret: quote(secret, safe=""),
-    "quote, lower case": lambda secret: re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
+    "quote, lower case": lambda secret: re.sub("%..", lambda match: match[0].lower(), quote(secret, safe="")),
     "html": html.escape,
     "html text": lambda secret: html.escape(secret, quote=False),
     "html, decimal": lambda secret: html.escape(secret, quote=False).replace('"', "&#34;").replace("'", "&#39;"),
@@ -44,8 +44,8 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize("encode", ENCODERS.values(), ids=ENCODERS.keys())
-def test_a_secret_is_found_in_each_form(encode: Callable[[str], str]) -> None:
-    """Whatever wrote the secret into the text, nothing of it is left."""
+def test_a_secret_is_removed_in_each_form(encode: Callable[[str], str]) -> None:
+    """In any encoding, nothing of the secret is left."""
     redacted = Redactor([SECRET])(f"before {encode(SECRET)} after")
 
     assert redacted.startswith("before ")
@@ -56,7 +56,7 @@ def test_a_secret_is_found_in_each_form(encode: Callable[[str], str]) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc", "someone"])
-def test_a_password_is_found_in_a_basic_authorization_header(user: str) -> None:
+def test_a_password_in_a_basic_authorization_header_is_removed(user: str) -> None:
     """base64 of `user:password` hides the password, at whatever offset it starts."""
     header = base64.b64encode(f"{user}:correct-horse".encode()).decode()
 
@@ -66,7 +66,7 @@ def test_a_password_is_found_in_a_basic_authorization_header(user: str) -> None:
     assert len(redacted) < len(f"Authorization: Basic {header}") - 10
 
 
-def test_a_connection_string_is_found_after_a_driver_unquoted_its_password() -> None:
+def test_an_unquoted_password_of_a_connection_string_is_removed() -> None:
     """MongoDB's password is quoted in its URI and plain in the driver's messages."""
     assert Redactor(["p%40ss%2Fword"])("refused: p@ss/word") == "refused: ***"
 
@@ -86,12 +86,12 @@ def test_a_line_of_a_private_key_is_a_secret_too() -> None:
 
 
 def test_short_secrets_are_not_looked_for() -> None:
-    """Three characters or fewer would blacken every text; an unset secret is empty."""
+    """Secrets of three characters or fewer would mask too much; an unset secret is empty."""
     assert Redactor(["", "abc", "é"])("abc é abc") == "abc é abc"
 
 
-def test_it_survives_pickling_and_does_not_show_what_it_knows() -> None:
-    """It goes to other processes, and may itself stand in a traceback."""
+def test_it_can_be_pickled_and_shows_no_secret() -> None:
+    """It is sent to other processes, and its repr may be in a traceback."""
     redact = pickle.loads(pickle.dumps(Redactor([SECRET])))  # noqa: S301 - its own
 
     assert redact(f"a {SECRET} b") == "a *** b"

@@ -35,7 +35,7 @@ class MemoryKeyring(KeyringBackend):
     priority = 1.0
 
     def __init__(self, *, locked: bool = False) -> None:
-        """`locked` makes it fail as one does that nobody unlocked."""
+        """`locked` makes it fail like a locked keyring."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
         self.asked = 0
@@ -69,9 +69,9 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
 
 
 def row(rows: list[settings.SettingRow], name: str) -> settings.SettingRow:
-    """The only row of that name."""
-    (found,) = [row for row in rows if row.name == name]
-    return found
+    """Return the only row of that name."""
+    (match,) = [row for row in rows if row.name == name]
+    return match
 
 
 def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_without_a_home_it_is_the_project() -> None:
     assert (settings.PROJECT / "futurscam_lib" / "settings").is_dir()
 
 
-def test_all_that_is_kept_lives_under_the_home(tmp_path: Path) -> None:
-    """No path that the software writes to lies outside the home."""
+def test_all_files_are_under_the_home(tmp_path: Path) -> None:
+    """No path that the software writes to is outside of the home."""
     loaded = settings.load(environ(tmp_path))
 
     assert loaded.watermark_file == tmp_path / ".last_execution"
@@ -189,7 +189,7 @@ def test_the_environment_comes_before_the_file_and_that_before_the_default(tmp_p
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, name: str, value: str) -> None:
-    """The error names the variable, the value, where it stands and what is allowed."""
+    """The error names the variable, the value, its place and what is allowed."""
     with pytest.raises(UsageError) as raised:
         settings.load(environ(tmp_path) | {name: value})
 
@@ -239,7 +239,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, name: str, 
     ],
 )
 def test_values_at_the_edge_of_what_is_allowed(tmp_path: Path, name: str, value: str, expected: object) -> None:
-    """What is allowed is taken as it is meant."""
+    """Values at the limits are accepted."""
     field = next(field for field, variable in settings.TABLE.items() if variable.name == name)
     places = environ(tmp_path, MONGO_URI="mongodb://db.example.com") | {name: value}
 
@@ -247,7 +247,7 @@ def test_values_at_the_edge_of_what_is_allowed(tmp_path: Path, name: str, value:
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
-    """Three mistakes are in one error, so that nobody has to start three times."""
+    """Three mistakes are in one error."""
     (tmp_path / ".env").write_text("FUTURSCAM_OVERLAP=5\nno name here!\n")
 
     with pytest.raises(UsageError) as raised:
@@ -258,7 +258,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    """A file where the home, or a folder above it, should be."""
+    """There is a file in place of the home or of a folder above it."""
     (tmp_path / "file").write_text("")
 
     for place in (tmp_path / "file", tmp_path / "file" / "home"):
@@ -267,14 +267,14 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_explaining_makes_no_folder(tmp_path: Path) -> None:
-    """To look at the settings changes nothing."""
+    """Reading the settings changes nothing."""
     settings.explain(environ(tmp_path / "home"))
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_misspelt_name_in_the_file_is_a_problem(tmp_path: Path) -> None:
-    """A setting that would silently not hold names the one that was meant, and not its value."""
+    """The problem names the setting that was meant, and not the value."""
     (tmp_path / ".env").write_text(f"# ours\n\nFUTURSCAM_OVERLAP_MINUTE=5\nMONGODB_URI={URI}\nOTHER_TOOL=1\n")
 
     with pytest.raises(UsageError) as raised:
@@ -289,7 +289,7 @@ def test_a_misspelt_name_in_the_file_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_name_in_the_environment_is_only_noted(tmp_path: Path) -> None:
-    """The environment belongs to others too."""
+    """Other programs use the environment, too."""
     places = environ(tmp_path, FUTURSCAM_OVERLAPS="5", FUTURSCAM_SUPERVISED_RUN="1")
 
     settings.load(places)
@@ -302,10 +302,10 @@ def test_a_misspelt_name_in_the_environment_is_only_noted(tmp_path: Path) -> Non
 
 
 def test_the_home_cannot_be_set_inside_the_home(tmp_path: Path) -> None:
-    """`.env` lies in the home, so it cannot say where the home is."""
+    """`.env` is in the home, so it cannot set the home."""
     (tmp_path / ".env").write_text("FUTURSCAM_HOME=/elsewhere\n")
 
-    with pytest.raises(UsageError, match=r"FUTURSCAM_HOME stands in .*\.env, line 1; .* environment"):
+    with pytest.raises(UsageError, match=r"FUTURSCAM_HOME is set in .*\.env, line 1; .* environment"):
         settings.load(environ(tmp_path))
 
 
@@ -359,7 +359,7 @@ def test_a_file_in_another_encoding_is_refused_with_the_place(tmp_path: Path, da
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    """What cannot be read is not taken for absent."""
+    """An unreadable file does not count as missing."""
     (tmp_path / ".env").mkdir()
 
     with pytest.raises(UsageError, match=r"\.env can't be read: "):
@@ -384,14 +384,14 @@ def test_a_secret_comes_from_the_keyring_last(tmp_path: Path, ring: MemoryKeyrin
     assert ring.asked == 0
 
 
-def test_a_keyring_that_fails_holds_nothing(tmp_path: Path, ring: MemoryKeyring) -> None:
-    """A locked keyring does not stop a run; its row says what happened."""
+def test_a_failing_keyring_does_not_stop_a_run(tmp_path: Path, ring: MemoryKeyring) -> None:
+    """If the keyring is locked, the secret's row explains it."""
     ring.locked = True
 
     assert settings.load({"FUTURSCAM_HOME": str(tmp_path)}).mongo_uri is None
-    found = row(settings.explain({"FUTURSCAM_HOME": str(tmp_path)}), "MONGO_URI")
-    assert (found.value, found.origin, found.problem) == ("", "default", "")
-    assert "KeyringLocked" in found.note
+    setting = row(settings.explain({"FUTURSCAM_HOME": str(tmp_path)}), "MONGO_URI")
+    assert (setting.value, setting.origin, setting.problem) == ("", "default", "")
+    assert "KeyringLocked" in setting.note
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_a_keyring_that_fails_holds_nothing(tmp_path: Path, ring: MemoryKeyring)
     ],
 )
 def test_a_uri_is_shown_without_its_secrets(tmp_path: Path, uri: str, shown: str) -> None:
-    """Host and options help the operator, the rest is masked; where it is not clear what is what, all is."""
+    """Host and options are shown, the rest is masked; an unclear URI is masked completely."""
     assert row(settings.explain(environ(tmp_path, MONGO_URI=uri)), "MONGO_URI").value == shown
 
 
@@ -430,7 +430,7 @@ WRONG_URIS = [
 
 @pytest.mark.parametrize("uri", WRONG_URIS)
 def test_a_wrong_uri_is_refused_without_its_password(tmp_path: Path, uri: str) -> None:
-    """Whatever is wrong with it: neither the error, nor its causes, nor the row tell a piece of the password."""
+    """For any fault: neither the error, nor its causes, nor the row contain a piece of the password."""
     with pytest.raises(UsageError) as raised:
         settings.load(environ(tmp_path, MONGO_URI=uri))
 
@@ -442,7 +442,7 @@ def test_a_wrong_uri_is_refused_without_its_password(tmp_path: Path, uri: str) -
 
 
 def test_a_wrong_option_of_the_uri_is_named(tmp_path: Path) -> None:
-    """A misspelt option would not hold, so it is refused by name."""
+    """A misspelt option would have no effect, so it is refused by name."""
     with pytest.raises(UsageError, match="its options are wrong: retryWirtes;"):
         settings.load(environ(tmp_path, MONGO_URI="mongodb://db.example.com/?w=1&retryWirtes=true"))
 
@@ -455,7 +455,7 @@ def test_a_wrong_option_of_the_uri_is_named(tmp_path: Path) -> None:
 )
 @example(scheme="mongodb://", before="1/", behind="", end="@db.example.com")
 @example(scheme="mongodb://", before="1/?appName=", behind="", end="@db.example.com")
-def test_no_piece_of_a_password_shows_however_it_is_written(scheme: str, before: str, behind: str, end: str) -> None:
+def test_no_piece_of_a_password_shows_in_any_notation(scheme: str, before: str, behind: str, end: str) -> None:
     """Characters that should have been percent-encoded move pieces of it about; none of them shows."""
     uri = f"{scheme}loader:{before}hunter22{behind}{end}"
 
@@ -463,7 +463,7 @@ def test_no_piece_of_a_password_shows_however_it_is_written(scheme: str, before:
 
 
 def test_the_redactor_knows_every_secret_of_the_uri(tmp_path: Path) -> None:
-    """The password as it stands and decoded, the session token, the key's password: all are taken out."""
+    """The password, raw and decoded, the session token and the key's password are all removed."""
     (tmp_path / "key.pem").write_text("")
     uri = (
         "mongodb://u:p%40ss+w%2Ford@db.example.com/?authMechanismProperties=AWS_SESSION_TOKEN:tok%2Fen-1234"
@@ -506,8 +506,8 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("way", NEEDS)
-def test_a_source_with_all_that_it_needs_can_be_collected_from(tmp_path: Path, way: str) -> None:
-    """Nothing besides is asked for."""
+def test_a_source_with_all_its_settings_is_valid(tmp_path: Path, way: str) -> None:
+    """No other setting is needed."""
     source, switches, needed = NEEDS[way]
 
     loaded = settings.load(environ(tmp_path, FUTURSCAM_SOURCES=f"folder,{source}", **switches, **needed))
@@ -528,24 +528,24 @@ def test_a_source_that_lacks_something_is_a_problem(tmp_path: Path, way: str, mi
 
     problem = f"{missing} is not set; the source {source} needs it (docs/SOURCES.md)."
     assert str(raised.value) == f"The settings are wrong; nothing has run.\n{problem}"
-    assert [found.name for found in settings.explain(places) if found.problem] == [missing]
+    assert [setting.name for setting in settings.explain(places) if setting.problem] == [missing]
     assert row(settings.explain(places), missing).problem == problem
 
 
 @pytest.mark.parametrize("way", NEEDS)
-def test_all_that_a_source_lacks_is_reported_at_once(tmp_path: Path, way: str) -> None:
+def test_all_missing_settings_of_a_source_are_reported_at_once(tmp_path: Path, way: str) -> None:
     """One line for each variable."""
     source, switches, needed = NEEDS[way]
 
     with pytest.raises(UsageError) as raised:
         settings.load(environ(tmp_path, FUTURSCAM_SOURCES=source, **switches))
 
-    told = [line.split()[0] for line in str(raised.value).splitlines()[1:]]
-    assert sorted(told) == sorted(needed)
+    named = [line.split()[0] for line in str(raised.value).splitlines()[1:]]
+    assert sorted(named) == sorted(needed)
 
 
-def test_a_source_that_is_not_collected_from_needs_nothing(tmp_path: Path) -> None:
-    """Until somebody asks for it: then the error names all at once."""
+def test_an_unused_source_needs_no_settings(tmp_path: Path) -> None:
+    """Only if a run asks for it, the error names all missing settings."""
     loaded = settings.load(environ(tmp_path))
 
     with pytest.raises(UsageError) as raised:
@@ -556,16 +556,16 @@ def test_a_source_that_is_not_collected_from_needs_nothing(tmp_path: Path) -> No
 
 
 def test_an_unknown_source_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    """The command line takes any word."""
+    """The command line accepts any word."""
     with pytest.raises(UsageError, match=r"^There is no source mail; allowed: folder, graph_mail, imap_mail, boond\.$"):
         settings.load(environ(tmp_path)).require(["mail"])
 
 
 def test_the_secrets_of_sources_show_nowhere(tmp_path: Path) -> None:
-    """Neither explained, nor printed, nor in a text that goes through the redactor."""
-    told = {name: value for _, *both in NEEDS.values() for one in both for name, value in one.items()}
-    secrets = {name: value for name, value in told.items() if PASSWORD in value}
-    places = environ(tmp_path, **told)
+    """Not in the rows, not in the repr, not in redacted text."""
+    values = {name: value for _, *both in NEEDS.values() for one in both for name, value in one.items()}
+    secrets = {name: value for name, value in values.items() if PASSWORD in value}
+    places = environ(tmp_path, **values)
     loaded, rows = settings.load(places), settings.explain(places)
 
     assert len(secrets) == 7
@@ -585,8 +585,8 @@ def test_a_wrong_secret_is_refused_without_a_piece_of_it(tmp_path: Path, wrong: 
     assert PASSWORD not in str(raised.value)
 
 
-def test_a_long_secret_is_taken_as_it_is(tmp_path: Path) -> None:
-    """Tokens are long, and passwords hold anything."""
+def test_a_long_secret_is_accepted_unchanged(tmp_path: Path) -> None:
+    """Tokens are long, and passwords contain any characters."""
     token = f"é $#'\"%\\{'x' * 9000}"
 
     loaded = settings.load(environ(tmp_path, FUTURSCAM_IMAP_ACCESS_TOKEN=token))
@@ -604,8 +604,8 @@ def test_a_long_secret_is_taken_as_it_is(tmp_path: Path) -> None:
         f"http://loader:{PASSWORD}@[::1",
     ],
 )
-def test_the_password_of_a_proxy_is_taken_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
-    """However the variable is written; the rest of the address stays."""
+def test_the_password_of_a_proxy_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """For any notation of the variable; the rest of the address stays."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.delenv("https_proxy", raising=False)
 
@@ -637,8 +637,8 @@ def test_the_keyring_holds_the_secrets_of_sources_too(tmp_path: Path, ring: Memo
 
 
 @pytest.mark.parametrize("sources", ["folder", "boond", "folder,imap_mail"])
-def test_the_keyring_is_asked_for_what_is_of_use(tmp_path: Path, ring: MemoryKeyring, sources: str) -> None:
-    """A keyring may take its time: where only the folder is read, it is not asked for secrets of other sources."""
+def test_the_keyring_is_only_asked_for_needed_secrets(tmp_path: Path, ring: MemoryKeyring, sources: str) -> None:
+    """A keyring may be slow: if only the folder is read, it is not asked for secrets of other sources."""
     settings.explain({"FUTURSCAM_HOME": str(tmp_path), "FUTURSCAM_SOURCES": sources})
 
     secrets = sum(variable.secret for variable in settings.TABLE.values())
@@ -660,7 +660,7 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_the_example_documents_every_setting() -> None:
-    """`.env.example` says for each variable what the table says, and names no other."""
+    """`.env.example` describes each variable as the table does, and names no other."""
     text = (settings.PROJECT / ".env.example").read_text("utf-8")
     variables = settings.TABLE.values()
 
@@ -671,7 +671,7 @@ def test_the_example_documents_every_setting() -> None:
         assert re.search(rf"{block}(# Only in .*\n)?# {variable.name}={re.escape(default)}\n", f"{text}\n")
 
 
-def test_the_example_with_everything_taken_in_is_the_default(tmp_path: Path) -> None:
+def test_the_uncommented_example_equals_the_defaults(tmp_path: Path) -> None:
     """Taking the `#` away from every line changes no setting."""
     text = (settings.PROJECT / ".env.example").read_text("utf-8")
     (tmp_path / ".env").write_text(re.sub(r"^# ([A-Z_]+=)", r"\1", text, flags=re.MULTILINE), "utf-8")
@@ -682,7 +682,7 @@ def test_the_example_with_everything_taken_in_is_the_default(tmp_path: Path) -> 
 
 
 def test_loading_imports_neither_pymongo_nor_keyring_without_need(tmp_path: Path) -> None:
-    """Both are slow to import; whoever only asks for the settings does not wait for them."""
+    """Both are slow to import, and not needed to read the settings."""
     program = """
         import sys, types
         # The package's own names are another matter.

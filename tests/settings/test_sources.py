@@ -1,4 +1,4 @@
-"""The registry of sources: what it names exists."""
+"""The registry of sources: everything it names exists."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOC = (settings.PROJECT / "docs" / "SOURCES.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", KNOWN_SOURCES)
-def test_what_the_registry_names_exists(name: str) -> None:
+def test_everything_in_the_registry_exists(name: str) -> None:
     """The reader, the mapping, the section of the docs, the settings that it reads and those that it needs."""
     source, loaded = KNOWN_SOURCES[name], settings.load({"FUTURSCAM_KEYRING": "false"})
     read = settings.read_by(name)
@@ -26,8 +26,8 @@ def test_what_the_registry_names_exists(name: str) -> None:
     assert source.clock is None or source.clock.field in read
 
 
-def test_each_setting_of_the_sources_is_read_by_one() -> None:
-    """No setting is left over."""
+def test_each_source_setting_is_read_by_a_source() -> None:
+    """There is no unused setting."""
     read = {field for name in KNOWN_SOURCES for field in settings.read_by(name)}
 
     assert read == {*SourceSettings.model_fields, "inbox"}

@@ -1,4 +1,4 @@
-"""Sends alerts after a run: what the rules find new, and what could not be sent earlier."""
+"""Sends alerts after a run: new ones from the rules, and those that could not be sent earlier."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def notify(configured: Settings, end: RunEnd, *, rejects: OpenRejects | None = None) -> None:
-    """Send what is new after a run, and what could not be sent earlier.
+    """Send new alerts after a run, and those that could not be sent earlier.
 
     Args:
         configured: The settings.

@@ -1,4 +1,4 @@
-"""Pings a service such as healthchecks.io when a run starts, succeeds or fails; it notices runs that never came.
+"""Pings a service such as healthchecks.io when a run starts, succeeds or fails; the service reports missing runs.
 
 The address itself is requested after a success, `/start` and `/fail` below it at the other times.
 """
@@ -45,7 +45,7 @@ def _ping(configured: Settings, step: str, *, body: str = "") -> None:
     for _ in range(_TRIES):
         try:
             problem = _problem_of(url, body.encode(errors="replace"))
-        except Exception as error:  # noqa: BLE001 - no answer, a wrong proxy or certificate: a run never fails because of it
+        except Exception as error:  # noqa: BLE001 - no failed ping makes a run fail
             problem = f"{type(error).__name__}: {error}"
         if not problem:
             _log.debug("healthcheck pinged", step=step or "success")

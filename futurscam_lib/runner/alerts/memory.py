@@ -31,8 +31,8 @@ class Message(BaseModel):
 
     Attributes:
         title, body: Without secrets.
-        kind: Apprise's word for it: `failure`, `warning`, `success`.
-        unsent: Positions of the addresses that have not got it; None: none has.
+        kind: Its type in Apprise: `failure`, `warning`, `success`.
+        unsent: Positions of the addresses that have not received it; None: all of them.
     """
 
     title: str
@@ -46,10 +46,10 @@ class Failing(BaseModel):
 
     Attributes:
         since: When the first of them ended, as `clock.to_text` writes it.
-        run_id: That of the first one; may be empty.
+        run_id: The first of them; may be empty.
         runs: How many there were.
-        told: Exit codes of which there was a message.
-        sources: Those that failing runs read and that no successful run has read since.
+        told: Exit codes that were reported.
+        sources: Sources that failing runs read and that no successful run has read since.
     """
 
     since: str
@@ -66,14 +66,14 @@ class Failing(BaseModel):
 
 
 class Memory(BaseModel):
-    """What is remembered.
+    """What alerts remember from run to run.
 
     Attributes:
         failing: The failures that were reported; None: runs work.
         rejects_told_at: When the last message about rejects was made, as `clock.to_text` writes it; empty: never.
         rejects_told: Whether there was a message about rejects; files of earlier versions have this without the
             instant.
-        pending: Messages that wait, by what they are about; a newer one replaces an older one.
+        pending: Messages that wait, by subject; a newer message replaces an older one.
     """
 
     failing: Failing | None = None
@@ -109,7 +109,7 @@ class Memory(BaseModel):
 
         Returns:
             Whether messages may be sent. Where the file cannot be written (disk full, read-only), each run would send
-            the same again: one message a day may be sent then, and none where even that cannot be remembered.
+            the same again: then one message a day may be sent, or none if even that cannot be stored.
         """
         path = home / FILE
         try:
@@ -122,7 +122,7 @@ class Memory(BaseModel):
 
 
 def forget(home: Path) -> None:
-    """Remove the memory: there are no addresses any more, and later ones start afresh."""
+    """Remove the memory, because no addresses are set; addresses that are set later start afresh."""
     try:
         (home / FILE).unlink(missing_ok=True)
     except OSError as error:

@@ -33,7 +33,7 @@ class OpenRejects:
 
     Attributes:
         total: All of them.
-        new: Those that became open after the last message about rejects; all where there was none.
+        new: Those that became open after the last message about rejects; all if there was no such message.
     """
 
     total: int
@@ -60,7 +60,7 @@ class Situation:
         """Make a message, without secrets.
 
         Args:
-            kind: Apprise's word for it: `failure`, `warning`, `success`.
+            kind: Its type in Apprise: `failure`, `warning`, `success`.
             subject: What it is about, for the title.
             lines: The text.
         """
@@ -70,7 +70,7 @@ class Situation:
 
     @property
     def facts(self) -> str:
-        """Where it happened and where to look, a line each."""
+        """Return where it happened and where to look, one line each."""
         facts = {
             "Host": host(),
             "Home": self.settings.home,
@@ -84,7 +84,7 @@ class Situation:
 
     @property
     def failure(self) -> str:
-        """Which run failed, and why."""
+        """Return which run failed, and why."""
         run = f"Run {self.end.run_id}" if self.end.run_id else "A run"
         return f"{run} failed, {self.end.meaning}.\n\n{self.end.error[:_ERROR]}\n"
 
@@ -99,7 +99,7 @@ class Situation:
 
 
 def failing_runs(now: Situation) -> None:
-    """Report that runs begin to fail, that they fail with another exit code, that they work again; each once."""
+    """Report once each: runs begin to fail, they fail with another exit code, they work again."""
     memory, end = now.memory, now.end
     if end.well:
         _note_success(now)
@@ -140,7 +140,7 @@ def _note_another_failure(now: Situation, failing: Failing) -> None:
 
 
 def many_rejects(now: Situation) -> None:
-    """Report that as many rejects became open, since the last message about them, as the settings name."""
+    """Report new open rejects when there are as many since the last message as the settings allow."""
     rejects, limit = now.rejects, now.settings.alert_rejects
     if rejects is None:
         return

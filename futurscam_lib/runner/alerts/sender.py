@@ -1,7 +1,7 @@
-"""Sends messages to the addresses of FUTURSCAM_ALERT_URLS; an address that fails gets them with the next run.
+"""Sends messages to the addresses of FUTURSCAM_ALERT_URLS; the next run sends them again to an address that failed.
 
 Apprise waits as long as a service takes. So each address gets a daemon thread, for which a run waits a limited time,
-and which does not keep the process from ending.
+and that does not keep the process alive.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Delivery:
 
 
 def deliver(configured: Settings, pending: dict[str, Message]) -> None:
-    """Send what waits, and take out of `pending` what every address got."""
+    """Send the pending messages, and remove those that every address received from `pending`."""
     urls = alert_urls.split(configured.alert_urls.get_secret_value() if configured.alert_urls else "")
     addresses, redact = dict(enumerate(urls, start=1)), configured.redactor()
     for about, message in list(pending.items()):
@@ -66,7 +66,7 @@ def deliver(configured: Settings, pending: dict[str, Message]) -> None:
 
 
 def _send(message: Message, to: dict[int, str]) -> dict[int, Delivery]:
-    """Send one message to all addresses at once; what has not ended in time goes on in the background."""
+    """Send one message to all addresses at once; slow deliveries continue in the background."""
     require_extra("alerts", "apprise", what="FUTURSCAM_ALERT_URLS")
     import apprise
 

@@ -55,8 +55,8 @@ class RunProcess(Protocol):
 class Schedule:
     """When the next run is due, in seconds on a clock that nobody sets.
 
-    Due times stand a whole number of intervals apart, however long runs take and however late they are noticed. Only a
-    start that was late by seconds, after the machine slept, begins a new series, so that the next run is not too soon.
+    Due times are a whole number of intervals apart, even if runs take long or start late. Only a start that was late
+    by seconds, after the machine slept, begins a new series, so that the next run is not too soon.
 
     Args:
         interval: Seconds from start to start.
@@ -161,7 +161,7 @@ class Loop:
         self._say(f"Run #{self._number}: {how}{self._next(skipped)}")
 
     def _run_to_its_end(self) -> int:
-        """Start a run and wait for its end, obeying what is asked for meanwhile; return its exit code."""
+        """Start a run, wait for its end and handle stop requests meanwhile; return its exit code."""
         try:
             run = self._start_run()
         except OSError as error:
@@ -180,12 +180,12 @@ class Loop:
         return code
 
     def _obey(self, run: RunProcess, asked: Stop, obeyed: Stop) -> float:
-        """Do what is asked for during a run; return when the run must be killed.
+        """Handle a stop request during a run; return when the run must be killed.
 
         Args:
             run: The run.
-            asked: What is asked for now.
-            obeyed: What was asked for, and done, before.
+            asked: The current request.
+            obeyed: The request that was handled before.
         """
         if asked == Stop.AFTER_RUN:
             self._say(f"Asked to end: finishing run #{self._number} first; Ctrl+C again ends it now.")
@@ -200,7 +200,7 @@ class Loop:
         self._report(replace(self._state, run=self._number, next_run=next_run, failures=self._schedule.failures))
 
     def _next(self, skipped: int) -> str:
-        """Return what follows on a run; empty where nothing does."""
+        """Return a text about the next run; empty if there is none."""
         if self._asked():
             return ""
         parts = []

@@ -57,7 +57,7 @@ class ChildRun:
     """One `futurscam run` in a process of its own, which the terminal's Ctrl+C does not reach.
 
     Args:
-        arguments: What `run` is given.
+        arguments: Arguments of `run`.
         home: The home.
     """
 
@@ -102,7 +102,7 @@ def keep_running(
     Args:
         configured: The settings of the home.
         interval: From start to start.
-        arguments: What each `run` is given.
+        arguments: Arguments of each `run`.
         log: Where the output goes; empty: to a terminal.
         say: Prints a line.
         count_down: Shows the seconds that are left until the next run.
@@ -138,7 +138,7 @@ def start(configured: Settings, interval: timedelta, *, arguments: Sequence[str]
     Args:
         configured: The settings of the home.
         interval: From start to start.
-        arguments: What each `run` is given.
+        arguments: Arguments of each `run`.
 
     Raises:
         AlreadyRunning: The home has a loop; nothing was changed.
@@ -182,7 +182,7 @@ def stop(configured: Settings, *, now: bool, timeout: float | None, say: Callabl
         What happened.
 
     Raises:
-        RetryLater: It has not ended in time; the request stands.
+        RetryLater: It has not ended in time; the request remains.
     """
     files = LoopFiles(configured.home)
     target = state = files.find()
@@ -209,7 +209,7 @@ def stop(configured: Settings, *, now: bool, timeout: float | None, say: Callabl
 def uptime() -> float:
     """Seconds on a clock that nobody sets and that goes on while the machine sleeps.
 
-    `time.monotonic` stands still during sleep on Linux and macOS. The wall clock can't tell sleep from being set.
+    `time.monotonic` stops during sleep on Linux and macOS. With the wall clock, sleep looks like a changed clock.
     """
     if sys.platform == "linux":
         return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -245,9 +245,9 @@ def _signals() -> Iterator[list[int]]:
         if number in _KEYBOARD or set(received) <= _KEYBOARD:
             received.append(number)
 
-    found = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
-    # One that is ignored stays so, as `nohup` wants it.
-    before = {number: handler for number, handler in found.items() if handler != signal.SIG_IGN}
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
+    # An ignored signal stays ignored, as `nohup` requires.
+    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
     for number in before:
         signal.signal(number, collect)
     try:

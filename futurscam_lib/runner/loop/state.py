@@ -1,4 +1,4 @@
-"""What a home knows of its loop: a lock, a file that describes the loop, a file by which it is asked to end."""
+"""The state of a home's loop: a lock, a file that describes the loop, a file that asks it to end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LoopState:
 
     Attributes:
         pid: Its process; 0 where the loop could not describe itself.
-        created: When that process was made, as psutil has it.
+        created: When that process was created, as psutil reports it.
         started: When the loop began.
         interval_minutes: From start to start.
         log: Where its output goes; empty: to a terminal.
@@ -61,7 +61,7 @@ class LoopState:
         return f"running, pid {self.pid}, every {self.interval_minutes:g} min, {self.doing}{failed}"
 
     def replaces(self, other: LoopState) -> bool:
-        """Return whether it is known to be another loop."""
+        """Return whether this is certainly another loop."""
         return bool(self.started and other.started and self.started != other.started)
 
     @property
@@ -71,7 +71,7 @@ class LoopState:
 
 
 class LoopFiles:
-    """The files by which the loop of a home is known, found and asked to end.
+    """The files of a home's loop: its lock, its description, the request to end.
 
     Args:
         home: The home.
@@ -87,7 +87,7 @@ class LoopFiles:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be the loop of this home for the length of a `with`.
+        """Hold the loop's lock of this home for the length of a `with`.
 
         Raises:
             AlreadyRunning: There is one; nothing was changed.
@@ -101,7 +101,7 @@ class LoopFiles:
                 self._drop_request()
 
     def find(self) -> LoopState | None:
-        """Return the loop that runs in this home; None: none does. Changes nothing."""
+        """Return the loop that runs in this home; None if no loop runs. Read-only."""
         return self._lock.holder()
 
     def write(self, state: LoopState) -> None:
@@ -145,6 +145,6 @@ def already_running(state: LoopState | None) -> AlreadyRunning:
     )
 
 
-def _living_loop(found: Any) -> LoopState | None:
-    state = LoopState(**found)
+def _living_loop(facts: Any) -> LoopState | None:
+    state = LoopState(**facts)
     return state if psutil.pid_exists(state.pid) else None

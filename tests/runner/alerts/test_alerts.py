@@ -1,4 +1,4 @@
-"""Alerts and the healthcheck: who is told of runs, of what, how often, and that it never changes how a run ends."""
+"""Alerts and the healthcheck: which messages are sent after runs, how often, and that they never change a run's end."""
 
 from __future__ import annotations
 
@@ -64,24 +64,28 @@ class Receiver(Loopback):
     """Takes whatever it is sent."""
 
     def respond(self, request: messages.Request) -> Answer:
-        """All is well."""
+        """Answer with success."""
         assert request
         return Answer.json({})
 
     @property
     def titles(self) -> list[str]:
-        """What the messages were about, in the order in which they came."""
-        return [json.loads(one.body)["title"].partition(": ")[2] for one in self.requests if one.body[:1] == b"{"]
+        """Return the titles of the messages, in order of arrival."""
+        return [
+            json.loads(request.body)["title"].partition(": ")[2]
+            for request in self.requests
+            if request.body[:1] == b"{"
+        ]
 
     @property
     def bodies(self) -> list[str]:
-        """The texts."""
-        return [json.loads(one.body)["message"] for one in self.requests if one.body[:1] == b"{"]
+        """Return the texts of the messages."""
+        return [json.loads(request.body)["message"] for request in self.requests if request.body[:1] == b"{"]
 
     @property
     def asked(self) -> list[tuple[str, str]]:
         """Method and path of each request."""
-        return [(one.method, one.path) for one in self.requests]
+        return [(request.method, request.path) for request in self.requests]
 
     def address(self, name: str) -> str:
         """One for Apprise, with a password inside."""
@@ -102,82 +106,82 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def told(tmp_path: Path, receiver: Receiver) -> Settings:
+def alerted(tmp_path: Path, receiver: Receiver) -> Settings:
     """A home whose alerts go to the receiver."""
     with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), FUTURSCAM_ALERT_REJECTS="3") as made:
         return made
 
 
-def test_runs_that_begin_to_fail_are_told_once(told: Settings, receiver: Receiver) -> None:
-    """Ten failures are one message, with all that one needs to know; ten good runs after them are another."""
+def test_runs_that_begin_to_fail_are_reported_once(alerted: Settings, receiver: Receiver) -> None:
+    """Ten failures cause one message with everything needed; ten successful runs after them cause another."""
     for hour in range(10):
-        alerts.notify(told, replace(BAD, at=NOON + timedelta(hours=hour)))
+        alerts.notify(alerted, replace(BAD, at=NOON + timedelta(hours=hour)))
 
     assert receiver.titles == ["runs fail"]
     (body,) = receiver.bodies
     assert "MongoDB did not answer.\nNothing was lost." in body
     assert f"Run {BAD.run_id} failed, exit 3: something that it needs did not answer" in body
-    assert f"Home: {told.home}\n" in body
+    assert f"Home: {alerted.home}\n" in body
     assert "Watermark: none yet" in body
-    assert f'futurscam --home "{told.home}" status' in body
+    assert f'futurscam --home "{alerted.home}" status' in body
 
     for hour in range(10):
-        alerts.notify(told, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
+        alerts.notify(alerted, replace(GOOD, at=NOON + timedelta(hours=10 + hour)))
     assert receiver.titles == ["runs fail", "runs work again"]
     assert "10 failed, over 10 h, the first of them 20261123T120000Z-aaaaaa" in receiver.bodies[1]
 
-    alerts.notify(told, BAD)
+    alerts.notify(alerted, BAD)
     assert receiver.titles[2:] == ["runs fail"]
 
 
-def test_good_runs_are_no_news(told: Settings, receiver: Receiver) -> None:
-    """Where nothing failed before, nobody is told, nor is anything written."""
-    alerts.notify(told, GOOD, rejects=OpenRejects(0, 0))
+def test_successful_runs_send_nothing(alerted: Settings, receiver: Receiver) -> None:
+    """Without an earlier failure nothing is sent or written."""
+    alerts.notify(alerted, GOOD, rejects=OpenRejects(0, 0))
 
     assert receiver.requests == []
-    assert not (told.home / memory.FILE).exists()
+    assert not (alerted.home / memory.FILE).exists()
 
 
-def test_another_kind_of_failure_is_told_once_too(told: Settings, receiver: Receiver) -> None:
-    """From 3 to 4 is news; back and forth between them is none."""
+def test_another_kind_of_failure_is_reported_once(alerted: Settings, receiver: Receiver) -> None:
+    """The change from exit code 3 to 4 is reported; changing back and forth is not."""
     for ending in (BAD, BAD, WORSE, WORSE, BAD, WORSE, BAD):
-        alerts.notify(told, ending)
+        alerts.notify(alerted, ending)
 
     assert receiver.titles == ["runs fail", "runs fail otherwise"]
     assert "exit 4: the operator must act" in receiver.bodies[1]
     assert "Wrong password." in receiver.bodies[1]
 
 
-def test_only_a_run_that_reads_the_same_ends_the_alarm(told: Settings, receiver: Receiver) -> None:
-    """One source that works, or a window of the past, does not say that the failing one works again."""
-    alerts.notify(told, replace(BAD, sources=("folder", "boond")))
-    alerts.notify(told, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
-    alerts.notify(told, replace(GOOD, sources=("folder",)))
+def test_only_a_run_over_the_same_sources_ends_the_alarm(alerted: Settings, receiver: Receiver) -> None:
+    """A run of another source, or over a past window, does not count as a recovery."""
+    alerts.notify(alerted, replace(BAD, sources=("folder", "boond")))
+    alerts.notify(alerted, replace(GOOD, up_to_now=False, sources=("folder", "boond")))
+    alerts.notify(alerted, replace(GOOD, sources=("folder",)))
     assert receiver.titles == ["runs fail"]
 
-    alerts.notify(told, replace(GOOD, sources=("boond",)))
+    alerts.notify(alerted, replace(GOOD, sources=("boond",)))
     assert receiver.titles == ["runs fail", "runs work again"]
 
 
-def test_new_rejects_are_reported_from_the_limit_on(told: Settings, receiver: Receiver) -> None:
-    """Only the new ones count; a number that nobody knows changes nothing."""
+def test_new_rejects_are_reported_from_the_limit_on(alerted: Settings, receiver: Receiver) -> None:
+    """Only new rejects count; an unknown number changes nothing."""
     for total, new in ((2, 2), (3, 3), (4, 1), (5, 2)):
-        alerts.notify(told, GOOD, rejects=OpenRejects(total, new))
-        alerts.notify(told, GOOD)
+        alerts.notify(alerted, GOOD, rejects=OpenRejects(total, new))
+        alerts.notify(alerted, GOOD)
     assert receiver.titles == ["3 new rejects"]
     assert receiver.bodies[0].startswith("3 rejects are open. `futurscam rejects list`")
 
-    alerts.notify(told, GOOD, rejects=OpenRejects(9, 4))
+    alerts.notify(alerted, GOOD, rejects=OpenRejects(9, 4))
     assert receiver.titles == ["3 new rejects", "4 new rejects"]
     assert receiver.bodies[1].startswith("9 rejects are open, 4 of them since the last message about rejects.")
 
 
-def test_a_message_about_rejects_of_which_none_is_open_any_more_is_not_sent(told: Settings, receiver: Receiver) -> None:
+def test_a_message_about_closed_rejects_is_not_sent(alerted: Settings, receiver: Receiver) -> None:
     """The receiver was down until all of them were resolved or dismissed."""
     receiver.fail("/a")
-    alerts.notify(told, GOOD, rejects=OpenRejects(3, 3))
-    alerts.notify(told, GOOD, rejects=OpenRejects(0, 0))
-    alerts.notify(told, GOOD)
+    alerts.notify(alerted, GOOD, rejects=OpenRejects(3, 3))
+    alerts.notify(alerted, GOOD, rejects=OpenRejects(0, 0))
+    alerts.notify(alerted, GOOD)
 
     assert len(receiver.requests) == 1
 
@@ -192,10 +196,10 @@ class Rejected:
     def hour(self, *names: str, payload: str = "{") -> None:
         """A run that rejects these files, whose content begins with `payload`."""
         self.at += timedelta(hours=1)
-        found = [quarantine.describe(self._reject(name, f"{payload}{name}"), transform_version=1) for name in names]
+        rejects = [quarantine.describe(self._reject(name, f"{payload}{name}"), transform_version=1) for name in names]
         with mongo.connect(self.settings) as client:
             collections = Collections.of(client[self.settings.database])
-            quarantine.Quarantine(collections, run_id="r", now=self.at, dry_run=False).keep(found)
+            quarantine.Quarantine(collections, run_id="r", now=self.at, dry_run=False).keep(rejects)
         ended = self.at + timedelta(minutes=1)
         found_open = alerts.open_rejects(self.settings, now=ended)
         alerts.notify(self.settings, replace(GOOD, at=ended), rejects=found_open)
@@ -219,7 +223,7 @@ def rejected(workshop: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyP
 
 
 def numbered(first: int, last: int) -> list[str]:
-    """Names of files."""
+    """Return names of files."""
     return [f"{number}.json" for number in range(first, last)]
 
 
@@ -243,8 +247,8 @@ def test_old_rejects_never_silence_new_ones(rejected: Rejected, receiver: Receiv
     assert "12 rejects are open, 10 of them since" in receiver.bodies[2]
 
 
-def test_the_same_reject_again_is_not_new(rejected: Rejected, receiver: Receiver) -> None:
-    """Read again each hour, and even with other bytes each hour: it is open since it was first rejected."""
+def test_a_repeated_reject_is_not_new(rejected: Rejected, receiver: Receiver) -> None:
+    """Read again each hour, even with other bytes, a reject counts from its first rejection."""
     rejected.hour(*numbered(0, 12))
     for hour in range(3):
         rejected.hour(*numbered(0, 12))
@@ -253,7 +257,7 @@ def test_the_same_reject_again_is_not_new(rejected: Rejected, receiver: Receiver
     assert receiver.titles == ["12 new rejects"]
 
 
-def test_what_was_dismissed_and_is_rejected_in_a_new_version_is_new(rejected: Rejected, receiver: Receiver) -> None:
+def test_a_dismissed_item_that_is_rejected_again_is_new(rejected: Rejected, receiver: Receiver) -> None:
     """It became open again."""
     rejected.hour(*numbered(0, 12))
     rejected.dismiss(*numbered(0, 12))
@@ -265,7 +269,7 @@ def test_what_was_dismissed_and_is_rejected_in_a_new_version_is_new(rejected: Re
 
 
 def test_the_memory_of_an_earlier_version_counts_from_its_last_change(rejected: Rejected, receiver: Receiver) -> None:
-    """It knew only that there had been a message; entries of that version know only when they were first rejected."""
+    """Old memory files hold no instant of the last message; old entries hold only their first rejection."""
     rejected.hour(*numbered(0, 9))
     rejected.hour(*numbered(9, 12), payload="[")
     (rejected.settings.home / memory.FILE).unlink()
@@ -287,7 +291,7 @@ def test_the_memory_of_an_earlier_version_counts_from_its_last_change(rejected: 
     assert '"rejects_told":' not in file.read_text()
 
 
-def test_a_message_of_the_future_silences_nothing(rejected: Rejected, receiver: Receiver) -> None:
+def test_a_message_dated_in_the_future_silences_nothing(rejected: Rejected, receiver: Receiver) -> None:
     """The clock was wrong when it was sent."""
     rejected.at += timedelta(days=3650)
     rejected.hour(*numbered(0, 12))
@@ -297,46 +301,46 @@ def test_a_message_of_the_future_silences_nothing(rejected: Rejected, receiver: 
     assert receiver.titles == ["12 new rejects", "14 new rejects"]
 
 
-def test_a_receiver_that_is_down_gets_it_later(told: Settings, receiver: Receiver) -> None:
-    """What could not be sent is tried again with each run, until it was sent; then no more."""
+def test_a_receiver_that_is_down_gets_the_message_later(alerted: Settings, receiver: Receiver) -> None:
+    """Each run tries again until the message is sent."""
     receiver.fail("/a", times=2)
     with structlog.testing.capture_logs() as events:
-        alerts.notify(told, BAD)
-        alerts.notify(told, BAD)
+        alerts.notify(alerted, BAD)
+        alerts.notify(alerted, BAD)
     failures = [event for event in events if event["log_level"] == "warning"]
     assert [(event["event"], event["address"], event["outcome"]) for event in failures] == [
         ("alert not sent", 1, "failed")
     ] * 2
     assert SECRET not in str(events)
-    assert len(Memory.read(told.home).pending) == 1
+    assert len(Memory.read(alerted.home).pending) == 1
 
     for _ in range(3):
-        alerts.notify(told, BAD)
+        alerts.notify(alerted, BAD)
     assert receiver.titles == ["runs fail"] * 3
-    assert Memory.read(told.home).pending == {}
+    assert Memory.read(alerted.home).pending == {}
 
 
-def test_news_that_are_no_news_any_more_are_not_sent(told: Settings, receiver: Receiver) -> None:
-    """Who was not reached during the failures hears of them with the recovery, which tells when they began."""
+def test_outdated_messages_are_not_sent(alerted: Settings, receiver: Receiver) -> None:
+    """A receiver that was down during the failures gets only the recovery, with the time of the first failure."""
     receiver.fail("/a")
-    alerts.notify(told, BAD)
-    alerts.notify(told, GOOD)
+    alerts.notify(alerted, BAD)
+    alerts.notify(alerted, GOOD)
 
     assert receiver.titles == ["runs fail", "runs work again"]
     assert "From 2026-11-23 12:00:00.000000 UTC on 1 failed, over 3 h" in receiver.bodies[1]
 
 
-def test_each_address_gets_it_once(tmp_path: Path, receiver: Receiver) -> None:
-    """Of several addresses only the one that failed is tried again; one that is none holds up nobody."""
+def test_each_address_gets_a_message_once(tmp_path: Path, receiver: Receiver) -> None:
+    """Only the address that failed is tried again; an invalid address does not block the others."""
     urls = f"{receiver.address('a')}, nonsense://{SECRET} {receiver.address('b')}?to=x@y.z,v@w.z"
     receiver.fail("/b")
-    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as told, structlog.testing.capture_logs() as events:
+    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=urls) as alerted, structlog.testing.capture_logs() as events:
         assert len(alert_urls.split(urls)) == 3
         assert alert_urls.wrong(alert_urls.split(urls)) == [2]
-        alerts.notify(told, BAD)
+        alerts.notify(alerted, BAD)
         assert sorted(path for _, path in receiver.asked) == ["/a", "/b"]
-        alerts.notify(told, BAD)
-        alerts.notify(told, BAD)
+        alerts.notify(alerted, BAD)
+        alerts.notify(alerted, BAD)
 
     assert sorted(path for _, path in receiver.asked) == ["/a", "/b", "/b"]
     assert {(event["address"], event["outcome"]) for event in events if "outcome" in event} == {
@@ -358,7 +362,7 @@ print(pending["runs"].unsent, sys.modules["threading"].active_count())
 """
 
 
-def test_a_service_that_never_answers_holds_up_no_run(tmp_path: Path) -> None:
+def test_a_service_that_never_answers_delays_no_run(tmp_path: Path) -> None:
     """The wait is limited, the message stays for the next run, and the process ends though Apprise still waits."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"json://127.0.0.1:{silent.getsockname()[1]}/?rto=3600&cto=3600"
@@ -375,20 +379,20 @@ def test_a_service_that_never_answers_holds_up_no_run(tmp_path: Path) -> None:
     "content",
     ["", "{", "[]", "null", '{"failing": 1}', '{"failing": {"since": "x", "run_id": "", "runs": 1, "told": [3]}}'],
 )
-def test_a_broken_memory_starts_afresh(told: Settings, receiver: Receiver, content: str) -> None:
-    """Whatever stands in the file: the failure is told, and remembered from then on."""
-    (told.home / memory.FILE).write_text(content)
+def test_a_broken_memory_file_is_replaced(alerted: Settings, receiver: Receiver, content: str) -> None:
+    """Whatever the file contains, the failure is reported and stored from then on."""
+    (alerted.home / memory.FILE).write_text(content)
 
-    alerts.notify(told, BAD)
-    alerts.notify(told, BAD)
+    alerts.notify(alerted, BAD)
+    alerts.notify(alerted, BAD)
 
     assert receiver.titles == ["runs fail"]
 
 
-def test_a_home_that_cannot_be_written_is_told_once_a_day(
-    told: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_home_that_cannot_be_written_is_reported_once_a_day(
+    alerted: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Disk full: a message all the same, and no flood, though nothing can be remembered."""
+    """With a full disk there is still a message, but only one a day."""
     aside = tmp_path / "elsewhere"
     aside.mkdir()
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(aside))
@@ -398,38 +402,38 @@ def test_a_home_that_cannot_be_written_is_told_once_a_day(
 
     monkeypatch.setattr(memory, "write_atomically", full)
     for _ in range(3):
-        alerts.notify(told, replace(BAD, at=datetime.now(UTC)))
+        alerts.notify(alerted, replace(BAD, at=datetime.now(UTC)))
     assert receiver.titles == ["runs fail"]
 
-    alerts.notify(told, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
+    alerts.notify(alerted, replace(BAD, at=datetime.now(UTC) + timedelta(days=2)))
     assert receiver.titles == ["runs fail"] * 2
 
 
-def test_who_is_told_later_starts_afresh(told: Settings, receiver: Receiver) -> None:
-    """Without addresses nothing is remembered."""
-    alerts.notify(told, BAD)
-    alerts.notify(told.model_copy(update={"alert_urls": None}), BAD)
-    assert not (told.home / memory.FILE).exists()
+def test_addresses_set_later_start_without_memory(alerted: Settings, receiver: Receiver) -> None:
+    """Without addresses the memory is removed."""
+    alerts.notify(alerted, BAD)
+    alerts.notify(alerted.model_copy(update={"alert_urls": None}), BAD)
+    assert not (alerted.home / memory.FILE).exists()
 
-    alerts.notify(told, BAD)
+    alerts.notify(alerted, BAD)
     assert receiver.titles == ["runs fail"] * 2
 
 
-def test_no_secret_is_told_or_kept(tmp_path: Path, receiver: Receiver) -> None:
-    """Whatever an error quotes: neither the message nor the file holds it."""
+def test_no_secret_is_sent_or_stored(tmp_path: Path, receiver: Receiver) -> None:
+    """Neither the message nor the file contains a secret that an error quotes."""
     uri = f"mongodb://me:{SECRET}@127.0.0.1:1/"
-    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), MONGO_URI=uri) as told:
+    with home_of(tmp_path, FUTURSCAM_ALERT_URLS=receiver.address("a"), MONGO_URI=uri) as alerted:
         receiver.fail("/a")
-        alerts.notify(told, replace(BAD, error=f"no {uri}, no {SECRET}"))
+        alerts.notify(alerted, replace(BAD, error=f"no {uri}, no {SECRET}"))
         assert SECRET not in (tmp_path / memory.FILE).read_text("utf-8")
-        alerts.notify(told, BAD)
+        alerts.notify(alerted, BAD)
 
     assert len(receiver.bodies) == 2
     assert SECRET not in "".join(receiver.bodies)
     assert "no ***, no ***" in receiver.bodies[0]
 
 
-def test_a_proper_address_is_read_apart() -> None:
+def test_addresses_are_split() -> None:
     """Spaces and commas separate; what follows inside an address stays there. The pieces that are keys are secrets."""
     urls = f"  mailto://me:{SECRET}@example.com?to=a@x.org,b@x.org , slack://T1234567/B12345678/{SECRET}a "
     assert alert_urls.split(urls) == [
@@ -458,7 +462,7 @@ PING = f"/ping/{SECRET}"
 
 
 def reported(**request: Any) -> Result:
-    """A run with all that watches over it, as a scheduler starts one."""
+    """Do a run with log, alerts and pings, as a scheduler starts it."""
     return reported_run.ReportedRun(Request(**request), on_terminal=False).run(progress=False)
 
 
@@ -469,7 +473,7 @@ def check_silence(workshop: Workshop, *printed: str) -> None:
 
 
 def test_a_run_from_its_start_to_its_end(quick: Workshop, receiver: Receiver) -> None:
-    """Good, failing, failing, good: start and end of each are pinged, failures and recovery are told once."""
+    """Good, failing, failing, good: each start and end is pinged, failure and recovery are reported once."""
     codes = [reported().exit_code]
     quick.notebook(SUMMARY, FAILS)
     done = quick.command("run")
@@ -493,8 +497,8 @@ def test_a_run_from_its_start_to_its_end(quick: Workshop, receiver: Receiver) ->
     check_silence(quick, done.stdout, done.stderr)
 
 
-def test_a_dry_run_tells_nobody(quick: Workshop, receiver: Receiver) -> None:
-    """However it ends; its log is kept."""
+def test_a_dry_run_sends_nothing(quick: Workshop, receiver: Receiver) -> None:
+    """It sends no alert or ping, whether it succeeds or fails; its log is kept."""
     quick.notebook(SUMMARY, FAILS)
 
     assert reported(dry_run=True).exit_code == ExitCode.RETRY_LATER
@@ -503,10 +507,10 @@ def test_a_dry_run_tells_nobody(quick: Workshop, receiver: Receiver) -> None:
     assert len(list((quick.home / "logs").glob("etl_*.log"))) == 1
 
 
-def test_wrong_settings_are_told_where_nobody_looks(
+def test_wrong_settings_are_reported_for_scheduled_runs(
     quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A scheduled run cannot begin: the alert settings that are right are used. By hand, the terminal tells enough."""
+    """A scheduled run that cannot start uses the valid alert settings. A run by hand only prints the error."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
     by_hand = reported_run.ReportedRun(Request(sources=("folder",)), on_terminal=True)
     with pytest.raises(UsageError):
@@ -519,9 +523,9 @@ def test_wrong_settings_are_told_where_nobody_looks(
     assert done.returncode == 2
     assert receiver.asked == [("POST", f"{PING}/fail"), ("POST", "/alert")]
     assert "FUTURSCAM_OVERLAP_MINUTES is 'ten'" in receiver.bodies[0]
-    told = json.loads(done.stdout)
-    assert (told["status"], told["exit_code"]) == ("not started", 2)
-    assert "FUTURSCAM_OVERLAP_MINUTES" in (quick.home / "logs" / told["log"]).read_text("utf-8")
+    alerted = json.loads(done.stdout)
+    assert (alerted["status"], alerted["exit_code"]) == ("not started", 2)
+    assert "FUTURSCAM_OVERLAP_MINUTES" in (quick.home / "logs" / alerted["log"]).read_text("utf-8")
     check_silence(quick, done.stdout, done.stderr)
 
 
@@ -529,7 +533,7 @@ def test_wrong_settings_are_told_where_nobody_looks(
 def test_a_scheduled_run_may_have_a_console(
     quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, *, by_hand: bool
 ) -> None:
-    """Windows gives a console to a task though nobody looks at it; only a request with options is a person's."""
+    """Windows gives a task a console; only a run with options counts as started by a person."""
     monkeypatch.setenv("FUTURSCAM_OVERLAP_MINUTES", "ten")
 
     request = Request(sources=("folder",)) if by_hand else Request()
@@ -540,8 +544,8 @@ def test_a_scheduled_run_may_have_a_console(
     assert quick.home
 
 
-def test_a_second_run_is_no_news(quick: Workshop, receiver: Receiver) -> None:
-    """Exit 5 tells nobody, and leaves a log that says so."""
+def test_a_second_run_sends_nothing(quick: Workshop, receiver: Receiver) -> None:
+    """Exit code 5 sends no alert; the log records it."""
     second = reported_run.ReportedRun(Request(), on_terminal=False)
     with (
         RunLock(quick.settings.lock_file).held(run_id="first", now=NOON),
@@ -554,8 +558,8 @@ def test_a_second_run_is_no_news(quick: Workshop, receiver: Receiver) -> None:
     assert "another run is active kind=AlreadyRunning" in second.log.read_text("utf-8")
 
 
-def test_a_watermark_that_cannot_be_read_is_told(quick: Workshop, receiver: Receiver) -> None:
-    """A run that ends before it starts leaves a log and is told, with what to do about it."""
+def test_an_unreadable_watermark_is_reported(quick: Workshop, receiver: Receiver) -> None:
+    """A run that cannot start leaves a log and sends an alert with the remedy."""
     quick.watermark_file.write_text("yesterday")
 
     done = quick.command("run")
@@ -584,16 +588,16 @@ def test_an_unexpected_error_leaves_its_traceback(
         run.run(progress=False)
 
     assert run.log is not None
-    told = run.log.read_text("utf-8")
-    assert "run ended by an unexpected error" in told
-    assert "in breaks\\n" in told
+    alerted = run.log.read_text("utf-8")
+    assert "run ended by an unexpected error" in alerted
+    assert "in breaks\\n" in alerted
     assert receiver.titles == ["runs fail"]
-    assert "ZeroDivisionError" in told
+    assert "ZeroDivisionError" in alerted
     check_silence(quick)
 
 
 def test_rejects_of_a_run_are_counted(workshop: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open entries of the quarantine are counted after a run, and told when they are as many as was asked for."""
+    """Open rejects are counted after a run and reported from the set number on."""
     monkeypatch.setenv("FUTURSCAM_ALERT_URLS", receiver.address("alert"))
     monkeypatch.setenv("FUTURSCAM_ALERT_REJECTS", "2")
     workshop.receive("a.jsonl", job_post("a"), {"id": None}, {"id": 7})
@@ -606,8 +610,8 @@ def test_rejects_of_a_run_are_counted(workshop: Workshop, receiver: Receiver, mo
     assert receiver.titles == ["2 new rejects"]
 
 
-def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) -> None:
-    """Healthcheck and alerts answer with errors, or not at all: the run ends as it ended, and its log says so."""
+def test_failing_alerts_and_pings_do_not_change_the_run(quick: Workshop, receiver: Receiver) -> None:
+    """If healthcheck and alerts fail or do not answer, the run's result stays the same and the log records it."""
     receiver.fail("/ping", times=99, status=500)
     receiver.break_off("/alert", times=99)
 
@@ -622,8 +626,8 @@ def test_watchers_that_fail_change_nothing(quick: Workshop, receiver: Receiver) 
     check_silence(quick)
 
 
-def test_a_watcher_that_breaks_changes_nothing(quick: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of their own is logged with its traceback."""
+def test_an_exception_in_alerts_does_not_change_the_run(quick: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exception is logged with its traceback."""
 
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
@@ -639,8 +643,8 @@ def test_a_watcher_that_breaks_changes_nothing(quick: Workshop, monkeypatch: pyt
     assert quick.last.facts["status"] == "ok"
 
 
-def test_a_run_clears_old_logs(quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As FUTURSCAM_LOG_DAYS says; its own stays."""
+def test_a_run_removes_old_logs(quick: Workshop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs older than FUTURSCAM_LOG_DAYS are removed; the run's own log stays."""
     monkeypatch.setenv("FUTURSCAM_LOG_DAYS", "1")
     folder = quick.home / "logs"
     folder.mkdir()
@@ -655,8 +659,8 @@ def test_a_run_clears_old_logs(quick: Workshop, receiver: Receiver, monkeypatch:
     assert len(list(folder.glob("etl_*.log"))) == 1
 
 
-def test_the_log_tells_the_run(quick: Workshop) -> None:
-    """What was promised of a log: start, watermark, source, failure, retries in the notebook, end."""
+def test_the_log_records_the_run(quick: Workshop) -> None:
+    """The log holds start, watermark, source, failure, retries in the notebook and end."""
     retry = "print('2026 [warning] stamina.retry_scheduled  caused_by=_NotYet()')"
     quick.notebook(SUMMARY, retry, FAILS)
 
@@ -664,7 +668,7 @@ def test_the_log_tells_the_run(quick: Workshop) -> None:
     result = run.run(progress=False)
 
     assert run.log is not None
-    told = run.log.read_text("utf-8")
+    alerted = run.log.read_text("utf-8")
     for words in (
         f"run started run_id={result.run_id}",
         "sources=folder dry_run=false",
@@ -676,4 +680,4 @@ def test_the_log_tells_the_run(quick: Workshop) -> None:
         "watermark stays at=",
         f"run ended run_id={result.run_id} status=failed exit_code=3",
     ):
-        assert words in told
+        assert words in alerted

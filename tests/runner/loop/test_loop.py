@@ -1,4 +1,4 @@
-"""The schedule of the loop, on a machine whose two clocks, runs and operator a test makes up."""
+"""The schedule of the loop, on a fake machine with two clocks, runs and an operator."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Machine:
     starts: list[float] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     shown: list[float] = field(default_factory=list)
-    told: list[LoopState] = field(default_factory=list)
+    reported: list[LoopState] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
     def loop(self, minutes: float, *, until: float) -> None:
@@ -55,14 +55,14 @@ class Machine:
             asked=lambda: self.stop,
             say=self.said.append,
             count_down=self.shown.append,
-            report=self.told.append,
+            report=self.reported.append,
             now=lambda: self.wall,
             monotonic=lambda: 1e6 + self.uptime,
             wait=lambda seconds: self.spend(seconds + self.oversleeps),
         ).run()
 
     def spend(self, seconds: float) -> None:
-        """Let time pass, and happen what is due."""
+        """Advance the clocks and do what is due."""
         self.uptime += seconds
         self.wall += timedelta(seconds=seconds)
         for event in [event for event in self.happens if event[0] <= self.uptime]:
@@ -109,8 +109,8 @@ class FakeRun:
         self._code, self._until = -9, self._machine.uptime
 
 
-def test_what_an_operator_reads() -> None:
-    """A line before each run, one after it with the next one's time, and a last one."""
+def test_lines_printed_by_the_loop() -> None:
+    """The loop prints a line before each run, one after it with the next start, and a last one."""
     machine = Machine([(12.3, 0)])
 
     machine.loop(60, until=1.5 * HOUR)
@@ -122,18 +122,18 @@ def test_what_an_operator_reads() -> None:
         "Run #2: ok in 12.3 s (exit 0). Next run at 15:25:01 UTC.",
         "The loop has ended after 2 runs.",
     ]
-    assert [(one.run, one.next_run is None) for one in machine.told] == [
+    assert [(state.run, state.next_run is None) for state in machine.reported] == [
         (1, True),
         (1, False),
         (2, True),
         (2, False),
     ]
-    assert machine.told[1].next_run == clock.to_text(T0 + timedelta(hours=1))
+    assert machine.reported[1].next_run == clock.to_text(T0 + timedelta(hours=1))
     assert machine.shown[0] == pytest.approx(HOUR - 12.3)
 
 
 def test_from_start_to_start_without_drift() -> None:
-    """The first run starts at once, the thousandth on the beat, however long runs take and waits oversleep."""
+    """The first run starts at once and the thousandth at its due time, even with long runs and late waits."""
     machine = Machine([(1.7, 0), (0.4, 0), (2.9, 0)], oversleeps=0.07)
 
     machine.loop(0.05, until=3000)
@@ -149,7 +149,7 @@ def test_from_start_to_start_without_drift() -> None:
     [(59.9, 60, ""), (60, 60, ""), (60.5, 120, " 1 start skipped,"), (185, 240, " 3 starts skipped,")],
 )
 def test_a_run_longer_than_the_interval(minutes: float, second: float, skipped: str) -> None:
-    """The next one starts at the next due time ahead; those that passed are not made up for, and counted."""
+    """The next run starts at the next due time; missed starts are counted and skipped."""
     machine = Machine([(minutes * MINUTE, 0), (1.0, 0)])
 
     machine.loop(60, until=(second + 70) * MINUTE)
@@ -162,19 +162,19 @@ def test_a_run_longer_than_the_interval(minutes: float, second: float, skipped: 
 @pytest.mark.parametrize("by", [timedelta(hours=3), timedelta(hours=-3), timedelta(days=400)])
 @pytest.mark.parametrize("when", [5.0, 30 * MINUTE])
 def test_a_wall_clock_that_is_set_changes_nothing(by: timedelta, when: float) -> None:
-    """While waiting or during a run: runs start when they would have; what people read follows the new clock."""
+    """While waiting or during a run: starts do not move; printed times follow the new clock."""
     machine = Machine([(10.0, 0)], happens=[])
     machine.happens.append((when, lambda: machine.set_clock(by)))
 
     machine.loop(60, until=2.5 * HOUR)
 
     assert machine.minutes() == [0, 60, 120]
-    due = [clock.parse(state.next_run) for state in machine.told if state.next_run and state.run == 1]
+    due = [clock.parse(state.next_run) for state in machine.reported if state.next_run and state.run == 1]
     assert abs(due[-1] - (T0 + by + timedelta(hours=1))) < timedelta(seconds=1)
     assert f"=== Run #2 - {T0 + by + timedelta(hours=1):%Y-%m-%d %H:%M:%S} UTC ===" in machine.said
 
 
-def test_after_the_machine_slept_a_due_run_starts_at_once_and_once() -> None:
+def test_after_sleep_one_due_run_starts_at_once() -> None:
     """Asleep from 0:30 to 4:50: one run at 4:50, the next an interval later, and a line that says so."""
     machine = Machine([(10.0, 0)])
     machine.happens.append((30 * MINUTE, lambda: machine.spend(260 * MINUTE)))
@@ -196,8 +196,8 @@ def test_a_machine_that_wakes_before_the_next_run_is_due() -> None:
     assert machine.minutes() == [0, 60]
 
 
-def test_the_machine_slept_during_a_run() -> None:
-    """It was a long run; the next one starts when one is due."""
+def test_sleep_during_a_run_counts_as_a_long_run() -> None:
+    """The next run starts at the next due time."""
     machine = Machine([(10.0, 0)])
     machine.happens.append((5.0, lambda: machine.spend(130 * MINUTE)))
 
@@ -219,11 +219,11 @@ def test_failing_runs_back_off_and_recover() -> None:
         "2 failures in a row: one run every 2 h until one is ok. Next run at 16:25:01 UTC."
     ) in machine.said
     assert "Run #6: ok in 10.0 s (exit 0). Next run at 09:25:01 UTC." in machine.said
-    assert max(one.failures for one in machine.told) == 5
-    assert machine.told[-1].failures == 0
+    assert max(state.failures for state in machine.reported) == 5
+    assert machine.reported[-1].failures == 0
 
 
-def test_an_interval_above_six_hours_is_never_shortened_nor_stretched() -> None:
+def test_an_interval_above_six_hours_never_changes() -> None:
     """Twelve hours stay twelve hours."""
     machine = Machine([(10.0, 1)])
 
@@ -232,8 +232,8 @@ def test_an_interval_above_six_hours_is_never_shortened_nor_stretched() -> None:
     assert [minute / 60 for minute in machine.minutes()] == [0, 12, 24, 36, 48]
 
 
-def test_another_run_that_is_active_is_no_failure() -> None:
-    """Exit 5: somebody else does the work; it ends a row of failures."""
+def test_another_active_run_is_not_a_failure() -> None:
+    """Exit code 5 ends a series of failures."""
     machine = Machine([(1.0, 1), (1.0, 1), (1.0, 5), (1.0, 5), (1.0, 1), (1.0, 0)])
 
     machine.loop(60, until=6.5 * HOUR)
@@ -243,8 +243,8 @@ def test_another_run_that_is_active_is_no_failure() -> None:
 
 
 @pytest.mark.parametrize("code", [2, 4])
-def test_where_a_person_is_needed_it_says_so(code: int) -> None:
-    """Wrong settings, refused credentials: the loop goes on, more and more seldom."""
+def test_errors_that_need_a_person_are_named(code: int) -> None:
+    """With wrong settings or refused credentials the loop continues at growing intervals."""
     machine = Machine([(1.0, code)])
 
     machine.loop(60, until=4 * HOUR)
@@ -254,8 +254,8 @@ def test_where_a_person_is_needed_it_says_so(code: int) -> None:
     assert "a person must act. Next run at" in machine.said[1]
 
 
-def test_a_run_that_cannot_be_started_is_a_failed_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No memory, no process: the loop says so and tries again."""
+def test_a_run_that_cannot_be_started_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory for a process the loop prints the error and tries again."""
 
     def refuse(*_: object) -> None:
         raise OSError("Cannot allocate memory")
@@ -270,7 +270,7 @@ def test_a_run_that_cannot_be_started_is_a_failed_one(monkeypatch: pytest.Monkey
     assert machine.said[-1] == "The loop has ended after 2 runs."
 
 
-def test_asked_to_end_before_the_first_run() -> None:
+def test_a_stop_request_before_the_first_run() -> None:
     """Nothing runs."""
     machine = Machine([(1.0, 0)], stop=Stop.AFTER_RUN)
 
@@ -281,7 +281,7 @@ def test_asked_to_end_before_the_first_run() -> None:
 
 
 @pytest.mark.parametrize("urgency", [Stop.AFTER_RUN, Stop.NOW])
-def test_asked_to_end_while_waiting(urgency: Stop) -> None:
+def test_a_stop_request_while_waiting(urgency: Stop) -> None:
     """It ends within a second."""
     machine = Machine([(1.0, 0)])
     machine.happens.append((1000.0, lambda: machine.ask(urgency)))
@@ -293,7 +293,7 @@ def test_asked_to_end_while_waiting(urgency: Stop) -> None:
     assert machine.said[-1] == "The loop has ended after 1 run."
 
 
-def test_asked_to_end_during_a_run() -> None:
+def test_a_stop_request_during_a_run() -> None:
     """The run is finished; no next one is announced."""
     machine = Machine([(100.0, 0)])
 
@@ -309,7 +309,7 @@ def test_asked_to_end_during_a_run() -> None:
 
 
 @pytest.mark.parametrize("first", [50.0, 60.0])
-def test_asked_again_during_a_run(first: float) -> None:
+def test_a_second_stop_request_interrupts_the_run(first: float) -> None:
     """Twice, or at once to end now: the run is interrupted, and may write its ledger."""
     machine = Machine([(100.0, 0)])
     machine.happens.append((60.0, lambda: machine.ask(Stop.NOW)))
@@ -338,8 +338,8 @@ def test_a_run_that_does_not_end_when_interrupted_is_killed() -> None:
 
 
 @pytest.mark.parametrize("first", [Stop.NOW, Stop.KILL])
-def test_asked_a_third_time_the_run_is_killed_at_once(first: Stop) -> None:
-    """Whoever presses Ctrl+C three times has waited enough."""
+def test_a_third_stop_request_kills_the_run(first: Stop) -> None:
+    """The third Ctrl+C kills the run without waiting for it."""
     machine = Machine([(100.0, 0)], obeys=None)
     machine.happens += [(10.0, lambda: machine.ask(first)), (12.0, lambda: machine.ask(Stop.KILL))]
 
@@ -365,7 +365,7 @@ def test_all_lines_are_ascii() -> None:
     st.lists(st.tuples(st.floats(0, 1e5) | st.floats(0, 4), st.floats(0, 1e5), st.booleans()), max_size=40),
 )
 def test_never_more_often_than_the_interval(interval: float, runs: list[tuple[float, float, bool]]) -> None:
-    """Whatever runs take, however late they start, however they end; 5 s of lateness are made up for."""
+    """For any length, lateness and result of runs; a start that is up to 5 s late does not move the schedule."""
     schedule = Schedule(interval, now=0)
     at, starts = 0.0, []
     for late, length, failed in runs:

@@ -1,4 +1,4 @@
-"""The loop as its operator has it: real processes, one per home, seen, stopped, killed."""
+"""The loop as real processes: one per home, shown, stopped, killed."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
 
 def status_of(workshop: Workshop) -> str:
     """The loop's line in `futurscam status`."""
-    found = re.search(r"^loop +(.*?) *$", workshop.command("status").stdout, re.MULTILINE)
-    assert found
-    return found[1]
+    match = re.search(r"^loop +(.*?) *$", workshop.command("status").stdout, re.MULTILINE)
+    assert match
+    return match[1]
 
 
 def begun(workshop: Workshop) -> Path:
@@ -100,8 +100,8 @@ def test_three_runs(quick: Workshop) -> None:
     assert [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "T", title) for title in titles] == [
         f"=== Run #{number} - T UTC ===" for number in (1, 2, 3)
     ]
-    told = [line for line in lines if re.match(r"Run #", line)]
-    for number, line in enumerate(told, start=1):
+    starts = [line for line in lines if re.match(r"Run #", line)]
+    for number, line in enumerate(starts, start=1):
         ended = rf"Run #{number}: ok in \d+\.\d s \(exit 0\)\.( \d+ starts? skipped, due during this run\.)?"
         assert re.fullmatch(rf"{ended} Next run at \d\d:\d\d:\d\d UTC\.", line)
     kinds = [line.split()[0] for line in lines if line.startswith(("===", "Run #", "Run:"))]
@@ -113,7 +113,7 @@ def test_three_runs(quick: Workshop) -> None:
 
 
 def test_a_second_loop_is_refused_and_a_stop_lets_the_run_finish(patient: Workshop) -> None:
-    """One loop per home; what it does is seen; `stop` waits for the run, or gives up with 3 and the request stands."""
+    """One loop per home; status shows it; `stop` waits for the run, or ends with 3 and keeps the request."""
     loop = patient.start("loop")
     soon(begun(patient).exists)
     state = json.loads(facts_of(patient).read_bytes())
@@ -151,7 +151,7 @@ def test_a_second_loop_is_refused_and_a_stop_lets_the_run_finish(patient: Worksh
 
 
 def test_in_the_background(quick: Workshop) -> None:
-    """It comes back with pid and log; status shows it; stop leaves neither process nor file, and the log tells all."""
+    """It prints pid and log; status shows it; stop leaves no process and no file; the log is complete."""
     started = quick.command("loop", "--interval", "45", "--background")
 
     assert started.returncode == 0, started.stderr
@@ -179,8 +179,8 @@ def test_in_the_background(quick: Workshop) -> None:
 
 
 @pytest.mark.parametrize("how", ["stop --now", "Ctrl+C twice"])
-def test_ended_now_the_run_writes_its_ledger(patient: Workshop, how: str) -> None:
-    """The run is interrupted, says so in the ledger, and nothing is left of it."""
+def test_an_interrupted_run_writes_its_ledger(patient: Workshop, how: str) -> None:
+    """`stop --now` interrupts the run; the ledger records it and no process is left."""
     loop = patient.start("loop")
     soon(begun(patient).exists)
     if how == "stop --now":
@@ -200,8 +200,8 @@ def test_ended_now_the_run_writes_its_ledger(patient: Workshop, how: str) -> Non
     assert patient.kernels() == []
 
 
-def test_a_killed_loop_leaves_a_file_that_nobody_believes(patient: Workshop) -> None:
-    """SIGKILL during a run: the run goes on, no loop is seen, and the next one starts, whatever the file says."""
+def test_the_file_of_a_killed_loop_is_ignored(patient: Workshop) -> None:
+    """After SIGKILL during a run, the run continues, status shows no loop, and a new loop starts."""
     loop = patient.start("loop")
     soon(begun(patient).exists)
     loop.kill()
@@ -264,8 +264,8 @@ def test_a_background_loop_that_ends_at_once(
     assert caught.value.exit_code == code
 
 
-def test_a_background_loop_that_is_not_seen_is_ended(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not stay behind unseen."""
+def test_a_background_loop_that_does_not_report_is_ended(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is not left behind."""
     monkeypatch.setattr(processes, "_PROGRAM", (sys.executable, "-c", "import time; time.sleep(600)"))
     monkeypatch.setattr(processes, "START_WITHIN", 0.2)
     children = set(psutil.Process().children())
@@ -277,8 +277,8 @@ def test_a_background_loop_that_is_not_seen_is_ended(workshop: Workshop, monkeyp
     soon(lambda: all(child.status() == psutil.STATUS_ZOMBIE for child in left))
 
 
-def test_a_file_without_a_loop_is_no_loop(tmp_path: Path) -> None:
-    """Neither of a process that has gone nor of one whose number another program has by now."""
+def test_a_file_without_a_process_is_ignored(tmp_path: Path) -> None:
+    """The process has ended, or another program has its number."""
     files = LoopFiles(tmp_path)
     assert files.find() is None
     assert list(tmp_path.iterdir()) == []
@@ -299,21 +299,21 @@ def test_a_file_without_a_loop_is_no_loop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("facts", [None, b"{", b'{"pid": 1, "more": 2}', b'{"pid": 4194305}'])
-def test_a_loop_that_cannot_be_read_is_still_a_loop(tmp_path: Path, facts: bytes | None) -> None:
-    """The lock counts; it can be asked to end all the same."""
+def test_a_loop_with_an_unreadable_description_is_still_found(tmp_path: Path, facts: bytes | None) -> None:
+    """Only the lock counts; the loop can still be asked to end."""
     files = LoopFiles(tmp_path)
     with files.held():
         if facts is not None:
             (tmp_path / ".futurscam.loop.json").write_bytes(facts)
-        found = files.find()
-        assert found == LoopState()
-        assert str(found) == "running, but could not say who it is"
-        files.ask(found, now=False)
+        state = files.find()
+        assert state == LoopState()
+        assert str(state) == "running, but could not say who it is"
+        files.ask(state, now=False)
         assert files.asked(ME) == Stop.AFTER_RUN
 
 
 def test_a_request_is_for_one_loop(tmp_path: Path) -> None:
-    """Not for one that has its process number later, and not for the next one in this home."""
+    """It does not stop a later loop with the same process number, nor the next loop of this home."""
     files = LoopFiles(tmp_path)
     with files.held():
         assert files.asked(ME) == Stop.NO
@@ -332,7 +332,7 @@ def test_a_request_is_for_one_loop(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_does_not_end_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it does can't be told; it does it."""
+    """It cannot describe itself, but continues."""
 
     def refuse(*_: object) -> NoReturn:
         raise OSError("No space left on device")
@@ -344,8 +344,8 @@ def test_a_full_disk_does_not_end_the_loop(tmp_path: Path, monkeypatch: pytest.M
         assert files.find() == LoopState()
 
 
-def test_stop_tells_what_it_waits_for(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every so often, with what the loop is doing."""
+def test_stop_prints_what_it_waits_for(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It regularly prints what the loop is doing."""
     monkeypatch.setattr(processes, "REPORT_EVERY", 0.1)
     files, said = LoopFiles(workshop.home), list[str]()
     with files.held():
@@ -371,7 +371,7 @@ def test_signals_are_counted() -> None:
 
 
 def test_a_run_that_is_killed_takes_its_children_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kernel stays behind; one that has ended already is no error."""
+    """No kernel is left; a kernel that has already ended is not an error."""
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
     monkeypatch.setattr(processes, "_PROGRAM", (sys.executable, "-c", child))
     run = ChildRun((), home=tmp_path)
@@ -385,8 +385,8 @@ def test_a_run_that_is_killed_takes_its_children_along(tmp_path: Path, monkeypat
     run.interrupt()
 
 
-def test_a_run_that_cannot_be_asked_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows a loop without a console has no way to ask."""
+def test_a_run_that_cannot_be_interrupted_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows a loop without a console cannot interrupt a run."""
 
     def refuse(_: int) -> NoReturn:
         raise OSError("The handle is invalid")
@@ -408,7 +408,7 @@ class Terminal(io.StringIO):
 
 
 def test_the_countdown_is_one_line_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rewritten each second and wiped before the next line; a log has none of it."""
+    """It is rewritten each second and cleared before the next line; logs do not contain it."""
     for stream in (Terminal, io.StringIO):
         monkeypatch.setattr(sys, "stdout", stream())
         monkeypatch.setattr(sys, "stderr", stream())

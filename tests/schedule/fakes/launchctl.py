@@ -1,4 +1,4 @@
-"""A `launchctl` as documented: what is loaded is not loaded twice, what is not loaded is not found."""
+"""A `launchctl` as documented: nothing is loaded twice, and unloaded agents are unknown."""
 
 import json
 import os
@@ -11,7 +11,7 @@ AGENT = STATE / "agent.json"
 
 
 def end(code: int, text: str) -> None:
-    """Say something, and end."""
+    """Print a text, and end."""
     (sys.stderr if code else sys.stdout).write(text)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""A `powershell -Command` that answers what the state holds, and fails where it holds nothing."""
+"""A `powershell -Command` that prints the state, and fails without one."""
 
 import os
 import sys

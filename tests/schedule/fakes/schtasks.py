@@ -11,7 +11,7 @@ TASK = STATE / "task.xml"
 
 
 def end(code: int, text: str) -> None:
-    """Say something in the system's language, and end."""
+    """Print a text in the system's language, and end."""
     stream = sys.stderr if code else sys.stdout
     stream.buffer.write(text.encode("cp850"))
     sys.exit(code)

@@ -10,7 +10,7 @@ UNITS = Path(os.environ["XDG_CONFIG_HOME"], "systemd", "user")
 
 
 def fail(text: str) -> None:
-    """Say what went wrong, and end."""
+    """Print what went wrong, and end."""
     sys.stderr.write(text + "\n")
     sys.exit(1)
 
@@ -26,7 +26,7 @@ if verb == "daemon-reload":
 elif verb in {"enable", "restart", "disable"} and arguments[-1] not in loaded:
     fail(f"Failed to {verb} unit: Unit file {arguments[-1]} does not exist.")
 elif verb == "show":
-    told = json.loads((STATE / "units.json").read_text()) if (STATE / "units.json").exists() else {}
-    known = {"LoadState": "loaded" if arguments[-1] in loaded else "not-found", **told.get(arguments[-1], {})}
+    units = json.loads((STATE / "units.json").read_text()) if (STATE / "units.json").exists() else {}
+    known = {"LoadState": "loaded" if arguments[-1] in loaded else "not-found", **units.get(arguments[-1], {})}
     for name in arguments[0].removeprefix("--property=").split(","):
         sys.stdout.write(f"{name}={known.get(name, '').replace('ZONE', os.environ.get('TZ', 'CET'))}\n")
