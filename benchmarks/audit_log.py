@@ -1,4 +1,4 @@
-"""Seconds and memory that reviewing takes when ten thousand runs stand in the audit log."""
+"""Seconds and memory that reviewing takes with ten thousand runs in the audit log."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _fill(configured: Settings, count: int) -> int:
 
 
 class _Made:
-    """One run that never ran."""
+    """One made-up run."""
 
     def __init__(self, number: int, at: datetime, template: bytes, start: LedgerEntry, end: LedgerEntry) -> None:
         self._at, self._start, self._end = at, start, end

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a home with a MongoDB of its own that is gone afterwards, children, medians, tables."""
+"""Shared by the benchmarks: a temporary home with its own MongoDB, child processes, medians, tables."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Home:
     uri: str
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Of a child that works in this home, whatever is set around the benchmark."""
+        """The environment of a child process in this home, independent of the benchmark's environment."""
         return {**_clean_environment(self.folder), **more}
 
     def measure(self, way: str, options: dict[str, Any] | None = None, **more: str) -> Any:
-        """Go one of the ways of `ways.py` in a fresh process; gives what it measured."""
+        """Run one of the ways of `ways.py` in a new process; returns its measurements."""
         done = subprocess.run(
             [sys.executable, str(HERE / "ways.py"), way, json.dumps(options or {})],
             env=self.environment(**more),
@@ -70,7 +70,7 @@ def temporary_home(parent: str | None) -> Iterator[Home]:
 
 
 def client(uri: str) -> MongoClient[dict[str, Any]]:
-    """To look after the databases between two measurements."""
+    """A client to clean the databases between two measurements."""
     return MongoClient(uri)
 
 
@@ -82,7 +82,7 @@ def _clean_environment(folder: Path) -> dict[str, str]:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has had resident, in bytes."""
+    """The peak resident memory of this process, in bytes."""
     if sys.platform == "linux":
         # Not getrusage, which also remembers the process that started this one.
         status = Path("/proc/self/status").read_text("ascii")

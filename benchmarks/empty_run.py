@@ -1,4 +1,4 @@
-"""Seconds that a headless run takes when there is nothing to do, beside papermill on an empty notebook."""
+"""Seconds of a headless run without new records, compared with papermill on an empty notebook."""
 
 from __future__ import annotations
 

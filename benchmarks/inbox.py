@@ -1,4 +1,4 @@
-"""What finding the new files of a large inbox costs, beside walking through it and asking for each file."""
+"""The cost of finding new files in a large inbox, compared with walking through it and checking each file."""
 
 from __future__ import annotations
 

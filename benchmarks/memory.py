@@ -1,4 +1,4 @@
-"""The most memory that the whole way needs, for few records and for many."""
+"""Peak memory of the whole pipeline, for few and for many records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invented Pro Unity job posts of 9 to 11 kB, as many as one wants, the same ones each time."""
+"""Any number of invented Pro Unity job posts of 9 to 11 kB, the same each time."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Measurement(NamedTuple):
-    """One way over one inbox: which of its counts must be all posts, and what the report calls it."""
+    """One way with one inbox: which of its counts must equal all posts, and its name in the report."""
 
     way: str
     database: str

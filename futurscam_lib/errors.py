@@ -8,15 +8,15 @@ from enum import IntEnum
 from typing import Final, Self
 
 NOTHING_LOST: Final = "Nothing was lost: .last_execution stays where it is, the next run reads the same window again."
-"""What state things are in after something did not answer."""
+"""The state after something did not answer."""
 
 
 class ExitCode(IntEnum):
-    """What `futurscam` ends with; schedulers and the operator's scripts read it.
+    """Exit code of `futurscam`; schedulers and the operator's scripts read it.
 
     Attributes:
-        meaning: What it means, for people: in the help, the log, alerts and the documents.
-        remedy: What to do about it; empty: nothing.
+        meaning: What it means, in words: shown in the help, the log, alerts and the docs.
+        remedy: What to do about it; empty if there is nothing to do.
     """
 
     meaning: str
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     ALREADY_RUNNING = 5, "another run is active", ""
 
     def __new__(cls, number: int, meaning: str = "", remedy: str = "") -> Self:
-        """Make a number that knows what it means."""
+        """Make an exit code with its meaning and remedy."""
         code = int.__new__(cls, number)
         code._value_ = number
         code.meaning, code.remedy = meaning, remedy
@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
 
 
 class FuturscamError(Exception):
-    """Root of all errors that a person reads; its text says what happened, what state things are in, what to do."""
+    """Root of all errors shown to people; the text says what happened, what state things are in, and what to do."""
 
     exit_code: ExitCode = ExitCode.FAILED
 
@@ -50,7 +50,7 @@ class UsageError(FuturscamError):
 
 
 class MissingExtra(UsageError):
-    """Packages are not installed, because an installation may leave them out."""
+    """Packages of an optional extra are not installed."""
 
 
 class RetryLater(FuturscamError):
@@ -66,12 +66,12 @@ class OperatorMustAct(FuturscamError):
 
 
 class Refused(OperatorMustAct):
-    """A service answered, and said no.
+    """A service answered and refused the request.
 
     Args:
-        message: For a person, with the remedy where one is known.
-        status: HTTP status; 0 where the service speaks another protocol.
-        code: The service's own word for it, empty where it gives none.
+        message: For a person, with the remedy if there is a known one.
+        status: HTTP status; 0 if the service speaks another protocol.
+        code: The service's own error code; empty if it gives none.
     """
 
     def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
@@ -80,7 +80,7 @@ class Refused(OperatorMustAct):
         self.status, self.code = status, code
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive pickling, which by default would forget the status."""
+        """Support pickling, which by default would lose the status."""
         return (_rebuild_refused, (str(self), self.status, self.code))
 
 
@@ -91,22 +91,22 @@ class AlreadyRunning(FuturscamError):
 
 
 class NotReconciled(FuturscamError):
-    """The sum of what was loaded is not the sum of what was extracted."""
+    """The counts of loaded records do not add up to the count of extracted records."""
 
 
 class CellFailed(FuturscamError):
-    """A function of a notebook's cell failed, or did with a document what it may not do."""
+    """A function in a notebook cell failed, or changed a document in a way that is not allowed."""
 
 
 class Rejected(FuturscamError):
     """A record cannot become an RFP document; it goes to the quarantine and the run goes on.
 
     Args:
-        message: What is wrong with it, without the value itself where that may be long.
+        message: What is wrong with it, without the value itself if that may be long.
         code: A short, stable word to count by: `broken-json`, `missing`, `wrong-type`, `too-large`...
-        path: The field, dotted (`budgetInfo.minDailyRate`); empty where the whole record is meant.
-        line: Line in the source file, from 1; 0 where lines have no meaning.
-        column: Column in that line, from 1; 0 where unknown.
+        path: The field, dotted (`budgetInfo.minDailyRate`); empty if the error is about the whole record.
+        line: Line in the source file, from 1; 0 if lines have no meaning.
+        column: Column in that line, from 1; 0 if unknown.
     """
 
     def __init__(self, message: str, *, code: str, path: str = "", line: int = 0, column: int = 0) -> None:
@@ -115,7 +115,7 @@ class Rejected(FuturscamError):
         self.message, self.code, self.path, self.line, self.column = message, code, path, line, column
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive pickling, which by default would call the constructor without its keywords."""
+        """Support pickling, which by default would call the constructor without its keywords."""
         return (_rebuild_rejected, (self.message, self.code, self.path, self.line, self.column))
 
 
@@ -128,15 +128,15 @@ def _rebuild_refused(message: str, status: int, code: str) -> Refused:
 
 
 def require_extra(extra: str, *modules: str, what: str) -> None:
-    """Make sure that the packages of an extra are installed.
+    """Check that the packages of an extra are installed.
 
     Args:
         extra: Its name in pyproject.toml.
-        modules: What is imported of it.
+        modules: The modules that are imported from it.
         what: What needs it, as the subject of a sentence.
 
     Raises:
-        MissingExtra: One is not; the text names the command that installs them.
+        MissingExtra: A package is missing; the text names the command that installs them.
     """
     if any(importlib.util.find_spec(module) is None for module in modules):
         raise MissingExtra(
@@ -154,7 +154,7 @@ def installing(extra: str) -> str:
 
 def exit_code_of(class_name: str) -> ExitCode:
     """Exit code for an error that crossed a process border as a class name, as a notebook's traceback does."""
-    found = globals().get(class_name)
-    if isinstance(found, type) and issubclass(found, FuturscamError):
-        return found.exit_code
+    error_class = globals().get(class_name)
+    if isinstance(error_class, type) and issubclass(error_class, FuturscamError):
+        return error_class.exit_code
     return ExitCode.FAILED

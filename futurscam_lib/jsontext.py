@@ -1,4 +1,4 @@
-"""From bytes to JSON; an error names the line and the column."""
+"""Parse bytes as JSON; errors name the line and the column."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from futurscam_lib.errors import Rejected
 
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _MANY: Final = 19
-"""Digits: an int of 64 bits holds fewer, and Python refuses to read thousands of them."""
-# Reads what orjson refuses although it spoils only one value: half a surrogate pair, NaN and Infinity, numbers that no
-# float holds.
+"""Numbers with this many digits become floats: a 64-bit int holds fewer, and Python refuses to read thousands."""
+# Accepts what orjson refuses although only one value is wrong: half a surrogate pair, NaN and Infinity, numbers too
+# large for a float.
 _TOLERANT: Final = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) < _MANY else float(digits))
 
 
 def encoding_of(head: bytes) -> str:
-    """Codec for bytes that begin with `head`: UTF-16 or UTF-8 by byte order mark, UTF-8 without one."""
+    """Codec for bytes that begin with `head`: UTF-16 or UTF-8 by byte order mark, UTF-8 if there is no mark."""
     for mark, codec in _BOMS.items():
         if head.startswith(mark):
             return codec
@@ -30,13 +30,13 @@ def encoding_of(head: bytes) -> str:
 def parse(payload: bytes, *, first_line: int = 1, first_column: int = 1) -> Any:
     """Parse one JSON value.
 
-    A lone surrogate stays in its text, and a number that no float holds becomes NaN or infinite: the reader of the
-    value decides about it.
+    A lone surrogate stays in its text, and a number too large for a float becomes infinite; NaN is accepted too. The
+    caller decides what to do with such values.
 
     Args:
         payload: UTF-8, or UTF-8/UTF-16 with a byte order mark.
-        first_line: Line of the file on which `payload` begins, from 1.
-        first_column: Column in that line, from 1.
+        first_line: Line of the file on which `payload` begins, counted from 1.
+        first_column: Column in that line, counted from 1.
 
     Raises:
         Rejected: `encoding` or `broken-json`, with line and column in the file.
@@ -56,8 +56,8 @@ def _rejected(payload: bytes, error: ValueError, begins: tuple[int, int]) -> Rej
     try:
         text = payload.decode(codec)
     except UnicodeDecodeError as wrong:
-        # The bytes before the wrong one can be read, except perhaps half a character. Python counts from behind a
-        # byte order mark of UTF-8.
+        # The bytes before the wrong byte can be decoded, except perhaps half a character. With a UTF-8 byte order
+        # mark, Python counts from the end of the mark.
         before = wrong.object[: wrong.start].decode(codec, "ignore")
         line, column = _place(before, len(before), begins)
         name = "UTF-16" if codec == "utf-16" else "UTF-8"
@@ -73,7 +73,7 @@ def _rejected(payload: bytes, error: ValueError, begins: tuple[int, int]) -> Rej
 
 
 def _place(text: str, position: int, begins: tuple[int, int]) -> tuple[int, int]:
-    """Line and column in the file of a position in a text that begins at `begins`; all from 1 but the position."""
+    """Line and column in the file, from 1, of a position in a text that begins at `begins`."""
     lines = text.count("\n", 0, position)
     column = position - text.rfind("\n", 0, position)
     return begins[0] + lines, column if lines else column + begins[1] - 1

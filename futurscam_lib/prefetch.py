@@ -1,4 +1,4 @@
-"""Working ahead: while threads wait for a database or a server, the caller gets on with what does not need them."""
+"""Prefetch results in threads: while they wait for a database or a server, the caller goes on working."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ R = TypeVar("R")
 
 
 def prefetch(work: Callable[[T], R], items: Iterable[T], *, threads: int = 1) -> Iterator[R]:
-    """Give `work(item)` for each item, in order; threads work on the next ones while the caller deals with this one.
+    """Yield `work(item)` for each item, in order; threads work on the next items while the caller handles this result.
 
-    At most `threads` items are worked on at the same time, and at most twice as many results are held. An error is
-    raised where its result would have been given.
+    At most `threads` items are processed at the same time, and at most twice as many results are held. An error is
+    raised in place of the item's result.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
-    begun: deque[Future[R]] = deque()
+    pending: deque[Future[R]] = deque()
     try:
         for item in items:
-            begun.append(pool.submit(work, item))
-            if len(begun) >= 2 * threads:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            pending.append(pool.submit(work, item))
+            if len(pending) >= 2 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
-        # After an error or an interrupt nobody waits for what has begun: it may be stuck in the network.
+        # After an error or an interrupt, do not wait for running work: it may be stuck in the network.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""A real Chromium for tests of pages: what it was asked to show, asked others for, and complained about."""
+"""A real Chromium for tests of pages: the pages it opened, its requests, and its errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ARGUMENTS: Final = (
 
 @dataclass(slots=True)
 class Seen:
-    """A page and what it did.
+    """A page, its requests and its errors.
 
     Attributes:
         page: To steer it by.
@@ -48,7 +48,7 @@ class Seen:
     dialogs: list[str] = field(default_factory=list)
 
     def open(self, path: Path) -> None:
-        """Go to a file, and wait until it has all it asked for."""
+        """Open a file, and wait until everything is loaded."""
         self.page.goto(path.as_uri(), wait_until="networkidle")
 
     def is_too_wide(self) -> bool:
@@ -57,7 +57,7 @@ class Seen:
         return bool(self.page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"))
 
     def assert_quiet(self, *opened: Path) -> None:
-        """Nothing ran, nothing complained, and nothing was asked for but the files that were opened."""
+        """Check that no script ran, no error occurred, and only the opened files were requested."""
         assert set(self.requests) - {path.as_uri() for path in opened} == set()
         assert (self.dialogs, self.errors, self.complaints) == ([], [], [])
 
@@ -73,7 +73,7 @@ def _dismiss(dialog: Dialog, seen: Seen) -> None:
 
 
 def needed() -> None:
-    """Skip a test where there is no Chromium; where CI is set it has to be there."""
+    """Skip a test if there is no Chromium; in CI it must be there."""
     if CHROMIUM:
         return
     message = "Chromium is not installed (Debian: chromium)."
@@ -84,7 +84,7 @@ def needed() -> None:
 
 @contextmanager
 def chromium(*, scheme: str = "light", size: dict[str, int] = DESK, scripts: bool = True) -> Iterator[Seen]:
-    """A page in a context of its own.
+    """A page in its own context.
 
     While it is open an event loop runs in this thread: notebooks are executed before.
 

@@ -1,4 +1,4 @@
-"""A real MongoDB for every test: one server per worker, one database per test, and nothing left behind."""
+"""A real MongoDB for every test: one server per worker, one database per test, all removed afterwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Take Ctrl+C as usual where the suite was started with it ignored, as `nohup pytest &` in a script does.
+    """Handle Ctrl+C as usual, even if the suite was started with it ignored, as by `nohup pytest &` in a script.
 
     Programs inherit an ignored signal, and tests that interrupt theirs would wait in vain. Runs in each worker too.
     """
@@ -61,14 +61,14 @@ def mongod_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mongo_client(mongod_uri: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    """Client of that server, for what a test looks at."""
+    """Client of that server, with which tests check the database."""
     with MongoClient[dict[str, Any]](mongod_uri, tz_aware=True) as client:
         yield client
 
 
 @pytest.fixture
 def database(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
-    """Empty database with a name of its own, dropped after the test."""
+    """Empty database with a unique name, dropped after the test."""
     name = f"test_{uuid.uuid4().hex}"
     try:
         yield mongo_client[name]
@@ -83,7 +83,7 @@ def home(
     database: Database[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
-    """Settings of a fresh home that loads into `database`; the environment says the same, for other processes too."""
+    """Settings of a fresh home that loads into `database`; also set in the environment, for other processes."""
     for name in list(os.environ):
         if name.startswith("FUTURSCAM_"):
             monkeypatch.delenv(name)
@@ -96,12 +96,12 @@ def home(
 
 @pytest.fixture
 def made(home: Settings) -> MadeRuns:
-    """Adds runs that never ran to `home`."""
+    """Adds made-up runs to `home`."""
     return MadeRuns(home, clock.parse("2026-11-01T00:00:00Z"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what a worker that was killed left running: every mongod on a folder of this session."""
+    """Stop what a killed worker left running: every mongod on a folder of this session."""
     if hasattr(config, "workerinput") or not hasattr(config, "_tmp_path_factory"):
         return
     session_folder = str(config._tmp_path_factory.getbasetemp())

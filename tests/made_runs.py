@@ -1,4 +1,4 @@
-"""Runs that never ran: a ledger and executed notebooks as runs leave them, for tests and benchmarks."""
+"""Made-up runs: a ledger and executed notebooks as real runs write them, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PACKAGES = {"futurscam-etl": "0.1.0", "papermill": "2.7.0", "pymongo": "4.20.0"}
 
 
 def counts(**some: int) -> dict[str, int]:
-    """All counts; those that are not named are 0, and `extracted` is their sum."""
+    """All counts; counts that are not given are 0, and `extracted` is their sum."""
     return {**dict.fromkeys(COUNTED, 0), **some, "extracted": sum(some.values())}
 
 
@@ -132,7 +132,7 @@ class MadeRuns:
         return name
 
     def path(self, run_id: str) -> Path:
-        """Where the notebook of a run is."""
+        """The path of a run's notebook."""
         return self.settings.runs / f"{run_id[:4]}-{run_id[4:6]}" / f"{run_id}.ipynb"
 
     def _write(self, path: str, data: bytes) -> str:

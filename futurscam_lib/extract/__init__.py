@@ -1,4 +1,4 @@
-"""Sources: each gives its items untouched. The reader of a source is the module of its name."""
+"""Sources: each returns its items unchanged. A source is read by the module of the same name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def open_sources(
     settings: Settings, names: Iterable[str], *, has_read: Callable[[str], bool], dry_run: bool = True
 ) -> list[Source]:
-    """Make the sources of these names; nothing is requested yet.
+    """Make the sources with these names; nothing is requested yet.
 
     Args:
         settings: The settings.
-        names: Of the sources; the settings have checked them.
+        names: Names of the sources, already checked by the settings.
         has_read: Whether a run of this home has read a source; called if the home has no memory of it.
-        dry_run: Keep nothing of what the sources show.
+        dry_run: Do not remember what the sources show.
     """
     return [_reader(name).open_source(settings, has_history=partial(has_read, name), dry_run=dry_run) for name in names]
 
@@ -34,18 +34,18 @@ def open_sources(
 def unread(
     settings: Settings, names: Iterable[str], *, has_read: Callable[[str], bool], since: datetime
 ) -> Iterator[UnreadFiles]:
-    """What lies in sources, is older than what the next run reads, and was read by none. No source is looked at.
+    """Files that are older than the window of the next run and that no run has read. No source is accessed.
 
     Args:
         settings: The settings.
-        names: Of the sources.
+        names: Names of the sources.
         has_read: As for `open_sources`.
-        since: From when on the next run reads.
+        since: Start of the next run's window.
     """
     for name in names:
         if KNOWN_SOURCES[name].has_backlog:
-            found = _reader(name).unread(settings, has_history=partial(has_read, name), since=since)
-            yield from filter(None, [found])
+            files = _reader(name).unread(settings, has_history=partial(has_read, name), since=since)
+            yield from filter(None, [files])
 
 
 def _reader(name: str) -> Any:

@@ -1,6 +1,6 @@
-"""Job posts in mails: what every mailbox makes of an attachment, and of a mail that holds none.
+"""Job posts in mails: how every mailbox reads attachments, and mails without attachments.
 
-Names are the sender's: they are shown, and never used as a path.
+Names come from the sender: they are shown, and never used as a path.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _MAX_NAME: Final = 150
 _ENCODED: Final = {"base64", "quoted-printable"}
 _MAX_HEADER: Final = 10_000
 _MAX_LINES: Final = 2_000_000
-"""Of a mail: one of 64 MB in base64 has 900,000."""
+"""Most lines of a mail that is read: a mail of 64 MB in base64 has 900,000."""
 
 _LISTED: Final = 10
 _IN_MAIL: Final = re.compile(r"^(.{19}) .* (\(.*\))(?: #\d+)?(?:\[\d+\]|:\d+)?$", re.DOTALL)
 TEXT: Final = "text of the mail"
-"""What a post in the text of a mail is called, in place of a file's name."""
+"""Name of a post in the text of a mail, in place of a file name."""
 
 NO_POST: Final = "no-post"
-"""Code of the reject of a mail that should hold a post."""
+"""Code of the reject for a mail that should contain a post and does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Mail:
     """A mail as its mailbox lists it.
 
     Attributes:
-        id: Identifies it, also after it was moved.
-        subject: As it is shown.
+        id: Identifies it, even after it was moved.
+        subject: The subject as shown to people.
         received: When the mailbox received it; aware, UTC.
     """
 
@@ -57,18 +57,18 @@ class Mail:
     received: datetime
 
     def origin(self, within: str = "") -> str:
-        """Where it stands, readable, or something in it."""
+        """Readable origin of the mail, or of the item `within` it."""
         return f"{self.received:%Y-%m-%d %H:%M:%S}{within} ({json_items.as_text(self.id)})"
 
 
 @dataclass(slots=True)
 class Opened:
-    """What one mail held.
+    """The contents of one mail.
 
     Attributes:
         source: Name of the mailbox's source.
         mail: The mail.
-        records: Of its posts, and of what may hold a post and cannot be read.
+        records: Records of its posts, and of attachments that may hold a post and cannot be read.
         others: Names of its other attachments, which were not read.
     """
 
@@ -82,13 +82,13 @@ class Opened:
     _room: Room = field(default_factory=Room)
 
     def add(self, name: str, form: Form, content: bytes, *, depth: int = 0) -> None:
-        """Take an attachment that may hold posts, and what lies in it.
+        """Add an attachment that may hold posts, and everything inside it.
 
         Args:
-            name: As it is shown, behind the names of what it lies in.
-            form: What it is.
+            name: Its name, prefixed with the names of the containers around it.
+            form: Its file format.
             content: Its bytes.
-            depth: In how many containers it lies.
+            depth: How many containers are around it.
         """
         if form in {Form.JSON, Form.LINES}:
             self._add_json(name, content, lines=form is Form.LINES)
@@ -101,47 +101,47 @@ class Opened:
             self._unpack(name, form, content, depth)
 
     def add_too_large(self, name: str, size: int) -> None:
-        """Take note of an attachment that may hold posts and is larger than is read."""
+        """Add a record for an attachment that may hold posts and is too large to read."""
         self.records.append(self._file(name, size).too_large())
 
     def add_flawed(self, name: str, size: int, flaw: Flaw) -> None:
-        """Take note of something that may hold a post and cannot be read."""
+        """Add a record for an attachment that may hold a post and cannot be read."""
         self.records.append(self._file(name, size).flawed(flaw))
 
     def add_unreadable(self, name: str, size: int, reason: str) -> None:
-        """Note an attachment that may hold a post and could not be fetched."""
+        """Add a record for an attachment that may hold a post and could not be fetched."""
         self.add_flawed(name, size, Flaw("unreadable", reason))
 
     def add_other(self, name: str, kind: str = "") -> None:
-        """Take note of an attachment that can hold no post."""
+        """Remember an attachment that cannot hold a post."""
         shown, kind = readable(name), readable(kind.partition(";")[0].strip().lower())
         self.others.append(shown)
         self._kinds.append(f"{shown} ({kind})" if kind else shown)
 
     def add_text(self, content: bytes, *, kind: str, charset: str) -> None:
-        """Take a text of the mail, which is looked into where no attachment gives a post."""
+        """Add a text of the mail; it is searched only if no attachment holds a post."""
         if content.strip():
             self._texts.append((content, kind, charset))
 
     def add_message(self, name: str, mime: bytes, *, depth: int = 0) -> None:
-        """Take the attachments of a mail in MIME, and of mails attached to it, however deep.
+        """Add the attachments of a mail in MIME, and of mails attached to it, at any depth.
 
         Args:
-            name: Of the attachment that the mail is; empty: it is the mail of the mailbox.
+            name: Name of the attachment if the mail is one; empty for a mail of the mailbox.
             mime: Its bytes.
-            depth: In how many containers it lies.
+            depth: How many containers are around it.
         """
         try:
-            found = list(_parts(mime, _Part if name else _WholeMail))
-        except Exception as error:  # noqa: BLE001 - the parser fails in many ways on what is hardly a mail
+            parts = list(_parts(mime, _Part if name else _WholeMail))
+        except Exception as error:  # noqa: BLE001 - the parser fails in many ways on broken mails
             self.add_unreadable(name or "mail", len(mime), f"The mail cannot be read ({type(error).__name__}).")
             return
-        if name and all(part.is_text for part in found):
+        if name and all(part.is_text for part in parts):
             self.add_other(name)
-        for part in found:
+        for part in parts:
             self._add_part(f"{name}/{part.name}" if name else part.name, part, depth)
 
-    def _add_part(self, name: str, part: _Found, depth: int) -> None:
+    def _add_part(self, name: str, part: _MailPart, depth: int) -> None:
         if part.is_text:
             self.add_text(part.content, kind=part.kind, charset=part.charset)
         elif part.kind.startswith("multipart/"):
@@ -153,11 +153,11 @@ class Opened:
 
     @property
     def wants_text(self) -> bool:
-        """Whether no attachment gave a post, so that the text of the mail may be one."""
+        """Whether no attachment held a post, so the text of the mail must be searched."""
         return all(record.flaw for record in self.records)
 
     def finish(self) -> None:
-        """Once all has been taken: look into the texts; a mail without anything becomes a reject."""
+        """After everything was added: search the texts; a mail without any post becomes a reject."""
         if self.wants_text:
             self._read_texts()
         if not self.records:
@@ -170,11 +170,11 @@ class Opened:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it held no post, nor anything that may have been one."""
+        """Whether it held neither a post nor anything that may hold one."""
         return any(record.flaw and record.flaw.code == NO_POST for record in self.records)
 
     def _add_json(self, name: str, content: bytes, *, lines: bool = False) -> None:
-        """Take one post, a list of posts, or one a line."""
+        """Add one post, a list of posts, or one post per line."""
         self.records += self._file(name, len(content)).records(io.BytesIO(content), lines=lines)
 
     def _unpack(self, name: str, form: Form, content: bytes, depth: int) -> None:
@@ -207,7 +207,7 @@ class Opened:
             self.add_text(inner.content, kind=inner.kind, charset="utf-8")
 
     def _read_texts(self) -> None:
-        """Take the posts in the texts; two forms of the same text hold the same."""
+        """Add the posts in the texts; a post that is in both the plain and the HTML text is added once."""
         known: set[bytes] = set()
         for content, kind, charset in self._texts:
             post = mail_text.posts(content, kind=kind, charset=charset)
@@ -219,31 +219,31 @@ class Opened:
         shown = readable(name)
         self._names[shown] += 1
         again = f" #{self._names[shown]}" if self._names[shown] > 1 else ""
-        # Behind the id, where no name can reach: there might be one that ends like this.
+        # The number follows the id, because a file name could end in the same way.
         origin = f"{self.mail.origin(f' {shown}')}{again}"
         return JsonFile(self.source, origin, self.mail.received, size)
 
 
 def mail_of(origin: str) -> str:
-    """The origin of the mail that something stands in, by its own origin."""
+    """The origin of the mail that contains the item with this origin."""
     return _IN_MAIL.sub(r"\1 \2", origin)
 
 
 def readable(name: str) -> str:
-    """A name that a reader can be shown."""
+    """Return a name that is safe to show to people."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in json_items.as_text(name)).strip()
     return shown if len(shown) <= _MAX_NAME else f"{shown[: _MAX_NAME - 1]}…"
 
 
 class _Part(Message):
-    """A part of a mail. The parser takes an encoded mail for the mail itself; this one is left to be decoded."""
+    """A part of a mail. The parser would not decode an encoded attached mail; this class leaves it whole."""
 
     def set_raw(self, name: str, value: Any) -> None:
-        """Take a header as the parser reads it; splitting its parameters takes the square of their number."""
+        """Store a header, cut to a limit: splitting its parameters takes the square of their number."""
         super().set_raw(name, value[:_MAX_HEADER] if name.lower().startswith("content-") else value)
 
     def get_content_maintype(self) -> str:
-        """As the parser asks for, to know what to look into."""
+        """Return the main type, by which the parser decides whether to look inside."""
         kind = super().get_content_maintype()
         return "encoded" if kind == "message" and self._is_closed() else kind
 
@@ -259,8 +259,8 @@ class _WholeMail(_Part):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """An attachment of a mail, a text of it, or what cannot be taken apart."""
+class _MailPart:
+    """An attachment or a text of a mail, or a part that cannot be separated."""
 
     name: str
     kind: str
@@ -269,21 +269,21 @@ class _Found:
     charset: str
 
 
-def _parts(mime: bytes, kind: type[_Part]) -> Iterator[_Found]:
+def _parts(mime: bytes, kind: type[_Part]) -> Iterator[_MailPart]:
     if max(mime.count(b"\n"), mime.count(b"\r")) > _MAX_LINES:
-        # The parser holds each line as an object of its own.
+        # The parser keeps each line as a separate object.
         raise ValueError(len(mime))
     for part in email.message_from_bytes(mime, _class=kind).walk():
         if part.is_multipart():
             continue
-        found = part.get_payload(decode=True)
-        name, content = part_name(part), found if isinstance(found, bytes) else b""
+        payload = part.get_payload(decode=True)
+        name, content = part_name(part), payload if isinstance(payload, bytes) else b""
         if part.get_content_maintype() == "encoded" and kind is _Part:
             yield from _parts(content, kind)
         else:
             is_text = _is_text(part, name, content)
             charset = part_charset(part) if is_text else ""
-            yield _Found(name or _name(part, is_text), part.get_content_type(), content, is_text, charset)
+            yield _MailPart(name or _name(part, is_text), part.get_content_type(), content, is_text, charset)
 
 
 def _name(part: Message, is_text: bool) -> str:  # noqa: FBT001
@@ -291,14 +291,14 @@ def _name(part: Message, is_text: bool) -> str:  # noqa: FBT001
 
 
 def _is_text(part: Message, name: str, content: bytes) -> bool:
-    """Whether it is what the mail says, and nothing that was attached to it."""
+    """Whether a part is the text of the mail, and not an attachment."""
     if name or form_of("", part.get_content_type()) or part.get_content_disposition() == "attachment":
         return False
     return part.get_content_maintype() == "text" or not content.strip()
 
 
 def part_charset(part: Message) -> str:
-    """The encoding of a text; empty where the mail does not say it."""
+    """The encoding of a text; empty if the mail does not name it."""
     try:
         return part.get_content_charset() or ""
     except (ValueError, LookupError, MessageError):
@@ -306,7 +306,7 @@ def part_charset(part: Message) -> str:
 
 
 def part_name(part: Message) -> str:
-    """The name of an attachment, decoded; empty where it has none."""
+    """The name of an attachment, decoded; empty if it has none."""
     name = part.get_filename() or ""
     if "=?" not in name:
         return name

@@ -1,7 +1,7 @@
 """Opportunities of BoondManager.
 
-The list tells which opportunities changed, and each one's own tab tells the rest; both go into one payload, as they
-came. The list's `updateDate` has whole seconds: what changed in a second that is not over yet may change once more
+The list shows which opportunities changed, and each opportunity's own tab holds its details; both go unchanged into one
+payload. The list's `updateDate` has whole seconds: an opportunity that changed in the current second may change again
 within it, and the two versions would look the same. It is left to the next run, which reads the overlap again.
 """
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 _AHEAD: Final = timedelta(minutes=1)
-"""An `updateDate` further ahead of the server's own clock than this will not be overtaken soon: it is read as it is."""
+"""An `updateDate` further ahead of the server's clock than this is read at once: the clock will not reach it soon."""
 
 _OPEN_STATES: Final = "FUTURSCAM_BOOND_OPEN_STATES"
 _NO_PERIOD: Final = (
@@ -52,8 +52,8 @@ _NO_STATES: Final = (
 _NO_ORDER: Final = "BoondManager does not sort its list by the last change: the whole list is read."
 
 
-_CameTo = Literal["read", "gone", "too fresh", "refused"]
-_NOTES: Final[Mapping[_CameTo, str]] = {
+_Outcome = Literal["read", "gone", "too fresh", "refused"]
+_NOTES: Final[Mapping[_Outcome, str]] = {
     "gone": "opportunities were deleted while they were read.",
     "too fresh": "opportunities changed this very second; the next run reads them.",
     "refused": "opportunities may not be opened by this user; they are rejects.",
@@ -61,9 +61,9 @@ _NOTES: Final[Mapping[_CameTo, str]] = {
 
 
 class _Opened(NamedTuple):
-    """What opening one opportunity came to, and its record where there is one."""
+    """The outcome of opening one opportunity, and its record if there is one."""
 
-    came_to: _CameTo
+    outcome: _Outcome
     record: RawRecord | None = None
 
 
@@ -73,7 +73,7 @@ class BoondSource:
     name = "boond"
 
     def __init__(self, settings: SourceSettings) -> None:
-        """Prepare; nothing is asked yet."""
+        """Prepare; nothing is requested yet."""
         self._settings = settings
         self._details = Details()
         self._dictionary: Dictionary | None = None
@@ -84,32 +84,32 @@ class BoondSource:
         """Stream the opportunities that were changed in the window.
 
         Raises:
-            RetryLater: BoondManager did not answer, or not for some opportunities; all others were yielded before.
+            RetryLater: BoondManager did not answer, at all or for some opportunities; the others were yielded before.
             OperatorMustAct: It refuses the credentials or the rights.
         """
         self.notes, self.warnings = [], []
-        came_to: Counter[_CameTo] = Counter()
+        outcomes: Counter[_Outcome] = Counter()
         contacts = Contacts() if self._settings.boond_contacts else None
         try:
             with self._http() as http, _remedies():
                 rows = self._rows(http, window)
-                # The list first: where it is refused, the dictionary has nothing to add.
-                begun = list(islice(rows, 1))
+                # Read the list first: if it is refused, the dictionary is of no use.
+                first_row = list(islice(rows, 1))
                 opening = partial(self._open, http, self._look_up(http), contacts)
-                for opened in each(opening, chain(begun, rows), name=_name):
-                    came_to[opened.came_to] += 1
+                for opened in each(opening, chain(first_row, rows), name=_name):
+                    outcomes[opened.outcome] += 1
                     if opened.record:
                         yield opened.record
-                _check_rights(came_to)
+                _check_rights(outcomes)
         finally:
-            self.notes += [f"{came_to[what]:,} {note}" for what, note in _NOTES.items() if came_to[what]]
+            self.notes += [f"{outcomes[what]:,} {note}" for what, note in _NOTES.items() if outcomes[what]]
             if contacts and contacts.withheld:
                 self.notes.append(
                     f"{contacts.withheld:,} contacts are gone, or this user may not read them: their mail addresses "
                     "are missing. To stop asking for contacts: FUTURSCAM_BOOND_CONTACTS=false"
                 )
 
-    def probe(self, window: Window, found: Probe) -> None:
+    def probe(self, window: Window, progress: Probe) -> None:
         """Sign in, count the opportunities of the window, and list the states of the instance.
 
         Raises:
@@ -120,28 +120,28 @@ class BoondSource:
             try:
                 http.get("opportunities", {"maxResults": 1})
             except Refused as error:
-                found.reached, found.signed_in = True, error.status == FORBIDDEN
+                progress.reached, progress.signed_in = True, error.status == FORBIDDEN
                 raise
-            found.reached = found.signed_in = found.may_read = True
-            found.waiting = sum(1 for _ in self._rows(http, window))
+            progress.reached = progress.signed_in = progress.may_read = True
+            progress.waiting = sum(1 for _ in self._rows(http, window))
             if states := self._look_up(http).list_states(self._settings.boond_open_states):
                 self._note(f"States of opportunities: {states}.")
             if not any(row.state is None or self._is_open(row) for row in self._open_rows(http)):
                 self._warn_of_nothing_open()
-        found.remark, found.warnings = " ".join(self.notes), self.warnings
+        progress.remark, progress.warnings = " ".join(self.notes), self.warnings
 
     @contextmanager
     def sweep(self) -> Iterator[Sweep]:
-        """List what is open now.
+        """List the opportunities that are open now.
 
         Raises:
             RetryLater, OperatorMustAct: As `read`.
         """
-        with self._http() as http, _remedies(), SeenKeys() as there:
-            without_state = found = 0
+        with self._http() as http, _remedies(), SeenKeys() as open_ids:
+            without_state = listed = 0
             for row in self._open_rows(http):
                 if self._is_open(row):
-                    found += there.add(row.id)
+                    listed += open_ids.add(row.id)
                 else:
                     without_state += row.state is None
             self._look_up(http)
@@ -150,9 +150,9 @@ class BoondSource:
                     f"{without_state:,} opportunities are listed without a state: BoondManager is asked for that of "
                     "each active one."
                 )
-            elif not found:
+            elif not listed:
                 self._warn_of_nothing_open()
-            sweep = _Sweep(self._settings, self._details, http, there)
+            sweep = _Sweep(self._settings, self._details, http, open_ids)
             yield sweep
             if sweep.unknown:
                 self._note(
@@ -161,26 +161,26 @@ class BoondSource:
                 )
 
     def _look_up(self, http: Http) -> Dictionary:
-        """The instance's dictionary, which is asked for once; notes what is wrong with it or with the settings."""
+        """The instance's dictionary, requested once; notes problems with it or with the settings."""
         if self._dictionary is None:
             self._dictionary = Dictionary.ask(http)
-        found, states = self._dictionary, self._settings.boond_open_states
-        if found.problem:
-            self._note(f"{found.problem} States and origins have no names.")
-        elif not found.states:
+        dictionary, states = self._dictionary, self._settings.boond_open_states
+        if dictionary.problem:
+            self._note(f"{dictionary.problem} States and origins have no names.")
+        elif not dictionary.states:
             self._note("BoondManager's dictionary names no states of opportunities.")
-        if lacking := found.lacking(states):
+        if missing := dictionary.lacking(states):
             self._warn(
-                f"{_OPEN_STATES} names {_listed(lacking)}, which this BoondManager does not have. "
-                f"Its states: {found.list_states(states)}."
+                f"{_OPEN_STATES} names {_listed(missing)}, which this BoondManager does not have. "
+                f"Its states: {dictionary.list_states(states)}."
             )
-        return found
+        return dictionary
 
     def _is_open(self, row: Row) -> bool:
         return row.state in self._settings.boond_open_states
 
     def _open_rows(self, http: Http) -> Iterator[Row]:
-        """What the list shows as open; some of it may not be."""
+        """The rows that the list shows as open; some may not be open."""
         states = sorted(self._settings.boond_open_states)
         for page in self._pages(http, {"opportunityStates[]": states, "sort": "creationDate", "order": "asc"}):
             if any(row.state is not None and not self._is_open(row) for row in page):
@@ -196,13 +196,13 @@ class BoondSource:
         )
 
     def _open(self, http: Http, names: Dictionary, contacts: Contacts | None, row: Row) -> _Opened:
-        """One opportunity with all that its tab and its contact say."""
+        """Open one opportunity: its row, its tab and its contact."""
         about: dict[str, Any] = {"source": self.name, "origin": _name(row), "instant": row.changed or clock.now()}
         size = len(orjson.dumps(row.data))
         if not row.data.get("id"):
             flaw = Flaw("missing", "BoondManager lists an opportunity without an id.")
             return _Opened("read", RawRecord.flawed(flaw, **about, size=size))
-        # By the clock of an earlier answer: what is read after it cannot be older.
+        # The clock of an earlier answer: a later answer cannot be older.
         now = http.date or clock.now()
         if row.changed and now.replace(microsecond=0) <= row.changed < now + _AHEAD:
             return _Opened("too fresh")
@@ -234,7 +234,7 @@ class BoondSource:
         )
 
     def _rows(self, http: Http, window: Window) -> Iterator[Row]:
-        """The rows of the window, each once; one whose date cannot be read is always of it."""
+        """The rows of the window, each once; a row whose date cannot be read is always included."""
         began = clock.now()
         floor = window.since if window.since == clock.EARLIEST else window.since.replace(microsecond=0)
         rows = settled(
@@ -247,9 +247,9 @@ class BoondSource:
                 yield row
 
     def _changed(self, http: Http, floor: datetime, until: datetime | None) -> Iterator[list[Row]]:
-        """The pages of the list, what changed last first, so that a change while they are read only repeats rows."""
+        """The pages of the list, last change first, so that a change while they are read only repeats rows."""
         query: dict[str, Any] = {"sort": "updateDate", "order": "desc", "period": "updated"}
-        # Days of the instance's own time zone; the exact instant is looked at here.
+        # The filter takes days in the instance's own time zone; `_rows` checks the exact instant.
         first, last = max(floor, clock.EPOCH + _DAY) - _DAY, (until or clock.now()) + 2 * _DAY
         query |= {"startDate": f"{first:%Y-%m-%d}", "endDate": f"{last:%Y-%m-%d}"}
         order = _Order()
@@ -265,20 +265,20 @@ class BoondSource:
                 return
 
     def _pages(self, http: Http, query: Mapping[str, Any]) -> Iterator[list[Row]]:
-        """All pages of a list; where it ends is for the server's total to say, whatever page size was asked for."""
-        asked, got, before = self._settings.boond_page_size, 0, [""]
+        """All pages of a list; the server's total decides where it ends, not the page size that was requested."""
+        page_size, received, previous_keys = self._settings.boond_page_size, 0, [""]
         for number in count(1):
-            answer = http.get("opportunities", {**query, "page": number, "maxResults": asked})
+            answer = http.get("opportunities", {**query, "page": number, "maxResults": page_size})
             rows, total = rows_of(answer), total_of(answer)
             keys = [row.key for row in rows]
-            if keys == before:
+            if keys == previous_keys:
                 raise RetryLater(f"BoondManager gives page {number} of its list with the same rows as the one before.")
-            got, before = got + len(rows), keys
+            received, previous_keys = received + len(rows), keys
             yield rows
-            if not rows or (total is not None and got >= total):
+            if not rows or (total is not None and received >= total):
                 return
-            if len(rows) < asked and number == 1:
-                self._note(f"BoondManager gives {len(rows)} opportunities a page, though {asked} were asked for.")
+            if len(rows) < page_size and number == 1:
+                self._note(f"BoondManager gives {len(rows)} opportunities a page, though {page_size} were asked for.")
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
@@ -290,16 +290,16 @@ class BoondSource:
 
 
 def open_source(settings: SourceSettings, **_: object) -> BoondSource:
-    """The BoondManager of the settings."""
+    """Return the source for the BoondManager in the settings."""
     return BoondSource(settings)
 
 
 @dataclass(slots=True)
 class _Order:
-    """Whether a list comes in the order that was asked for: what changed last comes first.
+    """Checks whether a list comes in the requested order: last change first.
 
     Attributes:
-        is_broken: A row changed later than a row before it. An hour is tolerated, because clocks are put back.
+        is_broken: A row changed later than a row before it. One hour is tolerated: clocks are set back in autumn.
         is_proven: The order is not broken, and the rows have more than one date.
     """
 
@@ -308,7 +308,7 @@ class _Order:
     _lowest: datetime | None = None
 
     def add(self, dates: Iterable[datetime]) -> None:
-        """Look at the dates of the next rows."""
+        """Check the dates of the next rows."""
         for changed in dates:
             lowest = self._lowest
             if lowest is not None and changed > lowest + _HOUR:
@@ -320,16 +320,16 @@ class _Order:
 
 
 class _Sweep:
-    """What is open at the source, and what became of the rest.
+    """Which missions are open at the source, and what happened to the others.
 
     Attributes:
         unknown: Missions whose state BoondManager did not report.
     """
 
-    def __init__(self, settings: SourceSettings, details: Details, http: Http, there: Container[str]) -> None:
+    def __init__(self, settings: SourceSettings, details: Details, http: Http, open_ids: Container[str]) -> None:
         self._states, self._details, self._http = settings.boond_open_states, details, http
         self._lock = threading.Lock()
-        self.open, self.unknown = there, 0
+        self.open, self.unknown = open_ids, 0
         self.share = settings.boond_sweep_share
         self.causes = (
             f"Likely causes: {_OPEN_STATES}={_listed(self._states)} is wrong for this instance, or the user sees other "
@@ -348,18 +348,18 @@ class _Sweep:
         except Refused as error:
             if error.status != FORBIDDEN:
                 raise
-            state = None  # The user has lost the right to see it, which says nothing about the mission.
+            state = None  # The user lost the right to see it; the mission itself may still be open.
         if state is None:
             with self._lock:
                 self.unknown += 1
         return None if state is None or state in self._states else "closed"
 
 
-def _check_rights(came_to: Mapping[_CameTo, int]) -> None:
-    """One opportunity may be closed to the user; when all are, it is the rights."""
-    if came_to["refused"] > 1 and not came_to["read"]:
+def _check_rights(outcomes: Mapping[_Outcome, int]) -> None:
+    """One refused opportunity is a reject; if all are refused, the user lacks the right to read them."""
+    if outcomes["refused"] > 1 and not outcomes["read"]:
         raise OperatorMustAct(
-            f"BoondManager lists {came_to['refused']} opportunities and refuses to open any of them (403).\n"
+            f"BoondManager lists {outcomes['refused']} opportunities and refuses to open any of them (403).\n"
             "Give the user whose credentials these are the right to read opportunities."
         )
 
@@ -374,7 +374,7 @@ def _name(row: Row) -> str:
 
 @contextmanager
 def _remedies() -> Iterator[None]:
-    """Say what to do about a refusal."""
+    """Add to a refusal what to do about it."""
     try:
         yield
     except Refused as error:

@@ -1,4 +1,4 @@
-"""What BoondManager returns besides its list: an opportunity's tab or profile, its contact, the dictionary."""
+"""What BoondManager returns in addition to its list: an opportunity's tab or profile, its contact, the dictionary."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ FORBIDDEN: Final = 403
 
 _OF_A_CONTACT: Final = ("firstName", "lastName", "email1", "email2", "email3")
 _CONTACTS: Final = 10_000
-"""Contacts that are remembered at the same time."""
+"""How many contacts are remembered at the same time."""
 
 
 _LONGEST_NAME: Final = 60
 
 
 class Details:
-    """Reads opportunities one by one; remembers whether the instance has the tab `/information`."""
+    """Reads single opportunities; remembers whether the instance has the tab `/information`."""
 
     def __init__(self) -> None:
-        """Nothing is known of the instance yet."""
+        """Start without knowledge of the instance."""
         self._lock = threading.Lock()
         self.has_tab: bool | None = None
         """None: not known yet."""
 
     def read(self, http: Http, identity: str) -> dict[str, Any] | None:
-        """The tab with the description, or the profile where the instance has no such tab; None where both are gone.
+        """The tab with the description, or the profile if the instance has no such tab; None if both are gone.
 
         Raises:
             Refused: The user may not open it, or the credentials are refused.
             RetryLater, OperatorMustAct: As `Http.get`.
         """
         if self.has_tab is None:
-            # One after the other, until it is known: an instance without the tab is then not asked for it again.
+            # Read one after the other until this is known, so that a missing tab is not requested many times.
             with self._lock:
                 return self._read(http, identity)
         return self._read(http, identity)
 
     def profile(self, http: Http, identity: str) -> dict[str, Any] | None:
-        """The profile; None where it is gone."""
+        """The profile; None if it is gone."""
         return _get(http, _path(identity))
 
     def _read(self, http: Http, identity: str) -> dict[str, Any] | None:
@@ -59,10 +59,10 @@ class Details:
             return tab
         profile = self.profile(http, identity)
         if profile is None or self.has_tab is False:
-            # A tab that is missing together with its profile says nothing about the instance: this one was deleted.
+            # If the tab and the profile are both missing, the opportunity was deleted; the instance may have the tab.
             return profile
-        # The tab is missing and the profile is there. Only if the tab is still missing, it was no coincidence:
-        # to take an instance for one without the tab costs every description.
+        # The tab is missing and the profile exists. Ask once more before concluding that the instance has no tab:
+        # a wrong conclusion would lose every description.
         if tab := self._tab(http, identity):
             return tab
         if self.has_tab is None:
@@ -70,28 +70,28 @@ class Details:
         return profile
 
     def _tab(self, http: Http, identity: str) -> dict[str, Any] | None:
-        found = _get(http, f"{_path(identity)}/information")
-        if found is not None:
+        tab = _get(http, f"{_path(identity)}/information")
+        if tab is not None:
             self.has_tab = True
-        return found
+        return tab
 
 
 class Contacts:
-    """Reads contacts for their mail addresses, each once; lists and tabs give their names only."""
+    """Reads the mail addresses of contacts, each contact once; lists and tabs give only their names."""
 
     def __init__(self) -> None:
-        """Nothing is asked yet."""
+        """Start; nothing is requested yet."""
         self._lock = threading.Lock()
         self._asked: OrderedDict[str, Future[dict[str, Any]]] = OrderedDict()
         self.withheld = 0
         """Contacts that are gone, or that the user may not read."""
 
     def read(self, http: Http, identity: str) -> dict[str, Any]:
-        """Names and mail addresses of a contact; empty where it is gone or may not be read.
+        """Names and mail addresses of a contact; empty if it is gone or may not be read.
 
         Raises:
-            RetryLater: It did not answer. Without it the record would be another one than with it, and both would
-                claim to be the same version: so the opportunity is left to the next run.
+            RetryLater: It did not answer. The opportunity is left to the next run, because a record without the
+                contact would have the same version as the complete one.
             Refused, OperatorMustAct: As `Http.get`.
         """
         with self._lock:
@@ -102,7 +102,7 @@ class Contacts:
         if first:
             try:
                 asked.set_result(self._ask(http, identity))
-            except BaseException as error:  # noqa: BLE001 - every waiting caller gets it
+            except BaseException as error:  # noqa: BLE001 - every waiting caller receives it
                 asked.set_exception(error)
         return asked.result()
 
@@ -127,7 +127,7 @@ class Contacts:
 
 
 def _get(http: Http, path: str) -> dict[str, Any] | None:
-    """An answer; None where there is nothing at that path."""
+    """An answer; None if there is nothing at that path."""
     try:
         return http.get(path)
     except Refused as error:
@@ -142,12 +142,12 @@ def _path(identity: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """The names of states and origins; empty where the instance gives none.
+    """The names of states and origins; empty if the instance gives none.
 
     Attributes:
         states: Name of each `state` of an opportunity.
         origins: Name of each `origin.typeOf` of an opportunity.
-        problem: Why the dictionary could not be read; empty: it was read.
+        problem: Why the dictionary could not be read; empty if it was read.
     """
 
     states: Mapping[int, str] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class Dictionary:
 
     @classmethod
     def ask(cls, http: Http) -> Self:
-        """Ask an instance for it. No run depends on it: a failure is its `problem`."""
+        """Request it from an instance. A failure becomes its `problem`, because no run depends on it."""
         try:
             answer = http.get("application/dictionary")
         except FuturscamError as error:
@@ -166,30 +166,30 @@ class Dictionary:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
-        """Take its answer apart; what has another form than expected is left out."""
+        """Read it from an answer; entries of an unexpected form are left out."""
         return cls(_options(answer, "state", "opportunity"), _options(answer, "origin"))
 
     def lacking(self, states: Collection[int]) -> list[int]:
-        """The states that it does not name; none where it names no state at all."""
+        """The states that it does not name; empty if it names no state at all."""
         return sorted(set(states) - self.states.keys()) if self.states else []
 
     def list_states(self, open_states: Collection[int]) -> str:
-        """All states with their names, and which of them count as open; empty where it names none."""
+        """All states with their names, and which of them count as open; empty if it names no state."""
         names = (f"{n} {name}{' (open)' if n in open_states else ''}" for n, name in sorted(self.states.items()))
         return ", ".join(names)
 
 
 def _options(answer: Mapping[str, Any], *path: str) -> dict[int, str]:
     """The list `[{"id": 0, "value": "Open"}, ...]` at a path below `data.setting`."""
-    found: Any = answer
+    options: Any = answer
     for step in ("data", "setting", *path):
-        found = found.get(step) if isinstance(found, dict) else None
-    named: dict[int, str] = {}
-    for option in found if isinstance(found, list) else ():
+        options = options.get(step) if isinstance(options, dict) else None
+    names: dict[int, str] = {}
+    for option in options if isinstance(options, list) else ():
         match option:
             case {"id": int() | str() as number, "value": str(name)} if str(number).isdecimal() and name.strip():
                 # Names are shown on terminals.
-                named[int(number)] = " ".join("".join(filter(str.isprintable, word)) for word in name.split())[
+                names[int(number)] = " ".join("".join(filter(str.isprintable, word)) for word in name.split())[
                     :_LONGEST_NAME
                 ]
-    return named
+    return names

@@ -1,7 +1,7 @@
-"""What BoondManager's answers say of opportunities, taken apart without trusting them.
+"""Reads opportunities from BoondManager's answers, whose form is not trusted.
 
-They are JSON:API documents: objects with `id`, `type`, `attributes` and `relationships`, and in `included` what the
-relationships name.
+They are JSON:API documents: objects with `id`, `type`, `attributes` and `relationships`; `included` holds the related
+resources.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RELATED: Final = ("company", "contact", "mainManager", "agency", "pole")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One opportunity as the list shows it; `changed` and `state` are None where they cannot be read."""
+    """One opportunity as the list shows it; `changed` and `state` are None if they cannot be read."""
 
     id: str
     changed: datetime | None
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What tells it from other rows, and from itself before a change."""
+        """Identifies this version of the row: the id and the date of the last change."""
         return f"{self.id}@{self.data['attributes'].get('updateDate')}"
 
 
@@ -49,7 +49,7 @@ def rows_of(answer: Mapping[str, Any]) -> list[Row]:
 
 
 def total_of(answer: Mapping[str, Any]) -> int | None:
-    """How many rows the whole list has; None where that is not said."""
+    """How many rows the whole list has; None if the answer does not say it."""
     match answer:
         case {"meta": {"totals": {"rows": int(rows)}}}:
             return rows
@@ -57,7 +57,7 @@ def total_of(answer: Mapping[str, Any]) -> int | None:
 
 
 def state_of(data: Any) -> int | None:
-    """The state that a row or an opportunity gives of itself; None where it gives none."""
+    """The state of a row or an opportunity; None if it has none."""
     match data:
         case {"attributes": {"state": state}}:
             return _whole(state)
@@ -65,13 +65,13 @@ def state_of(data: Any) -> int | None:
 
 
 def contact_of(row: Row, detail: Mapping[str, Any]) -> str | None:
-    """The id of the contact that an opportunity names, with the detail over the row."""
+    """The id of an opportunity's contact; the detail takes precedence over the row."""
     key = _contact_key(row, detail)
     return key[1] if key else None
 
 
 def origin_of(row: Row, detail: Mapping[str, Any]) -> int | None:
-    """The number of an opportunity's origin, with the detail over the row."""
+    """The number of an opportunity's origin; the detail takes precedence over the row."""
     for data in (detail.get("data"), row.data):
         match data:
             case {"attributes": {"origin": {"typeOf": number}}} if _whole(number) is not None:
@@ -86,20 +86,20 @@ def payload_of(
     contact: Mapping[str, Any] | None = None,
     origin: str | None = None,
 ) -> bytes:
-    """All answers without what is not about this opportunity; the same bytes as long as they say the same.
+    """Combine all answers about this opportunity; equal content gives equal bytes.
 
     Args:
         row: The opportunity as the list shows it.
         detail: The answer of its own tab, or of its profile.
-        contact: What is known of its contact besides; fills what the list and the tab leave out.
-        origin: Name of its origin in the instance's dictionary; None: it has none.
+        contact: More attributes of its contact; they fill in what the list and the tab leave out.
+        origin: Name of its origin in the instance's dictionary; None if it has none.
     """
     data = detail.get("data")
     related = {
-        (str(found.get("type")), str(found.get("id"))): found
-        for found in [*row.included, *_objects(detail.get("included"))]
+        (str(resource.get("type")), str(resource.get("id"))): resource
+        for resource in [*row.included, *_objects(detail.get("included"))]
     }
-    wanted = {(kind, identity) for one in (row.data, data) for _, kind, identity in _relations(one)}
+    wanted = {(kind, identity) for source in (row.data, data) for _, kind, identity in _relations(source)}
     if contact and (key := _contact_key(row, detail)):
         related[key] = _filled(related.get(key, {"type": key[0], "id": key[1]}), contact)
     whole: dict[str, Any] = {
@@ -114,17 +114,17 @@ def payload_of(
 
 def _contact_key(row: Row, detail: Mapping[str, Any]) -> tuple[str, str] | None:
     """Type and id of the contact."""
-    found = (
+    keys = (
         (kind, identity)
         for data in (detail.get("data"), row.data)
         for name, kind, identity in _relations(data)
         if name == "contact"
     )
-    return next(found, None)
+    return next(keys, None)
 
 
 def _filled(resource: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """A resource with attributes that it lacks, or that are empty in it."""
+    """Return a resource with its missing or empty attributes filled in."""
     attributes = resource.get("attributes")
     known = attributes if isinstance(attributes, dict) else {}
     return {**resource, "attributes": {**known, **{name: value for name, value in more.items() if not known.get(name)}}}
@@ -140,7 +140,7 @@ def _relations(data: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [element for element in value if isinstance(element, dict)] if isinstance(value, list) else []
 
 
 def _whole(value: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""Signing requests to BoondManager: a token signed with the client's key, or a user and a password."""
+"""Signs requests to BoondManager with a token signed by the client's key, or with a user and a password."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class _Fixed:
         self._headers = {name: value}
 
     def headers(self) -> Mapping[str, str]:
-        """These."""
+        """Return the headers."""
         return self._headers
 
-    def renew(self, used: Mapping[str, str]) -> bool:  # noqa: ARG002 - there are no others
-        """There are no others."""
+    def renew(self, used: Mapping[str, str]) -> bool:  # noqa: ARG002 - the headers never change
+        """Return False: there are no other headers to try."""
         return False
 
 
 def signer_of(settings: SourceSettings) -> _Fixed:
-    """Sign as the settings say.
+    """Return the signer that the settings ask for.
 
     Raises:
-        UsageError: What that needs is not set.
+        UsageError: A required setting is missing.
     """
     if settings.boond_auth == BASIC:
         user, password = settings.boond_user, settings.boond_password
@@ -48,9 +48,9 @@ def signer_of(settings: SourceSettings) -> _Fixed:
     user_token, client_token, key = (secret.get_secret_value() if secret else "" for secret in secrets)
     if not (user_token and client_token and key):
         raise UsageError("FUTURSCAM_BOOND_USER_TOKEN, _CLIENT_TOKEN or _CLIENT_KEY is not set.")
-    # Nothing else: with the key in it, as some clients send it, everybody who sees the token could sign others.
+    # Never put the key into the payload, as some clients do: then anybody who sees the token could sign others.
     payload = {"userToken": user_token, "clientToken": client_token}
     with warnings.catch_warnings():
-        # How long its keys are is for BoondManager to say.
+        # BoondManager decides how long its keys are.
         warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
         return _Fixed(settings.boond_auth, jwt.encode(payload, key, algorithm="HS256"))

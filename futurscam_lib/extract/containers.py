@@ -1,6 +1,6 @@
-"""What can hold a job post, by name or type, and taking containers apart within limits.
+"""Detects files that can hold a job post, by name or type, and unpacks containers within limits.
 
-Names are the sender's: they are shown, and never used as a path. Nothing is written anywhere.
+Names come from the sender: they are shown, and never used as a path. Nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_CONTAINER_BYTES: Final = 64 << 20
-"""A container or an attached mail that is larger is not read; most servers take no mail of more than 50 MB."""
+"""A larger container or attached mail is not read; most servers accept no mail of more than 50 MB."""
 
 MAX_UNPACKED_BYTES: Final = 64 << 20
 MAX_MEMBERS: Final = 1000
 MAX_DEPTH: Final = 10
 _MAX_DIRECTORY_BYTES: Final = 1 << 20
-"""Of a zip's list of members, which takes some ten times as much memory."""
+"""Largest list of members in a zip; in memory it takes about ten times as much."""
 
 
 class Form(Enum):
-    """What an attachment is."""
+    """The file format of an attachment."""
 
     JSON = "JSON"
     LINES = "JSON Lines"
@@ -45,7 +45,7 @@ class Form(Enum):
 
     @property
     def limit(self) -> int:
-        """How many bytes of it are read."""
+        """The largest size that is read, in bytes."""
         return MAX_RECORD_BYTES if self in {Form.JSON, Form.LINES} else MAX_CONTAINER_BYTES
 
 
@@ -69,11 +69,11 @@ _TYPES: Final = {
 }
 _JSON_SUFFIX: Final = re.compile(r"(application|text)/[\w.+-]+\+json")
 _COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-"""Those that are unpacked a little at a time."""
+"""The compression methods that can be unpacked in small pieces."""
 
 _END_OF_ZIP: Final = struct.Struct("<4s4H2LH")
 _END_OF_ZIP64: Final = struct.Struct("<4sQ2H2L4Q4sLQL")
-"""The end of a large zip, and where that begins."""
+"""The end record of a large zip, and the locator of that record."""
 
 _BROKEN: Final = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
@@ -82,7 +82,7 @@ _BROKEN: Final = (
 
 
 def form_of(name: str, content_type: str) -> Form | None:
-    """What an attachment says that it is, by its name or else its type; None: nothing that can hold a post."""
+    """The format of an attachment, by its name or else its type; None if it cannot hold a post."""
     shown = name.strip().lower()
     for ending, form in _ENDINGS.items():
         if shown.endswith(ending):
@@ -92,7 +92,7 @@ def form_of(name: str, content_type: str) -> Form | None:
 
 
 class Unopened(Exception):
-    """A container, or the rest of it, cannot be unpacked; `flaw` says why."""
+    """A container, or the rest of it, cannot be unpacked; `flaw` holds the reason."""
 
     def __init__(self, code: str, reason: str) -> None:
         """Make its flaw."""
@@ -102,15 +102,15 @@ class Unopened(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """Something that lay in a container.
+    """A file inside a container.
 
     Attributes:
-        name: As the container has it; may be empty.
-        form: What it is; None: nothing that can hold a post, its content is left out.
-        kind: Its type where the container says one.
+        name: The name in the container; may be empty.
+        form: Its format; None if it cannot hold a post, then its content is left out.
+        kind: Its type if the container names one.
         content: Its bytes.
-        flaw: Why these could not be had.
-        size: Its bytes, also where they could not be had.
+        flaw: Why the content could not be read.
+        size: Its size in bytes, even if the content could not be read.
     """
 
     name: str
@@ -126,8 +126,8 @@ class Room:
     """How much may still be unpacked from one mail.
 
     Attributes:
-        left: Bytes, over all containers, however deep.
-        members: The same.
+        left: Bytes, over all containers at any depth.
+        members: Files, over all containers at any depth.
     """
 
     left: int = MAX_UNPACKED_BYTES
@@ -137,27 +137,27 @@ class Room:
         """Count a member.
 
         Raises:
-            Unopened: There are too many.
+            Unopened: There are too many members.
         """
         self.members -= 1
         if self.members < 0:
             raise Unopened("too-large", f"The mail holds more than {MAX_MEMBERS:,} files; the others are not read.")
 
     def read(self, up_to: Callable[[int], bytes]) -> bytes:
-        """Read something to its end, with a function that gives so many bytes of it.
+        """Read content to its end with `up_to`, which returns at most the given number of bytes.
 
         Raises:
-            Unopened: It is too long.
+            Unopened: The content is too long.
         """
         content = up_to(self.left + 1)
         self.take(len(content))
         return content
 
     def take(self, size: int) -> None:
-        """Count some bytes.
+        """Count bytes that were unpacked.
 
         Raises:
-            Unopened: They are too many.
+            Unopened: There are too many bytes.
         """
         self.left -= size
         if self.left < 0:
@@ -175,7 +175,7 @@ def unzip(content: bytes, room: Room) -> Iterator[Inner]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.infolist():
-                # What macOS adds: for each file, another one with the same ending.
+                # macOS adds a second entry with the same ending for each file.
                 if not member.is_dir() and not member.filename.startswith("__MACOSX/"):
                     room.enter()
                     yield _member(archive, member, room)
@@ -184,7 +184,7 @@ def unzip(content: bytes, room: Room) -> Iterator[Inner]:
 
 
 def gunzip(name: str, content: bytes, room: Room) -> Iterator[Inner]:
-    """The one file of a gzip; JSON without an ending is recognised by how it begins.
+    """The one file in a gzip; JSON without a file ending is recognised by its first character.
 
     Raises:
         Unopened: It is broken, or too large.
@@ -203,7 +203,7 @@ def gunzip(name: str, content: bytes, room: Room) -> Iterator[Inner]:
 
 
 def broken(what: str, error: Exception) -> Unopened:
-    """The same for whatever a library says about broken data."""
+    """Return one error for every way in which a library reports broken data."""
     return Unopened("unreadable", f"The {what} is broken ({type(error).__name__}). Ask the sender to send it again.")
 
 
@@ -228,7 +228,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, room: Room) -> In
 
 
 def _check_directory(content: bytes) -> None:
-    """See that the list of members is small, before a library reads it."""
+    """Check that the list of members is small before a library reads it."""
     at = content.rfind(b"PK\5\6", max(len(content) - _END_OF_ZIP.size - 0xFFFF, 0))
     if at < 0 or at + _END_OF_ZIP.size > len(content):
         raise Unopened("unreadable", "The zip is broken: its end is missing. Ask the sender to send it again.")

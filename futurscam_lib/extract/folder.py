@@ -1,7 +1,7 @@
 """JSON files in a folder: `*.json` (one object or a list) and `*.jsonl`, recursively; never changed.
 
-The cursor is the instant of `FolderMemory`: when this home first saw the file as it is. So a file that arrives with an
-old modification time is read by the next run.
+Files are selected by the instant in `FolderMemory`: when this home first saw the file in its present state. So a file
+that arrives with an old modification time is read by the next run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from futurscam_lib.records import RawRecord, Window
     from futurscam_lib.settings import Settings
 
-# The default holds less than one post.
+# The default buffer is smaller than one post.
 _BUFFER_BYTES: Final = 1 << 16
 
 
@@ -49,9 +49,9 @@ class FolderSource:
 
         Args:
             folder: The inbox.
-            memory: What it showed before; None: nothing is remembered, and a file's instant is its modification time.
-            now: The present instant, aware.
-            is_ours: Whether `read` makes the folder; else a missing folder is an error.
+            memory: What the folder showed before; None: remember nothing, and use a file's modification time.
+            now: Returns the current time, aware.
+            is_ours: Whether `read` creates the folder; else a missing folder is an error.
         """
         self._is_ours = is_ours
         self._folder, self._memory, self._now = folder, memory or FolderMemory(None, folder), now
@@ -90,7 +90,7 @@ class FolderSource:
             )
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """For items whose file the last `read` gave to its end: the instant of that file."""
+        """For items whose file was completely read by the last `read`: the instant of that file."""
         if self._read is None:
             return {}
         window, now = self._read
@@ -102,58 +102,58 @@ class FolderSource:
         }
 
     def loaded(self) -> None:
-        """Take note that all of the last `read` has been loaded."""
+        """Note that all records of the last `read` have been loaded."""
         if self._read is not None:
             self._memory.mark_read(self._read[0], but=self._failed)
 
-    def probe(self, window: Window, found: Probe) -> None:
+    def probe(self, window: Window, progress: Probe) -> None:
         """Count the files of the window.
 
         Raises:
             OperatorMustAct, RetryLater: As `read`.
         """
-        found.signed_in = None
+        progress.signed_in = None
         if self._is_ours and not self._folder.exists():
-            found.reached = found.may_read = True
-            found.remark = f"{self._folder} does not exist yet; a run makes it."
+            progress.reached = progress.may_read = True
+            progress.remark = f"{self._folder} does not exist yet; a run makes it."
             return
         walk = _Walk(self._folder)
         walk.check()
-        found.reached = True
+        progress.reached = True
         memory = replace(self._memory, writes=False)
         with memory.look(walk.states, window, now=self._now(), unlisted=walk.unlisted) as look:
-            found.remark = " ".join(str(remark) for remark in (look.note, look.unread) if remark)
+            progress.remark = " ".join(str(remark) for remark in (look.note, look.unread) if remark)
             waiting = look.waiting
         if walk.unreadable:
             raise RetryLater(f"Some of {self._folder} could not be read: {json_items.some(walk.unreadable)}.")
-        found.may_read, found.waiting = True, waiting
+        progress.may_read, progress.waiting = True, waiting
 
     def _items(self, file: DueFile) -> Iterator[RawRecord]:
         path = self._folder / file.path
         with path.open("rb", buffering=_BUFFER_BYTES) as content:
-            found = JsonFile(self.name, json_items.as_text(file.path), file.instant, file.size)
-            yield from found.records(content, lines=path.suffix.lower() == json_items.LINES)
+            json_file = JsonFile(self.name, json_items.as_text(file.path), file.instant, file.size)
+            yield from json_file.records(content, lines=path.suffix.lower() == json_items.LINES)
 
 
 def open_source(settings: Settings, *, has_history: Callable[[], bool], dry_run: bool) -> FolderSource:
-    """The inbox of a home; the default one is made by a run, one that is set must exist.
+    """The inbox of a home; a run creates the default inbox, but an inbox named in the settings must exist.
 
     Args:
         settings: The settings.
         has_history: Whether a run of this home has read the folder; called if the home has no memory of it.
-        dry_run: Keep nothing of what the folder shows.
+        dry_run: Do not remember what the folder shows.
     """
     memory = _memory(settings, has_history, writes=not dry_run)
     return FolderSource(settings.inbox, memory, is_ours=settings.inbox == settings.home / "inbox")
 
 
 def unread(settings: Settings, *, has_history: Callable[[], bool], since: datetime) -> UnreadFiles | None:
-    """Files that are older than what the next run reads, and that no run has read, as the home remembers them.
+    """Files that are older than the window of the next run and that no run has read, as the home remembers them.
 
     Args:
         settings: The settings.
         has_history: As for `open_source`.
-        since: From when on the next run reads.
+        since: Start of the next run's window.
     """
     return _memory(settings, has_history, writes=False).unread(since=since)
 
@@ -166,8 +166,8 @@ class _Walk:
     """One walk through a folder.
 
     Attributes:
-        unreadable: What could not be looked at, with the reason.
-        unlisted: The same as paths.
+        unreadable: Files and folders that could not be read, with the reason.
+        unlisted: The paths of the same files and folders.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -178,7 +178,7 @@ class _Walk:
 
     @property
     def note(self) -> str:
-        """Which links were not followed; empty: none."""
+        """Which links were not followed; empty if all were followed."""
         if not self._outside:
             return ""
         names = json_items.some(self._outside)
@@ -190,8 +190,8 @@ class _Walk:
         Raises:
             OperatorMustAct: The folder is missing or may not be read.
         """
-        for found in (self.unreadable, self.unlisted, self._outside):
-            found.clear()
+        for paths in (self.unreadable, self.unlisted, self._outside):
+            paths.clear()
         for path in self._files():
             try:
                 status = path.stat()
@@ -204,10 +204,10 @@ class _Walk:
                 yield FileState(self._relative(path), status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:
-        """Make sure that the folder is one.
+        """Check that the inbox is a folder.
 
         Raises:
-            OperatorMustAct: It is missing or may not be looked at.
+            OperatorMustAct: It is missing or may not be read.
         """
         try:
             present = self._folder.is_dir()
@@ -253,7 +253,7 @@ class _Walk:
 
 
 def _leads_inside(path: Path, inside: Path, outside: list[str]) -> bool:
-    """Whether a path is no link, or a link to something inside the inbox."""
+    """Whether a path is not a link, or a link to a target inside the inbox."""
     junction = hasattr(path, "is_junction") and path.is_junction()
     if not (path.is_symlink() or junction):
         return True

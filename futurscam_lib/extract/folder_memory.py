@@ -1,12 +1,12 @@
-"""What a folder showed and since when: one row per file, in a SQLite file of the home.
+"""Remembers the files of a folder and when each was first seen: one row per file, in a SQLite file of the home.
 
-The time stamps of a file do not say when it arrived: a copy, an archive or a sync client keeps the original's. So each
-file gets the instant at which this home first saw it in its present state (size and modification time). A modification
-time that lies ahead counts as now. The instant is written down before anything is read. A run that is killed then
+The time stamps of a file do not say when it arrived: a copy, an archive or a sync client keeps the original times. So
+each file gets the instant at which this home first saw it in its present state (size and modification time). A
+modification time in the future counts as now. The instant is saved before anything is read. So a run that is killed
 loses nothing: the watermark has not moved, and the instant lies after it.
 
-At the first run of a home there is nothing to compare with. Its files get their modification time, and count as unread
-until a run has loaded them.
+The first run of a home has nothing to compare with. Its files get their modification time as instant, and count as
+unread until a run has loaded them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ FILE: Final = ".futurscam.folder.sqlite"
 
 _VERSION: Final = 1
 _BUSY_SECONDS: Final = 10.0
-"""Writing takes a moment; a longer wait means that another process was suspended while it wrote."""
+"""Writing is quick; a longer wait means that another process was suspended while it wrote."""
 
 _INT64: Final = (1 << 63) - 1
 _ESCAPED: Final = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
-# A missing table or column is an error of SQL to SQLite.
+# SQLite reports a missing table or column as an SQL error.
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -55,9 +55,9 @@ _SEEN: Final = """
     SELECT path, walked.size AS size, walked.modified AS modified,
         CASE
             WHEN files.size = walked.size AND files.modified = walked.modified THEN files.instant
-            -- An instant ahead of now would make what stands in the same place later seem older.
+            -- With an instant in the future, a later file of the same name would seem older.
             WHEN :first THEN MIN(walked.at, :now)
-            -- After what the file was before, also where the clock was set back since.
+            -- Later than the file's previous instant, even if the clock was set back since.
             ELSE MAX(:now, COALESCE(files.instant + 1000, :now))
         END AS instant,
         CASE
@@ -99,7 +99,7 @@ class FileState(NamedTuple):
 
     Attributes:
         path: Relative to the folder, with slashes; may hold bytes that are not text.
-        size: Its bytes.
+        size: Its size in bytes.
         modified: Its modification time, nanoseconds since 1970.
     """
 
@@ -109,7 +109,7 @@ class FileState(NamedTuple):
 
 
 class DueFile(NamedTuple):
-    """A file to read: its path as in `FileState`, its bytes, and the instant by which it is ordered."""
+    """A file to read: its path as in `FileState`, its size in bytes, and the instant by which it is selected."""
 
     path: str
     size: int
@@ -118,7 +118,7 @@ class DueFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UnreadFiles:
-    """Files that lay in the folder before the first run of the home, and that no run has read.
+    """Files that were in the folder before the first run of the home and that no run has read.
 
     Attributes:
         count: How many.
@@ -131,7 +131,7 @@ class UnreadFiles:
     names: list[str]
 
     def __str__(self) -> str:
-        """How many, and what to type to have them read."""
+        """How many files there are, and the command that reads them."""
         since = clock.to_text(self.oldest)[:19] + "Z"
         return (
             f"{self.count:,} file(s) are older than the window of this home's first run, and no run has read them yet: "
@@ -142,15 +142,15 @@ class UnreadFiles:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at the folder found.
+    """The result of looking at the folder once.
 
     Attributes:
-        connection: Where the files of this look are.
-        facts: What the queries about them take.
-        note: Why a new memory was started; empty: it was not.
+        connection: The database that holds the files of this look.
+        facts: The parameters of the queries.
+        note: Why a new memory was started; empty if it was not.
         first: Whether this is the first run of the home.
-        unread: Files that lie before the window and that no run has read; None: no such file.
-        waiting: How many files lie in the window.
+        unread: Files before the window that no run has read; None if there is no such file.
+        waiting: How many files are in the window.
     """
 
     connection: sqlite3.Connection
@@ -161,7 +161,7 @@ class Look:
     waiting: int
 
     def files(self) -> Iterator[DueFile]:
-        """The files of the window, by their paths."""
+        """The files of the window, ordered by path."""
         for path, size, instant in self.connection.execute(_DUE, self.facts):
             yield DueFile(os.fsdecode(path), size, clock.from_microseconds(instant))
 
@@ -171,10 +171,10 @@ class FolderMemory:
     """The memory of one folder.
 
     Attributes:
-        path: The file; None: nothing is kept, and each look is that of a first run.
-        folder: The folder that it belongs to; the memory of another folder is replaced.
+        path: The SQLite file; None: nothing is kept, and each look is like that of a first run.
+        folder: The folder that the memory belongs to; the memory of another folder is replaced.
         has_history: Whether earlier runs of the home have read a folder; called if there is no memory.
-        writes: Whether looking may write it; a dry run and a check may not.
+        writes: Whether `look` may write the file; a dry run and a check may not.
     """
 
     path: Path | None
@@ -187,20 +187,20 @@ class FolderMemory:
     def look(
         self, walk: Callable[[], Iterable[FileState]], window: Window, *, now: datetime, unlisted: Sequence[str] = ()
     ) -> Iterator[Look]:
-        """Compare the folder with what it showed before, and remember how it is now.
+        """Compare the folder with its remembered state, and remember its present state.
 
         Args:
-            walk: Gives all files of the folder; called once more where the memory turns out to be damaged.
-            window: What the run asks for.
-            now: The present instant.
-            unlisted: Paths of files and folders that could not be looked at, complete once the walk has ended:
-                what lies there is not forgotten.
+            walk: Yields all files of the folder; called again if the memory turns out to be damaged.
+            window: The window of the run.
+            now: The current time.
+            unlisted: Paths of files and folders that could not be read, complete once the walk has ended: the
+                memory of files there is kept.
 
         Raises:
-            RetryLater: Another process has the memory locked.
+            RetryLater: Another process has locked the memory.
             OperatorMustAct: The memory cannot be written.
         """
-        # Where nothing is remembered there is nothing that could seem older.
+        # If nothing is remembered, modification times in the future are used as they are.
         moment = clock.to_microseconds(now) if self.path else _INT64
         facts = {"now": moment, **_span(window)}
         self._is_kept = self.path is not None
@@ -221,7 +221,7 @@ class FolderMemory:
                 connection.close()
 
     def unread(self, *, since: datetime) -> UnreadFiles | None:
-        """Files before an instant that no run has read, without a look at the folder; None: none, or not known."""
+        """Files before an instant that no run has read, without reading the folder; None: no such file, or unknown."""
         if self.path is None or not self.path.is_file():
             return None
         with suppress(sqlite3.Error), closing(self._connect()) as connection:
@@ -231,28 +231,28 @@ class FolderMemory:
         return None
 
     def instants(self, origins: Sequence[str], *, now: datetime) -> dict[str, datetime]:
-        """The instant of the file in which each of these items stands.
+        """The instant of the file that contains each of these items.
 
         Args:
-            origins: Where the items stand.
-            now: When the folder was looked at; what another run has seen anew since is left out.
+            origins: Origins of the items.
+            now: When the folder was read; files that another run has seen since then are left out.
         """
         if not self._is_kept:
             return {}
-        found: dict[str, datetime] = {}
+        instants: dict[str, datetime] = {}
         with self._errors(forgives_damage=True), closing(self._connect()) as connection:
             for origin in origins:
                 row = connection.execute(_INSTANT, (_path_of(origin), clock.to_microseconds(now))).fetchone()
                 if row:
-                    found[origin] = clock.from_microseconds(row[0])
-        return found
+                    instants[origin] = clock.from_microseconds(row[0])
+        return instants
 
     def mark_read(self, window: Window, *, but: Iterable[str] = ()) -> None:
         """Note that the files of a window have been loaded.
 
         Args:
-            window: What the run asked for.
-            but: Paths of those that could not be read.
+            window: The window of the run.
+            but: Paths of the files that could not be read.
         """
         if not self._is_kept:
             return
@@ -264,7 +264,7 @@ class FolderMemory:
 
     def _connect(self) -> sqlite3.Connection:
         is_there = self._is_kept and self.path is not None and (self.writes or self.path.is_file())
-        # An empty name is a private file that goes with its connection.
+        # An empty name gives a private file that is deleted with its connection.
         place = str(self.path) if is_there else ""
         return sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
@@ -297,7 +297,7 @@ class FolderMemory:
         return Look(connection, facts, note, first=first, unread=_unread(connection, facts), waiting=waiting)
 
     def _why_lost(self, connection: sqlite3.Connection) -> str | None:
-        """Why the memory says nothing about this folder; `_FIRST`: it is the home's first; None: it does."""
+        """Why there is no memory of this folder; `_FIRST` at the home's first run; None if there is a memory."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == _VERSION:
             row = connection.execute("SELECT folder FROM about").fetchone()
@@ -323,29 +323,29 @@ class FolderMemory:
         connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     def _set_aside(self) -> bool:
-        """Take a damaged file out of the way; False: nothing can be remembered in this run."""
+        """Rename a damaged file; return False if nothing can be remembered in this run."""
         if self.path is None or not self.writes:
             return False
         try:
             replace(self.path, self.path.with_name(f"{self.path.name}.damaged"))
             self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
-        except OSError:  # On Windows another process may have it open: a later run gets it.
+        except OSError:  # On Windows another process may have it open: a later run renames it.
             return False
         return True
 
     @property
     def _name(self) -> str:
-        """The folder as the memory names it: the same after the home was moved."""
+        """The folder's name in the memory, which stays the same if the home is moved."""
         home = self.path.parent if self.path else self.folder
         folder = self.folder.relative_to(home) if self.folder.is_relative_to(home) else self.folder
         return json_items.as_text(folder.as_posix())
 
     @contextmanager
     def _errors(self, *, forgives_damage: bool = False) -> Iterator[None]:
-        """Errors of SQLite as those of a run.
+        """Turn errors of SQLite into errors of a run.
 
-        With `forgives_damage` a memory that was removed or damaged since the folder was looked at is ignored: the
-        next run reports it, and reads everything again.
+        With `forgives_damage`, ignore a memory that was removed or damaged since the folder was read: the next run
+        reports it, and reads everything again.
         """
         try:
             yield
@@ -400,10 +400,10 @@ def _unread(connection: sqlite3.Connection, facts: Mapping[str, int]) -> UnreadF
 
 
 def _path_of(origin: str) -> bytes:
-    """The path of the file in which an item stands; an origin has an escape for each byte that is not text."""
+    """The path of the file that contains an item; an origin has an escape for each byte that is not text."""
     return os.fsencode(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), json_items.file_of(origin)))
 
 
 def _code_of(error: sqlite3.Error) -> int:
-    # Only errors of SQLite itself have a code.
+    # Only errors raised by SQLite itself have a code.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,7 +1,7 @@
 """Job posts in the mails of a mailbox, through Microsoft Graph.
 
 A mail is read when the mailbox received it in the window. `receivedDateTime` has whole seconds, so the window's lower
-bound is floored: a mail of the same second would be lost otherwise.
+bound is rounded down: otherwise a mail of the same second would be lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings.sources import SourceSettings
 
 _PAGE: Final = 1000
-"""The most that Graph gives; a mail's id, subject and instant are short."""
+"""Graph's largest page; a mail's id, subject and instant are short."""
 
 _IMMUTABLE: Final = {"Prefer": 'IdType="ImmutableId"'}
 """Without it a mail's id changes when it is moved to another folder."""
@@ -51,12 +51,12 @@ class GraphMailSource(Mailbox):
     name = "graph_mail"
 
     def __init__(self, settings: SourceSettings) -> None:
-        """Prepare; nothing is asked yet."""
+        """Prepare; nothing is requested yet."""
         super().__init__(settings)
         self._token = AppToken(settings, scope=f"{settings.graph_url}/.default")
         self._orders = True
 
-    def probe(self, window: Window, found: Probe) -> None:
+    def probe(self, window: Window, progress: Probe) -> None:
         """Sign in, and count the mails of the window.
 
         Raises:
@@ -64,16 +64,16 @@ class GraphMailSource(Mailbox):
         """
         try:
             self._token()
-            found.signed_in = True
+            progress.signed_in = True
             with self._http() as http, self._remedies():
                 place = self._place(http)
                 http.get(place, {"$top": 1, "$select": "id"})
-                found.reached = found.may_read = True
+                progress.reached = progress.may_read = True
                 tally = MailTally(self._rule)
-                found.waiting = sum(1 for _ in self._mails(http, window, tally))
-                found.remark = tally.near_misses()
+                progress.waiting = sum(1 for _ in self._mails(http, window, tally))
+                progress.remark = tally.near_misses()
         except Refused:
-            found.reached = True
+            progress.reached = True
             raise
 
     def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
@@ -93,8 +93,8 @@ class GraphMailSource(Mailbox):
     def _mails(self, http: Http, window: Window, tally: MailTally) -> Iterator[Mail]:
         """The mails of the window that the rule for subjects selects, each once.
 
-        All are listed, with nothing but subject and instant: Graph can only filter by how a subject begins, and would
-        leave out those that begin with `RE:` or `[EXTERNAL]`.
+        All mails are listed, with only their subject and instant: Graph can only filter by the beginning of a subject,
+        and would leave out mails that begin with `RE:` or `[EXTERNAL]`.
         """
         place, began = self._place(http), clock.now()
         seconds = Window(max(window.since, clock.EPOCH).replace(microsecond=0), window.until)
@@ -116,11 +116,11 @@ class GraphMailSource(Mailbox):
                 self._orders = False
             else:
                 return
-        # A tenant may refuse the order. It matters to nobody: the last version of a post wins in any order.
+        # A tenant may refuse the order. It does not matter: the last version of a post wins in any order.
         yield from _follow(http, place, query)
 
     def _place(self, http: Http) -> str:
-        """Path of the messages: of the mailbox, or of one folder, given as `Inbox/RFP`."""
+        """Path of the messages in the mailbox, or in one folder of it, given as `Inbox/RFP`."""
         mailbox = f"users/{quote(str(self._settings.graph_mailbox), safe='@')}"
         names = [name.strip() for name in (self._settings.graph_folder or "").split("/") if name.strip()]
         if not names:
@@ -134,17 +134,17 @@ class GraphMailSource(Mailbox):
 
     def _folder(self, http: Http, place: str, name: str) -> str:
         wanted = name.replace("'", "''")
-        found = http.get(place, {"$filter": f"displayName eq '{wanted}'", "$select": "id,displayName"})["value"]
-        if not found:
-            there = [str(folder.get("displayName")) for folder in http.get(place, {"$top": 50})["value"]]
+        folders = http.get(place, {"$filter": f"displayName eq '{wanted}'", "$select": "id,displayName"})["value"]
+        if not folders:
+            existing = [str(folder.get("displayName")) for folder in http.get(place, {"$top": 50})["value"]]
             raise OperatorMustAct(
-                f"The mailbox {self._settings.graph_mailbox} has no folder {name!r} there, but {', '.join(there)}.\n"
+                f"The mailbox {self._settings.graph_mailbox} has no folder {name!r} there, but {', '.join(existing)}.\n"
                 "Correct FUTURSCAM_GRAPH_FOLDER; folders inside others are written as Inbox/RFP."
             )
-        return quote(str(found[0]["id"]), safe="")
+        return quote(str(folders[0]["id"]), safe="")
 
     def _open(self, http: Http, mail: Mail) -> Opened | None:
-        """What a mail holds; None where it is gone."""
+        """Open a mail; None if it is gone."""
         opened = Opened(self.name, mail)
         path = f"users/{quote(str(self._settings.graph_mailbox), safe='@')}/messages/{quote(mail.id, safe='')}"
         try:
@@ -162,12 +162,12 @@ class GraphMailSource(Mailbox):
 
     @contextmanager
     def _remedies(self) -> Iterator[None]:
-        """Say what to do about a refusal."""
+        """Add to a refusal what to do about it."""
         try:
             yield
         except Refused as error:
             if not error.status:
-                raise  # The sign-in has said what to do.
+                raise  # The error of the sign-in already says what to do.
             mailbox = self._settings.graph_mailbox
             if error.code in _NO_MAILBOX:
                 remedy = f"Is {mailbox} (FUTURSCAM_GRAPH_MAILBOX) a mailbox of this tenant, with a licence?"
@@ -182,7 +182,7 @@ class GraphMailSource(Mailbox):
 
 
 def open_source(settings: SourceSettings, **_: object) -> GraphMailSource:
-    """The mailbox of the settings."""
+    """Return the source for the mailbox in the settings."""
     return GraphMailSource(settings)
 
 
@@ -193,11 +193,11 @@ class _Bearer:
         self._token = token
 
     def headers(self) -> Mapping[str, str]:
-        """With a token that is valid now."""
+        """Return the header with a token that is valid now."""
         return {"Authorization": f"Bearer {self._token()}"}
 
     def renew(self, used: Mapping[str, str]) -> bool:
-        """Have another token than the one that was refused."""
+        """Get another token than the refused one; return whether there is one."""
         old = used["Authorization"].removeprefix("Bearer ")
         return self._token.instead_of(old) != old
 
@@ -216,7 +216,7 @@ def _follow(http: Http, place: str, query: Mapping[str, Any]) -> Iterator[list[M
 
 
 def _lists(http: Http, path: str, query: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """The pages of a list; each names the next by an address that is taken as it is."""
+    """The pages of a list; each page holds the address of the next page, which is used unchanged."""
     page = http.get(path, query)
     while True:
         yield page["value"]
@@ -236,7 +236,7 @@ def _mail(row: Mapping[str, Any]) -> Mail:
 
 
 def _take(http: Http, path: str, opened: Opened, attachment: Mapping[str, Any]) -> None:
-    """Fetch one attachment where it may hold a post."""
+    """Fetch one attachment if it may hold a post."""
     name, size = attachment.get("name") or "", attachment.get("size") or 0
     kind, content_type = attachment.get("@odata.type", ""), attachment.get("contentType") or ""
     form = Form.MAIL if kind == _ITEM else form_of(name, content_type)
@@ -257,7 +257,7 @@ def _take(http: Http, path: str, opened: Opened, attachment: Mapping[str, Any]) 
 
 
 def _take_text(http: Http, path: str, opened: Opened) -> None:
-    """Fetch the text of a mail; Graph gives plain text as HTML where it is not asked otherwise, which does no harm."""
+    """Fetch the text of a mail; by default Graph returns plain text as HTML, which does no harm."""
     try:
         body = http.get(path, {"$select": "body"}).get("body") or {}
     except Refused as error:
@@ -269,13 +269,13 @@ def _take_text(http: Http, path: str, opened: Opened) -> None:
 
 
 def _content(http: Http, path: str, attachment: Mapping[str, Any], *, limit: int) -> bytes:
-    if inline := attachment.get("contentBytes"):  # Though it was not asked for.
+    if inline := attachment.get("contentBytes"):  # Sent although it was not requested.
         return base64.b64decode(inline)
     return http.content(f"{path}/attachments/{quote(attachment['id'], safe='')}/$value", limit=limit)
 
 
 def _check_refusal(http: Http, path: str, error: Refused) -> None:
-    """Go on where a piece of a mail is refused, unless it is the mailbox that is refused, or the mail has gone."""
+    """Ignore the refusal of a part of a mail; raise if the whole mailbox is refused or the mail is gone."""
     if error.status in {401, 403} or (error.status == _GONE and _is_gone(http, path)):
         raise error
 

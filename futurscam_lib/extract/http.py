@@ -1,6 +1,6 @@
-"""The one HTTP client of all sources: time limits, bounded retries, Retry-After, sizes, proxies, authorities.
+"""The HTTP client of all sources: time limits, bounded retries, Retry-After, sizes, proxies, authorities.
 
-Proxies are those of HTTPS_PROXY, HTTP_PROXY and NO_PROXY (or of Windows' settings), authorities those of `tls`.
+Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY (or from the Windows settings), authorities from `tls`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_JSON_BYTES: Final = 64 << 20
-"""Not read if it is larger: 500 opportunities have some 2 MB."""
+"""A larger answer is not read: 500 opportunities have about 2 MB."""
 
 MAX_WAIT_SECONDS: Final = 120
 """If a server asks for a longer wait, the next run asks again."""
@@ -42,7 +42,7 @@ _TIMEOUTS_IN_ALL = 10
 _SHOWN_CHARACTERS = 300
 _SIGNATURES = 4
 _NOT_NOW = {408, 425, 429}
-"""Besides all that begin with 5: those of a proxy in front of the server have numbers of their own."""
+"""Also tried again, as are all 5xx codes, of which a proxy in front of the server may use unusual ones."""
 _NO_PROXY = (
     "The environment names a proxy that cannot be used: HTTPS_PROXY, HTTP_PROXY and ALL_PROXY take "
     "http://[user:password@]host:port, NO_PROXY takes names separated by commas."
@@ -50,25 +50,25 @@ _NO_PROXY = (
 
 
 class Signer(Protocol):
-    """How requests are signed."""
+    """Signs requests."""
 
     def headers(self) -> Mapping[str, str]:
-        """What is sent along with each request."""
+        """Return the headers to send with each request."""
         ...
 
     def renew(self, used: Mapping[str, str]) -> bool:
-        """After 401 for a request with the headers `used`: whether there are others now that are worth a try."""
+        """After 401 for a request with the headers `used`: return whether there are other headers to try now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said.
+    """A server's answer.
 
     Attributes:
         status: HTTP status.
         headers: Its headers.
-        body: Decoded as Content-Encoding says.
+        body: The body, decoded as Content-Encoding says.
         payload: The body as JSON; None if it is not JSON.
     """
 
@@ -79,11 +79,11 @@ class Answer:
 
 
 class TooLarge(Exception):
-    """A body is larger than asked for."""
+    """A body is larger than the limit of the request."""
 
 
 class _HttpTryAgain(Exception):
-    """This try failed, another may not; `wait` in seconds where the server says how long."""
+    """This try failed, another may succeed; `wait` is in seconds if the server says how long to wait."""
 
     def __init__(self, message: str, *, wait: float | None = None) -> None:
         super().__init__(message)
@@ -94,12 +94,12 @@ class Http:
     """A client of one server, safe to be used by several threads.
 
     Args:
-        name: What the server is called in errors: `BoondManager`.
+        name: Name of the server in errors: `BoondManager`.
         url: Beginning of every address.
         timeout: How long the server may take to connect or to send anything.
-        tries: How often a request is tried in all.
+        tries: How often a request is tried in total.
         signer: Signs the requests; None: they are not signed.
-        headers: Sent along with each request besides.
+        headers: Additional headers of each request.
     """
 
     def __init__(
@@ -120,28 +120,28 @@ class Http:
         self._lock = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self.date: datetime | None = None
-        """What the server's clock said last."""
+        """The time on the server's clock, from its last answer."""
         trusted = tls.context()
         try:
             self._client = httpx.Client(
                 verify=trusted,
-                # A connection is waited for as long as it takes: others are being answered meanwhile.
+                # Wait for a free connection without a limit: the others are in use and have limits of their own.
                 timeout=httpx.Timeout(self._seconds, pool=None),
                 limits=httpx.Limits(max_connections=CONCURRENT, max_keepalive_connections=CONCURRENT),
                 headers={"User-Agent": "futurscam-etl", "Accept": "application/json", **(headers or {})},
             )
         except (httpx.InvalidURL, ValueError, ImportError):
-            # What it says may quote a piece of the password.
+            # The error text may quote a part of the password.
             raise OperatorMustAct(_NO_PROXY) from None
 
     def __enter__(self) -> Self:
-        """Close at the end of the block."""
+        """Return the client; it is closed at the end of the block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the connections; what other threads still wait for on them ends at once."""
+        """Close the connections; requests of other threads that still wait on them end at once."""
         self._closed = True
         with self._lock:
             for connection in list(self._sockets):
@@ -149,15 +149,15 @@ class Http:
         self._client.close()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask for a JSON object.
+        """Request a JSON object.
 
         Args:
-            path: Below the client's address, or a whole address of the same server as it gave it.
-            params: Of the query.
+            path: Path below the client's address, or a complete address that this server returned.
+            params: Parameters of the query.
 
         Raises:
-            Refused: The server says no; `status` and `code` tell why.
-            RetryLater: No answer, a web page or broken JSON, however often it was tried.
+            Refused: The server refuses; `status` and `code` give the reason.
+            RetryLater: No answer, a web page or broken JSON, after all tries.
             OperatorMustAct: Its certificate is not trusted.
         """
         try:
@@ -171,10 +171,10 @@ class Http:
         return payload
 
     def content(self, path: str, *, limit: int) -> bytes:
-        """Ask for a body as it is.
+        """Request a body, unchanged.
 
         Raises:
-            TooLarge: It has more than `limit` bytes; no more than these were read.
+            TooLarge: It has more than `limit` bytes; the rest was not read.
             Refused, RetryLater, OperatorMustAct: As `get`.
         """
         answer = self.ask("GET", path, limit=limit, wants_json=False)
@@ -192,7 +192,7 @@ class Http:
         limit: int = MAX_JSON_BYTES,
         wants_json: bool = True,
     ) -> Answer:
-        """Send one request, again where that helps; gives whatever the server means by its answer, also a refusal.
+        """Send one request, again if that may help; return the server's answer, even if it is a refusal.
 
         Raises:
             RetryLater, OperatorMustAct: As `get`.
@@ -235,10 +235,10 @@ class Http:
         raise AssertionError(url)
 
     def _again(self, error: Exception) -> bool | float:
-        """Whether an error is worth another try, and in how many seconds."""
+        """Whether to try again after an error, and in how many seconds."""
         if self._closed or not isinstance(error, _HttpTryAgain):
             return False
-        # All threads get the same time to wait; they need not come back at the same time.
+        # All threads get the same time to wait; the random part keeps them from returning at the same time.
         return True if error.wait is None else error.wait + random.uniform(0.01, 1)  # noqa: S311 - no secret
 
     def _once(self, method: str, url: httpx.URL, request: dict[str, Any], *, limit: int, wants_json: bool) -> Answer:
@@ -268,15 +268,15 @@ class Http:
 
     def _read(self, response: httpx.Response, limit: int) -> bytes:
         if "," in response.headers.get("Content-Encoding", ""):
-            # Each turn makes a thousand bytes of one, before anybody can count them.
+            # Each level can turn one byte into a thousand before the limit is checked.
             msg = "the answer is compressed more than once"
             raise _HttpTryAgain(msg)
-        begun, body = time.monotonic(), bytearray()
+        started, body = time.monotonic(), bytearray()
         for piece in response.iter_bytes():
             body += piece
             if len(body) > limit:
                 raise TooLarge
-            if time.monotonic() - begun > self._seconds * _TIMEOUTS_IN_ALL:
+            if time.monotonic() - started > self._seconds * _TIMEOUTS_IN_ALL:
                 msg = "the answer arrives too slowly and does not end"
                 raise _HttpTryAgain(msg)
         return bytes(body)
@@ -288,7 +288,7 @@ class Http:
         return _HttpTryAgain(self._clean(f"{host}: {type(error).__name__}: {error}".rstrip(": ")))
 
     def _parsed(self, response: httpx.Response, body: bytes) -> Any:
-        """The body as a JSON object; None where a refusal has another one."""
+        """The body as a JSON object; None if a refusal has another kind of body."""
         kind = response.headers.get("Content-Type", "no type").partition(";")[0]
         problem = ""
         if "json" not in kind:
@@ -300,7 +300,7 @@ class Http:
             except orjson.JSONDecodeError as error:
                 problem = f"the JSON is broken or cut off ({error.msg} at byte {error.pos})"
             else:
-                problem = "" if isinstance(payload, dict) else "the JSON is no object"
+                problem = "" if isinstance(payload, dict) else "the JSON is not an object"
         if not problem:
             return payload
         if not response.is_success:
@@ -308,7 +308,7 @@ class Http:
         raise _HttpTryAgain(problem)
 
     def _check(self, path: str, answer: Answer) -> None:
-        """Make a refusal an error."""
+        """Raise an error for a refusal."""
         if answer.status >= httpx.codes.BAD_REQUEST:
             code, said = (self._clean(text) for text in refusal_of(answer.payload))
             words = [str(answer.status), *([code] if code not in f"{answer.status} {said}" else []), said]
@@ -319,7 +319,7 @@ class Http:
             raise Refused(f"{self._name} answered {answer.status} and redirects.", status=answer.status)
 
     def _clean(self, said: str) -> str:
-        """What a server said, without what it was sent: some quote that."""
+        """Remove secrets that were sent from a server's text, because some servers quote them."""
         redact = Redactor(part for value in tuple(self._sent) for part in (value, value.rpartition(" ")[2]))
         return " ".join(redact(said).split())[:_SHOWN_CHARACTERS]
 
@@ -329,12 +329,12 @@ class Http:
         except (httpx.InvalidURL, ValueError):
             raise Refused(f"{self._name} returned an address that is not valid; it is not followed.") from None
         if (url.scheme, url.netloc, url.userinfo) != (self._url.scheme, self._url.netloc, b""):
-            # What is sent along with each request is meant for this server alone.
+            # The headers of each request are meant for this server only.
             raise Refused(f"{self._name} returned an address of another server ({url.host}); it is not followed.")
         return url
 
     def _watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """Know each connection, so that closing wakes up who waits on it, and nothing is sent on another afterwards."""
+        """Register each connection, so that closing wakes the threads that wait on it; end new connections at once."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             connection = info["return_value"].get_extra_info("socket")
             with self._lock:
@@ -348,17 +348,17 @@ def _path(url: httpx.URL) -> str:
 
 
 def _wake(connection: socket.socket) -> None:
-    """End a connection on which a thread may be waiting; closing alone would leave it there."""
-    with suppress(OSError):  # It has ended by itself, or TLS has taken it over.
-        # Not the method of a TLS socket: it takes its state away from the thread that is using it.
+    """End a connection on which a thread may be waiting; closing it alone would leave the thread waiting."""
+    with suppress(OSError):  # It has already ended, or TLS has taken it over.
+        # Not the method of a TLS socket: that would remove its state while another thread uses it.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def refusal_of(payload: Any) -> tuple[str, str]:
     """Code and text of a refusal, as Graph, OAuth and JSON:API word them; empty if it has none."""
     match payload:
-        case {"error": {**found}}:
-            return str(found.get("code") or ""), str(found.get("message") or "")
+        case {"error": {**details}}:
+            return str(details.get("code") or ""), str(details.get("message") or "")
         case {"error": str(code), **rest}:
             return code, str(rest.get("error_description", ""))
         case {"errors": [{**first}, *_]}:
@@ -367,7 +367,7 @@ def refusal_of(payload: Any) -> tuple[str, str]:
 
 
 def retry_after(text: str, *, now: datetime) -> float | None:
-    """Seconds to wait by a Retry-After header, which holds a number or a date; None where it holds neither."""
+    """Seconds to wait by a Retry-After header, which holds a number or a date; None if it holds neither."""
     if text.strip().isdecimal():
         return float(text)
     date = _date(text)

@@ -1,4 +1,4 @@
-"""One folder of a mailbox, opened through IMAP so that nothing in it can change; reconnects where the line breaks."""
+"""One folder of a mailbox, opened read-only through IMAP; reconnects if the connection is lost."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _SHOWN_CHARACTERS: Final = 300
 
 
 class Denied(Exception):
-    """The server says no to a question about mails."""
+    """The server refuses a command about mails."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedItems:
-    """What a FETCH returned about one mail.
+    """The items that a FETCH returned for one mail.
 
     Attributes:
         line: The names and values, without the content: `1 (UID 7 RFC822.SIZE 44 BODY[] {44})`.
@@ -59,13 +59,13 @@ class FetchedItems:
     content: bytes | None
 
     def text(self, name: str) -> str:
-        """The value of an item; empty where the server left it out."""
-        found = re.search(rb"[ (]" + re.escape(name.encode()) + rb' (?:"([^"]*)"|(\d+))', self.line, re.IGNORECASE)
-        return (found[1] or found[2] or b"").decode("ascii", "replace") if found else ""
+        """The value of an item; empty if the server left it out."""
+        match = re.search(rb"[ (]" + re.escape(name.encode()) + rb' (?:"([^"]*)"|(\d+))', self.line, re.IGNORECASE)
+        return (match[1] or match[2] or b"").decode("ascii", "replace") if match else ""
 
 
 class _ImapTryAgain(Exception):
-    """This try failed, another may not."""
+    """This try failed, another may succeed."""
 
 
 class ImapFolder:
@@ -73,23 +73,23 @@ class ImapFolder:
 
     Args:
         settings: Where it is and how to sign in.
-        token: Gives an access token that is valid now; None: the one of the settings is used.
-        found: Filled in on the way.
+        token: Returns an access token that is valid now; None: use the token of the settings.
+        progress: Filled in step by step.
 
     Attributes:
-        validity: What the folder's UIDs hold for, once it is open.
+        validity: The folder's UIDVALIDITY, once it is open.
     """
 
-    def __init__(self, settings: SourceSettings, token: Callable[[], str] | None, found: Probe) -> None:
+    def __init__(self, settings: SourceSettings, token: Callable[[], str] | None, progress: Probe) -> None:
         """See the class."""
-        self._settings, self._token, self._progress = settings, token, found
+        self._settings, self._token, self._progress = settings, token, progress
         self._place = f"{settings.imap_host}:{settings.imap_port}"
         self._box: MailBox | None = None
         self._redact = Redactor(())
         self.validity = ""
 
     def __enter__(self) -> Self:
-        """Connect when something is asked."""
+        """Return the folder; it connects at the first command."""
         return self
 
     def __exit__(
@@ -100,52 +100,52 @@ class ImapFolder:
         self._hang_up(politely=kind is not KeyboardInterrupt)
 
     def search(self, criterion: str) -> array[int]:
-        """UIDs of mails, eight bytes each.
+        """UIDs of the mails that match, eight bytes each.
 
         Raises:
             RetryLater, OperatorMustAct: As `fetch`.
         """
         try:
-            # Without a charset: a server need not know one.
-            found = self._ask(lambda client: client.uid("SEARCH", criterion))
+            # Without a charset: servers need not support one.
+            lines = self._ask(lambda client: client.uid("SEARCH", criterion))
         except Denied as denied:
             raise RetryLater(
                 f"{self._place} does not search {self._settings.imap_folder!r}: {denied}.\n{NOTHING_LOST}"
             ) from None
         # An answer may come in several lines.
-        return array("Q", (int(uid[0]) for line in found if line for uid in re.finditer(rb"\d+", line)))
+        return array("Q", (int(uid[0]) for line in lines if line for uid in re.finditer(rb"\d+", line)))
 
     def fetch(self, uids: Sequence[int], items: str) -> dict[int, FetchedItems]:
-        """Items of mails by UID, of which one may be a content; a mail that was deleted is missing.
+        """Items of mails by UID, at most one of them a content; a deleted mail is missing from the result.
 
         Raises:
             Denied: The server refuses some of it.
             RetryLater: It does not answer.
-            OperatorMustAct: It has to be reconnected, and refuses.
+            OperatorMustAct: The connection was lost, and the server refuses a new one.
         """
-        found: dict[int, FetchedItems] = {}
+        fetched: dict[int, FetchedItems] = {}
         if not uids:
-            return found
+            return fetched
         numbers = ",".join(map(str, uids))
         wanted = set(uids)
         for answer in _answers(self._ask(lambda client: client.uid("FETCH", numbers, f"(UID {items})"))):
             uid = int(answer.text("UID") or 0)
-            # Servers also report what other mail programs change meanwhile; that has no content.
-            if uid in wanted and (uid not in found or answer.content is not None):
-                found[uid] = answer
-        return found
+            # Servers also report changes by other mail programs; those answers have no content.
+            if uid in wanted and (uid not in fetched or answer.content is not None):
+                fetched[uid] = answer
+        return fetched
 
     def holds(self, uid: int) -> bool:
-        """Whether a mail is still there."""
+        """Whether a mail still exists."""
         try:
-            # Only now the server says what is gone.
+            # The server reports deleted mails only in answer to a command such as this.
             self._ask(lambda client: client.noop())
             return uid in self.fetch([uid], "INTERNALDATE")
         except Denied:
             return True
 
     def _ask(self, question: Callable[[imaplib.IMAP4], tuple[str, list[Any]]]) -> list[Any]:
-        """Send a command, again if that may help; repeating it must not matter."""
+        """Send a command, again if that may help; it must be safe to repeat."""
         retries = stamina.retry_context(
             on=_ImapTryAgain,
             attempts=self._settings.http_tries,
@@ -162,7 +162,7 @@ class ImapFolder:
                     status, data = question(client)
         except _ImapTryAgain as error:
             if client:
-                # The folder opens, and the connection is lost at each such command: Dovecot refuses like that.
+                # The folder opens, but each such command ends the connection: Dovecot refuses in this way.
                 raise Denied(str(error)) from None
             raise RetryLater(
                 f"The mailbox {self._settings.imap_user} at {self._place} did not answer: {error}.\n{NOTHING_LOST}"
@@ -183,7 +183,7 @@ class ImapFolder:
             raise Denied(self._cleaned(str(error))) from None
 
     def _cleaned(self, said: str) -> str:
-        """What a server said, for a person and without secrets: it may quote what it was sent."""
+        """A server's text, short and without secrets: it may quote what it was sent."""
         return " ".join(self._redact(said).split())[:_SHOWN_CHARACTERS]
 
     def _open(self) -> MailBox:
@@ -222,25 +222,25 @@ class ImapFolder:
                 "Correct FUTURSCAM_IMAP_PORT: 993 is the usual one, 143 another protocol."
             ) from None
         except imaplib.IMAP4.error as error:
-            # A server that is too busy sends BYE instead of a greeting.
+            # A busy server sends BYE instead of a greeting.
             raise _ImapTryAgain(self._cleaned(str(error))) from None
         self._progress.reached = True
         return box
 
     def _sign_in(self, box: MailBox) -> None:
-        said = self._refusal(box)
-        if not said:
+        reason = self._refusal(box)
+        if not reason:
             self._progress.signed_in = True
             return
-        # A user who could sign in before is refused only for a while.
-        if self.validity or _TEMPORARY.search(said):
-            raise _ImapTryAgain(f"it does not let the user sign in ({said})")
-        code = re.search(r"\[([A-Z-]+)", said)
-        text = f"{self._place} does not let {self._settings.imap_user} in: {said}\n{self._remedy}"
+        # If the user could sign in before, the refusal is temporary.
+        if self.validity or _TEMPORARY.search(reason):
+            raise _ImapTryAgain(f"it does not let the user sign in ({reason})")
+        code = re.search(r"\[([A-Z-]+)", reason)
+        text = f"{self._place} does not let {self._settings.imap_user} in: {reason}\n{self._remedy}"
         raise Refused(text, code=code[1] if code else "")
 
     def _refusal(self, box: MailBox) -> str:
-        """Sign in; gives what the server says where it refuses."""
+        """Sign in; return the server's text if it refuses, else nothing."""
         user, secret = str(self._settings.imap_user), self._secret()
         self._redact = Redactor([secret])
         try:
@@ -270,7 +270,7 @@ class ImapFolder:
         return given.get_secret_value()
 
     def _select(self, box: MailBox) -> None:
-        """Open the folder with EXAMINE, and see that its UIDs are those that they were."""
+        """Open the folder with EXAMINE, and check that its UIDs are still valid."""
         try:
             box.folder.set(self._settings.imap_folder, readonly=True)
         except imaplib.IMAP4.abort:
@@ -287,14 +287,14 @@ class ImapFolder:
     def _unopened(self, box: MailBox, said: str) -> Exception:
         if _TEMPORARY.search(said):
             return _ImapTryAgain(said)
-        there = _folders(box)
-        remedy = f"Correct FUTURSCAM_IMAP_FOLDER; there are: {some(there, 10)}." if there else self._remedy
+        existing = _folders(box)
+        remedy = f"Correct FUTURSCAM_IMAP_FOLDER; there are: {some(existing, 10)}." if existing else self._remedy
         what = f"The folder {self._settings.imap_folder!r} of {self._settings.imap_user} at {self._place}"
         return OperatorMustAct(f"{what} cannot be opened: {said}\n{remedy}")
 
 
 def _answers(data: Iterable[bytes | tuple[bytes, bytes] | None]) -> Iterator[FetchedItems]:
-    """What imaplib returns, mail by mail: a line, in pieces where literals stood in it."""
+    """Group what imaplib returns by mail: a line, which is in pieces if it contained literals."""
     line, content = b"", None
     for piece in data:
         if isinstance(piece, tuple):

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from futurscam_lib.settings.sources import SourceSettings
 
 MAX_MAIL_BYTES: Final = 64 << 20
-"""A larger mail is a reject; most servers take no mail of more than 50 MB."""
+"""A larger mail is a reject; most servers accept no mail of more than 50 MB."""
 
 _CHUNK: Final = 100
-"""Mails that are listed at once; some servers take no command of more than 8,000 bytes."""
+"""How many mails are listed at once; some servers accept no command of more than 8,000 bytes."""
 
 _CHUNK_BYTES: Final = 1 << 20
-"""Mails that are fetched at once have no more bytes than this in total, or it is one mail."""
+"""Total size of mails that are fetched at once; a larger mail is fetched alone."""
 
 _MAX_HEADER: Final = 10_000
 _LISTING: Final = "INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SUBJECT MESSAGE-ID)]"
@@ -52,9 +52,9 @@ class _Listed:
 
     Attributes:
         uid: Its number in the folder.
-        mail: What the server says about it.
-        size: Its bytes, which some servers only estimate.
-        denied: Why the server says nothing about it.
+        mail: The mail as the server lists it.
+        size: Its size in bytes, which some servers only estimate.
+        denied: Why the server does not list it.
     """
 
     uid: int
@@ -65,7 +65,7 @@ class _Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """A mail with its content: None where it was not asked for, or where the server leaves it out."""
+    """A mail with its content, which is None if it was not requested or the server leaves it out."""
 
     listed: _Listed
     content: bytes | Denied | None
@@ -76,34 +76,34 @@ class ImapMailSource(Mailbox):
 
     Args:
         settings: Where it is and how to sign in.
-        token: Returns an access token that is valid now, for xoauth2; None: use the one of the settings.
+        token: Returns an access token that is valid now, for xoauth2; None: use the token of the settings.
     """
 
     name = "imap_mail"
 
     def __init__(self, settings: SourceSettings, *, token: Callable[[], str] | None = None) -> None:
-        """Prepare; nothing is asked yet."""
+        """Prepare; nothing is requested yet."""
         super().__init__(settings)
         self._token = token
 
-    def probe(self, window: Window, found: Probe) -> None:
+    def probe(self, window: Window, progress: Probe) -> None:
         """Sign in, and count the mails of the window.
 
         Raises:
             RetryLater, OperatorMustAct: As `read`.
         """
-        with ImapFolder(self._settings, self._token, found) as folder:
+        with ImapFolder(self._settings, self._token, progress) as folder:
             tally = MailTally(self._rule)
-            found.waiting = sum(len(chunk) for chunk in _list(folder, window, tally))
-            found.remark = tally.near_misses()
+            progress.waiting = sum(len(chunk) for chunk in _list(folder, window, tally))
+            progress.remark = tally.near_misses()
 
     def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
         with ImapFolder(self._settings, self._token, Probe()) as folder:
-            # No threads: one connection answers one question after the other.
+            # No threads: a connection answers one command at a time.
             yield from each(partial(self._open, folder), _fetch(folder, window, tally), name=_name, threads=0)
 
     def _open(self, folder: ImapFolder, fetched: _Fetched) -> Opened | None:
-        """What a mail holds; None where it was deleted."""
+        """Open a mail; None if it was deleted."""
         listed, content = fetched.listed, fetched.content
         opened = Opened(self.name, listed.mail)
         size = max(listed.size, len(content) if isinstance(content, bytes) else 0)
@@ -123,7 +123,7 @@ class ImapMailSource(Mailbox):
 
 
 def open_source(settings: SourceSettings, **_: object) -> ImapMailSource:
-    """The mailbox of the settings; a token that they do not hold is requested from Microsoft."""
+    """Return the source for the mailbox in the settings; a token that they lack is requested from Microsoft."""
     from futurscam_lib.extract.microsoft import AppToken
 
     given = settings.imap_access_token is not None
@@ -131,7 +131,7 @@ def open_source(settings: SourceSettings, **_: object) -> ImapMailSource:
 
 
 def _list(folder: ImapFolder, window: Window, tally: MailTally) -> Iterator[list[_Listed]]:
-    """The mails of the window that the rule for subjects selects, some at a time."""
+    """The mails of the window that the rule for subjects selects, in chunks."""
     seconds = Window(window.since.replace(microsecond=0), window.until)
     uids = folder.search(_days(seconds))
     for start in range(0, len(uids), _CHUNK):
@@ -141,11 +141,11 @@ def _list(folder: ImapFolder, window: Window, tally: MailTally) -> Iterator[list
 
 
 def _fetch(folder: ImapFolder, window: Window, tally: MailTally) -> Iterator[_Fetched]:
-    """These mails with their content; small ones are fetched together."""
+    """The same mails with their content; small mails are fetched together."""
     for listed in _list(folder, window, tally):
         for chunk in _chunks(listed):
             uids = [mail.uid for mail in chunk if not mail.denied and mail.size <= MAX_MAIL_BYTES]
-            # One byte too many shows that a mail is larger than its server estimated.
+            # Fetch one byte more than the limit, to detect a mail that is larger than its server estimated.
             answers = dict(_ask(folder, uids, f"BODY.PEEK[]<0.{MAX_MAIL_BYTES + 1}>"))
             for mail in chunk:
                 answer = answers.pop(mail.uid, mail.denied)
@@ -169,32 +169,32 @@ def _chunks(mails: Sequence[_Listed]) -> Iterator[list[_Listed]]:
 def _listed(
     folder: ImapFolder, window: Window, tally: MailTally, *, uid: int, answer: FetchedItems | Denied
 ) -> _Listed | None:
-    """A mail as it was listed; None if it is not in the window, or the rule for subjects does not select it.
+    """Return a mail as listed; None if it is not in the window, or the rule for subjects does not select it.
 
     Args:
-        folder: Where it is.
-        window: Of whole seconds.
-        tally: Knows the rule.
-        uid: Its number.
-        answer: To `_LISTING`.
+        folder: The folder of the mail.
+        window: The window, in whole seconds.
+        tally: Applies the rule for subjects.
+        uid: The mail's number in the folder.
+        answer: The server's answer to `_LISTING`.
     """
     try:
         if isinstance(answer, Denied):
             raise answer
         received = _instant(answer.text("INTERNALDATE"))
     except Denied as denied:
-        # It may carry a post.
+        # The mail may hold a post.
         return _Listed(uid, Mail(f"UID {uid}", "", max(window.since, clock.EPOCH)), denied=denied)
     header = email.message_from_string((answer.content or b"")[:_MAX_HEADER].decode("utf-8", "replace"))
     subject = _decoded(header["Subject"] or "")
     if received not in window or not tally.selects(subject):
         return None
-    known_as = readable(_plain(header["Message-ID"] or "").strip("<>")) or f"{folder.validity}/{uid}"
-    return _Listed(uid, Mail(known_as, subject, received), int(answer.text("RFC822.SIZE") or 0))
+    identity = readable(_plain(header["Message-ID"] or "").strip("<>")) or f"{folder.validity}/{uid}"
+    return _Listed(uid, Mail(identity, subject, received), int(answer.text("RFC822.SIZE") or 0))
 
 
 def _ask(folder: ImapFolder, uids: Sequence[int], items: str) -> Iterator[tuple[int, FetchedItems | Denied]]:
-    """What the server says about each mail; where it refuses some, the others are asked for without these."""
+    """The server's answer for each mail; if it refuses some, the others are requested without them."""
     try:
         yield from folder.fetch(uids, items).items()
     except Denied as denied:
@@ -207,7 +207,7 @@ def _ask(folder: ImapFolder, uids: Sequence[int], items: str) -> Iterator[tuple[
 
 
 def _days(window: Window) -> str:
-    """All mails of the window, and some more: days are those of the server, whatever its zone is at the time."""
+    """The criterion for all mails of the window and a few more: days are in the server's unknown time zone."""
     days: dict[str, Any] = {}
     if window.since > clock.EPOCH + _DAY:
         days["date_gte"] = (window.since - _DAY).date()
@@ -218,15 +218,15 @@ def _days(window: Window) -> str:
 
 def _instant(date: str) -> datetime:
     try:
-        found = parsedate_to_datetime(date)
-        # -0000 is UTC, too.
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        instant = parsedate_to_datetime(date)
+        # -0000 also means UTC.
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Denied("no INTERNALDATE") from None
 
 
 def _decoded(header: str) -> str:
-    """A header's text as it is shown."""
+    """Return the text of a header, decoded."""
     try:
         pieces = decode_header(_plain(header))
     except HeaderParseError:
@@ -244,7 +244,7 @@ def _text(piece: str | bytes, charset: str | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text in one line, without spaces around it, and with one where there were several."""
+    """Return a text in one line, stripped and with single spaces."""
     return re.sub(r"\s+", " ", text).strip()
 
 

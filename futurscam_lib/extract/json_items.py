@@ -1,7 +1,7 @@
-"""JSON files to raw records: one object, the elements of a list, or the lines of a JSON Lines file.
+"""Splits JSON files into raw records: one object, the elements of a list, or the lines of a JSON Lines file.
 
-A file is split into the untouched bytes of its items without holding the file. A UTF-8 file's bytes come out exactly as
-they went in, wrong bytes too (as surrogate escapes), so that one wrong byte costs one item and not the file.
+Items keep their original bytes, and the file is never held as a whole. The bytes of a UTF-8 file stay exactly the same,
+even invalid ones (as surrogate escapes), so that one invalid byte spoils one item and not the file.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 LINES: Final = ".jsonl"
 ENDINGS: Final = (".json", LINES)
-"""How the names of such files end, in any case."""
+"""File endings, compared without case."""
 
 _ITEM: Final = re.compile(r"(\[\d+\]|:\d+)$")
 
 PIECE_BYTES: Final = 1 << 20
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _JSON_BLANKS: Final = b" \t\r\n"
-"""What JSON calls whitespace; a line of other control characters is a broken item."""
-# Only looks for where a value ends. More generous than JSON where the end is plain all the same, so that a control
-# character in a text, or a number of too many digits, costs one element and not the rest of the list.
+"""Whitespace in JSON; a line of other control characters is a broken item."""
+# Only finds the end of a value. It accepts more than JSON allows, so that a control character in a text, or a number
+# with too many digits, spoils one element and not the rest of the list.
 _DECODER: Final = json.JSONDecoder(parse_int=float, strict=False)
 
 
@@ -40,9 +40,9 @@ class JsonFile:
 
     Attributes:
         source: Name of the source.
-        origin: Where it stands there, readable; an item's own place is appended.
-        instant: The instant by which the source orders it.
-        size: Its bytes.
+        origin: Its readable path in the source; an item's position is appended.
+        instant: The instant by which the source selects it.
+        size: Its size in bytes.
     """
 
     source: str
@@ -51,7 +51,7 @@ class JsonFile:
     size: int
 
     def records(self, file: BinaryIO, *, lines: bool) -> Iterator[RawRecord]:
-        """Its items, untouched; one that is too large or cannot be separated from the next is a flawed record.
+        """Its items, unchanged; an item that is too large or cannot be separated from the next is a flawed record.
 
         Args:
             file: The content, at its start; must be seekable.
@@ -65,13 +65,13 @@ class JsonFile:
             yield self._whole(file)
 
     def flawed(self, flaw: Flaw) -> RawRecord:
-        """The record of the file as a whole, whose bytes are not kept."""
+        """A flawed record for the whole file, whose bytes are not kept."""
         return RawRecord.flawed(
             flaw, source=self.source, origin=self.origin, instant=self.instant, size=self.size, line=1
         )
 
     def too_large(self) -> RawRecord:
-        """The record of a file that holds more than is read."""
+        """The flawed record for a file with an item that is too large to read."""
         reason = f"The file holds one item of {self.size:,} bytes; more than {MAX_RECORD_BYTES:,} are not read."
         return self.flawed(Flaw("too-large", reason))
 
@@ -91,24 +91,24 @@ class JsonFile:
 
 
 def file_of(origin: str) -> str:
-    """The file in which an item stands, as `JsonFile` made its origin."""
+    """The file that contains an item, from an origin that `JsonFile` made."""
     return origin if origin.lower().endswith(ENDINGS) else _ITEM.sub("", origin)
 
 
 def as_text(name: str) -> str:
-    r"""A name as MongoDB and JSON take it: a byte that is no text becomes `\udcff`, so that two names stay two."""
+    r"""A name that MongoDB and JSON accept: a byte that is not text becomes `\udcff`, so that names stay different."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def some(names: list[str], most: int = 5, *, total: int = 0) -> str:
-    """The first of some names, for a sentence; `total` is how many there are, where only some are given."""
+    """The first few names, for a sentence; `total` is the number of all names, if only some are given."""
     left = max(total, len(names)) - most
     more = f" and {left:,} more" if left > 0 else ""
     return ", ".join(sorted(names)[:most]) + more
 
 
 class Item(NamedTuple):
-    """One item of a file: its position from 1, where it begins, its bytes or what is wrong with it."""
+    """One item of a file: its position from 1, the line and column where it begins, its bytes or its flaw."""
 
     position: int
     line: int
@@ -119,7 +119,7 @@ class Item(NamedTuple):
 
 
 def split_lines(file: BinaryIO) -> Iterator[Item]:
-    """The items of a JSON Lines file; blank lines are none. `position` is the line."""
+    """The items of a JSON Lines file, without blank lines. `position` is the line."""
     codec = encoding_of(file.read(4))
     file.seek(0)
     split = _utf16_lines if codec == "utf-16" else _utf8_lines
@@ -134,8 +134,8 @@ def split_lines(file: BinaryIO) -> Iterator[Item]:
 def split_list(file: BinaryIO) -> Iterator[Item]:
     """The elements of a file that holds one JSON list. `position` is the element's number.
 
-    What follows the last element that could be read (broken JSON, a missing bracket) becomes one last item, so that
-    it is rejected with its place.
+    Everything after the last readable element (broken JSON, a missing bracket) becomes one last item, so that it is
+    rejected with its position.
     """
     text = _Text(file)
     text.skip_blank()
@@ -175,7 +175,7 @@ def begins_list(file: BinaryIO) -> bool:
 
 
 def _utf8_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Each line without its end, and its size; of a line that is too large the size only matters."""
+    """Each line without its line end, and its size; the content of a line that is too large is incomplete."""
     if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
         file.seek(0)
     while line := file.readline(MAX_RECORD_BYTES + 3):
@@ -193,12 +193,12 @@ def _utf16_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 
 class _Text:
-    """The text of a file, decoded as it is needed. What stands before `at` has been dealt with."""
+    """The text of a file, decoded as needed. The text before `_at` has been read."""
 
     def __init__(self, file: BinaryIO) -> None:
         codec = encoding_of(file.read(4))
         file.seek(0)
-        # Surrogates stand for what is wrong in the file; an item that holds one is rejected when it is parsed.
+        # Surrogates represent invalid bytes; an item that contains one is rejected when it is parsed.
         self._errors = "surrogatepass" if codec == "utf-16" else "surrogateescape"
         self._decoder = codecs.getincrementaldecoder(codec)(self._errors)
         self._file = file
@@ -215,13 +215,13 @@ class _Text:
         return self._buffer[self._at : self._at + 1]
 
     def skip(self, count: int) -> None:
-        """Go on by some characters, none of them a line feed."""
+        """Skip this many characters, which contain no line feed."""
         self.head()
         self._at += count
         self.column += count
 
     def skip_blank(self) -> None:
-        """Go on to the next character that is not blank."""
+        """Skip to the next character that is not blank."""
         while self.head():
             blanks = _BLANKS.match(self._buffer, self._at)
             self._pass(blanks[0] if blanks else "")
@@ -229,33 +229,33 @@ class _Text:
                 return
 
     def read_value(self) -> bytes | None:
-        """The bytes of the JSON value that begins here, reading as much as it takes; None where none can be read."""
+        """Read the JSON value that begins here and return its bytes; None if there is no readable value."""
         while True:
             try:
                 end = _DECODER.raw_decode(self._buffer, self._at)[1]
             except (ValueError, RecursionError):
                 end = -1
-            # A number that ends near the buffer's end may go on: what is there of `1e+5` may be `1`, `1e` or `1e+`.
+            # A number at the end of the buffer may be cut off: `1e+5` may be there as `1`, `1e` or `1e+`.
             if end >= 0 and (end + 2 < len(self._buffer) or self._ended):
                 return self._encode(self._buffer[self._at : end])
             if len(self._buffer) - self._at > MAX_RECORD_BYTES or not self._more():
                 return None
 
     def pass_over(self, value: bytes) -> None:
-        """Go on behind a value that `read_value` gave."""
+        """Skip a value that `read_value` returned."""
         self._pass(value.decode("utf-8", self._errors))
 
     def element(self, position: int, value: bytes) -> Item:
-        """The value that begins here, as an item."""
+        """Return the value that begins here as an item."""
         if len(value) <= MAX_RECORD_BYTES:
             return Item(position, self.line, self.column, value)
         flaw = Flaw("too-large", f"The element has {len(value):,} bytes; more than {MAX_RECORD_BYTES:,} are not read.")
         return Item(position, self.line, self.column, b"", flaw, len(value))
 
     def read_line(self) -> tuple[bytes, int]:
-        """Go on behind the next line feed; give what stood before it, without the line's end, and its size.
+        """Read to the next line feed; return the line without its line end, and its size.
 
-        Of a line that is too large the size only matters.
+        The content of a line that is too large is incomplete.
         """
         dropped = 0
         while (end := self._buffer.find("\n", self._at)) < 0:
@@ -270,7 +270,7 @@ class _Text:
         return line, dropped + len(line)
 
     def rest(self, position: int) -> Item:
-        """All from here to the end of the file, as an item that will be rejected."""
+        """Everything from here to the end of the file, as an item that will be rejected."""
         while len(self._buffer) - self._at <= MAX_RECORD_BYTES and self._more():
             pass
         rest = self._buffer[self._at :]

@@ -1,4 +1,4 @@
-"""Job posts that stand in the text of a mail instead of an attachment."""
+"""Finds job posts in the text of a mail instead of an attachment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nh3
 from futurscam_lib.nesting import too_deep, without_tags
 
 MAX_TEXT_BYTES: Final = 1 << 20
-"""A longer text is not looked into; a post has some 10 kB."""
+"""A longer text is not searched; a post has about 10 kB."""
 
 PLAIN, HTML = "text/plain", "text/html"
 _LINES: Final = {"br", "div", "li", "p", "pre", "table", "td", "tr"}
@@ -21,7 +21,7 @@ _OPENS: Final = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
 _TRIES: Final = 20
 _DECODER: Final = json.JSONDecoder()
 _SLOW: Final = {"idna", "punycode"}
-"""Python takes the square of the length to read these; no mail is written in them."""
+"""Decoding these takes time that grows with the square of the length; no mail uses them."""
 
 
 def posts(content: bytes, *, kind: str, charset: str) -> bytes | None:
@@ -31,8 +31,8 @@ def posts(content: bytes, *, kind: str, charset: str) -> bytes | None:
 
     Args:
         content: The text as it was sent.
-        kind: Its type; only text/plain and text/html are looked into.
-        charset: Its encoding where the mail says one.
+        kind: Its type; only text/plain and text/html are searched.
+        charset: Its encoding if the mail names one.
     """
     if kind not in {PLAIN, HTML} or len(content) > MAX_TEXT_BYTES:
         return None
@@ -43,8 +43,8 @@ def posts(content: bytes, *, kind: str, charset: str) -> bytes | None:
     for number, opening in enumerate(_OPENS.finditer(text)):
         if number == _TRIES:
             break
-        if found := _json(text[opening.end() :]):
-            return found.encode("utf-8", "surrogatepass")
+        if value := _json(text[opening.end() :]):
+            return value.encode("utf-8", "surrogatepass")
     return None
 
 
@@ -67,7 +67,7 @@ def _as_plain(text: str) -> str:
 
 
 def _json(text: str) -> str | None:
-    """The value at the beginning of a text, as it stands there; mail programs may have broken long lines."""
+    """The JSON value at the beginning of a text, unchanged; mail programs may have broken long lines."""
     for candidate in (text, _unbroken(text)):
         try:
             value, end = _DECODER.raw_decode(candidate)
@@ -80,9 +80,9 @@ def _json(text: str) -> str | None:
 
 
 def _unbroken(text: str) -> str:
-    """A text in one line, with one blank for each line's end and the blanks before it.
+    """Join a text into one line, with one space for each line end and the spaces before it.
 
-    No pattern does this: it would begin anew at each blank, which takes the square of their number.
+    A regular expression would start again at each space, which takes the square of their number.
     """
     *broken, last = text.split("\n")
     return " ".join([*(line.removesuffix("\r").rstrip(" \t") for line in broken), last])

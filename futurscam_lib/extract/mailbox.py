@@ -1,4 +1,4 @@
-"""What both mailboxes share: which mails are read, by their subject, and what is counted and remembered of them."""
+"""Shared by both mailboxes: selects mails by their subject, counts them and remembers which were read."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _MAX_NAMES: Final = 1000
 _NAMED: Final = 5
 _SECOND: Final = timedelta(seconds=1)
 _MAX_REMEMBERED: Final = 200_000
-"""Of mails and places, some 15 MB; rejects of mails beyond these stay open until they are dismissed."""
+"""Limit for mails and items, about 15 MB; rejects of further mails stay open until they are dismissed."""
 
 
 _MARKS: Final = (
     *("re", "fw", "fwd", "tr", "rv", "aw", "wg", "antw", "antwoord", "doorst", "doorsturen", "réf", "réponse"),
     *("rif", "i", "r", "res", "enc", "sv", "vs", "vb", "vl", "odp", "pd", "ynt", "ilt"),
 )
-"""What mail programs write before the subject of a reply or a forward: English, French, Spanish, German, Dutch..."""
+"""Prefixes that mail programs put before the subject of a reply or a forward, in many languages."""
 
 # `RE:`, `RE :`, `RE[2]:`, `Re(2):`, `RE^2:`.
 _MARK: Final = re.compile(rf"(?:{'|'.join(_MARKS)}) ?(?:\[\d+\]|\(\d+\)|[\^*]\d+)? ?: ?")
 
 
 class Verdict(Enum):
-    """What a subject says about its mail."""
+    """Whether a mail is selected by its subject."""
 
     OURS = "ours"
     NEAR = "near"
@@ -48,13 +48,13 @@ class Verdict(Enum):
 
 
 class SubjectRule:
-    """Selects a mail whose subject begins with one of some texts, behind any reply marks and tags.
+    """Selects mails whose subject begins with one of the given texts, after any reply marks and tags.
 
     Upper and lower case, kinds of white space and invisible characters make no difference.
 
     Args:
         beginnings: The texts.
-        tags: What a mail system puts before the subject of a mail from outside: `[EXTERNAL]`.
+        tags: Tags that a mail system puts before the subject of a mail from outside: `[EXTERNAL]`.
     """
 
     def __init__(self, beginnings: Sequence[str], tags: Sequence[str]) -> None:
@@ -65,11 +65,11 @@ class SubjectRule:
 
     @classmethod
     def of(cls, settings: SourceSettings) -> SubjectRule:
-        """The rule that the settings give."""
+        """Return the rule of the settings."""
         return cls(settings.mail_subjects or (settings.mail_subject,), settings.mail_tags)
 
     def judge(self, subject: str) -> Verdict:
-        """Whether a mail is selected; NEAR: its subject has such a text, but does not begin with it."""
+        """Return whether a mail is selected; NEAR: its subject contains such a text, but does not begin with it."""
         text = fold(subject)
         rest = text
         while not rest.startswith(self._beginnings):
@@ -83,7 +83,7 @@ class SubjectRule:
 
 
 def fold(text: str) -> str:
-    """A text as subjects are compared: one space for any white space, without invisible characters, in one case."""
+    """Return a text in the form in which subjects are compared: single spaces, no invisible characters, one case."""
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
     return " ".join(text.casefold().split())
@@ -101,21 +101,21 @@ def _tag_patterns(tags: Iterator[str]) -> Iterator[str]:
 
 
 class MailTally:
-    """The mails of one reading.
+    """Counts the mails of one `read`, and remembers them.
 
     Args:
         rule: Which mails are read.
     """
 
     def __init__(self, rule: SubjectRule) -> None:
-        """Start at nothing."""
+        """Start at zero."""
         self._rule = rule
         self._others: Counter[str] = Counter()
         self._mails = self._empty = self._near = 0
         self._read: set[int] = set()
 
     def selects(self, subject: str) -> bool:
-        """Whether the rule selects a mail; one that it nearly does is counted."""
+        """Whether the rule selects a mail; near misses are counted."""
         verdict = self._rule.judge(subject)
         self._near += verdict is Verdict.NEAR
         return verdict is Verdict.OURS
@@ -129,16 +129,16 @@ class MailTally:
         self._empty += opened.is_empty
 
     def remember(self, opened: Opened) -> None:
-        """Remember one mail whose records were all yielded."""
+        """Remember a mail after all its records were yielded."""
         if len(self._read) < _MAX_REMEMBERED:
             self._read.update(
-                hash(origin) for origin in (opened.mail.origin(), *(one.origin for one in opened.records))
+                hash(origin) for origin in (opened.mail.origin(), *(record.origin for record in opened.records))
             )
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """For places in mails that were read whole, and that gave nothing in that place: an instant after the mail's.
+        """For origins that no longer occur in a mail that was completely read: an instant after the mail's.
 
-        Something else was found there before: by an earlier version, or while the mailbox could not hand it over.
+        Such an origin has an old reject, from an earlier version or from when the mailbox could not return the item.
         """
         return {
             origin: clock.parse(f"{origin[:10]}T{origin[11:19]}Z") + _SECOND
@@ -147,7 +147,7 @@ class MailTally:
         }
 
     def notes(self) -> Iterator[str]:
-        """What a reviewer should know, a sentence each: counts and file names, no subject."""
+        """Notes for the reviewer, one sentence each: counts and file names, no subjects."""
         if self._mails:
             yield f"{self._mails:,} mail(s) read."
         if self._others:
@@ -161,7 +161,7 @@ class MailTally:
             yield self.near_misses()
 
     def near_misses(self) -> str:
-        """How many mails the rule for subjects nearly selected, a sentence; empty: none."""
+        """A sentence with the number of near misses; empty if there are none."""
         if not self._near:
             return ""
         return (
@@ -176,7 +176,7 @@ class Mailbox(ABC):
     name: str
 
     def __init__(self, settings: SourceSettings) -> None:
-        """Prepare; nothing is asked yet."""
+        """Prepare; nothing is requested yet."""
         self._settings = settings
         self._rule = SubjectRule.of(settings)
         self._tally = MailTally(self._rule)
@@ -186,8 +186,8 @@ class Mailbox(ABC):
         """Stream the posts in the mails that were received in the window and whose subject the rule selects.
 
         Raises:
-            RetryLater: The server did not answer, or not for some mails; the records of all others came before.
-            OperatorMustAct: It refuses the user or the mailbox, or it cannot be trusted.
+            RetryLater: The server did not answer, at all or for some mails; the other records were yielded before.
+            OperatorMustAct: It refuses the user or the mailbox, or its certificate is not trusted.
         """
         tally = self._tally = MailTally(self._rule)
         self.notes = []
@@ -202,9 +202,9 @@ class Mailbox(ABC):
             self.notes = list(tally.notes())
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """For rejects of mails that the last `read` read whole, and that it no longer gives: an instant after them."""
+        """For rejects that no longer occur in a mail that the last `read` completed: a later instant."""
         return self._tally.read_whole(origins)
 
     @abstractmethod
     def _open_mails(self, window: Window, tally: MailTally) -> Generator[Opened | None]:
-        """The mails of a window that `tally` selects, opened; None for a mail that was deleted meanwhile."""
+        """Open the mails of a window that `tally` selects; None for a mail that was deleted in the meantime."""

@@ -1,4 +1,4 @@
-"""Signing in to Microsoft as an app: access tokens by client credentials."""
+"""Signs in to Microsoft as an app: access tokens by client credentials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings.sources import SourceSettings
 
 _SHOWN_CHARACTERS: Final = 300
-_NEW: Final = "Make a new one where its value was not kept."
+_NEW: Final = "If its value was not kept, create a new secret."
 _REMEDIES: Final = {
     "AADSTS7000215": f"FUTURSCAM_GRAPH_CLIENT_SECRET is wrong; it is the secret's value, not its id. {_NEW}",
     "AADSTS7000222": "The client secret has expired: make another, set FUTURSCAM_GRAPH_CLIENT_SECRET to its value.",
@@ -43,7 +43,7 @@ class AppToken:
         self._app: Any = None
 
     def __call__(self) -> str:
-        """The token.
+        """Return the token.
 
         Raises:
             Refused: Microsoft refuses the app; the text says what to do.
@@ -53,7 +53,7 @@ class AppToken:
             return self._ask()
 
     def instead_of(self, refused: str) -> str:
-        """A token other than the one that was refused, which another thread may have asked for meanwhile."""
+        """Return another token than the refused one; another thread may have requested it already."""
         with self._lock:
             if self._ask() == refused:
                 self._app.remove_tokens_for_client()
@@ -65,12 +65,12 @@ class AppToken:
             raise UsageError("FUTURSCAM_GRAPH_CLIENT_ID or FUTURSCAM_GRAPH_CLIENT_SECRET is not set.")
         if self._app is None:
             self._app = self._sign_up(self._settings.graph_client_id, secret.get_secret_value())
-        found: Mapping[str, Any] = self._app.acquire_token_for_client([self._scope])
-        if "access_token" not in found:
-            # It may quote what it was sent.
-            description = Redactor([secret.get_secret_value()])(str(found.get("error_description", "")))
-            raise _refused(str(found.get("error", "")), description)
-        return str(found["access_token"])
+        answer: Mapping[str, Any] = self._app.acquire_token_for_client([self._scope])
+        if "access_token" not in answer:
+            # The description may quote the secret.
+            description = Redactor([secret.get_secret_value()])(str(answer.get("error_description", "")))
+            raise _refused(str(answer.get("error", "")), description)
+        return str(answer["access_token"])
 
     def _sign_up(self, client_id: str, secret: str) -> Any:
         msal: Any = import_module("msal")  # Slow to import, and without types.
@@ -82,16 +82,16 @@ class AppToken:
                 client_credential=secret,
                 authority=authority,
                 http_client=transport,
-                # Which hosts are Microsoft's is for the settings to say: national clouds, a server of one's own.
+                # The settings name the hosts: a national cloud, or a private server.
                 instance_discovery=False,
             )
         except ValueError:
-            # What it says is for programmers.
-            raise _refused(*(transport.refusal or ("", f"{authority} is no place to sign in"))) from None
+            # The text of this error is meant for programmers.
+            raise _refused(*(transport.refusal or ("", f"{authority} is not a valid sign-in address"))) from None
 
 
 class _Transport:
-    """msal's way to the network: that of all sources, with its time limits, retries, proxies and authorities."""
+    """Sends msal's requests with the client of all sources: time limits, retries, proxies and authorities."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._http = Http(
@@ -105,7 +105,7 @@ class _Transport:
     def get(
         self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: Any
     ) -> _Response:
-        """As msal asks for."""
+        """Send a GET request, with the signature that msal calls."""
         return self._response(self._http.ask("GET", url, params=params, headers=headers))
 
     def post(
@@ -116,21 +116,21 @@ class _Transport:
         headers: Mapping[str, str] | None = None,
         **_: Any,
     ) -> _Response:
-        """As msal asks for."""
+        """Send a POST request, with the signature that msal calls."""
         return self._response(self._http.ask("POST", url, params=params, data=data, headers=headers))
 
     def close(self) -> None:
-        """As msal asks for."""
+        """Do nothing; msal requires the method."""
 
     def _response(self, answer: Answer) -> _Response:
         if answer.payload is None:
-            # msal would fail on it in ways of its own.
+            # msal would fail on this without a clear error.
             raise Refused(
-                f"Microsoft's sign-in answered {answer.status} and no JSON; is there a proxy in between?\n{_ASK}"
+                f"Microsoft's sign-in answered {answer.status} without JSON; is there a proxy in between?\n{_ASK}"
             )
         if isinstance(answer.payload, dict) and "error" in answer.payload:
-            said = answer.payload
-            self.refusal = (str(said["error"]), str(said.get("error_description", "")))
+            refusal = answer.payload
+            self.refusal = (str(refusal["error"]), str(refusal.get("error_description", "")))
         return _Response(answer)
 
 
@@ -142,7 +142,7 @@ class _Response:
         self.text = answer.body.decode("utf-8", "replace")
 
     def raise_for_status(self) -> None:
-        """As msal asks for."""
+        """Raise for a status that is an error; msal calls it."""
         if self.status_code >= 400:  # noqa: PLR2004 - HTTP
             msg = f"status {self.status_code}"
             raise ValueError(msg)
@@ -150,5 +150,5 @@ class _Response:
 
 def _refused(error: str, description: str) -> Refused:
     remedy = next((text for code, text in _REMEDIES.items() if code in description or code == error), _ASK)
-    said = " ".join(description.split("Trace ID", maxsplit=1)[0].split())[:_SHOWN_CHARACTERS]
-    return Refused(f"Microsoft does not let the app sign in ({error}: {said}).\n{remedy}", code=error)
+    reason = " ".join(description.split("Trace ID", maxsplit=1)[0].split())[:_SHOWN_CHARACTERS]
+    return Refused(f"Microsoft does not let the app sign in ({error}: {reason}).\n{remedy}", code=error)

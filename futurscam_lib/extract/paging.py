@@ -1,4 +1,4 @@
-"""Reading lists that are read page by page while they change, and the items that they name."""
+"""Reads lists that change while their pages are read, and the items that the lists name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class SeenKeys:
-    """A set of keys that is on disk when it grows, so that memory stays flat; the file is deleted with the process."""
+    """A set of keys that moves to disk when it grows, so that memory stays flat; the file ends with the process."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -31,7 +31,7 @@ class SeenKeys:
         self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, turn INTEGER) WITHOUT ROWID")
 
     def __enter__(self) -> Self:
-        """Close at the end of the block."""
+        """Return the set; it is closed at the end of the block."""
         return self
 
     def __exit__(
@@ -45,34 +45,34 @@ class SeenKeys:
         return self._database.execute("SELECT 1 FROM seen WHERE key = ?", (key,)).fetchone() is not None
 
     def add(self, key: str, turn: int = 0) -> bool:
-        """Remember a key, and in which turn it was added last; returns whether it is new."""
+        """Add a key with the turn in which it was last seen; return whether it is new."""
         if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, turn)).rowcount == 1:
             return True
         self._database.execute("UPDATE seen SET turn = ? WHERE key = ?", (turn, key))
         return False
 
     def last_in(self, turn: int) -> int:
-        """How many were added in a turn, and in no later turn."""
-        (found,) = self._database.execute("SELECT COUNT(*) FROM seen WHERE turn = ?", (turn,)).fetchone()
-        return int(found)
+        """How many keys were last added in this turn."""
+        (count,) = self._database.execute("SELECT COUNT(*) FROM seen WHERE turn = ?", (turn,)).fetchone()
+        return int(count)
 
 
 def settled(
     passes: Callable[[], Iterator[Sequence[T]]], *, key: Callable[[T], str], counts: Callable[[T], bool]
 ) -> Iterator[T]:
-    """Each row of a list once, though it changes while its pages are read.
+    """Yield each row of a list once, even if the list changes while its pages are read.
 
-    A row that goes away shifts all behind it to the front, some of them onto a page that was read already. So a list
-    of several pages is read again until it shows nothing new and nothing has gone: where something has, another row
-    may have been missed a second time. A list that goes on losing rows is taken for what it showed.
+    If a row disappears, the rows after it move forward, some of them onto a page that was already read. So a list of
+    several pages is read again until no row is new and none has disappeared. A list that keeps losing rows, but shows
+    no new ones, is accepted after the last pass.
 
     Args:
-        passes: Reads the list from its beginning, and gives it page by page.
-        key: What tells a row from others.
-        counts: Whether a new row is one that was missed, and did not just come into being.
+        passes: Reads the list from its beginning, and yields it page by page.
+        key: Identifies a row.
+        counts: Whether a new row counts as missed before; False for a row that was just created.
 
     Raises:
-        RetryLater: It showed something new however often it was read.
+        RetryLater: Every pass showed new rows.
     """
     with SeenKeys() as seen:
         for number in range(MAX_PASSES):
@@ -95,12 +95,12 @@ def settled(
 def each(
     work: Callable[[T], R], items: Iterable[T], *, name: Callable[[T], str], threads: int = CONCURRENT
 ) -> Iterator[R]:
-    """`work(item)` for each item, as many at the same time as there are threads, in order; one after the other with 0.
+    """Yield `work(item)` for each item, in order, with this many threads; with 0, one after the other.
 
-    An item that does not answer stops no other. Many in a row do: then it is the source.
+    An item that does not answer does not stop the others. After many failures in a row, the source itself is down.
 
     Raises:
-        RetryLater: Some items could not be had; all others were given before.
+        RetryLater: Some items could not be read; the others were yielded before.
     """
     failed: list[str] = []
     in_a_row = 0
@@ -117,7 +117,7 @@ def each(
         if problem:
             failed.append(problem)
         else:
-            yield result  # type: ignore[misc] # None only beside a problem, or where the work gives it
+            yield result  # type: ignore[misc] # None only with a problem, or if `work` returns it
         if in_a_row > MAX_IN_A_ROW:
             raise RetryLater(f"{in_a_row} items in a row could not be read: {some(failed[-in_a_row:], 1)}")
     if failed:

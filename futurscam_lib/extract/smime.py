@@ -1,6 +1,6 @@
-"""The mail inside an opaque S/MIME message (RFC 8551): signed or compressed, which needs no key.
+"""Reads the mail inside an opaque S/MIME message (RFC 8551) that is signed or compressed, which needs no key.
 
-The signature is not checked: a post is taken from a mail that is signed as from one that is not.
+The signature is not checked: signed and unsigned mails are treated alike.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _HEADER: Final = re.compile(rb"\s*(content-|mime-version)", re.IGNORECASE)
 
 
 def mails(content: bytes, room: Room) -> Iterator[Inner]:
-    """The one mail in it.
+    """Yield the one mail in the message.
 
     Raises:
-        Unopened: It is encrypted, broken or too large, or holds a signature alone.
+        Unopened: It is encrypted, broken or too large, or holds only a signature.
     """
     room.enter()
-    # Exchange keeps a mail whose signature stands beside it as a smime.p7m that is MIME.
-    mime = content if _HEADER.match(content) else _taken_out(_binary(content), room)
+    # Exchange stores a mail with a detached signature as a smime.p7m that is MIME.
+    mime = content if _HEADER.match(content) else _extracted(_binary(content), room)
     room.take(len(mime))
     yield Inner("", Form.MAIL, content=mime, size=len(mime))
 
 
 def _binary(content: bytes) -> bytes:
-    """As DER; some send it in base64, with or without a line around it."""
+    """Return the message as DER; some senders use base64, with or without header and footer lines."""
     if content[:1] == bytes([_SEQUENCE]):
         return content
     try:
@@ -59,17 +59,17 @@ def _binary(content: bytes) -> bytes:
         return content
 
 
-def _taken_out(content: bytes, room: Room) -> bytes:
+def _extracted(content: bytes, room: Room) -> bytes:
     try:
         reader = _BerReader(content)
-        kind, inside = reader.typed(reader.one(_SEQUENCE, 0, len(content)))
+        kind, inside = reader.typed(reader.expect(_SEQUENCE, 0, len(content)))
         _check(kind)
-        # Version, algorithms, content; what follows are certificates and signatures.
-        fields = reader.children(reader.one(_SEQUENCE, inside.begin, inside.end))
+        # The fields are version, algorithms and content, then certificates and signatures.
+        fields = reader.children(reader.expect(_SEQUENCE, inside.begin, inside.end))
         _, _, sealed = next(fields), next(fields), next(fields)
         _, octets = reader.typed(sealed)
-        found = b"".join(reader.octets(octets))
-        return _inflated(found, room) if kind == _COMPRESSED else found
+        mail = b"".join(reader.octets(octets))
+        return _inflated(mail, room) if kind == _COMPRESSED else mail
     except StopIteration:
         raise Unopened("unreadable", "The S/MIME message holds a signature without the mail that it signs.") from None
     except (ValueError, zlib.error) as error:
@@ -77,7 +77,7 @@ def _taken_out(content: bytes, room: Room) -> bytes:
 
 
 def _check(kind: bytes) -> None:
-    """See that it can be opened without a key."""
+    """Check that the message can be opened without a key."""
     if kind in _ENCRYPTED:
         raise Unopened("encrypted", "The mail is encrypted (S/MIME). Ask the sender to send it without encryption.")
     if kind not in {_SIGNED, _COMPRESSED}:
@@ -86,15 +86,15 @@ def _check(kind: bytes) -> None:
 
 def _inflated(content: bytes, room: Room) -> bytes:
     inflater = zlib.decompressobj()
-    found = inflater.decompress(content, room.left + 1)
-    if not inflater.eof and len(found) <= room.left:
-        raise ValueError(len(found))
-    return found
+    mail = inflater.decompress(content, room.left + 1)
+    if not inflater.eof and len(mail) <= room.left:
+        raise ValueError(len(mail))
+    return mail
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A value of BER: its tag, where its content begins and ends, and where the next one begins."""
+    """A BER value: its tag, where its content begins and ends, and where the next value begins."""
 
     tag: int
     begin: int
@@ -103,44 +103,44 @@ class _Value:
 
 
 class _BerReader:
-    """Reads BER, and so DER, out of bytes; a value may leave its length open."""
+    """Reads BER, and so also DER, from bytes; a value may have an indefinite length."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._values = 0
 
     def typed(self, sequence: _Value) -> tuple[bytes, _Value]:
-        """Of a sequence of a type and a content: the type, and what the content's tag is put around."""
+        """Return the type of a sequence of type and content, and the value that wraps the content."""
         fields = self.children(sequence)
         kind, explicit = next(fields), next(fields)
         if (kind.tag, explicit.tag) != (_OID, _EXPLICIT):
             raise ValueError(kind.tag)
         return self._content[kind.begin : kind.end], explicit
 
-    def one(self, tag: int, begin: int, end: int) -> _Value:
-        """The value that begins somewhere, which has to have this tag."""
-        found = self._value(begin, end, _MAX_LEVELS)
-        if found.tag != tag:
-            raise ValueError(found.tag)
-        return found
+    def expect(self, tag: int, begin: int, end: int) -> _Value:
+        """Return the value that begins at `begin`, which must have this tag."""
+        value = self._value(begin, end, _MAX_LEVELS)
+        if value.tag != tag:
+            raise ValueError(value.tag)
+        return value
 
     def children(self, outer: _Value) -> Iterator[_Value]:
         """The values in a value."""
         at = outer.begin
         while at < outer.end:
-            found = self._value(at, outer.end, _MAX_LEVELS)
-            yield found
-            at = found.following
+            value = self._value(at, outer.end, _MAX_LEVELS)
+            yield value
+            at = value.following
 
     def octets(self, outer: _Value, levels: int = _MAX_LEVELS) -> Iterator[bytes]:
-        """The octet strings in a value, however they are cut into pieces."""
-        for found in self.children(outer):
-            if found.tag == _OCTETS:
-                yield self._content[found.begin : found.end]
-            elif found.tag == _OCTETS | _CONSTRUCTED and levels:
-                yield from self.octets(found, levels - 1)
+        """The octet strings in a value, at any level of nesting."""
+        for value in self.children(outer):
+            if value.tag == _OCTETS:
+                yield self._content[value.begin : value.end]
+            elif value.tag == _OCTETS | _CONSTRUCTED and levels:
+                yield from self.octets(value, levels - 1)
             else:
-                raise ValueError(found.tag)
+                raise ValueError(value.tag)
 
     def _value(self, at: int, end: int, levels: int) -> _Value:
         self._values += 1

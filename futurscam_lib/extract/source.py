@@ -1,4 +1,4 @@
-"""What a source is."""
+"""The interface of a source."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from futurscam_lib.records import RawRecord, Window
 
 CONCURRENT: Final = 4
-"""Requests that one source is asked at the same time; Microsoft Graph allows no more for one mailbox."""
+"""How many requests one source gets at the same time; Microsoft Graph allows no more for one mailbox."""
 
 
 @dataclass(slots=True)
 class Probe:
-    """How far a check got with a source; filled in step by step, so that a failure leaves the steps before it.
+    """How far the check of a source got; filled in step by step, so that a failure keeps the earlier steps.
 
     Attributes:
         reached: Whether it answered.
         signed_in: Whether it accepted the credentials; None: it needs none.
         may_read: Whether it showed its items.
-        waiting: How many items lie in the window.
-        remark: What a person should know besides, though nothing is wrong; empty: nothing.
-        warnings: What a person should act on, though the source can be read.
+        waiting: How many items are in the window.
+        remark: Further information, although nothing is wrong; empty if there is none.
+        warnings: Problems that a person should act on, although the source can be read.
     """
 
     reached: bool = False
@@ -40,48 +40,48 @@ class Probe:
 
 
 class Source(Protocol):
-    """Where RFPs come from.
+    """A source of RFPs.
 
     Attributes:
-        name: What settings, counts and documents call it: `folder`.
-        notes: What a reviewer should know about the last `read` and `sweep`, a sentence each: counts, names of files
-            and instants, never the content of a post. The ledger keeps them.
+        name: Its name in settings, counts and documents: `folder`.
+        notes: Notes for the reviewer on the last `read` and `sweep`, one sentence each: counts, names of files and
+            instants, never the content of a post. The ledger keeps them.
     """
 
     name: str
     notes: list[str]
 
     def read(self, window: Window) -> Iterator[RawRecord]:
-        """Stream the items of a window, each untouched, in any order; never hold them all.
+        """Stream the items of a window, unchanged and in any order; never hold them all.
 
         Raises:
-            RetryLater: The source did not answer, or not for everything; what was yielded before still counts.
-            OperatorMustAct: It will go on failing until a person does something.
+            RetryLater: The source did not answer, or not for all items; items yielded before still count.
+            OperatorMustAct: It will keep failing until a person does something.
         """
         ...
 
-    def probe(self, window: Window, found: Probe) -> None:
-        """Look without changing anything, and note in `found` how far that went.
+    def probe(self, window: Window, progress: Probe) -> None:
+        """Check the source without changing anything, and record each step in `progress`.
 
         Raises:
-            RetryLater, OperatorMustAct: It went no further.
+            RetryLater, OperatorMustAct: The next step failed.
         """
         ...
 
 
 @runtime_checkable
 class Warns(Protocol):
-    """A source some of whose notes ask a person to act.
+    """A source that can also return warnings, which ask a person to act.
 
     Attributes:
-        warnings: Those, as `Source.notes`; they are not among the notes.
+        warnings: Sentences like those of `Source.notes`, but not among the notes.
     """
 
     warnings: list[str]
 
 
 def notes_of(source: Source) -> list[str]:
-    """All that a source notes, the warnings first and marked as such."""
+    """All notes of a source; warnings come first and are marked as such."""
     warnings = source.warnings if isinstance(source, Warns) else []
     return [*(f"{WARNING}{text}" for text in warnings), *source.notes]
 
@@ -90,12 +90,12 @@ Fate = Literal["closed", "deleted"]
 
 
 class Sweep(Protocol):
-    """What a source shows as open now.
+    """The items that a source shows as open now.
 
     Attributes:
-        open: Ids of the items that are open at the source; may miss some.
+        open: Ids of the items that are open at the source; may be incomplete.
         share: Percent of the active items that may plausibly end, or be open again, from one run to the next.
-        causes: What else than their end may be the reason where it is more, for a person; with a command to type.
+        causes: Likely causes, for a person, if more items than that seem to have ended; with a command to type.
     """
 
     open: Container[str]
@@ -103,7 +103,7 @@ class Sweep(Protocol):
     causes: str
 
     def fate(self, source_id: str) -> Fate | None:
-        """What became of one item that `open` does not hold; None: it is still open, or that is unknown.
+        """What happened to an item that is not in `open`; None if it is still open, or that is unknown.
 
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.
@@ -113,10 +113,10 @@ class Sweep(Protocol):
 
 @runtime_checkable
 class Sweeping(Protocol):
-    """A source that can be asked which of its items have ended."""
+    """A source that can report which of its items have ended."""
 
     def sweep(self) -> AbstractContextManager[Sweep]:
-        """Ask now.
+        """Request the open items now.
 
         Raises:
             RetryLater, OperatorMustAct: The source did not answer, or refused to.
@@ -126,16 +126,16 @@ class Sweeping(Protocol):
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A source that remembers which files or mails it read whole, so that their old rejects can be closed."""
+    """A source that remembers which files or mails it read completely, so that their old rejects can be closed."""
 
     def read_whole(self, origins: Sequence[str]) -> dict[str, datetime]:
-        """For items whose file or mail the last `read` gave to its end: an instant of that file or mail."""
+        """For items whose file or mail the last `read` read completely: an instant of that file or mail."""
         ...
 
 
 @runtime_checkable
 class NotesLoaded(Protocol):
-    """A source that must know when all of the last `read` has been loaded."""
+    """A source that must know when all records of the last `read` have been loaded."""
 
     def loaded(self) -> None:
         """Note that all records of the last `read` have been loaded."""
@@ -143,16 +143,16 @@ class NotesLoaded(Protocol):
 
 
 class Unasked:
-    """Stands for a source of which only landed records are looked at."""
+    """Replaces a source if only its landed records are processed."""
 
     def __init__(self, name: str) -> None:
-        """Take its name."""
+        """Set the name."""
         self.name = name
         self.notes: list[str] = []
 
-    def read(self, window: Window) -> Iterator[RawRecord]:  # noqa: ARG002 - it is asked nothing
-        """Give nothing."""
+    def read(self, window: Window) -> Iterator[RawRecord]:  # noqa: ARG002 - nothing is read
+        """Return no records."""
         return iter(())
 
-    def probe(self, window: Window, found: Probe) -> None:
-        """Find nothing."""
+    def probe(self, window: Window, progress: Probe) -> None:
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Notes: what a source reports about a run, in sentences. They travel by source: `{"folder": ["2 links ..."]}`."""
+"""Notes: sentences in which a source reports on a run. They are kept by source: `{"folder": ["2 links ..."]}`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 WARNING: Final = "Warning: "
-"""How the sentence of a warning begins."""
+"""Prefix of the sentence of a warning."""
 
 MOST: Final = 20
-"""Notes that are kept of one source, and sources of which notes are kept: the ledger keeps them for ever."""
+"""Most notes kept for one source, and most sources with notes: the ledger keeps them forever."""
 
 LONGEST: Final = 1000
 
@@ -22,7 +22,7 @@ class Note:
     """One sentence of one source.
 
     Attributes:
-        source: Its name.
+        source: Name of the source.
         text: The sentence, without `WARNING`.
         warning: Whether a person should act on it.
     """
@@ -32,25 +32,25 @@ class Note:
     warning: bool
 
     def __str__(self) -> str:
-        """For a person: `Warning: boond: ...`."""
+        """Return the note as shown to people: `Warning: boond: ...`."""
         return f"{WARNING if self.warning else ''}{self.source}: {self.text}"
 
 
-def bounded(found: Any, *, clean: Callable[[str], str] = str) -> dict[str, list[str]]:
-    """The notes that a notebook or a line of the ledger holds, which may be anything.
+def bounded(value: Any, *, clean: Callable[[str], str] = str) -> dict[str, list[str]]:
+    """Return the notes of a notebook or a ledger line, whose form is not trusted.
 
     Args:
-        found: Sentences by source; what has another form is left out.
-        clean: Takes secrets out of a sentence, before it is cut.
+        value: Sentences by source; anything of another form is left out.
+        clean: Removes secrets from a sentence, before it is cut.
 
     Returns:
         At most `MOST` sources with at most `MOST` sentences of `LONGEST` characters.
     """
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return {}
     sentences = {
         name: [text for text in texts if isinstance(text, str)]
-        for name, texts in found.items()
+        for name, texts in value.items()
         if isinstance(texts, list)
     }
     sources = [(name, texts) for name, texts in sentences.items() if texts]
@@ -58,13 +58,13 @@ def bounded(found: Any, *, clean: Callable[[str], str] = str) -> dict[str, list[
 
 
 def each(notes: Mapping[str, Sequence[str]]) -> list[Note]:
-    """Every note, the warnings first."""
-    found = [
+    """Return all notes, the warnings first."""
+    every_note = [
         Note(source, text.removeprefix(WARNING), text.startswith(WARNING))
         for source, texts in notes.items()
         for text in texts
     ]
-    return sorted(found, key=lambda note: not note.warning)
+    return sorted(every_note, key=lambda note: not note.warning)
 
 
 def _few(texts: Sequence[str], clean: Callable[[str], str]) -> list[str]:
@@ -74,6 +74,6 @@ def _few(texts: Sequence[str], clean: Callable[[str], str]) -> list[str]:
 
 
 def _cut(text: str, clean: Callable[[str], str]) -> str:
-    """On one line, and as UTF-8 can hold it."""
+    """Return the text in one line, valid as UTF-8 and cut to the limit."""
     whole = clean(" ".join(text.encode("utf-8", "replace").decode("utf-8").split()))
     return whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 1]}…"

@@ -1,4 +1,4 @@
-"""Whom to trust: the system's authorities, and one of one's own in SSL_CERT_FILE."""
+"""Trusted certificate authorities: those of the system, and a company's own from SSL_CERT_FILE."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ UNTRUSTED: Final = (
 
 
 def context() -> ssl.SSLContext:
-    """A TLS context that trusts what the system trusts (Windows' and macOS' own stores too), and SSL_CERT_FILE.
+    """Return a TLS context that trusts the system's authorities (on Windows and macOS too) and SSL_CERT_FILE.
 
     Raises:
-        OperatorMustAct: SSL_CERT_FILE names no file of certificates.
+        OperatorMustAct: SSL_CERT_FILE does not name a file of certificates.
     """
-    made = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls_context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for variable in _VARIABLES:
         path = os.environ.get(variable)
         if not path:
             continue
         try:
-            made.load_verify_locations(cafile=path)
+            tls_context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError) as error:
             reason = getattr(error, "strerror", None) or error
             raise OperatorMustAct(f"{variable} names {path}, which holds no certificate (PEM): {reason}.") from error
-    return made
+    return tls_context

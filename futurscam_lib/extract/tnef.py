@@ -1,7 +1,7 @@
-"""What lies in a `winmail.dat`: the TNEF that Outlook makes of a mail ([MS-OXTNEF]).
+"""Reads a `winmail.dat`: the TNEF that Outlook makes of a mail ([MS-OXTNEF]).
 
-Own code, because the one library for it has had no release since 2021, drops what it cannot read without a word, and
-takes hours for a few bytes that were made to hurt.
+This is our own code, because the only library for it has had no release since 2021, silently drops what it cannot read,
+and takes hours on a few malicious bytes.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _FIXED: Final = {
     **dict.fromkeys((0x0005, 0x0006, 0x0007, 0x0014, 0x0040), 8),
     0x0048: 16,
 }
-"""Bytes of a value by its type, padded."""
+"""Size of a value by its type, in bytes with padding."""
 
 _SHORT, _BOOLEAN, _OBJECT, _STRING8, _UNICODE, _BINARY = 0x0002, 0x000B, 0x000D, 0x001E, 0x001F, 0x0102
 _VARIABLE: Final = {_OBJECT, _STRING8, _UNICODE, _BINARY}
 _MANY, _NAMED = 0x1000, 0x8000
 _INTERFACE_BYTES: Final = 16
 _MAX_VALUES: Final = 10_000
-"""Of one property; more are taken for a broken count."""
+"""Most values of one property; a higher count is treated as broken."""
 _TEXT, _HTML = "text/plain", "text/html"
 
 
 @dataclass(slots=True)
 class _Attachment:
-    """What has been read of an attachment."""
+    """The parts of an attachment that have been read."""
 
     title: bytes = b""
     content: bytes | None = None
@@ -57,7 +57,7 @@ def attachments(content: bytes, room: Room) -> Iterator[Inner]:
     """The attachments, and the texts of the mail itself, whose name is empty and whose form is None.
 
     Raises:
-        Unopened: It is broken, or too large; what stood before was given.
+        Unopened: It is broken, or too large; everything before that point was yielded.
     """
     if not content.startswith(_SIGNATURE):
         raise _broken()
@@ -105,13 +105,13 @@ def _note(current: _Attachment, attribute: int, value: bytes) -> None:
         current.properties = _properties(value)
 
 
-def _inner(found: _Attachment, codepage: str, room: Room) -> Inner:
+def _inner(attachment: _Attachment, codepage: str, room: Room) -> Inner:
     room.enter()
-    long, short = (_text(found.properties.get(which), codepage) for which in (_PR_LONG_FILENAME, _PR_FILENAME))
-    name = long or short or _decoded(found.title, codepage) or "unnamed"
-    kind = _text(found.properties.get(_PR_TYPE), codepage)
+    long, short = (_text(attachment.properties.get(which), codepage) for which in (_PR_LONG_FILENAME, _PR_FILENAME))
+    name = long or short or _decoded(attachment.title, codepage) or "unnamed"
+    kind = _text(attachment.properties.get(_PR_TYPE), codepage)
     form = form_of(name, kind)
-    value_type, content = found.properties.get(_PR_OBJECT, (0, found.content))
+    value_type, content = attachment.properties.get(_PR_OBJECT, (0, attachment.content))
     if value_type == _OBJECT and content:
         content = content[_INTERFACE_BYTES:]
         if content.startswith(_SIGNATURE):
@@ -125,11 +125,11 @@ def _inner(found: _Attachment, codepage: str, room: Room) -> Inner:
 
 
 def _texts(attribute: int, value: bytes, codepage: str, room: Room) -> Iterator[Inner]:
-    found = {_PR_BODY: (_STRING8, value)} if attribute == _BODY else {}
+    properties = {_PR_BODY: (_STRING8, value)} if attribute == _BODY else {}
     if attribute == _PROPERTIES:
-        found = _properties(value)
+        properties = _properties(value)
     for which, kind in ((_PR_BODY, _TEXT), (_PR_HTML, _HTML)):
-        if text := _text(found.get(which), codepage, html=which == _PR_HTML):
+        if text := _text(properties.get(which), codepage, html=which == _PR_HTML):
             room.take(len(text))
             yield Inner("", None, kind, text.encode("utf-8", "replace"))
 
@@ -152,8 +152,8 @@ def _decoded(content: bytes, codepage: str) -> str:
 
 
 def _properties(value: bytes) -> dict[int, tuple[int, bytes]]:
-    """Type and value of those properties that matter; what follows a broken one is left out."""
-    found: dict[int, tuple[int, bytes]] = {}
+    """Type and value of the properties that are used; everything after a broken property is left out."""
+    properties: dict[int, tuple[int, bytes]] = {}
     reader = _PropertyReader(value, at=4)
     try:
         while reader.at < len(value):
@@ -162,10 +162,10 @@ def _properties(value: bytes) -> dict[int, tuple[int, bytes]]:
                 reader.skip_name()
             values = reader.values(value_type)
             if number in _WANTED and values:
-                found.setdefault(number, (value_type, values[0]))
+                properties.setdefault(number, (value_type, values[0]))
     except ValueError:
         pass
-    return found
+    return properties
 
 
 @dataclass(slots=True)
@@ -179,10 +179,10 @@ class _PropertyReader:
         return int.from_bytes(self.take(size), "little")
 
     def take(self, size: int) -> bytes:
-        """So many bytes.
+        """Read this many bytes.
 
         Raises:
-            ValueError: They are not there.
+            ValueError: The content is too short.
         """
         begin, self.at = self.at, self.at + size
         if self.at > len(self.content):
@@ -191,7 +191,7 @@ class _PropertyReader:
         return self.content[begin : self.at]
 
     def padded(self, size: int) -> bytes:
-        """The same; the next value begins at a multiple of four."""
+        """Read this many bytes and the padding: the next value begins at a multiple of four."""
         value = self.take(size)
         self.at += -size % 4
         return value
@@ -204,7 +204,7 @@ class _PropertyReader:
             self.padded(self.number(4))
 
     def values(self, value_type: int) -> list[bytes]:
-        """The values of a property; only the first of many of a fixed size."""
+        """The values of a property; of several values with a fixed size, only the first."""
         own, many = value_type & ~_MANY, bool(value_type & _MANY)
         if own in _VARIABLE:
             count = self.number(4)

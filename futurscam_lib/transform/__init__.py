@@ -1,4 +1,4 @@
-"""Raw records to RFP documents. The mapping of a source is the module that the registry of sources names."""
+"""Turns raw records into RFP documents. The registry of sources names the mapping module of each source."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 def _mapping_of(source: str) -> Any:
-    """A module with `TRANSFORM_VERSION`, `normalise`, and what identifies an item even when that fails.
+    """Return the mapping module, with `TRANSFORM_VERSION`, `normalise` and functions that identify a rejected item.
 
-    That is `job_id_of`, `last_change_of` and `reference_of`. `options`, where it has one, gives the arguments of
+    These are `job_id_of`, `last_change_of` and `reference_of`. The optional `options` returns the arguments of
     `normalise` that depend on the settings.
     """
     return import_module(f"{__name__}.{KNOWN_SOURCES[source].mapping}")
 
 
 def version_for(source: str) -> int:
-    """The version of the mapping of a source."""
+    """Return the version of a source's mapping."""
     version: int = _mapping_of(source).TRANSFORM_VERSION
     return version
 
 
 def depends_on_settings(source: str) -> bool:
-    """Whether the settings enter the mapping of a source, so that a payload may give another document one day."""
+    """Whether a source's mapping uses the settings, so that the same payload may give another document later."""
     return hasattr(_mapping_of(source), "options")
 
 
@@ -45,7 +45,7 @@ def transform(raw: RawRecord, *, seen_at: datetime, settings: SourceSettings | N
     Args:
         raw: One untouched source item.
         seen_at: When this run read it; aware, UTC.
-        settings: Those of the sources; None: the defaults.
+        settings: The settings of the sources; None: the defaults.
     """
     if raw.flaw:
         return _reject(raw, Rejected(raw.flaw.reason, code=raw.flaw.code), payload=None)
@@ -54,21 +54,21 @@ def transform(raw: RawRecord, *, seen_at: datetime, settings: SourceSettings | N
         payload = jsontext.parse(raw.payload, first_line=raw.line or 1, first_column=raw.column or 1)
         mapping = _mapping_of(raw.source)
         options = mapping.options(settings) if settings and depends_on_settings(raw.source) else {}
-        made: Rfp = mapping.normalise(payload, seen_at=seen_at, **options)
+        document: Rfp = mapping.normalise(payload, seen_at=seen_at, **options)
     except Rejected as error:
         return _reject(raw, error, payload=payload)
-    return made
+    return document
 
 
 def reference_of(raw: RawRecord) -> str:
-    """What people call an item, also one that is rejected; empty where its payload does not show it."""
+    """Return the reference by which people know an item, even a rejected one; empty if its payload has none."""
     with suppress(Rejected):
         return str(_mapping_of(raw.source).reference_of(Fields.of(jsontext.parse(raw.payload))))
     return ""
 
 
 def _reject(raw: RawRecord, error: Rejected, *, payload: Any) -> Reject:
-    """A reject that is tied to its document as far as the item can still be read."""
+    """Make a reject, with the `job_id` and version of the item if they can be read."""
     mapping = _mapping_of(raw.source)
     job_id, instant = None, clock.to_sortable(raw.instant)
     with suppress(Rejected):

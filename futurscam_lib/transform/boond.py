@@ -1,8 +1,9 @@
-"""BoondManager: from an opportunity to an RFP document.
+"""BoondManager: turns an opportunity into an RFP document.
 
-The payload is what the extractor puts together for one opportunity: `{"data": <the row of the list>, "detail": <its
+The payload is what the extractor combines for one opportunity: `{"data": <the row of the list>, "detail": <its
 information or profile, or null>, "included": [<the resources that they refer to>], "labels": {"origin": <the name of
-its origin in the instance's dictionary>}}`. There are no `labels` where that names none, and in older payloads.
+its origin in the instance's dictionary>}}`. `labels` is missing in older payloads, and if the dictionary does not name
+the origin.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from futurscam_lib.settings.sources import SourceSettings
 
 TRANSFORM_VERSION: Final = 2
-"""Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
+"""Raise it with every change of the mapping or its vocabulary: then documents are made again when they are read."""
 
 _IMMEDIATE: Final = "immediate"
 _MAILS: Final = ("email1", "email", "email2", "email3")
@@ -33,11 +34,11 @@ _MAILS: Final = ("email1", "email", "email2", "email3")
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What the numbers of one BoondManager instance mean; from the settings.
+    """The meaning of numbers in one BoondManager instance, from the settings.
 
     Attributes:
-        url: Where people open it, without `/api`.
-        open_states: The `state` of an opportunity that can still be answered.
+        url: Address of the instance for people, without `/api`.
+        open_states: The `state` values of opportunities that can still be answered.
         origins: Name of the intermediary for each `origin.typeOf`.
     """
 
@@ -47,7 +48,7 @@ class Instance:
 
 
 def options(settings: SourceSettings) -> dict[str, Instance]:
-    """The arguments of `normalise` that the settings give."""
+    """Return the arguments of `normalise` that depend on the settings."""
     url, origins = settings.boond_url.removesuffix("/api"), settings.boond_origins or {}
     return {"instance": Instance(url, settings.boond_open_states, origins)}
 
@@ -59,16 +60,16 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
     """Turn one BoondManager opportunity into an RFP document.
 
     Args:
-        payload: The parsed row with its detail and what they refer to.
+        payload: The parsed row with its detail and the resources that they refer to.
         seen_at: When this run read it; aware, UTC.
-        instance: What the numbers of its instance mean.
+        instance: The meaning of the numbers in its instance.
 
     Returns:
         The document. Its daily rates are None: the amounts of an opportunity are totals.
 
     Raises:
-        Rejected: It has no sound id, title or last change; `.path` names it. Any other value that is not understood
-            costs its own field and is counted in `oddities`.
+        Rejected: The id, title or last change is missing or wrong; `.path` names the field. Any other unknown value
+            only loses its own field and is counted in `oddities`.
     """
     record = Fields.of(payload)
     job_id, instant = job_id_of(record), last_change_of(record, seen_at=seen_at)
@@ -109,7 +110,7 @@ def normalise(payload: Any, *, seen_at: datetime, instance: Instance = DEFAULT_I
 
 
 def job_id_of(record: Fields) -> str:
-    """The opportunity's `job_id`.
+    """Return the opportunity's `job_id`.
 
     Raises:
         Rejected: Its id is missing or wrong.
@@ -118,19 +119,19 @@ def job_id_of(record: Fields) -> str:
 
 
 def reference_of(record: Fields) -> str:
-    """What people call the opportunity; empty where it has no reference."""
+    """Return the reference by which people know the opportunity; empty if it has none."""
     return Resource.of(record).attributes.text("reference") or ""
 
 
 def last_change_of(record: Fields, *, seen_at: datetime | None = None) -> str:
-    """The instant of the opportunity's version, as sortable text: that of the row, or else that of the detail.
+    """Return the instant of the opportunity's version as sortable text, from the row or else from the detail.
 
     Raises:
         Rejected: See `Fields.last_change`.
     """
     row, detail = (record.child(name).child("attributes") for name in ("data", "detail"))
-    # The detail is read after the row. Where the opportunity changed in between, this is a mixture of two versions:
-    # dated as the older one it gives way to the newer one, which the list shows in the next run.
+    # The detail is read after the row. If the opportunity changed in between, the payload mixes two versions. It gets
+    # the date of the older one, so that the newer one, which the list shows in the next run, replaces it.
     dated = row if row.text("updateDate") or not detail.text("updateDate") else detail
     return dated.last_change("updateDate", seen_at=seen_at, naive=clock.BRUSSELS)
 
@@ -140,7 +141,7 @@ def _id_of(record: Fields) -> str:
 
 
 def _description(attributes: Fields) -> str:
-    # Each part is cleaned by itself: a tag that one leaves open does not swallow the other.
+    # Each part is cleaned separately, so that an unclosed tag in the first does not affect the second.
     description, criteria = (as_html(attributes.raw_text(name) or "") for name in ("description", "criteria"))
     if description and criteria:
         return f"{description}\n<h3>Criteria</h3>\n{criteria}"
@@ -150,7 +151,7 @@ def _description(attributes: Fields) -> str:
 def _is_active(attributes: Fields, instance: Instance) -> bool:
     state = attributes.whole("state")
     if state is None:
-        # A closed opportunity that is shown costs a reader a glance; an open one that is hidden may cost a mission.
+        # Showing a closed opportunity does little harm; hiding an open opportunity may cost a mission.
         attributes.unknown.append(("attributes.state", "missing"))
         return True
     return state in instance.open_states
@@ -161,7 +162,7 @@ def _company(opportunity: Resource) -> rfp.Company:
     word = fold(place or "")
     region, country = vocabulary.REGION.get(word), vocabulary.countries().get(word)
     if region and country:
-        # Luxembourg: the province or the state, the word alone does not say.
+        # Luxembourg is both a province and a country; the word alone does not show which is meant.
         region = country = None
     return {
         "name": _first(company.text("name") for company in opportunity.related("company")),
@@ -179,7 +180,7 @@ def _conditions(attributes: Fields) -> rfp.Conditions:
     immediately = attributes.is_word("startDate", _IMMEDIATE)
     from_at = None if immediately else attributes.day("startDate")
     return {
-        # The amounts of an opportunity (turnoverEstimatedExcludingTax and the like) are totals, no rates per day.
+        # The amounts of an opportunity (turnoverEstimatedExcludingTax and the like) are totals, not daily rates.
         "dailyRate": {"currency": _currency(attributes), "min": None, "max": None},
         "fixedMargin": None,
         "fromAt": from_at,
@@ -191,7 +192,7 @@ def _conditions(attributes: Fields) -> rfp.Conditions:
 
 def _currency(attributes: Fields) -> str | None:
     text = attributes.identifier("currency")
-    # A number means another currency in each instance.
+    # A number means a different currency in each instance.
     if text is None or _is_number(text):
         return None
     known = vocabulary.currencies().get(fold(text))
@@ -212,7 +213,7 @@ def _skills(attributes: Fields) -> list[rfp.Skill]:
 
 
 def _service_provider(record: Fields, attributes: Fields, instance: Instance) -> str | None:
-    """The name of the origin: from the settings, or from the instance's dictionary. Its detail is free text."""
+    """The name of the origin, from the settings or the instance's dictionary; the origin's detail is free text."""
     number = attributes.child("origin").filled().whole("typeOf")
     if number is None:
         return None

@@ -1,8 +1,8 @@
-"""Reading fields of a parsed payload: a value that is not understood costs its field, never the record.
+"""Reads the fields of a parsed payload: an unknown value loses its field, never the record.
 
-A value of the wrong type or form is read if its meaning is plain, else it reads as not given. Either way it is added
-to `unknown` once: the field's path and what is wrong, never the value itself. The fields that identify or order a
-record are required: `required_text`, `required_identifier` and `last_change` raise.
+A value of the wrong type or form is converted if its meaning is clear, else it is treated as missing. Either way it is
+added to `unknown` once: the field's path and what is wrong, never the value itself. The fields that identify or order a
+record are required: `required_text`, `required_identifier` and `last_change` raise if they are missing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 _CLOCKS_DIFFER_BY: Final = timedelta(days=1)
 _UNSET: Final = "0001-01-01"
-"""How .NET writes a date that was never set, with or without a time and an offset."""
+"""The form in which .NET writes a date that was never set, with or without a time and an offset."""
 _REPLACED: Final = "a lone surrogate, replaced"
 _LARGEST_WHOLE: Final = 10**15
 _FLAGS: Final = {
@@ -41,7 +41,7 @@ _FLAGS: Final = {
     **dict.fromkeys(("false", "no", "nee", "nein", "non", "0"), False),
 }
 _CURRENCY: Final = r"(?:[€$£]|eur|euros?|usd|gbp|chf)"
-# Three digits after one comma or point may be a fraction or thousands: not plain, unless the number starts with a zero.
+# Three digits after one comma or point may be a fraction or thousands: unclear, unless the number starts with a zero.
 _NUMBER: Final = re.compile(
     rf"{_CURRENCY}?\s*(?P<sign>[+-]?)\s*"
     r"(?:(?P<plain>\d+(?:[.,]\d{1,2}|[.,]\d{4,})?|0+[.,]\d+)"
@@ -54,10 +54,10 @@ _NUMBER: Final = re.compile(
 
 
 class Fields:
-    """One JSON object of a payload and where it stands; a missing or null object reads as one without fields.
+    """One JSON object of a payload and its path; a missing or null object is treated as an empty object.
 
     Attributes:
-        path: Where the object stands, dotted; elements of a list stand where their list does.
+        path: Dotted path of the object; elements of a list have the path of their list.
         unknown: The unknown values of the payload, as (path, what); shared by all objects of one payload.
     """
 
@@ -68,8 +68,8 @@ class Fields:
 
         Args:
             data: The object.
-            path: Where it stands; empty for the whole payload.
-            unknown: Takes the unknown values.
+            path: Its dotted path; empty for the whole payload.
+            unknown: Unknown values are appended to this list.
         """
         self._data, self.path = data, path
         self.unknown = [] if unknown is None else unknown
@@ -82,7 +82,7 @@ class Fields:
         """Wrap a whole payload.
 
         Raises:
-            Rejected: It is not an object.
+            Rejected: The payload is not an object.
         """
         if payload is None:
             return cls({})
@@ -91,34 +91,34 @@ class Fields:
         return cls(payload)
 
     def filled(self) -> Fields:
-        """The same with null for each blank text, which some sources write for a value of any type."""
+        """Return the object with null for each blank text; some sources write blank texts for values of any type."""
         blank_is_null = {name: None if _is_blank(value) else value for name, value in self._data.items()}
         return Fields(blank_is_null, self.path, self.unknown)
 
     def under(self, upper: Fields) -> Fields:
-        """The fields of both objects; where `upper` has one, it wins, also with null."""
+        """Return the fields of both objects; a field of `upper` takes precedence, even if it is null."""
         both = Fields({**self._data, **upper._data}, self.path, self.unknown)
         both._elsewhere = dict.fromkeys(upper._data, upper.path)
         return both
 
     def where(self, name: str) -> str:
-        """Dotted path of a field."""
+        """Return the dotted path of a field."""
         path = self._elsewhere.get(name, self.path)
         return f"{path}.{name}" if path else name
 
     def note(self, name: str, what: str) -> None:
-        """Count a field's value as unknown, once however often it is read.
+        """Count a field's value as unknown, only once even if it is read several times.
 
         Args:
             name: The field.
-            what: What is wrong with it, and nothing of the value.
+            what: What is wrong with it, without any part of the value.
         """
         if (name, what) not in self._noted:
             self._noted.add((name, what))
             self.unknown.append((self.where(name), what))
 
     def child(self, name: str) -> Fields:
-        """An object; the same one each time."""
+        """Return a nested object; the same `Fields` each time."""
         if name not in self._children:
             value = self._data.get(name)
             if value is not None and not isinstance(value, dict):
@@ -127,7 +127,7 @@ class Fields:
         return self._children[name]
 
     def items(self, name: str) -> list[Any]:
-        """The elements of a list; one value stands for a list of one."""
+        """Return the elements of a list; a single value is treated as a list of one element."""
         value = self._data.get(name)
         if value is None:
             return []
@@ -139,12 +139,12 @@ class Fields:
         return value
 
     def children(self, name: str, *, named: str = "", mixed: bool = False) -> Iterator[Fields]:
-        """Each object of a list.
+        """Yield each object of a list.
 
         Args:
             name: The field.
-            named: The field of such an object that a mere text or number in the list stands for.
-            mixed: Whether the source writes such texts and numbers as a rule, so that they are not odd.
+            named: A text or number in the list is read as an object with the value in this field.
+            mixed: Whether such texts and numbers are normal for the source, and do not count as unknown values.
         """
         for element in self.items(name):
             if isinstance(element, dict):
@@ -157,12 +157,12 @@ class Fields:
                 self.unknown.append((self.where(name), f"{_kind(element)}, not an object"))
 
     def is_word(self, name: str, word: str) -> bool:
-        """Whether the text of a field, in small letters, is this word."""
+        """Whether the text of a field, in lower case, is this word."""
         value = self._data.get(name)
         return isinstance(value, str) and tidy(value).lower() == word
 
     def raw_text(self, name: str) -> str | None:
-        """Text of many lines as it is."""
+        """Return a text of several lines, unchanged."""
         value = self._data.get(name)
         if value is not None and not isinstance(value, str):
             value = self._odd(name, value, _as_text, "text")
@@ -173,7 +173,7 @@ class Fields:
         return self._cut(name, value, LONGEST_TEXT)
 
     def text(self, name: str, *, longest: int = LONGEST_LINE) -> str | None:
-        """Text in one tidy line, cut to `longest` characters; None where there is none."""
+        """Return a text in one tidy line, cut to `longest` characters; None if there is no text."""
         value = self._data.get(name)
         if value is not None and not isinstance(value, str):
             value = self._odd(name, value, _as_text, "text")
@@ -187,19 +187,19 @@ class Fields:
         return self._cut(name, line, longest).rstrip()
 
     def texts(self, name: str) -> Iterator[str]:
-        """Each text of a list in one tidy line, without those that are null or blank."""
+        """Yield each text of a list in one tidy line, without null and blank elements."""
         for element in self.items(name):
             if line := Fields({name: element}, self.path, self.unknown).text(name):
                 yield line
 
     def word(self, name: str, table: Mapping[str, str], *, label: str = "", kept: bool = True) -> str | None:
-        """The document's word for the text of a field.
+        """Return the document's word for the text of a field.
 
         Args:
             name: The field.
             table: One of the vocabularies; its keys are folded.
-            label: The field with the source's own wording for people; used for a word that the table does not know.
-            kept: Whether an unknown word stays in the document; else it gives None.
+            label: The field with the source's own wording for people; used for a word that is not in the table.
+            kept: Whether to keep an unknown word in the document; else return None.
         """
         text, wording = self.text(name), self.text(label) if label else None
         return self.spell(name, text, table, wording=wording, kept=kept)
@@ -207,14 +207,14 @@ class Fields:
     def spell(
         self, name: str, text: str | None, table: Mapping[str, str], *, wording: str | None = None, kept: bool = True
     ) -> str | None:
-        """The document's word for a text.
+        """Return the document's word for a text.
 
         Args:
-            name: The field in which the text stands.
+            name: The field that contains the text.
             text: One tidy line.
             table: One of the vocabularies; its keys are folded.
             wording: The source's own wording for people.
-            kept: Whether an unknown word stays in the document; else it gives None.
+            kept: Whether to keep an unknown word in the document; else return None.
         """
         if not text or (known := table.get(fold(text))) is not None:
             return known if text else None
@@ -222,10 +222,10 @@ class Fields:
         return vocabulary.readable(text, wording) if kept else None
 
     def required_text(self, name: str) -> str:
-        """Text in one tidy line.
+        """Return a text in one tidy line.
 
         Raises:
-            Rejected: There is none.
+            Rejected: There is no text.
         """
         value = self.text(name)
         if value is None:
@@ -233,45 +233,45 @@ class Fields:
         return value
 
     def identifier(self, name: str) -> str | None:
-        """Text in one tidy line, for which the source may also write a whole number."""
+        """Return an identifier as text in one tidy line; the source may also write it as a whole number."""
         value = self._data.get(name)
         return str(value) if _is_whole(value) and _as_text(value) else self.text(name)
 
     def required_identifier(self, name: str) -> str:
-        """The same, whole.
+        """Return an identifier like `identifier` does, but never cut.
 
         Raises:
-            Rejected: There is none, or it is not sound.
+            Rejected: It is missing, or not valid.
         """
         value = self._data.get(name)
         whole = None if isinstance(value, str) else _as_whole(value)
-        found = tidy(value) if isinstance(value, str) else "" if whole is None else str(whole)
-        if not found:
+        identifier = tidy(value) if isinstance(value, str) else "" if whole is None else str(whole)
+        if not identifier:
             raise self._missing(name, "text or a whole number")
         if isinstance(value, str) and has_lone_surrogate(value):
-            # With replaced characters, two ids could become the same.
+            # If characters were replaced, two ids could become the same.
             path = self.where(name)
             raise Rejected(f"{path} holds half a character (a lone surrogate).", code="wrong-value", path=path)
-        return found
+        return identifier
 
     def flag(self, name: str) -> bool | None:
-        """True or false."""
+        """Return true or false."""
         value = self._data.get(name)
         if value is None or isinstance(value, bool):
             return value
         return self._odd(name, value, _as_flag, "true or false")
 
     def number(self, name: str) -> float | None:
-        """A number, as a float."""
+        """Return a number as a float."""
         value = self._data.get(name)
         if value is None or (isinstance(value, float) and math.isfinite(value)):
             return value
-        if isinstance(value, int) and not isinstance(value, bool) and (found := _as_number(value)) is not None:
-            return found
+        if isinstance(value, int) and not isinstance(value, bool) and (number := _as_number(value)) is not None:
+            return number
         return self._odd(name, value, _as_number, "a number")
 
     def amount(self, name: str) -> float | None:
-        """A number that cannot be below zero."""
+        """Return a number that must not be negative."""
         value = self.number(name)
         if value is not None and value < 0:
             self.note(name, "negative")
@@ -279,44 +279,44 @@ class Fields:
         return value
 
     def whole(self, name: str) -> int | None:
-        """A whole number."""
+        """Return a whole number."""
         value = self._data.get(name)
         if value is None or _is_whole(value):
             return value
         return self._odd(name, value, _as_whole, "a whole number")
 
     def instant(self, name: str, *, naive: ZoneInfo | None = None) -> datetime | None:
-        """An instant as MongoDB keeps it: UTC, whole milliseconds.
+        """Return an instant as MongoDB keeps it: UTC, whole milliseconds.
 
         Args:
             name: The field.
-            naive: The zone of an instant that names no offset; UTC when not given.
+            naive: The time zone of an instant without an offset; UTC by default.
         """
         return self._time(name, clock.parse, naive=naive)
 
     def deadline(self, name: str, *, naive: ZoneInfo | None = None) -> datetime | None:
-        """The instant at which something closes; one that is a whole day is over when it is over in Brussels.
+        """Return the instant at which something closes; a date without a time ends when that day ends in Brussels.
 
         Args:
             name: The field.
-            naive: The zone of an instant that names no offset; UTC when not given.
+            naive: The time zone of an instant without an offset; UTC by default.
         """
         return self._time(name, clock.deadline, naive=naive)
 
     def day(self, name: str) -> datetime | None:
-        """A calendar day, as midnight UTC of the day that the source wrote, whatever time and offset follow it."""
+        """Return a calendar day as midnight UTC; a time and offset after the date are ignored."""
         return self._time(name, clock.day)
 
     def last_change(self, name: str, *, seen_at: datetime | None = None, naive: ZoneInfo | None = None) -> str:
-        """The instant of a record's version as text that sorts, with seven fraction digits.
+        """Return the instant of a record's version as sortable text with seven fraction digits.
 
         Args:
             name: The field.
             seen_at: When the record was read; None: the instant may lie in the future.
-            naive: The zone of an instant that names no offset; UTC when not given.
+            naive: The time zone of an instant without an offset; UTC by default.
 
         Raises:
-            Rejected: It is missing or wrong, or lies in the future, from where it would shut out every true version.
+            Rejected: It is missing or wrong, or lies in the future, where it would block all correct later versions.
         """
         path, value = self.where(name), self._data.get(name)
         text = tidy(value) if isinstance(value, str) else ""
@@ -355,13 +355,13 @@ class Fields:
         return text
 
     def _odd(self, name: str, value: Any, convert: Callable[[Any], T | None], wanted: str) -> T | None:
-        """The plain meaning of a value of another type than `wanted`, or None; counted unless it is blank."""
+        """Convert a value that is not `wanted` if its meaning is clear, else return None; count it unless blank."""
         if _is_blank(value):
             return None
         alone = value[0] if isinstance(value, list) and len(value) == 1 else value
-        found = convert(alone)
-        self.note(name, f"{_kind(value)}, not {wanted}" if found is None else f"{_kind(value)} read as {wanted}")
-        return found
+        converted = convert(alone)
+        self.note(name, f"{_kind(value)}, not {wanted}" if converted is None else f"{_kind(value)} read as {wanted}")
+        return converted
 
     def _missing(self, name: str, wanted: str) -> Rejected:
         path, value = self.where(name), self._data.get(name)
@@ -371,7 +371,7 @@ class Fields:
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether it is a text or a list without content; PHP writes an empty object as `[]`."""
+    """Whether a value is a blank text or an empty list; PHP writes an empty object as `[]`."""
     return value == [] or (isinstance(value, str) and not value.strip())
 
 
@@ -404,7 +404,7 @@ def _as_whole(value: Any) -> int | None:
     number = _as_number(value)
     if _is_whole(value):
         return value if number is not None and abs(value) < 2**64 else None
-    # A float of more digits is not exact.
+    # A float with more digits is not exact.
     return int(number) if number is not None and number.is_integer() and abs(number) < _LARGEST_WHOLE else None
 
 
@@ -421,12 +421,12 @@ def _as_number(value: Any) -> float | None:
 
 
 def _number_of(text: str) -> float | None:
-    found = _NUMBER.fullmatch(tidy(text)) if len(text) <= LONGEST_LINE else None
-    if found is None:
+    match = _NUMBER.fullmatch(tidy(text)) if len(text) <= LONGEST_LINE else None
+    if match is None:
         return None
-    digits = found["plain"] or found["spaced"] or (found["comma"] or "").replace(".", "")
-    digits = digits or found["point"].replace(",", "")
-    return _as_number(float(found["sign"] + digits.replace(" ", "").replace(",", ".")))
+    digits = match["plain"] or match["spaced"] or (match["comma"] or "").replace(".", "")
+    digits = digits or match["point"].replace(",", "")
+    return _as_number(float(match["sign"] + digits.replace(" ", "").replace(",", ".")))
 
 
 def _as_flag(value: Any) -> bool | None:

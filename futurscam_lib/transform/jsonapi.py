@@ -1,4 +1,4 @@
-"""JSON:API: a row of a list with its detail over it, and the resources that they refer to."""
+"""Reads JSON:API: a list's row merged with its detail, and the resources that they refer to."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Key = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource, of which a list gave `data`, and a second request, where there was one, `detail`.
+    """One resource: `data` comes from a list, and `detail` from a second request, if there was one.
 
     Attributes:
-        attributes: Those of the row; where the detail has one, it wins. Blank texts read as null.
-        relationships: The same of the relationships.
-        included: Attributes of the resources that came with it, each with its type and id.
+        attributes: Attributes of the row; those of the detail take precedence. Blank texts are read as null.
+        relationships: The relationships, merged in the same way.
+        included: Attributes of the included resources, each with its type and id.
     """
 
     attributes: Fields
@@ -26,7 +26,7 @@ class Resource:
 
     @classmethod
     def of(cls, record: Fields) -> Resource:
-        """Lay the detail over the row of `{"data": ..., "detail": ..., "included": [...]}`."""
+        """Merge the detail into the row of `{"data": ..., "detail": ..., "included": [...]}`."""
         row, detail = record.child("data"), record.child("detail")
         attributes, relationships = (
             row.child(name).filled().under(detail.child(name).filled()) for name in ("attributes", "relationships")
@@ -35,7 +35,7 @@ class Resource:
         return cls(attributes, relationships, included)
 
     def related(self, name: str) -> list[Fields]:
-        """Attributes of the resource that a relationship names: once for each time that it is included, or never."""
+        """Attributes of the resource that a relationship names, once for each time it is included; may be empty."""
         wanted = _key(self.relationships.child(name).child("data"))
         return [attributes for key, attributes in self.included if key == wanted and all(wanted)]
 

@@ -75,13 +75,13 @@ _CITY_NAMES: Final = """
     Ypres, Ieper
     Zeebrugge, Zeebruges
 """
-"""The larger cities of Belgium with their names: the first is that of a document, English where there is one."""
+"""The larger cities of Belgium with their names; documents use the first name, which is English if there is one."""
 
 _NO_CITY: Final = {
     *("remote", "full remote", "fully remote", "100% remote", "remote work", "home", "home office", "homeworking"),
     *("telewerk", "thuiswerk", "thuis", "teletravail", "a distance", "distance", "n/a", "na", "nvt", "-", "."),
 }
-# Before a city its zip code, behind it the number of its district or its zip code, or the country.
+# A zip code may come before a city; a district number, a zip code or the country may follow it.
 _AROUND: Final = re.compile(r"(?:(?:b|be)?[ -]?\d{4}[ ,-]+)?(.+?)(?: \d{1,4})?(?:[ ,/(-]+(?:belgi\w{1,4}|be)\)?)?")
 _BOTH_NAMES: Final = re.compile(r"\s*/\s*|\s+-\s+|\s*[()|]\s*")
 _WORDS: Final = re.compile(r"[^\W\d_]+(?:[ '\u2019-]+[^\W\d_]+)*")
@@ -90,7 +90,7 @@ _SMALL: Final = {
     *("aan", "au", "aux", "d", "de", "den", "der", "des", "du", "en", "l", "la", "le", "les", "lez", "lès", "op"),
     *("sous", "sur", "ten", "ter", "van"),
 }
-"""Words inside the name of a city, as in Heist-op-den-Berg."""
+"""Words that stay in lower case inside the name of a city, as in Heist-op-den-Berg."""
 _LONGEST_ABBREVIATION: Final = 3
 _ZIP: Final = re.compile(r"(?:B|BE)?[ -]?(\d{4})", re.ASCII | re.IGNORECASE)
 _REGIONS: Final = (
@@ -108,31 +108,31 @@ _REGIONS: Final = (
     (8000, "West Flanders"),
     (9000, "East Flanders"),
 )
-"""From which zip code on a region has them, up to the next line."""
+"""The first zip code of each range, which ends before the next line, and its region."""
 
 
 def zip_code(text: str | None) -> str | None:
-    """A zip code; None for zeros only."""
+    """Return a zip code; None if it consists of zeros only."""
     return None if text is None or not text.strip("0") else text
 
 
 def region_of(zip_code: str | None) -> str | None:
-    """The region of a Belgian zip code."""
-    found = _ZIP.fullmatch(zip_code or "")
-    at = bisect_right(_REGIONS, int(found[1]), key=lambda region: region[0]) if found else 0
+    """Return the region of a Belgian zip code; None if the code is not one."""
+    match = _ZIP.fullmatch(zip_code or "")
+    at = bisect_right(_REGIONS, int(match[1]), key=lambda region: region[0]) if match else 0
     return _REGIONS[at - 1][1] if at else None
 
 
 @lru_cache(maxsize=4096)
 def city(text: str | None, *, country: str | None = None) -> str | None:
-    """A city under the one spelling that documents use; one that no table knows as the source writes it.
+    """Return the spelling of a city that documents use; an unknown city keeps the source's spelling.
 
     Args:
         text: The source's text, in one tidy line.
-        country: English name of its country; None: not known. Only cities of Belgium have one spelling.
+        country: English name of its country; None if unknown. Only cities of Belgium have one spelling.
 
     Returns:
-        None where the text means that there is no place: `Remote`.
+        None if the text does not name a place: `Remote`.
     """
     if text is None or fold(text) in _NO_CITY or not text.strip("0"):
         return None
@@ -155,7 +155,7 @@ def _cities() -> Mapping[str, str]:
 
 
 def _cased(text: str) -> str:
-    """A name without capitals throughout or small letters throughout: `SINT-PIETERS-LEEUW`."""
+    """Capitalise a name that is all upper case or all lower case: `SINT-PIETERS-LEEUW`."""
     if len(text) <= _LONGEST_ABBREVIATION or not (text.isupper() or text.islower()) or not _WORDS.fullmatch(text):
         return text
     words = _BETWEEN_WORDS.split(text.lower())

@@ -1,4 +1,4 @@
-"""Pro Unity: from a job post to an RFP document."""
+"""Pro Unity: turns a job post into an RFP document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 TRANSFORM_VERSION: Final = 2
-"""Raise it with every change of the mapping or its vocabulary: documents are then made again from what is read."""
+"""Raise it with every change of the mapping or its vocabulary: then documents are made again when they are read."""
 
 _LONGEST_URL: Final = 2_000
 _LONGEST_QUESTION: Final = 2_000
@@ -27,11 +27,11 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
         seen_at: When this run read it; aware, UTC.
 
     Returns:
-        The document. Daily rates are per day, excl. VAT, None where the post gives none.
+        The document. Daily rates are per day, excl. VAT; None if the post gives none.
 
     Raises:
-        Rejected: The post has no sound id, title or time stamp; `.path` names it. Any other value that is not
-            understood costs its own field and is counted in `oddities`.
+        Rejected: The id, title or time stamp is missing or wrong; `.path` names the field. Any other unknown value only
+            loses its own field and is counted in `oddities`.
     """
     post = Fields.of(payload)
     job_id, instant = job_id_of(post), last_change_of(post, seen_at=seen_at)
@@ -68,7 +68,7 @@ def normalise(payload: Any, *, seen_at: datetime) -> rfp.Rfp:
 
 
 def job_id_of(post: Fields) -> str:
-    """The post's `job_id`.
+    """Return the post's `job_id`.
 
     Raises:
         Rejected: It is missing or wrong.
@@ -77,7 +77,7 @@ def job_id_of(post: Fields) -> str:
 
 
 def last_change_of(post: Fields, *, seen_at: datetime | None = None) -> str:
-    """The instant of the post's version, as sortable text.
+    """Return the instant of the post's version as sortable text.
 
     Raises:
         Rejected: See `Fields.last_change`.
@@ -86,7 +86,7 @@ def last_change_of(post: Fields, *, seen_at: datetime | None = None) -> str:
 
 
 def reference_of(post: Fields) -> str:
-    """What people call the post; empty where it has no number."""
+    """Return the number by which people know the post; empty if it has none."""
     number = post.child("number")
     return number.text("numberFormatted") or number.identifier("sequenceNumber") or ""
 
@@ -141,7 +141,7 @@ def _daily_rate(budget: Fields) -> rfp.DailyRate:
     currency = budget.child("currencyInfo")
     low, high = budget.amount("minDailyRate"), budget.amount("maxDailyRate")
     if low is not None and high is not None and low > high:
-        # Nobody can know which of the two is wrong.
+        # It is not clear which of the two is wrong.
         budget.note("minDailyRate", "above maxDailyRate")
         low = high = None
     return {"currency": currency.word("symbol", vocabulary.currencies(), kept=False), "min": low, "max": high}
@@ -167,12 +167,12 @@ def _languages(post: Fields) -> list[rfp.Language]:
             if language:
                 languages.append({"language": language, "level": level or rfp.NOT_SPECIFIED})
     if len(languages) > MOST_ELEMENTS:
-        # Lists in a list: each of them may be that long.
+        # Each list inside the list may be that long.
         post.note("languageInfo.languageGroups", f"cut to {MOST_ELEMENTS} languages")
     return languages[:MOST_ELEMENTS]
 
 
 def _questions(post: Fields) -> list[str]:
     questions = post.child("questionInfo").children("questions", named="question")
-    asked = (question.text("question", longest=_LONGEST_QUESTION) for question in questions)
-    return [question for question in asked if question]
+    texts = (question.text("question", longest=_LONGEST_QUESTION) for question in questions)
+    return [text for text in texts if text]

@@ -1,7 +1,7 @@
-"""Every vocabulary in one place: the words of sources, and those of documents.
+"""All vocabularies in one place: the words of sources, and the words of documents.
 
-A word that no table knows is not an error. It is kept in a readable form and counted, so that somebody can add it
-here, raise the transform's version, and rebuild the documents.
+A word that is in no table is not an error. It is kept in a readable form and counted, so that somebody can add it here,
+raise the transform's version, and rebuild the documents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_READABLE: Final = 100
 MAX_COUNTED: Final = 40
 UNKNOWN_WORD: Final = "unknown word"
-"""The kind of an unknown value that no table knows; the word itself follows it."""
+"""The kind of an unknown value that is in no table; the word itself follows it."""
 
 SENIORITY: Final[Mapping[str, str]] = {
     "junior": "Junior",
@@ -31,7 +31,7 @@ SENIORITY: Final[Mapping[str, str]] = {
     "smals_expert": "Expert",
     "ns": NOT_SPECIFIED,
 }
-"""Of the mission. Smals asks in three steps: 1 to 4, 5 to 9, 10 years or more."""
+"""Seniority of the mission. Smals uses three levels: 1 to 4, 5 to 9, 10 years or more."""
 
 SKILL_SENIORITY: Final[Mapping[str, str]] = {
     "beginner": "Beginner",
@@ -52,7 +52,7 @@ LAST_USED: Final[Mapping[str, str]] = {
     "lessthanthreeyearsago": "LessThanThreeYearsAgo",
     "morethanthreeyearsago": "MoreThanThreeYearsAgo",
 }
-"""When a candidate used a skill last."""
+"""When a candidate last used a skill."""
 
 REMOTE_OPTION: Final[Mapping[str, str]] = {
     "none": "OnSite",
@@ -127,8 +127,8 @@ def languages() -> Mapping[str, str]:
     codes = {code: code.partition("_")[0] for code in english}
     names = {name: codes[code] for code, name in _names("languages") if code in codes}
     aliases = {alias: code for alias, code in get_global("language_aliases").items() if code in codes}
-    every: dict[str, str] = {**names, **aliases, **codes}
-    return {fold(key): english[code] for key, code in every.items() if code in english}
+    code_of: dict[str, str] = {**names, **aliases, **codes}
+    return {fold(key): english[code] for key, code in code_of.items() if code in english}
 
 
 @cache
@@ -139,8 +139,8 @@ def countries() -> Mapping[str, str]:
     english = {code: name for code, name in _names("territories", "en") if len(code) == _ALPHA_2}
     names = {name: code for code, name in _names("territories")}
     aliases = {alias: codes[0] for alias, codes in get_global("territory_aliases").items() if alias.isalpha()}
-    every: dict[str, str] = {**names, **_OTHER_COUNTRY_NAMES, **aliases, **{code: code for code in english}}
-    return {fold(key): english[code] for key, code in every.items() if code in english}
+    code_of: dict[str, str] = {**names, **_OTHER_COUNTRY_NAMES, **aliases, **{code: code for code in english}}
+    return {fold(key): english[code] for key, code in code_of.items() if code in english}
 
 
 @cache
@@ -153,7 +153,7 @@ def currencies() -> Mapping[str, str]:
 
 
 def _names(kind: str, *languages: str) -> Iterator[tuple[str, str]]:
-    """Codes with their names, in all languages that sources write; the last name counts, which is the English one."""
+    """Codes with their names in all languages that sources use; if names repeat, the last counts, which is English."""
     from babel import Locale
 
     for language in languages or _READ_IN:
@@ -161,21 +161,21 @@ def _names(kind: str, *languages: str) -> Iterator[tuple[str, str]]:
 
 
 def counted(text: str) -> str:
-    """How an unknown word is counted: a word or two as they are, anything longer as a long text."""
+    """Return how an unknown word is counted: a short text unchanged, a longer one as `a long text`."""
     return f"{UNKNOWN_WORD}: {text if len(text) <= MAX_COUNTED else 'a long text'}"
 
 
 def kind_of(what: str) -> str:
-    """What is wrong with a value, without the word that `counted` adds: that is content of a post."""
+    """Return what is wrong with a value, without the word that `counted` adds, which is content of a post."""
     return UNKNOWN_WORD if what.startswith(f"{UNKNOWN_WORD}: ") else what
 
 
 def readable(text: str, wording: str | None) -> str | None:
-    """An unknown word as a document keeps it: with its words apart, or in the source's own wording; None: no letters.
+    """Return an unknown word as documents keep it: split into words, or in the source's wording; None without letters.
 
     Args:
         text: One tidy line.
-        wording: The source's own wording for people, where it gives one.
+        wording: The source's own wording for people, if there is one.
     """
-    found = (wording or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
-    return found if _LETTER.search(found) else None
+    shown = (wording or _CAMEL.sub(" ", text).replace("_", " "))[:MAX_READABLE]
+    return shown if _LETTER.search(shown) else None

@@ -1,4 +1,4 @@
-"""What tests of the sources share: servers on loopback, settings that lead to them, retries that do not wait."""
+"""Fixtures for the tests of sources: loopback servers, settings that point to them, retries that do not wait."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from futurscam_lib.settings import Settings
 
 T0: Final = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-"""An instant of these tests; what happens there is on 2026-11-20."""
+"""The base instant of these tests; their events happen on 2026-11-20."""
 
 
 @pytest.fixture
 def _no_waiting() -> Iterator[None]:
-    """Have what is tried again be tried at once, as often as ever."""
+    """Retry at once, with the usual number of tries."""
     with stamina.set_testing(testing=True, attempts=1000, cap=True):
         yield
 
@@ -46,7 +46,7 @@ def boond(_no_waiting: None) -> Iterator[BoondServer]:
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Callable[..., Settings]:
-    """Makes settings of a fresh home from what a server wants to be told."""
+    """Makes settings of a fresh home from the variables that a server needs."""
 
     def make(told: dict[str, str], **more: str) -> Settings:
         home = {settings_module.HOME: str(tmp_path), "FUTURSCAM_KEYRING": "false"}

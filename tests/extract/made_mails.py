@@ -1,4 +1,4 @@
-"""Bytes of what mails carry: TNEF, S/MIME and zip, built by the rules of their formats and by no code of ours."""
+"""Makes contents of mails: TNEF, S/MIME and zip, built by the rules of their formats without our code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def attribute(level: int, number: int, value: bytes) -> bytes:
 
 
 def prop(number: int, value_type: int, value: bytes, *, name: str | int | None = None) -> bytes:
-    """A MAPI property of one value of no fixed size; `name` makes it a named one."""
+    """A MAPI property with one value of variable size; `name` makes it a named property."""
     head = struct.pack("<HH", value_type, number)
     if isinstance(name, int):
         head += b"G" * 16 + struct.pack("<LL", 0, name)
@@ -40,12 +40,12 @@ def prop(number: int, value_type: int, value: bytes, *, name: str | int | None =
 
 
 def fixed(number: int, value_type: int, value: bytes) -> bytes:
-    """A MAPI property of a fixed size, whose value is padded already."""
+    """A MAPI property of a fixed size, whose value is already padded."""
     return struct.pack("<HH", value_type, number) + value
 
 
 def text(value: str) -> bytes:
-    """As Outlook writes it in Unicode."""
+    """A text as Outlook writes it in Unicode."""
     return f"{value}\0".encode("utf-16-le")
 
 
@@ -55,7 +55,7 @@ def properties(*props: bytes) -> bytes:
 
 
 def tnef_file(title: str, content: bytes, *props: bytes) -> bytes:
-    """An attachment: how it is shown, its old name, its bytes, and its properties."""
+    """An attachment: its title, its old name, its bytes and its properties."""
     return b"".join(
         (
             attribute(2, 0x9002, b"\1\0" + b"\xff" * 12),
@@ -84,7 +84,7 @@ def zipped(files: dict[str, bytes], *, method: int = zipfile.ZIP_DEFLATED) -> by
 
 
 def encrypted_zip(files: dict[str, bytes]) -> bytes:
-    """The same, saying that its files are encrypted."""
+    """A zip whose files are marked as encrypted."""
     content = bytearray(zipped(files))
     for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         at = -1
@@ -101,7 +101,7 @@ def signed(mime: bytes) -> bytes:
 
 
 def enveloped(mime: bytes) -> bytes:
-    """An encrypted one."""
+    """An encrypted S/MIME message."""
     certificate, _ = _identity()
     builder = pkcs7.PKCS7EnvelopeBuilder().set_data(mime).add_recipient(certificate)
     return builder.encrypt(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
@@ -140,12 +140,12 @@ def der(tag: int, *contents: bytes) -> bytes:
 
 
 def openly(tag: int, *contents: bytes) -> bytes:
-    """A value of BER that leaves its length open."""
+    """A BER value of indefinite length."""
     return bytes([tag, 0x80]) + b"".join(contents) + b"\0\0"
 
 
 def streamed(mime: bytes, size: int = 1000) -> bytes:
-    """A signed message as programs write it that do not know its length: in pieces, with lengths left open."""
+    """A signed message as written by programs that stream: in pieces, with indefinite lengths."""
     pieces = [der(0x04, mime[at : at + size]) for at in range(0, len(mime), size)]
     content = openly(0x30, DATA, openly(0xA0, openly(0x24, *pieces)))
     return openly(0x30, SIGNED, openly(0xA0, openly(0x30, b"\x02\x01\x01", b"\x31\x00", content, b"\x31\x00")))
@@ -180,4 +180,4 @@ REFUSED: Final = {
     "corrupt gzip": ("jobpost.json.gz", gzip.compress(b"{}")[:-9], "unreadable"),
     "corrupt winmail.dat": ("winmail.dat", tnef(tnef_file("jobpost.json", b"{}"))[:-9], "unreadable"),
 }
-"""What cannot be opened: name, content, and the code of the reject."""
+"""Attachments that cannot be opened: name, content, and the code of the reject."""

@@ -1,4 +1,4 @@
-"""Attachments of mails: which hold posts, what they are called, and that nothing of a mail gets lost silently."""
+"""Attachments of mails: which hold posts, their names, and that no part of a mail is lost silently."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ T0: Final = datetime(2026, 11, 20, 10, 0, 5, tzinfo=UTC)
 
 
 def opened(mail_id: str = "AAMk=", subject: str = "[JOB EXPORT] 1") -> Opened:
-    """A mail in which nothing has been found yet."""
+    """A mail without records so far."""
     return Opened("graph_mail", Mail(mail_id, subject, T0))
 
 
 def files(mail: Opened) -> list[tuple[str, bytes]]:
-    """Of each record the name in its origin, and its payload."""
+    """For each record the name in its origin, and its payload."""
     return [(record.origin.removeprefix("2026-11-20 10:00:05 "), record.payload) for record in mail.records]
 
 
 def flaws(mail: Opened) -> list[str]:
-    """The codes of the flawed ones."""
+    """The codes of the flawed records."""
     return [record.flaw.code for record in mail.records if record.flaw]
 
 
@@ -43,7 +43,7 @@ def mime(*parts: bytes, end: bytes = b"--b--\n") -> bytes:
 
 
 def json_part(name: str, body: bytes = b"{}", encoding: str = "7bit") -> bytes:
-    """A part whose name stands in the head as it is given."""
+    """A part with this name in its header, as given."""
     head = f"Content-Type: application/json; {name}\nContent-Transfer-Encoding: {encoding}\n\n"
     return head.encode("utf-8", "surrogateescape") + body
 
@@ -52,7 +52,7 @@ GOOD: Final = json_part("name=good.json")
 
 
 def test_a_post_becomes_a_record() -> None:
-    """Untouched; its origin says when the mail came, the name, and the mail."""
+    """The record has the original bytes; its origin names the time of the mail, the attachment and the mail."""
     mail = opened()
 
     mail.add("job.json", Form.JSON, b' {"a": 1}\n')
@@ -69,8 +69,8 @@ def test_a_post_becomes_a_record() -> None:
     ]
 
 
-def test_a_list_and_lines_are_many() -> None:
-    """Their elements are told apart by their number, as in a folder."""
+def test_a_list_and_json_lines_give_several_records() -> None:
+    """Their elements are numbered, as in a folder."""
     mail = opened()
 
     mail.add("list.json", Form.JSON, b'[{"a": 1},\n{"a": 2}]')
@@ -84,8 +84,8 @@ def test_a_list_and_lines_are_many() -> None:
     ]
 
 
-def test_one_name_twice_is_two_origins() -> None:
-    """Also where another name looks like the second of them, and where names only differ where they were cut."""
+def test_two_attachments_with_one_name_have_two_origins() -> None:
+    """Even if a third name looks like the second origin, and if names differ only in the part that was cut."""
     mail = opened()
     long = "x" * 200
     for name in ("a.json", "a.json", "a.json #2", "a.json (AAMk=) #2", f"{long}1.json", f"{long}2.json", "", "\n"):
@@ -100,7 +100,7 @@ def test_one_name_twice_is_two_origins() -> None:
 
 @pytest.mark.parametrize("name", ["../../etc/passwd.json", "C:\\boot.json", "/etc/a.json", "NUL.json", "$(id).json"])
 def test_a_name_is_only_shown(name: str) -> None:
-    """It leads nowhere, so it may say what it likes."""
+    """A name that looks like a path is never used as a path."""
     mail = opened()
 
     mail.add(name, Form.JSON, b"{}")
@@ -121,13 +121,13 @@ def test_a_name_is_only_shown(name: str) -> None:
     ],
 )
 def test_a_name_is_made_readable(name: str, shown: str) -> None:
-    """Nothing turns the line around, breaks it, or fills a screen."""
+    """Text direction marks and line breaks are replaced, and long names are cut."""
     assert readable(name) == shown
 
 
 @given(name=st.text(st.characters(exclude_categories=())), mail_id=st.text(st.characters(exclude_categories=())))
 def test_any_name_can_be_kept(name: str, mail_id: str) -> None:
-    """MongoDB takes UTF-8 alone, and a log line is one line."""
+    """The origin is valid UTF-8 in one line, as MongoDB and the log need it."""
     mail = opened(mail_id)
     mail.add(name, Form.JSON, b"[{}, 1")
     mail.add_unreadable(name, 1, "It is a link.")
@@ -138,7 +138,7 @@ def test_any_name_can_be_kept(name: str, mail_id: str) -> None:
 
 
 def test_what_is_too_large_is_a_reject() -> None:
-    """With its size; the limit itself is read."""
+    """The reject has the size; an attachment of exactly the limit is read."""
     mail = opened()
 
     mail.add("fits.json", Form.JSON, b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"')
@@ -153,8 +153,8 @@ def test_what_is_too_large_is_a_reject() -> None:
     assert flaws(mail) == ["too-large"] * 2
 
 
-def test_what_cannot_be_had_is_a_reject() -> None:
-    """With the reason."""
+def test_an_attachment_that_cannot_be_fetched_is_a_reject() -> None:
+    """The reject names the reason."""
     mail = opened()
 
     mail.add_unreadable("a.json", 7, "It is a link.")
@@ -164,8 +164,8 @@ def test_what_cannot_be_had_is_a_reject() -> None:
     assert (record.flaw.code, record.flaw.reason, record.size) == ("unreadable", "It is a link.", 7)
 
 
-def test_a_mail_in_a_mail_in_a_mail() -> None:
-    """However deep, as mail programs make them; the name tells the outermost."""
+def test_nested_mails_are_opened() -> None:
+    """Posts in nested attached mails are found; the name begins with the outermost mail."""
     message = EmailMessage()
     message.set_content("See the attachment.")
     message.add_attachment(b'{"deep": 1}', maintype="application", subtype="json", filename="deep.json")
@@ -196,7 +196,7 @@ def test_a_mail_in_a_mail_in_a_mail() -> None:
     ],
 )
 def test_contents_are_decoded(encoding: str, encoded: bytes) -> None:
-    """In whatever encoding a mail carries them."""
+    """Contents are decoded from every transfer encoding."""
     mail = opened()
 
     mail.add_message("m", mime(json_part("name=a.json", encoded, encoding)))
@@ -216,7 +216,7 @@ def test_contents_are_decoded(encoding: str, encoded: bytes) -> None:
     ],
 )
 def test_an_attached_mail_may_be_encoded_itself(kind: str, encoding: str, encode: type[bytes]) -> None:
-    """The standard forbids it, programs do it; what it holds is found."""
+    """The standard forbids this, but programs do it; the post inside is found."""
     inner = mime(json_part("name=a.json", b'{"a": "=3D"}')).replace(b"boundary=b", b"boundary=" + b"=" * 60)
     inner = inner.replace(b"--b", b"--" + b"=" * 60)
     head = f"Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n".encode()
@@ -244,7 +244,7 @@ def test_an_attached_mail_may_be_encoded_itself(kind: str, encoding: str, encode
     ],
 )
 def test_names_are_decoded(written: str, read: str) -> None:
-    """RFC 2231 and RFC 2047, and neither; a name that cannot be decoded costs no attachment."""
+    """By RFC 2231, RFC 2047 and neither; an attachment whose name cannot be decoded is still read."""
     mail = opened()
 
     mail.add_message("", mime(json_part(written), json_part("name=other.json")))
@@ -253,7 +253,7 @@ def test_names_are_decoded(written: str, read: str) -> None:
 
 
 def test_the_name_of_the_disposition_comes_first() -> None:
-    """Where both say one."""
+    """The disposition's name is used if the type has a name too."""
     part = email.message_from_bytes(json_part("name=left.json\nContent-Disposition: attachment; filename=right.json"))
 
     assert part_name(part) == "right.json"
@@ -269,8 +269,8 @@ def test_the_name_of_the_disposition_comes_first() -> None:
         b"Content-Disposition: attachment\n\nx",
     ],
 )
-def test_what_is_no_json_is_named(part: bytes) -> None:
-    """A reviewer sees that there was something."""
+def test_other_attachments_are_named(part: bytes) -> None:
+    """Attachments that are not JSON are listed for the reviewer."""
     mail = opened()
 
     mail.add_message("m", mime(b"Content-Type: text/plain\n\nThe text.", part, b"Content-Type: text/html\n\n<p>Too."))
@@ -280,7 +280,7 @@ def test_what_is_no_json_is_named(part: bytes) -> None:
 
 
 def test_json_without_a_name_is_read() -> None:
-    """Its type says enough."""
+    """The type shows that it is JSON."""
     mail = opened()
 
     mail.add_message("m", mime(b"Content-Type: text/json\n\n{}"))
@@ -288,8 +288,8 @@ def test_json_without_a_name_is_read() -> None:
     assert files(mail) == [("m/unnamed (AAMk=)", b"{}")]
 
 
-def test_a_part_without_anything_in_it_is_nothing() -> None:
-    """A mail whose parts are empty is no broken one."""
+def test_an_empty_part_is_ignored() -> None:
+    """A mail with empty parts is not a broken mail."""
     mail = opened()
 
     mail.add_message("m", mime(b"Content-Type: multipart/mixed; boundary=c\n\n", GOOD))
@@ -298,8 +298,8 @@ def test_a_part_without_anything_in_it_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("body", [b"Subject: x\n\nNo attachments.", b"", b"\xff\x00", b"Content-Type: garbage\n\nx"])
-def test_a_mail_that_holds_nothing_is_an_attachment_itself(body: bytes) -> None:
-    """It is named like any other that is no post."""
+def test_an_attached_mail_without_attachments_is_named(body: bytes) -> None:
+    """It is listed like any other attachment that is not a post."""
     mail = opened()
 
     mail.add_message("Re: lunch", body)
@@ -321,8 +321,8 @@ def test_a_mail_that_holds_nothing_is_an_attachment_itself(body: bytes) -> None:
         (mime(b"Content-Type: text/plain; charset=nope; name=a.txt\n\n\xff", GOOD), []),
     ],
 )
-def test_a_broken_part_costs_no_other(body: bytes, codes: list[str]) -> None:
-    """What is broken is a reject where it may have held a post, and the post beside it is read."""
+def test_a_broken_part_does_not_affect_other_parts(body: bytes, codes: list[str]) -> None:
+    """A broken part that may have held a post is a reject, and the post next to it is read."""
     mail = opened()
 
     mail.add_message("m", body)
@@ -343,8 +343,8 @@ def test_a_broken_part_costs_no_other(body: bytes, codes: list[str]) -> None:
         mime(b"Content-Disposition: attachment; " + b"a*0=b;" * 1_000_000 + b"\n\nx"),
     ],
 )
-def test_a_mail_made_to_hurt_is_noted(body: bytes) -> None:
-    """Ten thousand levels, parts or parameters: no exception, and somebody hears of it."""
+def test_a_malicious_mail_is_recorded(body: bytes) -> None:
+    """Ten thousand levels, parts or parameters raise no exception and leave a record or a name."""
     mail = opened()
 
     mail.add_message("m", body)
@@ -387,7 +387,7 @@ def test_whatever_a_mail_holds_something_is_noted(body: bytes) -> None:
 
 
 def notes_of(*mails: Opened) -> list[str]:
-    """What is said about them."""
+    """The notes on these mails."""
     tally = MailTally(RULE)
     for mail in mails:
         tally.add(mail)
@@ -395,7 +395,7 @@ def notes_of(*mails: Opened) -> list[str]:
 
 
 def with_others(*names: str) -> Opened:
-    """A mail with one post and these."""
+    """A mail with one post and these other attachments."""
     mail = opened()
     mail.add("a.json", Form.JSON, b"{}")
     for name in names:
@@ -403,21 +403,21 @@ def with_others(*names: str) -> Opened:
     return mail
 
 
-def test_nothing_read_is_nothing_said() -> None:
-    """A window without mails needs no note."""
+def test_a_window_without_mails_has_no_notes() -> None:
+    """No mails, no notes."""
     assert notes_of() == []
 
 
 def test_mails_and_their_other_attachments_are_counted() -> None:
-    """The most frequent ones by name."""
+    """The note names the most frequent other attachments."""
     assert notes_of(with_others("logo.png", "cv.pdf"), with_others("logo.png"), with_others()) == [
         "3 mail(s) read.",
         "3 attachment(s) that cannot contain a post were not read: logo.png (2), cv.pdf (1).",
     ]
 
 
-def test_names_are_only_so_many() -> None:
-    """Five are shown, and a mailbox of a million names takes the memory of a thousand."""
+def test_the_number_of_counted_names_is_limited() -> None:
+    """The note shows five names, and the tally keeps at most a thousand."""
     tally = MailTally(RULE)
     for mail in range(30):
         tally.add(with_others(*(f"{mail}-{number}.png" for number in range(100)), "logo.png"))
@@ -429,7 +429,7 @@ def test_names_are_only_so_many() -> None:
 
 
 def test_a_mail_without_a_post_is_a_reject() -> None:
-    """It names the mail, what was in it and what to do; read again it is the same record."""
+    """The reject names the mail, its contents and what to do; reading the mail again gives the same record."""
     mails = [opened(subject="[JOB EXPORT] JP1\r\n") for _ in range(2)]
     for mail in mails:
         mail.add_other("cv.pdf", "Application/PDF; name=cv.pdf")
@@ -448,7 +448,7 @@ def test_a_mail_without_a_post_is_a_reject() -> None:
 
 
 def test_two_mails_without_a_post_are_two_rejects() -> None:
-    """Though they say the same, in the same second."""
+    """Even with the same subject in the same second."""
     mails = [opened(f"{number}") for number in range(2)]
     for mail in mails:
         mail.finish()
@@ -458,8 +458,8 @@ def test_two_mails_without_a_post_are_two_rejects() -> None:
 
 
 @pytest.mark.parametrize("content", [b"[]", b" \n"])
-def test_a_list_without_posts_is_no_post(content: bytes) -> None:
-    """A file that was cut off or exported from nothing."""
+def test_an_empty_list_or_file_is_not_a_post(content: bytes) -> None:
+    """Such a file was cut off, or exported without any posts."""
     mail = opened()
     mail.add("a", Form.LINES if content == b" \n" else Form.JSON, content)
     mail.finish()
@@ -468,7 +468,7 @@ def test_a_list_without_posts_is_no_post(content: bytes) -> None:
 
 
 def test_the_text_of_a_mail_may_be_the_post() -> None:
-    """Once, though it stands there in two forms; the text of a mail with an attached post is not looked into."""
+    """A post in both the plain and the HTML text is read once; no text is searched if a post is attached."""
     for attached in (False, True):
         mail = opened()
         if attached:
@@ -482,8 +482,8 @@ def test_the_text_of_a_mail_may_be_the_post() -> None:
         )
 
 
-def test_the_text_is_looked_into_beside_what_cannot_be_read() -> None:
-    """A broken attachment hides no post."""
+def test_the_text_is_searched_if_an_attachment_cannot_be_read() -> None:
+    """A broken attachment does not hide a post in the text."""
     mail = opened()
     mail.add_unreadable("a.zip", 9, "It is broken.")
     mail.add_text(b'{"id": "a"}', kind="text/plain", charset="utf-8")
@@ -493,7 +493,7 @@ def test_the_text_is_looked_into_beside_what_cannot_be_read() -> None:
 
 
 def test_the_text_of_an_attached_mail_may_be_the_post() -> None:
-    """Forwarded as an attachment."""
+    """The text of a mail that was forwarded as an attachment is searched."""
     inner = EmailMessage()
     inner.set_content('{"id": "é"}\n', cte="base64")
     outer = EmailMessage()
@@ -508,7 +508,7 @@ def test_the_text_of_an_attached_mail_may_be_the_post() -> None:
 
 
 def test_mails_without_a_post_are_counted() -> None:
-    """The note gives no subject."""
+    """The note counts these mails and shows no subject."""
     mails = [opened() for _ in range(7)]
     for mail in mails:
         mail.finish()
@@ -520,7 +520,7 @@ def test_mails_without_a_post_are_counted() -> None:
 
 
 def test_near_misses_are_counted() -> None:
-    """And not read."""
+    """Near misses are counted in a note, but not read."""
     tally = MailTally(RULE)
 
     assert [tally.selects(text) for text in ("RE: [JOB EXPORT] 1", "New [JOB EXPORT]", "Lunch")] == [True, False, False]
@@ -528,8 +528,8 @@ def test_near_misses_are_counted() -> None:
     assert note.startswith("1 mail(s) were not read: ")
 
 
-def test_a_reject_is_no_mail_without_a_post() -> None:
-    """It may have held one."""
+def test_a_mail_with_a_reject_does_not_count_as_without_a_post() -> None:
+    """The rejected attachment may have held a post."""
     mail = opened()
     mail.add_too_large("a.json", 10**9)
     mail.finish()
@@ -542,8 +542,8 @@ def test_a_reject_is_no_mail_without_a_post() -> None:
     mail_id=st.text(st.characters(exclude_categories=("Zs",)), max_size=20),
     rest=st.sampled_from([b"{}", b"[{}, {}]", b"[{}, x"]),
 )
-def test_a_reject_of_a_mail_that_now_gives_something_else_is_found(name: str, mail_id: str, rest: bytes) -> None:
-    """Only once the mail was read whole, and not what it still gives: that is how such a reject is closed."""
+def test_an_old_reject_of_a_mail_is_found_after_a_complete_read(name: str, mail_id: str, rest: bytes) -> None:
+    """Only after the mail was read completely, and only for origins that it no longer has."""
     before, now, tally = opened(mail_id), opened(mail_id), MailTally(RULE)
     before.add_unreadable(name, 1, "It cannot be had.")
     before.add_unreadable(name, 2, "It cannot be had.")
@@ -561,8 +561,8 @@ def test_a_reject_of_a_mail_that_now_gives_something_else_is_found(name: str, ma
     assert all(instant > T0 for instant in found.values())
 
 
-def test_the_reject_of_a_mail_that_now_gives_a_post_is_found() -> None:
-    """A later version can open what this one cannot."""
+def test_the_reject_of_a_mail_that_now_has_a_post_is_found() -> None:
+    """The reject is closed when a later version can open the attachment."""
     before, now, tally = opened(), opened(), MailTally(RULE)
     before.finish()
     now.add("a.json", Form.JSON, b"{}")

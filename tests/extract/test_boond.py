@@ -1,4 +1,4 @@
-"""BoondManager: which opportunities, with what, in which order of things changing, and what has ended."""
+"""BoondManager: which opportunities are read, their payload, changes while they are read, and which have ended."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def parts(record: RawRecord) -> dict[str, Any]:
 
 
 def ids(records: list[RawRecord]) -> list[int]:
-    """Which opportunities they are."""
+    """The ids of these opportunities."""
     return sorted(int(parts(record)["data"]["id"]) for record in records)
 
 
 def refusal(source: BoondSource) -> FuturscamError:
-    """The error that a reading ends with."""
+    """The error with which a `read` ends."""
     with pytest.raises(FuturscamError) as caught:
         read(source)
     return caught.value
@@ -74,7 +74,7 @@ def lists(boond: BoondServer) -> list[Request]:
 
 
 def test_an_opportunity_becomes_a_record(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
-    """The row, what its tab adds, and the company and people it names, and nothing about others."""
+    """The payload holds the row, its tab, and the company and people that it names, but nothing about others."""
     boond.publish(title="Other", updated=T0 - timedelta(days=40), company="Elsewhere")
     mission = boond.publish(
         title="Data engineer", updated=T0, company="ACME", contact="Jo Li", description="<p>Do.</p>", criteria="SQL"
@@ -93,8 +93,10 @@ def test_an_opportunity_becomes_a_record(boond: BoondServer, source: Callable[..
     assert "Elsewhere" not in names
 
 
-def test_read_again_it_is_the_same_payload(source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """As long as nothing changed its bytes do not, so that reading it again costs one look-up."""
+def test_an_unchanged_opportunity_gives_the_same_payload(
+    source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """Equal bytes make reading it again cost only one look-up."""
     assert missions
     first, second = ({record.raw_id for record in read(source())} for _ in range(2))
     assert first == second
@@ -113,22 +115,22 @@ def test_read_again_it_is_the_same_payload(source: Callable[..., BoondSource], m
 def test_the_window_is_exact(
     source: Callable[..., BoondSource], missions: list[int], since: datetime, until: datetime | None, expected: range
 ) -> None:
-    """BoondManager knows days; seconds are looked at here."""
+    """BoondManager filters by days; the source checks the exact instant."""
     assert ids(read(source(), Window(since, until))) == [missions[n] for n in expected]
 
 
 def test_around_midnight_in_brussels(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
-    """Its days are not those of UTC: what changed at 00:30 there is of the day before here."""
+    """A change at 00:30 in Brussels belongs to the previous day in UTC, and is read."""
     midnight = datetime(2026, 7, 8, 22, 0, tzinfo=UTC)
     there = [boond.publish(title="x", updated=midnight + n * MINUTE) for n in (-30, 0, 30)]
 
     assert ids(read(source(), Window(midnight))) == there[1:]
 
 
-def test_the_list_ends_where_its_total_says(
+def test_the_list_ends_at_its_total(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """A server that gives fewer rows than asked for is noticed, and no row is missed."""
+    """If a server returns fewer rows than requested, a note says so and no row is missed."""
     boond.page_limit = 3
     reading = source()
 
@@ -136,10 +138,10 @@ def test_the_list_ends_where_its_total_says(
     assert reading.notes == ["BoondManager gives 3 opportunities a page, though 500 were asked for."]
 
 
-def test_no_more_pages_are_read_than_hold_the_window(
+def test_only_the_pages_of_the_window_are_read(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """What changed last comes first: of ten rows of a day, the pages behind the window's beginning are left alone."""
+    """The list is sorted by last change, so pages before the window's beginning are not requested."""
     boond.page_limit = 2
 
     assert ids(read(source(), Window(T0 + 8 * MINUTE))) == missions[8:]
@@ -149,7 +151,7 @@ def test_no_more_pages_are_read_than_hold_the_window(
 def test_the_page_size_is_a_setting(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Every page is asked for with it, the last changed first."""
+    """Every page is requested with this size, last change first."""
     reading = source(FUTURSCAM_BOOND_PAGE_SIZE="4")
 
     assert ids(read(reading)) == missions
@@ -161,8 +163,10 @@ def test_the_page_size_is_a_setting(
     }
 
 
-def test_a_total_that_is_missing(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """Then an empty page is the end."""
+def test_without_a_total_an_empty_page_ends_the_list(
+    boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
+) -> None:
+    """If the total is missing, the list is read until an empty page."""
     boond.page_limit = 4
     respond = boond._search
 
@@ -180,7 +184,7 @@ def test_a_total_that_is_missing(boond: BoondServer, source: Callable[..., Boond
 def test_pages_that_change_while_they_are_read(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], change: str
 ) -> None:
-    """Whatever happens between two pages: all that stayed the same is read."""
+    """Every row that stayed in the list is read, whatever changes between two pages."""
     boond.page_limit = 3
     boond.clock = lambda: T0 + timedelta(hours=2)
 
@@ -201,10 +205,10 @@ def test_pages_that_change_while_they_are_read(
     assert set(found) >= set(missions) - affected
 
 
-def test_a_second_that_is_not_over_is_left_to_the_next_run(
+def test_a_change_in_the_current_second_is_left_to_the_next_run(
     boond: BoondServer, source: Callable[..., BoondSource]
 ) -> None:
-    """Two changes within it could not be told apart; a moment later it is read."""
+    """Two changes in one second would look the same; a moment later the opportunity is read."""
     boond.clock = lambda: T0 + timedelta(milliseconds=400)
     mission = boond.publish(title="First")
     reading = source()
@@ -217,18 +221,18 @@ def test_a_second_that_is_not_over_is_left_to_the_next_run(
     assert parts(record)["data"]["attributes"]["title"] == "Second"
 
 
-def test_a_date_far_ahead_is_not_waited_for(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
-    """A clock that is wrong by an hour hides nothing."""
+def test_a_date_far_in_the_future_is_read_at_once(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
+    """A clock that is an hour wrong does not hide an opportunity."""
     boond.clock = lambda: T0
     mission = boond.publish(title="x", updated=T0 + timedelta(hours=1))
 
     assert ids(read(source())) == [mission]
 
 
-def test_the_profile_does_where_there_is_no_tab(
+def test_the_profile_is_read_if_there_is_no_tab(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """404 for the tab is no deletion."""
+    """A 404 for the tab does not mean that the opportunity was deleted."""
     boond.no_information_tab = True
 
     records = read(source())
@@ -237,10 +241,10 @@ def test_the_profile_does_where_there_is_no_tab(
     assert all(parts(record)["detail"] for record in records)
 
 
-def test_what_is_deleted_meanwhile_is_passed_over(
+def test_an_opportunity_deleted_while_reading_is_skipped(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Between the list and the tab: noted, and no failure."""
+    """A deletion between the list and the tab gives a note and no failure."""
 
     def delete(request: Request) -> None:
         if request.path.endswith("/information"):
@@ -254,10 +258,10 @@ def test_what_is_deleted_meanwhile_is_passed_over(
     assert reading.notes == ["1 opportunities were deleted while they were read."]
 
 
-def test_one_that_may_not_be_opened_is_a_reject(
+def test_an_opportunity_that_may_not_be_opened_is_a_reject(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """It is accounted for, and stops no other; when none may be opened, it is the rights."""
+    """The others are still read; if no opportunity may be opened, the user lacks rights."""
     boond.forbidden_ids = {missions[4]}
     records = read(source())
     assert [record.origin for record in records if record.flaw] == [f"opportunity {missions[4]}"]
@@ -273,7 +277,7 @@ def test_one_that_may_not_be_opened_is_a_reject(
 def test_the_token_goes_into_the_header_of_the_setting(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], header: str
 ) -> None:
-    """In either header; in the other one it counts as absent."""
+    """The token is accepted only in the header that the instance expects."""
     boond.jwt_header = header
     assert ids(read(source(FUTURSCAM_BOOND_AUTH=header))) == missions
 
@@ -282,7 +286,7 @@ def test_the_token_goes_into_the_header_of_the_setting(
 
 
 def test_user_and_password(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """By setting, and refused where the instance does not take it."""
+    """Basic authentication is used if set, and refused if the instance does not allow it."""
     more = {"FUTURSCAM_BOOND_AUTH": "basic", "FUTURSCAM_BOOND_USER": boond.user}
     boond.accepts_basic = True
     assert ids(read(source(**more, FUTURSCAM_BOOND_PASSWORD=boond.password))) == missions
@@ -291,10 +295,10 @@ def test_user_and_password(boond: BoondServer, source: Callable[..., BoondSource
     assert refusal(wrong).exit_code == ExitCode.OPERATOR_MUST_ACT
 
 
-def test_a_wrong_key_is_told_with_its_remedy(
+def test_a_wrong_key_is_reported_with_its_remedy(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """422 is a refused signature; narrow rights are another matter."""
+    """422 means a wrong signature; missing rights give another message."""
     assert missions
     error = refusal(source(FUTURSCAM_BOOND_CLIENT_KEY="some-other-key"))
     assert error.exit_code == ExitCode.OPERATOR_MUST_ACT
@@ -305,7 +309,7 @@ def test_a_wrong_key_is_told_with_its_remedy(
 
 
 def test_no_secret_in_any_error(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
-    """Though the server quotes all that it was sent, no token, no key and no signature comes out."""
+    """No token, key or signature appears in an error, even if the server quotes what it was sent."""
     boond.echoes, boond.forbidden = True, True
     errors = [refusal(source()), refusal(source(FUTURSCAM_BOOND_CLIENT_KEY="some-other-key"))]
     boond.accepts_basic = True
@@ -322,7 +326,7 @@ def test_no_secret_in_any_error(boond: BoondServer, source: Callable[..., BoondS
 
 
 def test_html_at_200(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """Once it is asked again; for good it is an error that says what came."""
+    """One web page is retried; if they continue, the error says what the server returned."""
     boond.html("/opportunities")
     assert ids(read(source())) == missions
 
@@ -332,8 +336,8 @@ def test_html_at_200(boond: BoondServer, source: Callable[..., BoondSource], mis
     assert "web page" in str(error)
 
 
-def test_rows_that_are_none(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """Without an id, a date or attributes, or with a date that is none: nothing is lost, nothing stops."""
+def test_broken_rows_lose_nothing(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
+    """Rows without an id, a valid date or attributes neither get lost nor stop the run."""
     respond = boond._search
 
     def odd(request: Request) -> dict[str, Any]:
@@ -356,7 +360,7 @@ def test_rows_that_are_none(boond: BoondServer, source: Callable[..., BoondSourc
 
 
 def test_a_list_that_never_ends(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """A server that does not know pages gives the same one for ever: that is noticed."""
+    """A server that returns the same page forever is detected."""
     assert missions
     respond = boond._search
 
@@ -370,14 +374,14 @@ def test_a_list_that_never_ends(boond: BoondServer, source: Callable[..., BoondS
 
 
 def asked(boond: BoondServer, part: str) -> list[str]:
-    """The paths of the requests that have `part` in it."""
+    """The paths of the requests that contain `part`."""
     return [request.path for request in boond.requests if part in request.path]
 
 
-def test_the_dictionary_is_asked_for_once(
+def test_the_dictionary_is_requested_once(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """By reading and sweeping together; the name of the origin goes into the record."""
+    """`read` and `sweep` share one request; the name of the origin is in the record."""
     boond.change(missions[0], origin={"typeOf": 9, "detail": "Appel entrant"}, touch=False)
     boond.change(missions[1], origin={"typeOf": 77, "detail": ""}, touch=False)
     reading = source()
@@ -398,7 +402,7 @@ def test_the_dictionary_is_asked_for_once(
 def test_without_a_dictionary_the_settings_alone_count(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], trouble: str
 ) -> None:
-    """That is noted, and stops nothing."""
+    """A note reports it, and the run goes on."""
     if trouble == "missing":
         boond.no_dictionary = True
     else:
@@ -425,8 +429,8 @@ def test_without_a_dictionary_the_settings_alone_count(
         {"data": {"setting": {"state": {"opportunity": [{"id": True, "value": "x"}, {"id": 1}, 5, {"value": "y"}]}}}},
     ],
 )
-def test_a_dictionary_of_another_form_names_nothing(answer: dict[str, Any]) -> None:
-    """It is not trusted."""
+def test_a_dictionary_of_an_unexpected_form_is_ignored(answer: dict[str, Any]) -> None:
+    """A dictionary of another form gives no names and no error."""
     assert Dictionary.of(answer) == Dictionary()
     assert Dictionary.of(answer).lacking({0}) == []
 
@@ -434,7 +438,7 @@ def test_a_dictionary_of_another_form_names_nothing(answer: dict[str, Any]) -> N
 def test_an_open_state_that_the_dictionary_lacks_is_a_warning(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """With all states of the instance and their names."""
+    """The warning lists all states of the instance with their names."""
     boond.states = {1: "Ouvert", 2: "Perdu"}
     boond.change(missions[0], state=1)
     reading = source(FUTURSCAM_BOOND_OPEN_STATES="0,1,5")
@@ -449,10 +453,10 @@ def test_an_open_state_that_the_dictionary_lacks_is_a_warning(
     )
 
 
-def test_nothing_that_is_open_is_a_warning(
+def test_no_open_opportunity_is_a_warning(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """In a sweep and in `check`; one that is open is enough."""
+    """Both a sweep and `check` warn if no opportunity is open."""
     for state, warned in ((1, True), (5, False)):
         boond.change(missions[0], state=state)
         for mission in missions[1:]:
@@ -467,10 +471,10 @@ def test_nothing_that_is_open_is_a_warning(
             assert "5 En cours (open)" in "".join(warnings) or not warned
 
 
-def test_a_filter_on_states_that_is_ignored(
+def test_an_ignored_filter_on_states_is_noted(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Each row's own state decides what is open, and the trouble is noted."""
+    """The state of each row decides whether it is open, and a note reports the problem."""
     boond.ignored = {"opportunityStates"}
     boond.close(missions[3])
     reading = source()
@@ -487,10 +491,10 @@ def test_a_filter_on_states_that_is_ignored(
 
 
 @pytest.mark.parametrize("ignored", [{"period"}, {"period", "sort"}])
-def test_a_filter_on_dates_that_is_ignored(
+def test_an_ignored_filter_on_dates_is_noted(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int], ignored: set[str]
 ) -> None:
-    """Each row's own date decides, also where the list comes in another order: nothing is missed, and it is noted."""
+    """The date of each row decides, even in another order: no row is missed, and a note reports the problem."""
     boond.page_limit = 3
     for number in range(9):
         boond.publish(title="Old", created=T0 - timedelta(days=300 - number), updated=T0 - timedelta(days=90 - number))
@@ -504,7 +508,7 @@ def test_a_filter_on_dates_that_is_ignored(
 
 
 def test_a_list_in_another_order_is_read_to_its_end(boond: BoondServer, source: Callable[..., BoondSource]) -> None:
-    """Where the last change is not sorted by, old rows that come first do not end the list."""
+    """If the list is not sorted by the last change, old rows at the beginning do not end it."""
     boond.page_limit = 2
     for days in (20, 10, 30, 40):
         boond.publish(title="Old", created=T0 - timedelta(days=50), updated=T0 - timedelta(days=days))
@@ -514,10 +518,10 @@ def test_a_list_in_another_order_is_read_to_its_end(boond: BoondServer, source: 
     assert ids(read(source(), Window(T0 - MINUTE))) == [new]
 
 
-def test_an_instance_without_the_tab_is_asked_for_it_with_one_opportunity_only(
+def test_a_missing_tab_is_requested_for_one_opportunity_only(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Twice, to be sure; not once for each opportunity, and not once more by the sweep."""
+    """The tab is requested twice for one opportunity, then never again, not even by the sweep."""
     boond.no_information_tab = True
     reading = source()
     read(reading)
@@ -528,10 +532,10 @@ def test_an_instance_without_the_tab_is_asked_for_it_with_one_opportunity_only(
     assert (len(tabs), len(set(tabs))) == (2, 1)
 
 
-def test_a_deleted_opportunity_says_nothing_about_the_tab(
+def test_a_deleted_opportunity_does_not_disable_the_tab(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Neither where the first ones are deleted while they are read, nor where one comes back at that moment."""
+    """Neither if the first opportunities are deleted while they are read, nor if one reappears at that moment."""
     gone = boond._book.rows[missions[9]]
 
     def vanish(request: Request) -> None:
@@ -553,10 +557,10 @@ def test_a_deleted_opportunity_says_nothing_about_the_tab(
         assert [sweep.fate(str(mission)) for mission in (missions[9], missions[0])] == ["deleted", None]
 
 
-def test_the_sweep_reads_the_state_where_the_instance_gives_it(
+def test_the_sweep_reads_the_state_from_tab_or_profile(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """From the tab, then from the profile; where neither has it, nobody can tell, and that is noted."""
+    """The state comes from the tab, else from the profile; if neither has it, a note reports it."""
     boond.profile_without_state = True
     boond.close(missions[0])
     with source().sweep() as sweep:
@@ -572,10 +576,10 @@ def test_the_sweep_reads_the_state_where_the_instance_gives_it(
         assert sweep.fate(str(missions[0])) == "closed"
 
 
-def test_rows_without_a_state_are_not_open_for_sure(
+def test_rows_without_a_state_are_checked_one_by_one(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """They are asked for it one by one; that nothing is open is not said."""
+    """Each state is requested separately, and there is no warning that nothing is open."""
     search = boond._search
 
     def stateless(request: Request) -> dict[str, Any]:
@@ -594,15 +598,15 @@ def test_rows_without_a_state_are_not_open_for_sure(
 
 
 def contact_of(record: RawRecord) -> dict[str, Any]:
-    """What a record says of its contact."""
+    """The contact in a record."""
     found = [one["attributes"] for one in parts(record)["included"] if one["type"] == "contact"]
     return found[0] if found else {}
 
 
-def test_each_contact_is_asked_for_its_mail_address_once(
+def test_each_contact_is_requested_once(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Whoever shares it, and the same bytes each time; without, by setting."""
+    """A shared contact is requested once and gives equal bytes; a setting turns these requests off."""
     boond.change(missions[0], contact="Mia Vos", touch=False)
     boond.change(missions[1], contact=None, touch=False)
     records = {ids([record])[0]: record for record in read(source())}
@@ -621,7 +625,7 @@ def test_each_contact_is_asked_for_its_mail_address_once(
 def test_contacts_that_may_not_be_read(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Their names are there, and it is noted how to stop asking."""
+    """The names are kept, and a note says how to turn off the requests."""
     boond.forbidden_contacts = True
     reading = source()
     records = read(reading)
@@ -636,7 +640,7 @@ def test_contacts_that_may_not_be_read(
 def test_a_contact_that_does_not_answer_leaves_its_opportunities_to_the_next_run(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """With and without the address they would be two records of one version; the others are read."""
+    """Records with and without the address would have the same version; the other opportunities are read."""
     boond.change(missions[0], contact="Mia Vos", touch=False)
     boond.fail("/contacts/", status=503, times=1000)
     for mission in missions[1:]:
@@ -653,10 +657,10 @@ def test_a_contact_that_does_not_answer_leaves_its_opportunities_to_the_next_run
     assert ids(found) == missions[1:]
 
 
-def test_a_sweep_tells_what_has_ended(
+def test_a_sweep_reports_what_has_ended(
     boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]
 ) -> None:
-    """Closed and deleted are told apart; what is open, or may not be seen any more, has not ended."""
+    """It separates closed from deleted; a mission that is open, or may no longer be seen, has not ended."""
     boond.page_limit = 4
     boond.close(missions[1])
     boond.delete(missions[2])
@@ -669,14 +673,14 @@ def test_a_sweep_tells_what_has_ended(
 
 
 def test_open_states_are_a_setting(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """What else counts as open is not swept away."""
+    """Missions in every open state of the setting stay active."""
     boond.change(missions[0], state=5)
     with source(FUTURSCAM_BOOND_OPEN_STATES="0,5").sweep() as sweep:
         assert str(missions[0]) in sweep.open
 
 
 def test_probing(boond: BoondServer, source: Callable[..., BoondSource], missions: list[int]) -> None:
-    """Says how far one gets, and how many wait, without opening any."""
+    """The probe shows each step that worked and counts the waiting opportunities, without opening any."""
     assert missions
     found = Probe()
     source().probe(Window(T0 + 7 * MINUTE), found)

@@ -1,4 +1,4 @@
-"""How requests to BoondManager are signed."""
+"""Signing of requests to BoondManager."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ BASIC = {"FUTURSCAM_BOOND_AUTH": "basic", "FUTURSCAM_BOOND_USER": "jo@example.co
 
 
 def decoded(part: str) -> bytes:
-    """One part of a token; base64url without padding, or it is none."""
+    """Decode one part of a token, which must be base64url without padding."""
     assert not set(part) & set("=+/")
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def test_the_token_holds_the_two_tokens_and_nothing_else(configure: Callable[..., Settings]) -> None:
-    """With the key in it, everybody who saw one could sign others."""
+    """If the key were in the token, anybody who saw the token could sign others."""
     ((name, token),) = signer_of(configure(TOKENS)).headers().items()
     head, payload, signature = token.split(".")
 
@@ -48,19 +48,19 @@ def test_the_token_holds_the_two_tokens_and_nothing_else(configure: Callable[...
 
 @pytest.mark.parametrize("header", ["X-Jwt-Client-BoondManager", "X-Jwt-Client"])
 def test_the_header_is_that_of_the_settings(configure: Callable[..., Settings], header: str) -> None:
-    """Instances differ."""
+    """The setting decides which header holds the token."""
     assert list(signer_of(configure(TOKENS, FUTURSCAM_BOOND_AUTH=header.lower())).headers()) == [header]
 
 
-def test_a_short_key_is_for_boondmanager_to_judge(configure: Callable[..., Settings]) -> None:
-    """Nobody is warned about what cannot be chosen."""
+def test_a_short_key_gives_no_warning(configure: Callable[..., Settings]) -> None:
+    """BoondManager chooses the key, so its length causes no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert signer_of(configure(TOKENS | {"FUTURSCAM_BOOND_CLIENT_KEY": "k"})).headers()
 
 
 def test_a_user_and_a_password(configure: Callable[..., Settings]) -> None:
-    """As HTTP has it, in UTF-8; the password may hold a colon."""
+    """Basic authentication in UTF-8; the password may contain a colon."""
     headers = signer_of(configure(BASIC)).headers()
 
     assert headers == {"Authorization": "Basic " + base64.b64encode("jo@example.com:a:é".encode()).decode()}
@@ -68,7 +68,7 @@ def test_a_user_and_a_password(configure: Callable[..., Settings]) -> None:
 
 @pytest.mark.parametrize("told", [TOKENS, BASIC])
 def test_there_is_no_other_signature(configure: Callable[..., Settings], told: dict[str, str]) -> None:
-    """After a 401 the same would be sent again."""
+    """After a 401 there are no other headers to try."""
     signer = signer_of(configure(told))
 
     assert not signer.renew(signer.headers())
@@ -76,7 +76,7 @@ def test_there_is_no_other_signature(configure: Callable[..., Settings], told: d
 
 @pytest.mark.parametrize("missing", [*TOKENS, *list(BASIC)[1:]])
 def test_what_is_missing_is_named(configure: Callable[..., Settings], missing: str) -> None:
-    """The variables are named, and no value is."""
+    """The error names the variables and shows no value."""
     told = {name: value for name, value in (TOKENS if missing in TOKENS else BASIC).items() if name != missing}
     told["FUTURSCAM_SOURCES"] = "folder"
 

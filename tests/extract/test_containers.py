@@ -1,4 +1,4 @@
-"""What can hold a post, and zip, gzip, winmail.dat and S/MIME as they reach a mailbox, broken and hostile ones too."""
+"""Which files can hold a post, and zip, gzip, winmail.dat and S/MIME in mails, also broken and malicious ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def files(mail: Opened) -> dict[str, bytes]:
 
 
 def flaws(mail: Opened) -> dict[str, str]:
-    """What could not be read, with its code."""
+    """The names that could not be read, with their codes."""
     return {_name(record.origin): record.flaw.code for record in mail.records if record.flaw}
 
 
@@ -91,7 +91,7 @@ def deep(content: bytes, levels: int) -> bytes:
     ],
 )
 def test_what_an_attachment_is(name: str, kind: str, expected: Form | None) -> None:
-    """By its name, else by its type; mail programs get one of the two wrong."""
+    """By its name, else by its type, because mail programs often get one of them wrong."""
     assert form_of(name, kind) is expected
 
 
@@ -111,27 +111,27 @@ def test_a_zip_is_opened() -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_usual_compressions_are_read(method: int) -> None:
-    """Each of them."""
+    """Posts in a zip of each usual compression are read."""
     assert files(taken("a.zip", made.zipped({"a.json": POST}, method=method))) == {"a.zip/a.json": POST}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_compression_that_may_take_much_memory_is_a_reject(method: int) -> None:
-    """Python does not unpack these a little at a time."""
+    """Python cannot unpack these methods in small pieces."""
     mail = taken("a.zip", made.zipped({"a.json": POST, "b.pdf": b"x"}, method=method))
 
     assert flaws(mail) == {"a.zip/a.json": "unreadable"}
 
 
 def test_a_large_list_in_a_zip_is_split() -> None:
-    """One post may have 5 MB, a list of them more."""
+    """The limit of 5 MB is for one post; a list may be larger."""
     content = b"[" + b",".join(b'{"id": "%d", "x": "%s"}' % (number, b"x" * 100_000) for number in range(80)) + b"]"
 
     assert len(files(taken("a.zip", made.zipped({"a.json": content})))) == 80
 
 
 def test_an_encrypted_zip_is_a_reject_for_each_post() -> None:
-    """With the remedy; what can hold no post needs none."""
+    """Each reject has a remedy; other files in the zip are ignored."""
     mail = taken("a.zip", made.encrypted_zip({"a.json": POST, "b.json": POST, "cv.pdf": b"%PDF"}))
 
     assert flaws(mail) == {"a.zip/a.json": "encrypted", "a.zip/b.json": "encrypted"}
@@ -139,8 +139,8 @@ def test_an_encrypted_zip_is_a_reject_for_each_post() -> None:
     assert mail.others == ["a.zip/cv.pdf"]
 
 
-def test_one_broken_file_in_a_zip_costs_no_other() -> None:
-    """Its checksum is wrong."""
+def test_a_broken_file_in_a_zip_does_not_affect_the_others() -> None:
+    """A file with a wrong checksum is a reject, and the others are read."""
     content = made.zipped({"a.json": POST, "b.json": b'{"id": "b"}'}, method=zipfile.ZIP_STORED)
 
     mail = taken("a.zip", content.replace(POST, b'{"id": "x"}'))
@@ -150,13 +150,13 @@ def test_one_broken_file_in_a_zip_costs_no_other() -> None:
 
 
 def test_a_zip_without_files_is_another_attachment() -> None:
-    """Nothing was lost in it."""
+    """An empty zip is listed and is not a reject."""
     assert taken("a.zip", made.zipped({})).others == ["a.zip"]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd.json", "/etc/a.json", "C:\\boot.json", "a\x1b[31m.json"])
 def test_names_in_a_zip_are_only_shown(name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written anywhere."""
+    """No file is written to disk."""
     monkeypatch.chdir(str(tmp_path))
     (origin,) = (record.origin for record in taken("a.zip", made.zipped({name: POST})).records)
 
@@ -165,18 +165,18 @@ def test_names_in_a_zip_are_only_shown(name: str, tmp_path: object, monkeypatch:
 
 @pytest.mark.parametrize("name", ["a.json.gz", "a.JSON.GZ", "a.gz", "weekly export.gz"])
 def test_a_gzip_is_opened(name: str) -> None:
-    """Named as what it holds, or not."""
+    """With and without the ending of its content."""
     assert list(files(taken(name, gzip.compress(POST))).values()) == [POST]
 
 
 def test_a_gzip_of_something_else_is_another_attachment() -> None:
-    """A backup of a database."""
+    """For example, a backup of a database."""
     assert taken("dump.sql.gz", gzip.compress(b"CREATE TABLE")).others == ["dump.sql.gz/dump.sql"]
     assert files(taken("x.zip.gz", gzip.compress(made.zipped({"a.json": POST})))) == {"x.zip.gz/x.zip/a.json": POST}
 
 
 def test_a_saved_mail_is_opened() -> None:
-    """An .eml is a mail like one that is attached as such."""
+    """An .eml file is read like an attached mail."""
     mail = taken(
         "FW.eml", mime(("a.json", POST), ("export.zip", made.zipped({"b.json": POST}))), "application/octet-stream"
     )
@@ -185,7 +185,7 @@ def test_a_saved_mail_is_opened() -> None:
 
 
 def test_a_winmail_dat_is_opened() -> None:
-    """By the long name where there is one, by the short, by the title."""
+    """The name is the long name, else the short name, else the title."""
     mail = taken(
         "winmail.dat",
         made.tnef(
@@ -215,7 +215,7 @@ def test_a_winmail_dat_is_opened() -> None:
 
 
 def test_a_mail_in_a_winmail_dat_is_opened() -> None:
-    """It is TNEF itself, behind the id of its interface."""
+    """It is TNEF too, after the id of its interface."""
     inner = made.tnef(made.tnef_file("a.json", POST))
     embedded = made.prop(made.OBJECT, 0x000D, b"\x07\x03\x02" + b"\0" * 13 + inner)
 
@@ -234,7 +234,7 @@ def test_a_mail_in_a_winmail_dat_is_opened() -> None:
     ],
 )
 def test_a_post_in_the_text_of_a_winmail_dat_is_read(message: tuple[bytes, ...]) -> None:
-    """Once, in whatever forms the text is there."""
+    """The post is read once, even if the text is there in several forms."""
     mail = taken("winmail.dat", made.tnef(message=message))
     mail.finish()
 
@@ -243,13 +243,13 @@ def test_a_post_in_the_text_of_a_winmail_dat_is_read(message: tuple[bytes, ...])
 
 @pytest.mark.parametrize("make", [made.signed, made.streamed, lambda mime: base64.encodebytes(made.signed(mime))])
 def test_a_signed_message_is_opened(make: Callable[[bytes], bytes]) -> None:
-    """Whichever way its signer writes it; no key is needed."""
+    """All ways of writing a signed message are read without a key."""
     content = make(mime(("jobpost.json", POST), ("long.json", b'"' + b"x" * 10_000 + b'"')))
 
     assert files(taken("smime.p7m", content))["smime.p7m/jobpost.json"] == POST
 
 
-def test_a_signature_beside_the_mail_hides_nothing() -> None:
+def test_a_mail_with_a_detached_signature_is_read() -> None:
     """Exchange shows such a mail as one smime.p7m, which is MIME."""
     content = b"Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n" + mime(("a.json", POST)) + b"\r\n--s--\r\n"
 
@@ -271,7 +271,7 @@ def test_a_compressed_message_is_opened() -> None:
     ids=["enveloped", "authenticated"],
 )
 def test_an_encrypted_message_is_a_reject(content: bytes) -> None:
-    """With the remedy."""
+    """The reject names the remedy."""
     mail = taken("smime.p7m", content)
 
     assert flaws(mail) == {"smime.p7m": "encrypted"}
@@ -279,7 +279,7 @@ def test_an_encrypted_message_is_a_reject(content: bytes) -> None:
 
 
 def test_a_signature_alone_is_a_reject() -> None:
-    """It signs something that is not there."""
+    """It contains no mail."""
     content = made.der(
         0x30, made.SIGNED, made.der(0xA0, made.der(0x30, b"\x02\x01\x01", b"\x31\x00", made.der(0x30, made.DATA)))
     )
@@ -299,14 +299,14 @@ WHOLE: Final = {
 
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, b"%PDF-1.7 and so on", b"{}"])
-def test_something_else_under_the_name_is_a_reject(name: str, content: bytes) -> None:
-    """It may hold a post."""
+def test_a_container_with_wrong_content_is_a_reject(name: str, content: bytes) -> None:
+    """It is a reject because it may hold a post."""
     assert flaws(taken(name, content)) == {name: "unreadable"}
 
 
 @given(data=st.data(), name=st.sampled_from(sorted(WHOLE)))
-def test_whatever_is_broken_something_is_noted(data: st.DataObject, name: str) -> None:
-    """Cut off or changed anywhere, it raises nothing and leaves a record or a name."""
+def test_any_broken_container_is_recorded(data: st.DataObject, name: str) -> None:
+    """A container that was cut off or changed raises nothing and leaves a record or a name."""
     whole = WHOLE[name]
     content = bytearray(whole[: data.draw(st.integers(0, len(whole)))])
     for _ in range(data.draw(st.integers(0, 4)) if content else 0):
@@ -320,23 +320,23 @@ def test_whatever_is_broken_something_is_noted(data: st.DataObject, name: str) -
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("content", [st.binary(max_size=300)])
 @given(data=st.data())
-def test_any_bytes_are_taken(name: str, content: st.SearchStrategy[bytes], data: st.DataObject) -> None:
-    """Behind a beginning that looks right."""
+def test_any_bytes_are_accepted(name: str, content: st.SearchStrategy[bytes], data: st.DataObject) -> None:
+    """Any bytes after a correct beginning raise no error."""
     mail = taken(name, WHOLE[name][:14] + data.draw(content))
 
     assert mail.records or mail.others
 
 
-def test_containers_are_opened_so_deep() -> None:
-    """Ten, one in the other; what lies deeper is a reject."""
+def test_the_depth_of_containers_is_limited() -> None:
+    """Ten nested containers are opened; a deeper one is a reject."""
     inner = made.zipped({"a.json": POST})
 
     assert len(files(taken("a.zip", deep(inner, containers.MAX_DEPTH - 1)))) == 1
     assert list(flaws(taken("a.zip", deep(inner, containers.MAX_DEPTH))).values()) == ["too-large"]
 
 
-def test_so_many_files_are_read() -> None:
-    """A thousand, over all containers of a mail; then one reject says that there are more."""
+def test_the_number_of_files_is_limited() -> None:
+    """A thousand files of a mail are read; then one reject says that there are more."""
     many = made.zipped({f"{number}.json": b"{}" for number in range(600)})
 
     mail = taken("a.zip", made.zipped({"1.zip": many, "2.zip": many}))
@@ -347,7 +347,7 @@ def test_so_many_files_are_read() -> None:
 
 @pytest.mark.parametrize("zip64", [False, True])
 def test_a_zip_of_very_many_files_is_not_listed(zip64: bool) -> None:  # noqa: FBT001
-    """Its list alone would take hundreds of megabytes; neither does a second end of the list hide that."""
+    """Its list would take hundreds of megabytes; a second end record does not hide this."""
     content = made.zipped({f"{number:0100}.json": b"" for number in range(10_000)})
     if zip64:
         end = zipfile.ZipFile(io.BytesIO(content)).start_dir
@@ -364,7 +364,7 @@ def test_a_zip_of_very_many_files_is_not_listed(zip64: bool) -> None:  # noqa: F
 
 
 def test_a_bomb_is_a_reject() -> None:
-    """However little it says that it holds, no more than the limit is unpacked; the file beside it is read."""
+    """At most the limit is unpacked, whatever size the zip declares; the file next to it is read."""
     large = b" " * (containers.MAX_UNPACKED_BYTES + 1)
     bomb = made.zipped({"bomb.json": large, "a.json": POST})
     lying = bomb.replace(struct.pack("<L", len(large)), struct.pack("<L", 10))
@@ -387,8 +387,8 @@ def test_a_bomb_is_a_reject() -> None:
     ],
     ids=["values", "properties", "attributes", "levels", "items", "length"],
 )
-def test_what_is_made_to_hurt_ends_soon(name: str, content: bytes) -> None:
-    """Counts of billions, a million levels."""
+def test_malicious_containers_end_quickly(name: str, content: bytes) -> None:
+    """For example with counts of billions, or a million levels."""
     begun = time.monotonic()
 
     mail = taken(name, content)

@@ -1,4 +1,4 @@
-"""The inbox folder: which files are read, how each becomes records, and that nothing in it is ever changed."""
+"""The inbox folder: which files are read, how they become records, and that nothing in the folder is changed."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ def read(inbox: Path, window: Window = ALWAYS) -> list[RawRecord]:
 
 
 def origins(inbox: Path, window: Window = ALWAYS) -> list[str]:
-    """Where the records stood."""
+    """The origins of the records."""
     return [record.origin for record in read(inbox, window)]
 
 
 def places(inbox: Path) -> list[tuple[str, str, int, int]]:
-    """What became of each record: `rfp`, or why and where not."""
+    """The result for each record: `rfp`, or the code and place of its reject."""
     made = [(record.origin, transform(record, seen_at=SEEN_AT)) for record in read(inbox)]
     return [(o, m.code, m.line, m.column) if isinstance(m, Reject) else (o, "rfp", 0, 0) for o, m in made]
 
 
 def post(**changes: Any) -> dict[str, Any]:
-    """A good post."""
+    """A valid post."""
     return {**json.loads(POST), **changes}
 
 
@@ -92,7 +92,7 @@ def post(**changes: Any) -> dict[str, Any]:
 def test_the_window_begins_with_its_first_instant_and_ends_before_its_last(
     inbox: Path, since: int, until: int | None, found: list[str]
 ) -> None:
-    """`[since, until)` on the modification time: two windows that meet share no file and lose none."""
+    """`[since, until)` on the modification time: adjacent windows share no file and lose none."""
     for number, name in enumerate(["before.json", "at.json", "behind.json"]):
         put(inbox / name, at=NOON + timedelta(seconds=number))
     end = NOON + timedelta(seconds=until) if until is not None else None
@@ -101,7 +101,7 @@ def test_the_window_begins_with_its_first_instant_and_ends_before_its_last(
 
 
 def test_a_modification_time_is_read_to_the_microsecond(inbox: Path) -> None:
-    """A watermark with microseconds cuts between two files of the same millisecond."""
+    """A watermark with microseconds separates two files of the same millisecond."""
     for name, micro in [("a.json", 223_004), ("b.json", 223_006)]:
         path = put(inbox / name)
         moment = int(NOON.timestamp()) * 10**9 + micro * 1000
@@ -110,8 +110,8 @@ def test_a_modification_time_is_read_to_the_microsecond(inbox: Path) -> None:
     assert origins(inbox, Window(NOON.replace(microsecond=223_005))) == ["b.json"]
 
 
-def test_folders_are_read_to_their_ends(inbox: Path) -> None:
-    """However deep a file lies, whatever the case of its ending; other files are none of ours."""
+def test_folders_are_read_at_any_depth(inbox: Path) -> None:
+    """JSON files are read at any depth and with any case of their ending; other files are ignored."""
     for name in ("a.json", "x/b.JSON", "x/y/z/c.JsonL", "x.json/d.json"):
         put(inbox / name, "{}\n{}" if name.lower().endswith("l") else "{}")
     for name in ("a.json.tmp", "b.txt", "json", ".json", "c.json~"):
@@ -120,8 +120,8 @@ def test_folders_are_read_to_their_ends(inbox: Path) -> None:
     assert origins(inbox) == ["a.json", "x.json/d.json", "x/b.JSON", "x/y/z/c.JsonL:1", "x/y/z/c.JsonL:2"]
 
 
-def test_each_record_says_where_it_stood(inbox: Path) -> None:
-    """Origin, instant, line and column, size and hash are those of the item; its bytes are untouched."""
+def test_each_record_has_its_origin(inbox: Path) -> None:
+    """Origin, instant, line, column, size and hash are those of the item, and its bytes are unchanged."""
     put(inbox / "one.json", b' {"a" : 1}\n')
     put(inbox / "list.json", b'[\n  {"a" : 1}, {"b":2}\n]')
     put(inbox / "lines.jsonl", b'{"a" : 1}\r\n\r\n{"b":2}')
@@ -152,8 +152,8 @@ def test_no_file_is_ever_changed(inbox: Path) -> None:
     }
 
 
-def test_what_lies_outside_is_never_read(inbox: Path, tmp_path: Path) -> None:
-    """A link to a file or a folder elsewhere is not followed, and a reviewer is told."""
+def test_files_outside_the_inbox_are_never_read(inbox: Path, tmp_path: Path) -> None:
+    """A link to a file or folder outside is not followed, and a note reports it."""
     put(tmp_path / "secret" / "a.json", '{"secret": 1}')
     (inbox / "file.json").symlink_to(tmp_path / "secret" / "a.json")
     (inbox / "relative.json").symlink_to(Path("..", "secret", "a.json"))
@@ -168,8 +168,8 @@ def test_what_lies_outside_is_never_read(inbox: Path, tmp_path: Path) -> None:
     assert source.notes[0].startswith("5 link(s) that lead outside the inbox were not followed: ")
 
 
-def test_links_inside_neither_loop_nor_hide(inbox: Path) -> None:
-    """A link to a file of the inbox is that file once more; a loop of folders or of links ends."""
+def test_links_inside_the_inbox_are_followed_without_loops(inbox: Path) -> None:
+    """A link to a file in the inbox is read as another file; loops of folders or links end."""
     put(inbox / "sub" / "a.json")
     (inbox / "again.json").symlink_to(inbox / "sub" / "a.json")
     (inbox / "sub" / "round").symlink_to(inbox, target_is_directory=True)
@@ -178,8 +178,8 @@ def test_links_inside_neither_loop_nor_hide(inbox: Path) -> None:
     assert origins(inbox) == ["again.json", "sub/a.json"]
 
 
-def test_an_inbox_that_is_a_link_is_an_inbox(inbox: Path, tmp_path: Path) -> None:
-    """The operator may link the inbox to a share; links inside are measured from there."""
+def test_the_inbox_may_be_a_link(inbox: Path, tmp_path: Path) -> None:
+    """The inbox may link to a share; links inside it are checked against the share."""
     put(inbox / "a.json")
     (inbox / "b.json").symlink_to(inbox / "a.json")
     (tmp_path / "link").symlink_to(inbox, target_is_directory=True)
@@ -191,7 +191,7 @@ def test_an_inbox_that_is_a_link_is_an_inbox(inbox: Path, tmp_path: Path) -> Non
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(
     inbox: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """All others are handed over first; then the run is told to come back, and for which file."""
+    """All other files are read first; then the error asks for another run and names the file."""
     for other in ("a.json", "b.json", "c.json"):
         put(inbox / other)
     opened = Path.open
@@ -211,8 +211,8 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
 
 
 @linux_names
-def test_a_folder_that_cannot_be_listed_is_told(inbox: Path) -> None:
-    """A path longer than the system takes: what can be read is read, then the run is told to come back."""
+def test_a_folder_that_cannot_be_listed_is_reported(inbox: Path) -> None:
+    """With a path that is too long for the system, all other files are read, then the error asks for another run."""
     put(inbox / "good.json")
     here = os.open(inbox, os.O_RDONLY)
     for _ in range(20):
@@ -232,8 +232,8 @@ def test_a_folder_that_cannot_be_listed_is_told(inbox: Path) -> None:
     assert found == ["good.json"]
 
 
-def test_a_file_that_goes_while_the_folder_is_read_is_no_failure(inbox: Path) -> None:
-    """Whoever moved it has it; the others are read."""
+def test_a_file_removed_while_the_folder_is_read_is_no_failure(inbox: Path) -> None:
+    """The file was moved by somebody; the others are read."""
     for number in range(3):
         put(inbox / f"{number}.json")
     records = FolderSource(inbox).read(ALWAYS)
@@ -247,8 +247,8 @@ def test_a_file_that_goes_while_the_folder_is_read_is_no_failure(inbox: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file"])
-def test_an_inbox_that_is_no_folder_is_for_the_operator(inbox: Path, kind: str) -> None:
-    """The next run would fail the same way: the message says what to set."""
+def test_an_inbox_that_is_not_a_folder_needs_the_operator(inbox: Path, kind: str) -> None:
+    """The message says which setting to correct."""
     place = inbox / "inner"
     if kind == "a file":
         place.write_bytes(b"")
@@ -259,15 +259,15 @@ def test_an_inbox_that_is_no_folder_is_for_the_operator(inbox: Path, kind: str) 
     assert str(place) in str(caught.value)
 
 
-def test_an_inbox_that_cannot_be_looked_at_is_for_the_operator(inbox: Path) -> None:
-    """A path that the system refuses is not a failure of the program."""
+def test_an_inbox_that_cannot_be_read_needs_the_operator(inbox: Path) -> None:
+    """A path that the system refuses is an error for the operator, not a crash."""
     with pytest.raises(OperatorMustAct, match=r"may not be read \(File name too long\)\."):
         list(FolderSource(inbox / ("x" * 300)).read(ALWAYS))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", sorted(ENCODINGS))
-def test_any_encoding_with_a_mark_is_read(inbox: Path, encoding: str, end: str) -> None:
+def test_any_encoding_with_a_byte_order_mark_is_read(inbox: Path, encoding: str, end: str) -> None:
     """Object, list and lines in UTF-8 and UTF-16, with either line end, give the same documents."""
     one, two = post(name="Ingénieur 普通话 \U0001f9d1"), post(id="two", name="né à l'été")
     encode = ENCODINGS[encoding]
@@ -283,8 +283,8 @@ def test_any_encoding_with_a_mark_is_read(inbox: Path, encoding: str, end: str) 
     assert len(hashes) == 5
 
 
-def test_latin_1_is_rejected_where_it_stands(inbox: Path) -> None:
-    """A byte that is no UTF-8 costs its record: the whole file, one element, or one line."""
+def test_latin_1_is_rejected_with_its_place(inbox: Path) -> None:
+    """A byte that is not UTF-8 rejects only its record: the whole file, one element, or one line."""
     wrong = '{"name": "né"}'.encode("latin-1")
     good = orjson.dumps(post())
     put(inbox / "one.json", b'{\n "name": "n\xe9"}')
@@ -324,17 +324,17 @@ def test_latin_1_is_rejected_where_it_stands(inbox: Path) -> None:
         ("lines.jsonl", '{"a":1}\n\n  {"b": tru}\n{"c":3}', ("lines.jsonl:3", "broken-json", 3, 9)),
     ],
 )
-def test_broken_json_is_told_by_line_and_column_of_the_file(
+def test_broken_json_is_reported_with_line_and_column(
     inbox: Path, name: str, text: str, place: tuple[str, str, int, int]
 ) -> None:
-    """Whoever mends the file finds the place, however the record was cut out of it."""
+    """Line and column are those of the file, in every kind of file."""
     put(inbox / name, text)
 
     assert place in places(inbox)
 
 
 def test_records_without_fields_are_rejects(inbox: Path) -> None:
-    """Numbers, words, texts, null and lists are no posts, wherever they stand."""
+    """Numbers, words, texts, null and lists are not posts, in every kind of file."""
     scalars = ["1", "true", "null", '"x"', "[]"]
     put(inbox / "list.json", f"[{','.join(scalars)}]")
     put(inbox / "lines.jsonl", "\n".join(scalars))
@@ -349,7 +349,7 @@ def test_records_without_fields_are_rejects(inbox: Path) -> None:
 
 
 def test_fifty_megabytes_in_one_object_are_a_reject(inbox: Path) -> None:
-    """A file beyond the limit is named with its size, and not read into memory."""
+    """A file above the limit is rejected with its size and not read into memory."""
     path = inbox / "huge.json"
     with path.open("wb") as file:
         file.write(b'{"a":"')
@@ -368,7 +368,7 @@ def test_fifty_megabytes_in_one_object_are_a_reject(inbox: Path) -> None:
 
 
 def test_a_file_of_the_limit_is_read(inbox: Path) -> None:
-    """The limit itself is allowed, one byte more is not."""
+    """A file of exactly the limit is read, one byte more is rejected."""
     put(inbox / "fits.json", b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"')
     put(inbox / "large.json", b'"' + b"x" * (MAX_RECORD_BYTES - 1) + b'"')
 
@@ -378,8 +378,8 @@ def test_a_file_of_the_limit_is_read(inbox: Path) -> None:
     ]
 
 
-def test_two_items_that_are_too_large_are_two(inbox: Path) -> None:
-    """Without their bytes they are told apart by where they stood: both are counted, both are kept."""
+def test_two_items_that_are_too_large_are_two_rejects(inbox: Path) -> None:
+    """Without their bytes they are distinguished by their origins; both are counted and kept."""
     large = b'"' + b"x" * MAX_RECORD_BYTES + b'"'
     put(inbox / "lines.jsonl", large + b"\n" + large)
 
@@ -390,7 +390,7 @@ def test_two_items_that_are_too_large_are_two(inbox: Path) -> None:
     ("name", "head", "end", "tail"), [("a.json", b"[", b",", b"{}]"), ("a.jsonl", b"", b"\n", b"{}")]
 )
 def test_a_large_file_streams(inbox: Path, name: str, head: bytes, end: bytes, tail: bytes) -> None:
-    """40 MB of records take the memory of a few."""
+    """40 MB of records need only the memory of a few records."""
     put(inbox / name, head + (b'{"a":"' + b"x" * 20_000 + b'"}' + end) * 2000 + tail)
 
     tracemalloc.start()
@@ -405,8 +405,8 @@ def test_a_large_file_streams(inbox: Path, name: str, head: bytes, end: bytes, t
 
 
 @linux_names
-def test_a_name_is_only_a_name(inbox: Path) -> None:
-    """Dots, devices of Windows, markup, spaces and line ends: read like any other, and text that can be kept."""
+def test_unusual_file_names_are_read(inbox: Path) -> None:
+    """Dots, Windows devices, markup, spaces and line ends: the file is read, and its name can be stored."""
     names = [
         *("..json", "...json", "..a.json", "..\\..\\evil.json", "%2e%2e%2f.json", "con.json", "NUL.json", "aux .json"),
         *("lpt1.json.json", " a b .json", "a\nb.json", "<script>alert(1)<.json", "$x^2$.json", "é普\U0001f9d1.json"),
@@ -419,8 +419,8 @@ def test_a_name_is_only_a_name(inbox: Path) -> None:
 
 
 @linux_names
-def test_names_of_other_bytes_stay_apart(inbox: Path) -> None:
-    """Bytes that are no text are written out: MongoDB takes the origin, and two files are two origins."""
+def test_names_that_are_not_text_stay_different(inbox: Path) -> None:
+    """Bytes that are not text are escaped: MongoDB can store the origin, and two files have two origins."""
     folder = os.fsencode(inbox)
     for name in (b"a\xff.json", b"a\xfe.json"):
         Path(os.fsdecode(folder + b"/" + name)).write_bytes(b"{}")
@@ -434,7 +434,7 @@ def test_names_of_other_bytes_stay_apart(inbox: Path) -> None:
 
 
 def test_the_instant_of_a_file_may_be_any(inbox: Path) -> None:
-    """A modification time before 1970 is an instant like others."""
+    """A modification time before 1970 is read like any other."""
     old = put(inbox / "old.json")
     os.utime(old, (-86_400 * 365, -86_400 * 365))
 
@@ -455,7 +455,7 @@ MUTATIONS = st.lists(
 
 
 def mutated(changes: list[tuple[int, int, bytes]]) -> bytes:
-    """A good post in which some bytes were replaced."""
+    """A valid post in which some bytes were replaced."""
     data = POST
     for at, length, instead in changes:
         data = data[:at] + instead + data[at + length :]
@@ -470,7 +470,7 @@ def mutated(changes: list[tuple[int, int, bytes]]) -> bytes:
 def test_whatever_bytes_a_file_holds_each_record_is_a_document_or_a_reject(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, mark: bytes
 ) -> None:
-    """No file brings a run down, and no bytes go unaccounted for."""
+    """No file crashes a run, and every record is accounted for."""
     inbox = tmp_path_factory.getbasetemp() / "any"
     inbox.mkdir(exist_ok=True)
     for name in ("a.json", "b.jsonl"):

@@ -1,4 +1,4 @@
-"""What a home remembers of its folder: which instant each file has, and what happens where the memory is lost."""
+"""The memory of a folder: the instant of each file, and what happens if the memory is lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ALWAYS = Window(datetime(1970, 1, 1, tzinfo=UTC))
 
 @dataclass
 class Home:
-    """A home with an inbox, and a clock that only moves when it is told to."""
+    """A home with an inbox, and a clock that only the test moves."""
 
     folder: Path
     now: datetime = NOON
@@ -55,13 +55,13 @@ class Home:
         return self.folder / FILE
 
     def source(self, *, writes: bool = True, inbox: Path | None = None) -> FolderSource:
-        """The source as a run makes it."""
+        """The source as a run creates it."""
         inbox = inbox or self.inbox
         memory = FolderMemory(self.file, inbox, has_history=lambda: self.has_history, writes=writes)
         return FolderSource(inbox, memory, now=lambda: self.now)
 
     def run(self, window: Window | None = None, *, writes: bool = True, inbox: Path | None = None) -> list[str]:
-        """What one run reads and loads; the next window follows it, as after a run that ended well."""
+        """Read and load as one run; the next window follows it, as after a successful run."""
         source = self.source(writes=writes, inbox=inbox)
         found = sorted(record.origin for record in source.read(window or self.window))
         self.notes = source.notes
@@ -72,11 +72,11 @@ class Home:
         return found
 
     def later(self, minutes: float = 60) -> None:
-        """Let time pass; by default more than an overlap."""
+        """Move the clock forward; by default by more than an overlap."""
         self.now += timedelta(minutes=minutes)
 
     def settled(self) -> list[str]:
-        """What a run reads once nothing has happened for an overlap."""
+        """What a run reads if nothing has changed for longer than an overlap."""
         self.later()
         self.run()
         self.later()
@@ -98,7 +98,7 @@ def at_home(tmp_path: Path) -> Home:
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(hours=3), timedelta(days=90), timedelta(days=30_000)])
 def test_a_file_is_read_by_the_next_run_whatever_its_date(at_home: Home, age: timedelta) -> None:
-    """Copied, unzipped or synchronised with the date of the original; and read only as long as the overlap lasts."""
+    """A copied, unzipped or synchronised file with an old date is read, but only as long as the overlap lasts."""
     put(at_home.inbox / "copy.json", at=at_home.now - age)
 
     assert at_home.run() == ["copy.json"]
@@ -110,7 +110,7 @@ def test_a_file_is_read_by_the_next_run_whatever_its_date(at_home: Home, age: ti
 
 @pytest.mark.parametrize("change", ["grown", "touched", "dated back", "moved", "replaced"])
 def test_a_file_that_changed_is_read_again(at_home: Home, change: str) -> None:
-    """Size, modification time or path: any of them is a new state, also with an older date than before."""
+    """A new size, modification time or path is a new state, even with an older date than before."""
     path = at_home.inbox / "first.json"
     if change == "grown":
         put(path, "{} ", at=NOON - timedelta(minutes=1))
@@ -141,7 +141,7 @@ def test_a_run_that_is_killed_after_it_looked_loses_nothing(at_home: Home) -> No
 
 
 def test_an_instant_lies_after_that_of_the_state_before(at_home: Home) -> None:
-    """A half-written file with a date in the future, then the whole one, seen by a clock that was set back."""
+    """A half-written file with a date in the future, then the complete file, seen by a clock that was set back."""
     put(at_home.inbox / "a.json", "{", at=at_home.now + timedelta(days=1))
     (half,) = at_home.source().read(at_home.window)
     seen = at_home.now
@@ -154,7 +154,7 @@ def test_an_instant_lies_after_that_of_the_state_before(at_home: Home) -> None:
 
 
 def test_a_date_in_the_future_counts_as_now(tmp_path: Path) -> None:
-    """At a first run too, so that what comes into the same place later is later."""
+    """Also at a first run, so that a later file of the same name gets a later instant."""
     home = Home(tmp_path, has_history=False)
     put(home.inbox / "a.json", at=NOON + timedelta(days=1))
 
@@ -164,7 +164,7 @@ def test_a_date_in_the_future_counts_as_now(tmp_path: Path) -> None:
 
 
 def test_a_chosen_window_sees_a_file_at_its_instant(at_home: Home) -> None:
-    """`run --since --until` of the hour in which a file came reads it, whatever its date says."""
+    """`run --since --until` for the hour in which a file arrived reads it, whatever its date is."""
     put(at_home.inbox / "copy.json", at=OLD)
     came = at_home.now
     at_home.run()
@@ -175,7 +175,7 @@ def test_a_chosen_window_sees_a_file_at_its_instant(at_home: Home) -> None:
 
 
 def test_a_dry_run_sees_a_new_file_and_writes_nothing(at_home: Home) -> None:
-    """It counts as seen now; the next real run reads it as well."""
+    """The file counts as seen now, and the next real run reads it too."""
     put(at_home.inbox / "copy.json", at=OLD)
     before = at_home.file.read_bytes()
 
@@ -185,8 +185,8 @@ def test_a_dry_run_sees_a_new_file_and_writes_nothing(at_home: Home) -> None:
     assert at_home.run() == ["copy.json"]
 
 
-def test_what_is_gone_is_forgotten(at_home: Home) -> None:
-    """The memory does not grow with all that ever lay there; a file that comes back is read again."""
+def test_removed_files_are_forgotten(at_home: Home) -> None:
+    """The memory holds only present files; a file that comes back is read again."""
     path = at_home.inbox / "first.json"
     data, at = path.read_bytes(), NOON - timedelta(minutes=1)
     path.unlink()
@@ -199,7 +199,7 @@ def test_what_is_gone_is_forgotten(at_home: Home) -> None:
 
 
 def test_a_folder_that_cannot_be_listed_is_not_forgotten(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files are not read again when it can be listed; the run is asked to come back until then."""
+    """Until it can be listed, the error asks for another run; afterwards its files are not read again."""
     for name in ("sub/a.json", "sub/b/c.json", "subject.json"):
         put(at_home.inbox / name, at=OLD)
     at_home.run()
@@ -223,8 +223,8 @@ def test_a_folder_that_cannot_be_listed_is_not_forgotten(at_home: Home, monkeypa
     assert at_home.run() == []
 
 
-def test_an_inbox_that_is_missing_is_not_an_empty_one(at_home: Home) -> None:
-    """A share that is not mounted: nothing is forgotten."""
+def test_a_missing_inbox_is_not_an_empty_inbox(at_home: Home) -> None:
+    """If a share is not mounted, nothing is forgotten."""
     at_home.inbox.rename(at_home.folder / "elsewhere")
     with pytest.raises(OperatorMustAct, match="is not a folder"):
         at_home.run()
@@ -234,7 +234,7 @@ def test_an_inbox_that_is_missing_is_not_an_empty_one(at_home: Home) -> None:
 
 
 def test_the_first_run_counts_what_is_older_than_its_window(tmp_path: Path) -> None:
-    """It reads its window, names some of the others with the command that reads them, and reads them when asked to."""
+    """It reads its window, names some older files with the command that reads them, and that command reads them."""
     home = Home(tmp_path, has_history=False)
     for number in range(7):
         put(home.inbox / f"{number}.json", at=OLD + timedelta(days=number))
@@ -263,7 +263,7 @@ def test_the_first_run_counts_what_is_older_than_its_window(tmp_path: Path) -> N
 
 
 def test_a_first_run_that_was_killed_leaves_what_it_did_not_load_unread(tmp_path: Path) -> None:
-    """An analyst's window, broken off after the memory was written: its files still count as unread."""
+    """If a run is killed after the memory was written, its files still count as unread."""
     home = Home(tmp_path, has_history=False)
     put(home.inbox / "old.json", at=OLD)
     assert [record.origin for record in home.source().read(Window(OLD))] == ["old.json"]
@@ -273,7 +273,7 @@ def test_a_first_run_that_was_killed_leaves_what_it_did_not_load_unread(tmp_path
 
 
 def test_a_file_that_could_not_be_read_stays_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others of its window have been loaded."""
+    """The other files of the window are loaded."""
     home = Home(tmp_path, has_history=False)
     for name in ("a.json", "b.json"):
         put(home.inbox / name, at=OLD)
@@ -289,7 +289,7 @@ def test_a_file_that_could_not_be_read_stays_unread(tmp_path: Path, monkeypatch:
 
 
 def test_only_a_file_that_was_read_to_its_end_counts_as_whole(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not one that failed midway, that lies outside the window, or that another run has seen anew since."""
+    """Not a file that failed midway, lies outside the window, or was seen in a new state by another run."""
     for name in ("a.json", "b.json", "c.jsonl", "d[1].json"):
         put(at_home.inbox / name, at=OLD)
     source = at_home.source()
@@ -308,8 +308,8 @@ def test_only_a_file_that_was_read_to_its_end_counts_as_whole(at_home: Home, mon
 
 
 @linux_names
-def test_names_of_other_bytes_are_remembered(at_home: Home) -> None:
-    """Bytes that are no text, and what stands for them in an origin."""
+def test_names_that_are_not_text_are_remembered(at_home: Home) -> None:
+    """Bytes that are not text, and their escapes in an origin, lead to the same file."""
     folder = os.fsencode(at_home.inbox)
     for name in (b"a\xff.json", b"a\xfe.json"):
         put(Path(os.fsdecode(folder + b"/" + name)))
@@ -344,7 +344,7 @@ def test_a_lost_memory_is_reported_and_everything_is_read_again(at_home: Home, h
 
 
 def test_another_folder_begins_another_memory(at_home: Home) -> None:
-    """FUTURSCAM_INBOX names another folder: all its files count as seen now. One that moved with its home does not."""
+    """If FUTURSCAM_INBOX names another folder, all its files count as seen now; not if it moved with its home."""
     other = at_home.folder / "other"
     put(other / "a.json", at=OLD)
 
@@ -360,7 +360,7 @@ def test_another_folder_begins_another_memory(at_home: Home) -> None:
 
 
 def test_a_damaged_memory_that_cannot_be_replaced_stops_no_run(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows another program may have it open: all is read, and a later run begins a new one."""
+    """On Windows another program may have it open: everything is read, and a later run starts a new memory."""
     at_home.file.write_bytes(b"no database")
 
     def refuse(*_: Any) -> None:
@@ -374,8 +374,8 @@ def test_a_damaged_memory_that_cannot_be_replaced_stops_no_run(at_home: Home, mo
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged"])
-def test_a_memory_that_is_lost_while_a_run_loads_fails_no_run(at_home: Home, how: str) -> None:
-    """All has been read by then: the next run reports the loss."""
+def test_a_memory_lost_while_a_run_loads_does_not_fail_the_run(at_home: Home, how: str) -> None:
+    """All files were already read; the next run reports the loss."""
     put(at_home.inbox / "a.json", at=OLD)
     source = at_home.source()
     assert len(list(source.read(at_home.window))) == 1
@@ -387,8 +387,8 @@ def test_a_memory_that_is_lost_while_a_run_loads_fails_no_run(at_home: Home, how
     assert len(at_home.notes) == 1
 
 
-def test_a_memory_that_another_process_keeps_is_waited_for(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not for ever: then the next run reads the same window."""
+def test_a_locked_memory_is_waited_for(at_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a limited wait, the error says that the next run reads the same window."""
     monkeypatch.setattr(folder_memory, "_BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(at_home.file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -399,8 +399,8 @@ def test_a_memory_that_another_process_keeps_is_waited_for(at_home: Home, monkey
     assert at_home.run() == []
 
 
-def test_a_memory_that_cannot_be_written_is_for_the_operator(at_home: Home) -> None:
-    """Going on without it would lose what arrives with an old date."""
+def test_a_memory_that_cannot_be_written_needs_the_operator(at_home: Home) -> None:
+    """Without the memory, files that arrive with an old date would be lost."""
     at_home.file.unlink()
     at_home.file.mkdir()
 
@@ -408,8 +408,8 @@ def test_a_memory_that_cannot_be_written_is_for_the_operator(at_home: Home) -> N
         at_home.run()
 
 
-def test_reading_keeps_nobody_from_writing_the_memory(at_home: Home) -> None:
-    """A run by hand beside a scheduled one that takes its time."""
+def test_reading_does_not_lock_the_memory(at_home: Home) -> None:
+    """A run by hand can write it during a slow scheduled run."""
     put(at_home.inbox / "a.json", at=OLD)
     slow = at_home.source().read(at_home.window)
     next(slow)
@@ -418,8 +418,8 @@ def test_reading_keeps_nobody_from_writing_the_memory(at_home: Home) -> None:
     assert list(slow) == []
 
 
-def test_a_check_shows_what_lies_before_the_first_window(home: Settings) -> None:
-    """With the command; it writes nothing and makes no memory."""
+def test_a_check_shows_files_before_the_first_window(home: Settings) -> None:
+    """It shows the command that reads them, and writes nothing."""
     put(home.home / "inbox" / "old.json", at=OLD)
     (source,) = open_sources(home, ["folder"], has_read=lambda _: False)
     found = Probe()
@@ -432,7 +432,7 @@ def test_a_check_shows_what_lies_before_the_first_window(home: Settings) -> None
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_only_a_run_that_loads_remembers(home: Settings, *, dry_run: bool) -> None:
-    """Opened as a notebook opens it, by hand too."""
+    """Sources are opened as a notebook opens them, also by hand."""
     put(home.home / "inbox" / "a.json")
     run = open_run(watermark="2026-01-01", dry_run=dry_run)
 
@@ -452,15 +452,15 @@ def test_only_a_run_that_loads_remembers(home: Settings, *, dry_run: bool) -> No
 def test_a_home_whose_runs_read_the_folder_has_a_history(
     home: Settings, made: MadeRuns, facts: dict[str, Any], *, has_history: bool
 ) -> None:
-    """A home of an earlier version has no memory, and is not new; one that only rehearsed is."""
+    """A home of an earlier version has no memory but is not new; a home with only dry runs is new."""
     assert not has_read(home, "folder")
     made.add(NOON, **facts)
 
     assert has_read(home, "folder") is has_history
 
 
-def test_a_ledger_that_cannot_be_read_is_one_of_a_home_with_a_history(home: Settings) -> None:
-    """Reading too much loses nothing."""
+def test_an_unreadable_ledger_counts_as_history(home: Settings) -> None:
+    """Then too many files are read, which loses nothing."""
     home.runs.mkdir(parents=True)
     home.ledger_file.write_text("no ledger\n")
 
@@ -479,7 +479,7 @@ def unread(home: Home) -> folder_memory.UnreadFiles | None:
 
 
 def _refusing(name: str) -> Any:
-    """`FolderSource._items`, but one file fails when its first record was read."""
+    """`FolderSource._items`, but one file fails after its first record."""
     given = FolderSource._items
 
     def _items(source: FolderSource, file: folder_memory.DueFile) -> Any:

@@ -1,4 +1,4 @@
-"""A mailbox through Microsoft Graph: which mails, which attachments, what is refused, and what is never told."""
+"""A mailbox through Microsoft Graph: which mails and attachments are read, what is refused, what stays secret."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ SUBJECTS = ["RE: [JOB EXPORT] 1", "[EXTERNAL] [JOB  EXPORT] 1", "TR : Fwd: [EXT]
 
 
 def post(name: str = "a") -> bytes:
-    """A job post that says which one it is."""
+    """A job post with its number."""
     return json.dumps({"id": name}).encode()
 
 
 def attachment(name: str = "a", file: str = "") -> File:
-    """The same as an attachment."""
+    """The same post as an attachment."""
     return File(file or f"jobpost_{name}.json", post(name))
 
 
@@ -58,19 +58,19 @@ def read(source: GraphMailSource, window: Window = ALL) -> list[RawRecord]:
 
 
 def ids(records: list[RawRecord]) -> list[str]:
-    """Which posts they are."""
+    """The numbers of the posts."""
     return sorted(json.loads(record.payload)["id"] for record in records)
 
 
 def refusal(source: GraphMailSource) -> FuturscamError:
-    """The error that a reading ends with."""
+    """The error with which a `read` ends."""
     with pytest.raises(FuturscamError) as caught:
         read(source)
     return caught.value
 
 
 def forwarded(*attachments: tuple[str, bytes]) -> bytes:
-    """A mail in MIME, as it hangs on another one."""
+    """A mail in MIME, as an attachment of another mail."""
     mail = EmailMessage()
     mail["Subject"] = "JP000001"
     mail.set_content("See attachment.")
@@ -80,12 +80,12 @@ def forwarded(*attachments: tuple[str, bytes]) -> bytes:
 
 
 def paths(graph: GraphServer) -> list[str]:
-    """What was asked of Graph, without the sign-in."""
+    """The requests to Graph, without the sign-in."""
     return [request.path for request in graph.requests if request.path.startswith("/v1.0")]
 
 
 def test_an_attachment_becomes_a_record(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Its bytes are untouched, its instant is that of the mail, and it says where it stood."""
+    """The record has the original bytes, the instant of the mail and its origin."""
     mail = graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
 
     (record,) = read(source())
@@ -109,7 +109,7 @@ def test_an_attachment_becomes_a_record(graph: GraphServer, source: Callable[...
 def test_the_window_is_exact(
     graph: GraphServer, source: Callable[..., GraphMailSource], since: Any, until: Any, found: str
 ) -> None:
-    """Its lower bound is floored to the second and included, its upper bound is not."""
+    """The lower bound is rounded down to the second and included; the upper bound is excluded."""
     for number, name in enumerate("abcd", start=-1):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(name)])
 
@@ -117,7 +117,7 @@ def test_the_window_is_exact(
 
 
 def test_only_mails_with_the_subject_are_read(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Its beginning is a setting, also under the older name, and may be one of several."""
+    """The beginning of the subject is a setting, also under its older name, and may be one of several."""
     graph.deliver(SUBJECT, received=T0, attachments=[attachment("a")])
     graph.deliver("Re: lunch", received=T0, attachments=[attachment("b")])
     graph.deliver("L'export 1", received=T0, attachments=[attachment("c")])
@@ -129,10 +129,10 @@ def test_only_mails_with_the_subject_are_read(graph: GraphServer, source: Callab
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_what_stands_before_the_subject_is_ignored(
+def test_marks_before_the_subject_are_ignored(
     graph: GraphServer, source: Callable[..., GraphMailSource], subject: str
 ) -> None:
-    """Replies, forwards, mails from outside, odd white space: each is read, and `check` counts it."""
+    """Replies, forwards, mails from outside and odd white space are read, and `check` counts them."""
     graph.deliver(subject, received=T0, attachments=[attachment()])
     found = Probe()
     source().probe(ALL, found)
@@ -142,7 +142,7 @@ def test_what_stands_before_the_subject_is_ignored(
 
 
 def test_near_misses_are_counted_and_not_fetched(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """A note says how many, and gives no subject."""
+    """A note gives their number and no subject."""
     graph.deliver("Your [JOB EXPORT] JP1", received=T0, attachments=[attachment()])
     graph.deliver("Lunch", received=T0, attachments=[attachment()])
     reading = source()
@@ -158,7 +158,7 @@ def test_near_misses_are_counted_and_not_fetched(graph: GraphServer, source: Cal
 
 
 def test_a_busy_mailbox_is_only_listed(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Of thousands of other mails nothing but pages of subjects is asked for, a thousand in each."""
+    """For thousands of other mails, only pages of a thousand subjects are requested."""
     for number in range(2500):
         graph.deliver(f"Newsletter {number}", received=T0 + number * SECOND)
     graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
@@ -171,7 +171,7 @@ def test_a_busy_mailbox_is_only_listed(graph: GraphServer, source: Callable[...,
 
 
 def test_all_pages_are_followed_as_they_are_given(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """However small they are, of mails and of attachments; each request asks for ids that stay."""
+    """Small pages of mails and attachments are read to the end; each request asks for immutable ids."""
     graph.page_limit, graph.attachment_page_limit = 2, 2
     for number in range(7):
         names = [f"{number}-{one}" for one in range(3)]
@@ -182,10 +182,10 @@ def test_all_pages_are_followed_as_they_are_given(graph: GraphServer, source: Ca
     assert {request.headers["Prefer"] for request in graph_requests} == {'IdType="ImmutableId"'}
 
 
-def test_a_mail_that_goes_while_the_list_is_read_hides_no_other(
+def test_a_mail_removed_while_the_list_is_read_hides_no_other(
     graph: GraphServer, source: Callable[..., GraphMailSource]
 ) -> None:
-    """What it shifts onto a page that was read already is found all the same."""
+    """A mail that moves onto a page that was already read is still found."""
     graph.page_limit = 2
     mails = [graph.deliver(SUBJECT, received=T0 + n * SECOND, attachments=[attachment(f"{n}")]) for n in range(6)]
 
@@ -202,7 +202,7 @@ def test_a_mail_that_goes_while_the_list_is_read_hides_no_other(
 
 
 def test_a_moved_mail_stays_the_same_record(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Ids are immutable, and the whole mailbox is read, deleted items too."""
+    """Ids are immutable, and the whole mailbox is read, including deleted items."""
     mail = graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
     before = read(source())
     graph.move(mail, "deleteditems")
@@ -210,10 +210,10 @@ def test_a_moved_mail_stays_the_same_record(graph: GraphServer, source: Callable
     assert read(source()) == before
 
 
-def test_a_tenant_that_refuses_the_order_is_asked_without(
+def test_a_tenant_that_refuses_the_order_gets_a_request_without_it(
     graph: GraphServer, source: Callable[..., GraphMailSource]
 ) -> None:
-    """`InefficientFilter` costs one request, not the mails."""
+    """After `InefficientFilter`, all mails are read with another request."""
     graph.refuses_order, graph.page_limit = True, 2
     for number in range(5):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
@@ -225,7 +225,7 @@ def test_a_tenant_that_refuses_the_order_is_asked_without(
 
 @pytest.mark.parametrize("folder", ["archive", "Inbox/RFP", "inbox/L'Oréal", "Deleted Items"])
 def test_one_folder_only(graph: GraphServer, source: Callable[..., GraphMailSource], folder: str) -> None:
-    """Well known by its name, or found by its path."""
+    """A folder is given by its well-known name, or by its path."""
     inbox = "inbox"
     places = {"archive": "archive", "Deleted Items": "deleteditems"}
     place = places.get(folder) or graph.add_folder(folder.partition("/")[2], parent=inbox)
@@ -235,8 +235,8 @@ def test_one_folder_only(graph: GraphServer, source: Callable[..., GraphMailSour
     assert ids(read(source(FUTURSCAM_GRAPH_FOLDER=folder))) == ["here"]
 
 
-def test_a_folder_that_is_not_there(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """The error names those that are."""
+def test_a_missing_folder_is_reported(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """The error lists the existing folders."""
     error = refusal(source(FUTURSCAM_GRAPH_FOLDER="inbox/Nowhere"))
 
     assert isinstance(error, OperatorMustAct)
@@ -246,7 +246,7 @@ def test_a_folder_that_is_not_there(graph: GraphServer, source: Callable[..., Gr
 
 
 def test_only_what_may_hold_a_post_is_fetched(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """The rest is counted and named; a mail without any post is a reject."""
+    """Other attachments are counted and named; a mail without any post is a reject."""
     others = [File("cv.pdf", b"%PDF", "application/pdf"), File("logo.png", b"x", "image/png", inline=True)]
     graph.deliver(SUBJECT, received=T0, attachments=[*others, attachment()])
     graph.deliver("[JOB EXPORT] empty", received=T0)
@@ -279,7 +279,7 @@ def test_only_what_may_hold_a_post_is_fetched(graph: GraphServer, source: Callab
     ],
 )
 def test_what_counts_as_json(graph: GraphServer, source: Callable[..., GraphMailSource], found: Any) -> None:
-    """By name or by type, inline too, and inside an attached mail."""
+    """JSON is detected by name or type, also inline and in an attached mail."""
     graph.deliver(SUBJECT, received=T0, attachments=[found])
 
     assert ids(read(source())) == ["a"]
@@ -292,7 +292,7 @@ def test_what_counts_as_json(graph: GraphServer, source: Callable[..., GraphMail
 def test_the_text_of_a_mail_may_be_the_post(
     graph: GraphServer, source: Callable[..., GraphMailSource], kind: Any, text: str
 ) -> None:
-    """It is fetched where nothing attached is a post, and not otherwise."""
+    """The text is fetched only if no attachment holds a post."""
     graph.deliver(SUBJECT, received=T0, body=(kind, text), attachments=[File("logo.png", b"x", "image/png")])
     graph.deliver(SUBJECT, received=T0, body=(kind, text), attachments=[attachment("b")])
 
@@ -304,7 +304,7 @@ def test_the_text_of_a_mail_may_be_the_post(
 def test_what_cannot_be_opened_is_a_reject(
     graph: GraphServer, source: Callable[..., GraphMailSource], which: str
 ) -> None:
-    """Broken or encrypted; the mail behind it is read."""
+    """A broken or encrypted attachment is a reject; the next mail is read."""
     name, content, code = made.REFUSED[which]
     graph.deliver(SUBJECT, received=T0, attachments=[File(name, content, "application/octet-stream")])
     graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
@@ -319,7 +319,7 @@ def test_what_cannot_be_opened_is_a_reject(
 def test_a_mail_without_a_post_is_the_same_reject_each_time(
     graph: GraphServer, source: Callable[..., GraphMailSource]
 ) -> None:
-    """An overlap reads it again: it is known, also when it was moved."""
+    """When the overlap reads it again, the reject is the same, even if the mail was moved."""
     mail = graph.deliver(SUBJECT, received=T0, attachments=[File("cv.pdf", b"%PDF", "application/pdf")])
     before = read(source())
     graph.move(mail, "archive")
@@ -331,7 +331,7 @@ def test_a_mail_without_a_post_is_the_same_reject_each_time(
 
 
 def test_a_text_that_is_refused_is_a_reject(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """It stops no other mail."""
+    """The reject does not stop other mails."""
     mail = graph.deliver(SUBJECT, received=T0)
     graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
     graph.fail(mail, skip=1, status=400, body=b'{"error": {"code": "ErrorCorruptData", "message": "Broken."}}')
@@ -344,7 +344,7 @@ def test_a_text_that_is_refused_is_a_reject(graph: GraphServer, source: Callable
 
 
 def test_names_are_never_paths(graph: GraphServer, source: Callable[..., GraphMailSource], tmp_path: Any) -> None:
-    """They are shown as they are, but for what steers a terminal; nothing is written anywhere."""
+    """Names are shown without terminal control characters, and no file is written to disk."""
     names = ["../../../etc/passwd.json", "C:\\windows\\x.json", "a\x1b[31m\u202egpj.json", "con.json", "%2e%2e%2f.json"]
     graph.deliver(SUBJECT, received=T0, attachments=[attachment(f"{n}", name) for n, name in enumerate(names)])
     before = sorted(tmp_path.rglob("*"))
@@ -357,7 +357,7 @@ def test_names_are_never_paths(graph: GraphServer, source: Callable[..., GraphMa
 
 
 def test_the_same_name_twice_in_a_mail(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Two records with two places; the same bytes twice are one payload."""
+    """There are two records with two origins; equal bytes are one payload."""
     same = attachment("a", "jobpost.json")
     graph.deliver(SUBJECT, received=T0, attachments=[same, replace(same, data=post("b")), same])
 
@@ -368,7 +368,7 @@ def test_the_same_name_twice_in_a_mail(graph: GraphServer, source: Callable[...,
 
 
 def test_an_attachment_of_20_mb(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """A JSON one is a record that says it is too large, any other is not fetched; neither hides a third."""
+    """A JSON attachment is a too-large reject, any other is not fetched; a third one is still read."""
     large = b" " * (20 << 20)
     attachments = [File("large.json", large), File("large.pdf", large, "application/pdf"), attachment()]
     graph.deliver(SUBJECT, received=T0, attachments=attachments)
@@ -380,8 +380,8 @@ def test_an_attachment_of_20_mb(graph: GraphServer, source: Callable[..., GraphM
     assert good.payload == post()
 
 
-def test_json_that_is_something_else_is_handed_over(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """What it is is for the mapping to say; lists and lines are taken apart."""
+def test_json_that_is_not_a_post_is_handed_over(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """The mapping decides whether it is a post; lists and lines are split."""
     files = {"other.json": b'{"theme": "dark"}', "list.json": b'[{"id": 1}, {"id": 2}]', "l.jsonl": b'{"id": 3}\n{'}
     graph.deliver(SUBJECT, received=T0, attachments=[File(name, data) for name, data in files.items()])
 
@@ -392,7 +392,7 @@ def test_json_that_is_something_else_is_handed_over(graph: GraphServer, source: 
 
 
 def test_a_link_to_a_file_is_a_reject(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """A post that cannot be had is not passed over; a link to something else is."""
+    """A link to a file that may be a post is a reject; a link to another file is ignored."""
     links = [Reference("jobpost.json", "https://example.com/1"), Reference("film.mp4", "https://example.com/2")]
     graph.deliver(SUBJECT, received=T0, attachments=links)
 
@@ -403,10 +403,10 @@ def test_a_link_to_a_file_is_a_reject(graph: GraphServer, source: Callable[..., 
     assert "link" in record.flaw.reason
 
 
-def test_one_attachment_that_cannot_be_had_stops_no_other(
+def test_an_attachment_that_is_refused_stops_no_other(
     graph: GraphServer, source: Callable[..., GraphMailSource]
 ) -> None:
-    """Refused for good it is a reject."""
+    """An attachment that is always refused is a reject."""
     for number in range(4):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
     graph.fail("$value", status=400, body=b'{"error": {"code": "ErrorCorruptData", "message": "Broken."}}')
@@ -417,10 +417,8 @@ def test_one_attachment_that_cannot_be_had_stops_no_other(
     assert len(records) == 4
 
 
-def test_what_was_given_before_a_failure_still_counts(
-    graph: GraphServer, source: Callable[..., GraphMailSource]
-) -> None:
-    """A mail without an answer in the middle: the other three are there before the error."""
+def test_records_before_a_failure_still_count(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """If one mail in the middle gets no answer, the other three are yielded before the error."""
     mails = [graph.deliver(SUBJECT, received=T0 + n * SECOND, attachments=[attachment(f"{n}")]) for n in range(4)]
     graph.fail(f"{mails[1]}/attachments", status=503, times=99)
     given: list[RawRecord] = []
@@ -435,10 +433,10 @@ def test_what_was_given_before_a_failure_still_counts(
     assert ids(given) == ["0", "2", "3"]
 
 
-def test_a_server_that_is_down_is_not_asked_for_each_mail(
+def test_after_some_failures_in_a_row_the_source_has_failed(
     graph: GraphServer, source: Callable[..., GraphMailSource]
 ) -> None:
-    """After a handful of mails in a row the source has failed."""
+    """A server that is down is not asked for each mail."""
     for number in range(100):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
     graph.fail("/attachments", status=503, times=10_000)
@@ -449,8 +447,8 @@ def test_a_server_that_is_down_is_not_asked_for_each_mail(
     assert len(paths(graph)) < 30
 
 
-def test_a_mail_that_is_gone_by_now_is_passed_over(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Deleted between the list and its attachments: there is nothing to read, and nothing failed."""
+def test_a_mail_deleted_while_reading_is_skipped(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """A mail deleted between the list and its attachments is no failure."""
     mails = [graph.deliver(SUBJECT, received=T0 + n * SECOND, attachments=[attachment(f"{n}")]) for n in range(3)]
 
     def remove(request: Request) -> None:
@@ -464,7 +462,7 @@ def test_a_mail_that_is_gone_by_now_is_passed_over(graph: GraphServer, source: C
 
 
 def test_tokens_are_renewed_in_a_long_run(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Each is good for a few requests, and once all are revoked at the same time."""
+    """Each token is valid for a few requests, and once all are revoked at the same time."""
     graph.token_lasts_requests = 12
     for number in range(20):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number:02}")])
@@ -479,7 +477,7 @@ def test_tokens_are_renewed_in_a_long_run(graph: GraphServer, source: Callable[.
 
 @pytest.mark.parametrize("as_date", [False, True])
 def test_throttling_is_obeyed(graph: GraphServer, source: Callable[..., GraphMailSource], *, as_date: bool) -> None:
-    """Three times 429 in a row, then all is read."""
+    """After 429 three times in a row, everything is read."""
     graph.deliver(SUBJECT, received=T0, attachments=[attachment()])
     graph.throttle("/v1.0", times=3, after=1, as_date=as_date)
 
@@ -488,7 +486,7 @@ def test_throttling_is_obeyed(graph: GraphServer, source: Callable[..., GraphMai
 
 @pytest.mark.parametrize("how", ["reset", "truncated", "nothing"])
 def test_connections_that_break_off(graph: GraphServer, source: Callable[..., GraphMailSource], how: Any) -> None:
-    """In the list, in the attachments and in a body: it is asked again."""
+    """Requests for the list, the attachments and a body are tried again."""
     for number in range(5):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
     for part in ("/messages", "/attachments", "$value", "/token"):
@@ -506,10 +504,10 @@ def test_connections_that_break_off(graph: GraphServer, source: Callable[..., Gr
         ("FUTURSCAM_GRAPH_MAILBOX", "nobody@example.com", "FUTURSCAM_GRAPH_MAILBOX"),
     ],
 )
-def test_each_wrong_setting_is_told_with_its_remedy(
+def test_each_wrong_setting_is_reported_with_its_remedy(
     graph: GraphServer, source: Callable[..., GraphMailSource], variable: str, value: str, remedy: str
 ) -> None:
-    """The operator must act, and is told where."""
+    """The error tells the operator which setting to correct."""
     error = refusal(source(**{variable: value}))
 
     assert error.exit_code == ExitCode.OPERATOR_MUST_ACT
@@ -519,10 +517,10 @@ def test_each_wrong_setting_is_told_with_its_remedy(
 
 @pytest.mark.parametrize("place", ["openid-configuration", "/token"])
 @pytest.mark.parametrize(("status", "body"), [(302, b""), (403, b"<html>Blocked by the proxy</html>"), (400, b"{}")])
-def test_a_sign_in_that_something_else_answers(
+def test_a_sign_in_answered_by_a_proxy_is_reported(
     graph: GraphServer, source: Callable[..., GraphMailSource], place: str, status: int, body: bytes
 ) -> None:
-    """A proxy or a portal in between refuses: the operator must act, and no error of a library comes through."""
+    """If a proxy or portal answers the sign-in, the operator gets a clear error, not one of a library."""
     graph.fail(place, status=status, body=body, content_type="text/html", times=99)
 
     error = refusal(source())
@@ -532,7 +530,7 @@ def test_a_sign_in_that_something_else_answers(
 
 
 def test_missing_consent_and_an_expired_secret(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Both name what to do at Microsoft."""
+    """Both errors say what to do at Microsoft."""
     graph.forbidden = True
     assert "admin consent" in str(refusal(source()))
 
@@ -543,7 +541,7 @@ def test_missing_consent_and_an_expired_secret(graph: GraphServer, source: Calla
 
 
 def test_no_secret_in_any_error(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Though the server quotes all that it was sent, neither token nor secret comes out."""
+    """No token or secret appears in an error, even if the server quotes what it was sent."""
     tokens: set[str] = set()
 
     def note(request: Request) -> None:
@@ -563,7 +561,7 @@ def test_no_secret_in_any_error(graph: GraphServer, source: Callable[..., GraphM
 
 
 def test_probing(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """Says how far one gets: to the server, past the sign-in, to the mails, and how many wait."""
+    """The probe shows each step that worked (server, sign-in, mails) and counts the waiting mails."""
     for number in range(3):
         graph.deliver(SUBJECT, received=T0 + number * SECOND, attachments=[attachment(f"{number}")])
     found = Probe()
@@ -583,8 +581,8 @@ def test_probing(graph: GraphServer, source: Callable[..., GraphMailSource]) -> 
     assert found == Probe(reached=True, signed_in=False, may_read=False)
 
 
-def test_nobody_there(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
-    """No answer is for the next run; nothing was reached."""
+def test_a_probe_without_a_server(graph: GraphServer, source: Callable[..., GraphMailSource]) -> None:
+    """Without an answer the error asks for another run, and no step worked."""
     nobody = source(FUTURSCAM_GRAPH_AUTHORITY="https://127.0.0.1:1", FUTURSCAM_HTTP_TRIES="2")
     found = Probe()
 

@@ -1,4 +1,4 @@
-"""The HTTP client: what is tried again, how long it waits, what it reads, whom it asks, and what its errors tell."""
+"""The HTTP client: retries, waits, limits, which servers it talks to, and what its errors say."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ SECRET: Final = "tok3n-0f-nobody"  # noqa: S105 - of nobody
 
 
 class Api(Loopback):
-    """Answers with what it was asked, or with 401 where it wants another signature."""
+    """Answers with what was requested, or with 401 if it wants another signature."""
 
     wants: str | None = None
 
     def respond(self, request: Request) -> Answer:
-        """Say the path."""
+        """Answer with the path."""
         if self.wants and request.headers["Authorization"] != self.wants:
             return Answer.json({"error": {"code": "InvalidAuthenticationToken", "message": "No."}}, status=401)
         return Answer.json({"path": request.path})
 
 
 class Numbered:
-    """Signs with `Bearer tok3n-0f-nobody` and a number, which a renewal raises up to `last`."""
+    """Signs with `Bearer tok3n-0f-nobody` and a number, which each renewal raises up to `last`."""
 
     def __init__(self, last: int = 1) -> None:
         """Begin with 1."""
         self.number, self.last = 1, last
 
     def headers(self) -> Mapping[str, str]:
-        """With the present number."""
+        """Return the header with the current number."""
         return {"Authorization": f"Bearer {SECRET}{self.number}"}
 
     def renew(self, used: Mapping[str, str]) -> bool:
-        """Count on."""
+        """Raise the number, up to `last`."""
         assert used == self.headers()
         self.number += self.number < self.last
         return used != self.headers()
@@ -70,7 +70,7 @@ class Numbered:
 
 @pytest.fixture(autouse=True)
 def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies this machine has, loopback is asked without them."""
+    """Remove proxy settings, so that loopback is reached directly."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -78,7 +78,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The seconds that were to be waited before each retry; nothing waits."""
+    """The seconds of each wait before a retry; the test does not wait."""
     found: list[float] = []
 
     def note(details: RetryDetails) -> None:
@@ -93,7 +93,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 @pytest.fixture
 def server() -> Iterator[Api]:
-    """A fresh one."""
+    """A fresh server."""
     with Api() as made:
         yield made
 
@@ -112,8 +112,8 @@ def make(server: Api) -> Iterator[Callable[..., Http]]:
         http.__exit__(None, None, None)
 
 
-def test_a_json_object_is_given(server: Api, make: Callable[..., Http]) -> None:
-    """Below the client's address, with the query and the headers of all requests."""
+def test_a_json_object_is_returned(server: Api, make: Callable[..., Http]) -> None:
+    """The request goes to a path below the client's address, with the query and the common headers."""
     http = make(headers={"Prefer": "tea"})
 
     assert http.get("a/b", {"q": ["1", "2"], "r": "x y"}) == {"path": "/a/b"}
@@ -124,8 +124,8 @@ def test_a_json_object_is_given(server: Api, make: Callable[..., Http]) -> None:
     assert request.headers["User-Agent"] == "futurscam-etl"
 
 
-def test_a_whole_address_of_the_same_server_is_taken_as_it_is(server: Api, make: Callable[..., Http]) -> None:
-    """Servers name the next page like this, and may write their own name in other letters."""
+def test_a_complete_address_of_the_same_server_is_used_unchanged(server: Api, make: Callable[..., Http]) -> None:
+    """Servers give the next page like this, and may write their own name in another case."""
     http = make()
     address = f"{server.url}/next?$skiptoken=a%2Bb%3D"
 
@@ -155,15 +155,15 @@ BROKEN: Final[dict[str, Callable[[Api, int], None]]] = {
 }
 
 
-def test_what_is_tried_again_is_what_may_pass() -> None:
-    """These statuses, and no others."""
+def test_only_temporary_statuses_are_tried_again() -> None:
+    """Exactly these statuses are tried again."""
     assert {int(name) for name in BROKEN if name.isdigit()} >= {408, 425, 429, 500, 502, 503, 504, 521}
     assert {408, 425, 429} == http_module._NOT_NOW
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_what_may_pass_is_tried_again(server: Api, make: Callable[..., Http], how: str) -> None:
-    """Two failures, then the answer."""
+def test_temporary_failures_are_tried_again(server: Api, make: Callable[..., Http], how: str) -> None:
+    """After two failures, the answer is returned."""
     BROKEN[how](server, 2)
 
     assert make().get("x") == {"path": "/x"}
@@ -171,8 +171,8 @@ def test_what_may_pass_is_tried_again(server: Api, make: Callable[..., Http], ho
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_it_is_tried_so_often_and_not_more(server: Api, make: Callable[..., Http], how: str) -> None:
-    """Then the error says who did not answer what, how often it was tried, and that nothing was lost."""
+def test_the_number_of_tries_is_limited(server: Api, make: Callable[..., Http], how: str) -> None:
+    """The error names the server, the request and the number of tries, and says that nothing was lost."""
     BROKEN[how](server, 99)
 
     with pytest.raises(RetryLater) as caught:
@@ -186,8 +186,8 @@ def test_it_is_tried_so_often_and_not_more(server: Api, make: Callable[..., Http
     )
 
 
-def test_one_try_is_one_try(server: Api, make: Callable[..., Http]) -> None:
-    """The least that the settings allow."""
+def test_one_try_may_be_enough(server: Api, make: Callable[..., Http]) -> None:
+    """With one try, the smallest setting, nothing is tried again."""
     server.fail("/", times=9)
 
     with pytest.raises(RetryLater, match="after one try: 503 Service Unavailable"):
@@ -196,8 +196,8 @@ def test_one_try_is_one_try(server: Api, make: Callable[..., Http]) -> None:
     assert len(server.requests) == 1
 
 
-def test_a_server_that_is_not_there(make: Callable[..., Http], server: Api) -> None:
-    """Nobody listens: tried again like any failure, and told with the address."""
+def test_a_server_that_is_not_listening(make: Callable[..., Http], server: Api) -> None:
+    """It is tried again like any failure, and the error names the address."""
     http = make()
     server.__exit__()
 
@@ -205,7 +205,7 @@ def test_a_server_that_is_not_there(make: Callable[..., Http], server: Api) -> N
         http.get("x")
 
 
-def test_a_server_that_says_nothing(server: Api, make: Callable[..., Http]) -> None:
+def test_a_server_that_does_not_answer(server: Api, make: Callable[..., Http]) -> None:
     """The time limit of the settings ends each try."""
     go = threading.Event()
     server.before = lambda _: go.wait(60) and None  # type: ignore[assignment]
@@ -219,10 +219,10 @@ def test_a_server_that_says_nothing(server: Api, make: Callable[..., Http]) -> N
     assert len(server.requests) == 2
 
 
-def test_an_answer_that_trickles_in_is_given_up(
+def test_an_answer_that_arrives_too_slowly_is_given_up(
     server: Api, make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time limit is one for each piece; ten of them are the limit for all."""
+    """The time limit applies to each piece, and ten times that limit to the whole answer."""
     clock = iter(range(0, 10**9, 101))
     monkeypatch.setattr(http_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
 
@@ -237,7 +237,7 @@ def test_an_answer_that_trickles_in_is_given_up(
 def test_it_waits_as_long_as_the_server_asks_for(
     server: Api, make: Callable[..., Http], waits: list[float], skew: int, *, as_date: bool
 ) -> None:
-    """In seconds, or until a date by the server's own clock, wherever that stands; and a little more, not all alike."""
+    """In seconds, or until a date by the server's own clock, plus a short random time."""
     server.clock = lambda: T0 + timedelta(days=skew)
     server.throttle("/", after=40, as_date=as_date)
     server.throttle("/", after=41, as_date=as_date)
@@ -250,10 +250,10 @@ def test_it_waits_as_long_as_the_server_asks_for(
 
 
 @pytest.mark.parametrize("seconds", [MAX_WAIT_SECONDS + 1, 86_400, 10**400])
-def test_a_server_that_wants_to_be_left_alone_is(
+def test_a_long_wait_is_left_to_the_next_run(
     server: Api, make: Callable[..., Http], waits: list[float], seconds: int
 ) -> None:
-    """What is longer than two minutes is for the next run; nothing waits for it."""
+    """A wait of more than two minutes is left to the next run."""
     server.fail("/", times=9, status=429, headers={"Retry-After": str(seconds)})
 
     with pytest.raises(RetryLater, match=r"^The shop asks to wait \w+ seconds .*\nNothing was lost"):
@@ -263,7 +263,7 @@ def test_a_server_that_wants_to_be_left_alone_is(
 
 
 def test_two_minutes_are_waited(server: Api, make: Callable[..., Http], waits: list[float]) -> None:
-    """The limit itself is allowed."""
+    """A wait of exactly the limit is kept."""
     server.fail("/", status=503, headers={"Retry-After": str(MAX_WAIT_SECONDS)})
 
     make().get("x")
@@ -275,10 +275,8 @@ def test_two_minutes_are_waited(server: Api, make: Callable[..., Http], waits: l
     "said",
     ["-5", "soon", "", "1.5", "\xb2", "0", "Fri, 20 Nov 2026 09:00:00 GMT", "Mon, 01 Jan 2020 00:00:00 +9999999999999"],
 )
-def test_a_wait_that_is_none_is_a_short_one(
-    server: Api, make: Callable[..., Http], waits: list[float], said: str
-) -> None:
-    """Negative, garbage or past: it is tried again soon."""
+def test_an_invalid_wait_is_a_short_one(server: Api, make: Callable[..., Http], waits: list[float], said: str) -> None:
+    """After a negative, invalid or past value, it is tried again soon."""
     server.clock = lambda: T0
     server.fail("/", status=503, headers={"Retry-After": said})
 
@@ -287,15 +285,15 @@ def test_a_wait_that_is_none_is_a_short_one(
 
 
 @given(said=st.text() | st.from_regex(r"\w{3}, \d+ Nov \d+ \d+:\d+:\d+ [+-]?\w+", fullmatch=True))
-def test_whatever_a_server_asks_for_is_seconds_or_nothing(said: str) -> None:
-    """No header brings a run down."""
+def test_any_retry_after_is_seconds_or_nothing(said: str) -> None:
+    """No header crashes a run."""
     wait = retry_after(said, now=T0)
 
     assert wait is None or wait >= 0
 
 
 def test_waits_grow_and_end(server: Api, make: Callable[..., Http], waits: list[float]) -> None:
-    """Without a word of the server they double from half a second on; all together stay below two minutes."""
+    """Without Retry-After, waits double from half a second on; together they stay below two minutes."""
     server.fail("/", times=99)
 
     with pytest.raises(RetryLater):
@@ -332,10 +330,10 @@ def test_a_refusal_is_not_tried_again(server: Api, make: Callable[..., Http], st
         ("<html>", "", "404"),
     ],
 )
-def test_a_refusal_is_told_as_the_server_words_it(
+def test_a_refusal_is_reported_in_the_server_s_words(
     server: Api, make: Callable[..., Http], body: str, code: str, told: str
 ) -> None:
-    """Graph, OAuth and JSON:API; what says nothing that is understood is a refusal too."""
+    """In the forms of Graph, OAuth and JSON:API; an answer of another form is a refusal too."""
     server.fail("/", status=404, body=body.encode())
 
     with pytest.raises(Refused) as caught:
@@ -346,7 +344,7 @@ def test_a_refusal_is_told_as_the_server_words_it(
 
 @pytest.mark.parametrize("ask", [lambda http: http.get("x"), lambda http: http.content("x", limit=9999)])
 def test_a_refusal_by_a_web_page(server: Api, make: Callable[..., Http], ask: Callable[[Http], object]) -> None:
-    """A proxy that refuses writes HTML; the status is what counts."""
+    """A proxy refuses with HTML; only the status counts."""
     server.fail("/", times=9, status=403, body=b"<html>Blocked</html>", content_type="text/html")
 
     with pytest.raises(Refused, match=r"^The shop refused /x: 403$"):
@@ -356,7 +354,7 @@ def test_a_refusal_by_a_web_page(server: Api, make: Callable[..., Http], ask: Ca
 
 
 def test_a_long_refusal_is_cut(server: Api, make: Callable[..., Http]) -> None:
-    """An error is a few lines, whatever a server writes."""
+    """An error has only a few lines, even if the server writes more."""
     server.fail("/", status=400, body=b'{"error": {"code": "%s", "message": "%s"}}' % (b"c" * 5000, b"m" * 5000))
 
     with pytest.raises(Refused) as caught:
@@ -365,8 +363,8 @@ def test_a_long_refusal_is_cut(server: Api, make: Callable[..., Http]) -> None:
     assert len(str(caught.value)) < 700
 
 
-def test_a_signature_that_has_run_out_is_renewed(server: Api, make: Callable[..., Http]) -> None:
-    """401 is answered with another signature, which the next requests use too."""
+def test_an_expired_signature_is_renewed(server: Api, make: Callable[..., Http]) -> None:
+    """After 401 another signature is sent, which the next requests use too."""
     server.wants = f"Bearer {SECRET}2"
     http = make(signer=Numbered(last=9))
 
@@ -375,10 +373,8 @@ def test_a_signature_that_has_run_out_is_renewed(server: Api, make: Callable[...
 
 
 @pytest.mark.parametrize(("last", "asked"), [(1, 1), (2, 2), (99, 4)])
-def test_signatures_that_are_all_refused_come_to_an_end(
-    server: Api, make: Callable[..., Http], last: int, asked: int
-) -> None:
-    """When there is no other, and after a few at the latest."""
+def test_renewing_signatures_ends(server: Api, make: Callable[..., Http], last: int, asked: int) -> None:
+    """It ends if there is no other signature, and after a few at the latest."""
     server.wants = "Bearer other"
 
     with pytest.raises(Refused) as caught:
@@ -395,8 +391,8 @@ def test_signatures_that_are_all_refused_come_to_an_end(
         b'{"errors": [{"detail": "No."}]}',
     ],
 )
-def test_a_server_that_quotes_the_signature_is_not_quoted(server: Api, make: Callable[..., Http], body: bytes) -> None:
-    """Its text is told without what it was sent, renewed signatures included."""
+def test_a_quoted_signature_is_removed(server: Api, make: Callable[..., Http], body: bytes) -> None:
+    """The error shows the server's text without any signature that was sent."""
     server.echoes, server.wants = True, f"Bearer {SECRET}2"
     server.fail("/", skip=2, status=400, body=body)
     http = make(signer=Numbered(last=9))
@@ -419,10 +415,10 @@ def test_a_server_that_quotes_the_signature_is_not_quoted(server: Api, make: Cal
         {"status": 503, "headers": {"Retry-After": f"{SECRET}1"}},
     ],
 )
-def test_a_signature_shows_nowhere(
+def test_a_signature_is_never_shown(
     server: Api, make: Callable[..., Http], capfd: pytest.CaptureFixture[str], echo: dict[str, object], last: int
 ) -> None:
-    """Not in a code, a type or a header that is quoted because it is none; nor in what is logged about retries."""
+    """Not in a code, a type or an invalid header that is quoted, nor in the log of retries."""
     set_on_retry_hooks(None)
     server.fail("/", times=99, **echo)  # type: ignore[arg-type]
 
@@ -433,8 +429,8 @@ def test_a_signature_shows_nowhere(
     assert SECRET not in "".join(capfd.readouterr())
 
 
-def test_a_body_is_given_as_it_is(server: Api, make: Callable[..., Http]) -> None:
-    """Whatever its type; the limit itself is allowed, and compression is undone."""
+def test_a_body_is_returned_unchanged(server: Api, make: Callable[..., Http]) -> None:
+    """A body of any type is returned, up to exactly the limit; it is decompressed."""
     server.fail("/", status=200, body=b"\x00\xff" * 50, content_type="image/png")
     server.fail("/", status=200, body=gzip.compress(b"x" * 100), headers={"Content-Encoding": "gzip"})
     http = make()
@@ -444,7 +440,7 @@ def test_a_body_is_given_as_it_is(server: Api, make: Callable[..., Http]) -> Non
 
 
 def test_one_byte_too_many_is_too_large(server: Api, make: Callable[..., Http]) -> None:
-    """It is not tried again: it would not be smaller."""
+    """It is not tried again, because it would have the same size."""
     server.fail("/", times=9, status=200, body=b"x" * 101)
 
     with pytest.raises(TooLarge):
@@ -454,8 +450,8 @@ def test_one_byte_too_many_is_too_large(server: Api, make: Callable[..., Http]) 
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_what_is_too_large_is_not_read(server: Api, make: Callable[..., Http], *, compressed: bool) -> None:
-    """Hundreds of megabytes, also as a few bytes that unfold to them, take the memory of some pieces."""
+def test_a_body_that_is_too_large_is_not_read(server: Api, make: Callable[..., Http], *, compressed: bool) -> None:
+    """Hundreds of megabytes, also if highly compressed, need only the memory of a few pieces."""
     size = 300 << 20
     if compressed:
         body = gzip.compress(bytes(size), 9)
@@ -475,10 +471,10 @@ def test_what_is_too_large_is_not_read(server: Api, make: Callable[..., Http], *
     assert peak < size / 2
 
 
-def test_a_page_that_is_too_large_is_none(
+def test_a_page_that_is_too_large_is_left_to_the_next_run(
     server: Api, make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of it is taken; the next run tries again."""
+    """No part of it is used; the next run tries again."""
     monkeypatch.setattr(http_module, "MAX_JSON_BYTES", 10)
 
     with pytest.raises(RetryLater, match=r"^The shop answered with more than 10 bytes\.\nNothing was lost"):
@@ -492,7 +488,7 @@ def test_a_page_that_is_too_large_is_none(
 def test_a_redirect_is_not_followed(
     server: Api, make: Callable[..., Http], ask: Callable[[Http], object], status: int
 ) -> None:
-    """What is sent along is meant for this server; where it moved to is for the settings to say."""
+    """The signature is meant for this server only; a new address belongs in the settings."""
     with Api() as other:
         server.fail("/", times=9, status=status, headers={"Location": f"{other.url}/x"})
 
@@ -502,8 +498,8 @@ def test_a_redirect_is_not_followed(
         assert (len(server.requests), other.requests) == (1, [])
 
 
-def test_another_server_is_not_asked(server: Api, make: Callable[..., Http]) -> None:
-    """Though this one names it: it would be sent the signature."""
+def test_another_server_is_never_contacted(server: Api, make: Callable[..., Http]) -> None:
+    """Even if this server names it, because it would receive the signature."""
     http = make(signer=Numbered())
     with Api() as other:
         host = server.url.removeprefix("http://")
@@ -515,15 +511,15 @@ def test_another_server_is_not_asked(server: Api, make: Callable[..., Http]) -> 
 
 
 @pytest.mark.parametrize("address", ["{}/a\nb", "{}/a\x00", "{}:x/", "{}/" + "a" * 70_000])
-def test_an_address_that_is_none_is_refused(server: Api, make: Callable[..., Http], address: str) -> None:
-    """A server that names such a next page is not trusted, and brings no run down."""
+def test_an_invalid_address_is_refused(server: Api, make: Callable[..., Http], address: str) -> None:
+    """An invalid address of the next page is refused and does not crash the run."""
     with pytest.raises(Refused, match="returned an address that is not valid"):
         make().get(address.format(server.url))
 
     assert server.requests == []
 
 
-def test_no_more_than_four_are_asked_at_the_same_time(server: Api, make: Callable[..., Http]) -> None:
+def test_at_most_four_requests_run_at_the_same_time(server: Api, make: Callable[..., Http]) -> None:
     """Twenty threads share four connections, all of which are used."""
     together = threading.Barrier(CONCURRENT)
     server.before = lambda _: together.wait(30) and None  # type: ignore[assignment]
@@ -537,10 +533,10 @@ def test_no_more_than_four_are_asked_at_the_same_time(server: Api, make: Callabl
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_closing_ends_what_other_threads_wait_for(
+def test_closing_ends_the_requests_of_other_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, secure: bool
 ) -> None:
-    """Some wait for an answer, more for a connection: none of them waits on, and none asks once more."""
+    """Threads that wait for an answer or for a connection end at once, and send nothing more."""
     context = None
     if secure:
         authority = trustme.CA()
@@ -570,10 +566,10 @@ def test_closing_ends_what_other_threads_wait_for(
     assert len(server.requests) == CONCURRENT
 
 
-def test_a_retry_that_comes_after_closing_asks_nothing(
+def test_a_retry_after_closing_sends_nothing(
     server: Api, make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waited for the next try meanwhile is told like the others."""
+    """A thread that waited for its next try gets the same error as the others."""
     server.fail("/", times=9)
     http = make()
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda _: http.__exit__(None, None, None)))
@@ -587,7 +583,7 @@ def test_a_retry_that_comes_after_closing_asks_nothing(
 def test_the_proxy_of_the_environment_is_used(
     server: Api, make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gets the whole address; with NO_PROXY it gets nothing."""
+    """The proxy gets the complete address; with NO_PROXY it gets nothing."""
     with Api() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         assert make().get("x", {"q": 1}) == {"path": "/x"}
@@ -608,10 +604,10 @@ def test_the_proxy_of_the_environment_is_used(
         ("NO_PROXY", "[::1"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_for_the_operator(
+def test_a_proxy_that_cannot_be_used_needs_the_operator(
     make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """The error names the variables and what they take, and no piece of a password."""
+    """The error names the variables and their form, and no part of a password."""
     monkeypatch.setenv(name, value)
 
     with pytest.raises(OperatorMustAct, match=name) as caught:
@@ -620,8 +616,8 @@ def test_a_proxy_that_cannot_be_used_is_for_the_operator(
     assert SECRET not in str(caught.value)
 
 
-def test_a_proxy_that_is_not_there_is_told(make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may come back; the proxy's password is not told."""
+def test_a_proxy_that_does_not_answer_is_reported(make: Callable[..., Http], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error asks for another run and does not show the proxy's password."""
     with Api() as gone:
         monkeypatch.setenv("HTTP_PROXY", gone.url.replace("http://", f"http://loader:{SECRET}@"))
 
@@ -632,7 +628,7 @@ def test_a_proxy_that_is_not_there_is_told(make: Callable[..., Http], monkeypatc
 
 
 def test_the_server_s_clock_is_known(server: Api, make: Callable[..., Http]) -> None:
-    """From the last answer, a failed one too; one that gives no date changes nothing."""
+    """From the last answer, even a failed one; an answer without a date changes nothing."""
     http = make(tries=1)
     assert http.date is None
 
@@ -648,7 +644,7 @@ def test_the_server_s_clock_is_known(server: Api, make: Callable[..., Http]) -> 
 
 
 def test_a_form_is_sent_and_refusals_are_answers(server: Api, make: Callable[..., Http]) -> None:
-    """Whoever asks like this looks at the status himself."""
+    """`ask` returns refusals too; the caller checks the status."""
     server.fail("/", status=400, body=b'{"error": "invalid_scope"}')
 
     answer = make().ask("POST", "token", data={"scope": "a b"}, headers={"X-One": "1"})
@@ -659,7 +655,7 @@ def test_a_form_is_sent_and_refusals_are_answers(server: Api, make: Callable[...
 
 
 def test_retries_can_be_switched_off(server: Api, make: Callable[..., Http]) -> None:
-    """Tests elsewhere rely on it."""
+    """Other tests rely on it."""
     server.fail("/")
 
     with stamina.set_testing(testing=True, attempts=1), pytest.raises(RetryLater, match="one try"):

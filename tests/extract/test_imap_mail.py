@@ -1,4 +1,4 @@
-"""A folder through IMAP, on a real Dovecot: which mails and attachments are read, what fails, what stays secret."""
+"""A folder through IMAP, on a real Dovecot: which mails and attachments are read, failures, and what stays secret."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Mailbox:
     user: str = field(default_factory=lambda: f"{uuid.uuid4().hex}@example.com")
 
     def deliver(self, *parts: bytes, at: datetime = T0, subject: str = SUBJECT, more: str = "") -> None:
-        """Have a mail with such parts come in."""
+        """Deliver a mail with these parts."""
         self.server.deliver(self.user, mail(*parts, subject=subject, more=more), at)
 
     def source(self, port: int = 0, *, token: Callable[[], str] | None = None, **more: str) -> ImapMailSource:
@@ -84,7 +84,7 @@ class Mailbox:
 def mailbox(
     server: Dovecot, configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, _no_waiting: None
 ) -> Mailbox:
-    """An empty one, on a server whose authority is trusted."""
+    """An empty mailbox, on a server whose authority is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
     return Mailbox(server, configure)
 
@@ -97,7 +97,7 @@ def between(mailbox: Mailbox) -> Iterator[Between]:
 
 
 def mail(*parts: bytes, subject: str = SUBJECT, more: str = "") -> bytes:
-    """A mail with some words and such parts."""
+    """A mail with some words and these parts."""
     # An attached mail needs another boundary than the one that it is attached to.
     mark = uuid.uuid4().hex
     head = f"Subject: {subject}\r\n{more}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary={mark}\r\n\r\n"
@@ -107,7 +107,7 @@ def mail(*parts: bytes, subject: str = SUBJECT, more: str = "") -> bytes:
 
 
 def post(name: str = "a") -> bytes:
-    """A job post that says which one it is."""
+    """A job post with its number."""
     return json.dumps({"id": name}).encode()
 
 
@@ -124,7 +124,7 @@ def attached(
 
 
 def within(inner: bytes, *, file: str = "", encoding: str = "") -> bytes:
-    """A mail as a part of another one."""
+    """A mail as a part of another mail."""
     head = f"Content-Type: message/rfc822{f'; name={file}' if file else ''}\r\n"
     if encoding:
         head += f"Content-Transfer-Encoding: {encoding}\r\n"
@@ -132,17 +132,17 @@ def within(inner: bytes, *, file: str = "", encoding: str = "") -> bytes:
 
 
 def ids(records: list[RawRecord]) -> list[str]:
-    """Which posts they are."""
+    """The numbers of the posts."""
     return sorted(json.loads(record.payload)["id"] for record in records)
 
 
 def names(records: list[RawRecord]) -> list[str]:
-    """What the attachments are called, without when and by whom they were sent."""
+    """The names of the attachments, without time and id of the mail."""
     return [record.origin[len("2026-11-20 10:00:00 ") :].rpartition(" (")[0] for record in records]
 
 
 def shown_by(error: BaseException) -> str:
-    """All that a traceback could show of an error, causes included, suppressed ones too."""
+    """Everything that a traceback could show of an error, including suppressed causes."""
     seen: list[str] = []
     following: BaseException | None = error
     while following:
@@ -165,7 +165,7 @@ def shown_by(error: BaseException) -> str:
 def test_the_window_begins_with_the_second_of_its_first_instant(
     mailbox: Mailbox, since: float, until: float | None, found: list[str]
 ) -> None:
-    """`[since, until)` on INTERNALDATE, which has whole seconds: the lower bound is floored, so that none is lost."""
+    """`[since, until)` on INTERNALDATE, which has whole seconds: the lower bound is rounded down to lose no mail."""
     for number, name in enumerate(["before", "at", "behind"]):
         mailbox.deliver(attached(post(name)), at=T0 + number * SECOND)
     window = Window(T0 + since * SECOND, T0 + until * SECOND if until is not None else None)
@@ -175,7 +175,7 @@ def test_the_window_begins_with_the_second_of_its_first_instant(
 
 @pytest.mark.parametrize("since", [clock.EARLIEST, clock.EPOCH, T0.replace(hour=0), T0.replace(hour=23, minute=59)])
 def test_a_mail_near_midnight_is_read(mailbox: Mailbox, since: datetime) -> None:
-    """The server searches by days, we by instants: a mail just inside is read, however near midnight."""
+    """The server searches by days, the source by instants: a mail just inside is read, even near midnight."""
     mailbox.deliver(attached(post()), at=max(since, T0 - timedelta(days=9000)))
 
     assert ids(mailbox.read(Window(since))) == ["a"]
@@ -190,7 +190,7 @@ def test_a_mail_near_midnight_is_read(mailbox: Mailbox, since: datetime) -> None
 def test_a_search_by_days_finds_every_mail_of_the_window(
     since: datetime, lasts: timedelta, at: float, zone: int
 ) -> None:
-    """Whatever zone the server keeps a mail's instant in: its day there lies within the days that are searched."""
+    """In every time zone of the server, the day of a mail in the window is among the days that are searched."""
     with suppress(OverflowError):
         words = imap_mail._days(Window(since, since + lasts)).strip("()").split()
         days = {key: _date(value) for key, value in zip(words[::2], words[1::2], strict=False)}
@@ -206,7 +206,7 @@ def _date(text: str) -> object:
 
 
 def test_nothing_is_marked_as_read(mailbox: Mailbox) -> None:
-    """Reading leaves every mail as it was, also one that had to be fetched whole."""
+    """Reading changes no mail, even if it was fetched completely."""
     mailbox.deliver(attached(post()))
     mailbox.deliver(attached(post()), within(mail(attached(post()))))
     head = f"Subject: {SUBJECT}\r\nContent-Type: multipart/mixed\r\n\r\n".encode()
@@ -237,21 +237,21 @@ def test_nothing_is_marked_as_read(mailbox: Mailbox) -> None:
     ],
 )
 def test_mails_are_selected_by_the_beginning_of_their_subject(mailbox: Mailbox, subject: str, ours: bool) -> None:  # noqa: FBT001
-    """As it is shown: decoded, unfolded, in any case; others are not even looked into."""
+    """The subject is compared decoded, unfolded and without case; other mails are not fetched."""
     mailbox.deliver(attached(post()), subject=subject)
 
     assert ids(mailbox.read()) == ["a"] * ours
 
 
 def test_a_mail_without_a_subject_is_not_read(mailbox: Mailbox) -> None:
-    """Nor does it disturb."""
+    """It causes no error."""
     mailbox.server.deliver(mailbox.user, attached(post()), T0)
 
     assert mailbox.read() == []
 
 
-def test_each_record_says_where_it_stood(mailbox: Mailbox) -> None:
-    """The instant, the attachment and the mail's own id; without one, its number in the folder."""
+def test_each_record_has_its_origin(mailbox: Mailbox) -> None:
+    """The instant, the attachment and the mail's own id, or else its number in the folder."""
     mailbox.deliver(attached(post()), more="Message-ID:\r\n  <one@example.com>\r\n")
     mailbox.deliver(attached(post("b")))
 
@@ -265,7 +265,7 @@ def test_each_record_says_where_it_stood(mailbox: Mailbox) -> None:
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit", "7bit", "binary"])
 @pytest.mark.parametrize("much", [1, 10_000])
 def test_the_content_is_what_was_sent(mailbox: Mailbox, encoding: str, much: int) -> None:
-    """However it was encoded on the way, small or large."""
+    """For every encoding, small or large."""
     content = json.dumps({"id": "été" * much if encoding != "7bit" else "ete" * much}, ensure_ascii=False).encode()
     mailbox.deliver(attached(content, encoding=encoding))
 
@@ -290,15 +290,15 @@ def test_the_content_is_what_was_sent(mailbox: Mailbox, encoding: str, much: int
         (f"Content-Type: application/json; name={'x' * 20_000}", "x" * 149 + "…"),
     ],
 )
-def test_a_name_is_shown_as_it_was_meant(mailbox: Mailbox, header: str, name: str) -> None:
-    """RFC 2231, RFC 2047, quotes, backslashes; a name that is a path stays a name."""
+def test_names_of_attachments_are_decoded(mailbox: Mailbox, header: str, name: str) -> None:
+    """RFC 2231, RFC 2047, quotes, backslashes; a name that looks like a path is only shown."""
     mailbox.deliver(header.encode() + b"\r\n\r\n" + post())
 
     assert names(mailbox.read()) == [name]
 
 
 def test_two_attachments_of_a_name_are_two_records(mailbox: Mailbox) -> None:
-    """They may hold the same, or not."""
+    """Their contents may be equal or different."""
     mailbox.deliver(attached(post("a")), attached(post("b")), attached(post("b")))
 
     found = mailbox.read()
@@ -308,21 +308,21 @@ def test_two_attachments_of_a_name_are_two_records(mailbox: Mailbox) -> None:
 
 
 def test_a_list_and_lines_are_their_items(mailbox: Mailbox) -> None:
-    """As in a file of the folder."""
+    """Lists and lines are split as in a file of the folder."""
     mailbox.deliver(attached(b'[{"id": "a"}, {"id": "b"}]'), attached(b'{"id": "c"}\n{"id": "d"}\n', "x.JSONL"))
 
     assert ids(mailbox.read()) == ["a", "b", "c", "d"]
 
 
 def test_an_attachment_that_is_not_json_is_a_record(mailbox: Mailbox) -> None:
-    """The mapping will reject it: nothing that may be a post goes unnoticed."""
+    """The mapping rejects it later, so that nothing that may be a post is missed."""
     mailbox.deliver(attached(b"%PDF-1.7"), attached(b"", "empty.json"))
 
     assert [record.payload for record in mailbox.read()] == [b"%PDF-1.7", b""]
 
 
 def test_other_attachments_are_named(mailbox: Mailbox) -> None:
-    """And a mail that has no post is a reject, the same one each time."""
+    """Other attachments are named, and a mail without a post is the same reject each time."""
     mailbox.deliver(attached(b"%PDF", "cv.pdf"), attached(post()))
     mailbox.deliver(attached(b"%PDF", "cv.pdf", kind="application/pdf"), more="Message-ID: <two@example.com>\r\n")
     source = mailbox.source()
@@ -344,7 +344,7 @@ def test_other_attachments_are_named(mailbox: Mailbox) -> None:
 
 @pytest.mark.parametrize("name", sorted(made.containers(b"")))
 def test_containers_are_opened(mailbox: Mailbox, name: str) -> None:
-    """Under the same names as through Graph."""
+    """Containers are opened, with the same names as through Graph."""
     mailbox.deliver(attached(made.containers(post())[name], name))
 
     (found,) = mailbox.read()
@@ -353,8 +353,8 @@ def test_containers_are_opened(mailbox: Mailbox, name: str) -> None:
     assert names([found])[0].startswith(name)
 
 
-def test_a_mail_that_is_nothing_but_a_signed_message(mailbox: Mailbox) -> None:
-    """As programs sign a mail: its whole body is the message."""
+def test_a_mail_that_is_only_a_signed_message(mailbox: Mailbox) -> None:
+    """Programs sign a mail so that its whole body is the message."""
     head = (
         f"Subject: {SUBJECT}\r\nMIME-Version: 1.0\r\n"
         "Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m\r\n"
@@ -368,7 +368,7 @@ def test_a_mail_that_is_nothing_but_a_signed_message(mailbox: Mailbox) -> None:
 
 @pytest.mark.parametrize("which", made.REFUSED)
 def test_a_broken_or_encrypted_attachment_is_a_reject(mailbox: Mailbox, which: str) -> None:
-    """Broken or encrypted; the mail behind it is read."""
+    """A broken or encrypted attachment is a reject; the next mail is read."""
     name, content, code = made.REFUSED[which]
     mailbox.deliver(attached(content, name))
     mailbox.deliver(attached(post()))
@@ -394,7 +394,7 @@ TEXTS: Final = {
 
 @pytest.mark.parametrize("form", TEXTS)
 def test_the_text_of_a_mail_may_be_the_post(mailbox: Mailbox, form: str) -> None:
-    """In its encoding, as text or HTML; one that is there in both is one post."""
+    """A post in the text is read, plain or HTML; if it is in both, it is one post."""
     head = f"Subject: {SUBJECT}\r\nMIME-Version: 1.0\r\n".encode()
     mailbox.server.deliver(mailbox.user, head + TEXTS[form], T0)
 
@@ -402,7 +402,7 @@ def test_the_text_of_a_mail_may_be_the_post(mailbox: Mailbox, form: str) -> None
 
 
 def test_near_misses_are_counted_and_check_counts_as_a_run_does(mailbox: Mailbox, between: Between) -> None:
-    """Only the header of other mails is asked for."""
+    """Only the headers of other mails are requested."""
     for subject in ("Your [JOB EXPORT] JP1", "Lunch", "TR : [EXT] [JOB\xa0EXPORT] JP1"):
         mailbox.deliver(attached(post()), subject=subject)
     source, found = mailbox.source(between.port), Probe()
@@ -415,8 +415,8 @@ def test_near_misses_are_counted_and_check_counts_as_a_run_does(mailbox: Mailbox
     assert (found.waiting, found.remark) == (1, source.notes[1])
 
 
-def test_a_mail_that_is_nothing_but_an_attachment(mailbox: Mailbox) -> None:
-    """Without words and without parts its header is the attachment's."""
+def test_a_mail_that_is_only_an_attachment(mailbox: Mailbox) -> None:
+    """Such a mail has no parts, and its header describes the attachment."""
     head = f"Subject: {SUBJECT}\r\nContent-Type: application/json; name=alone.json\r\n\r\n".encode()
     mailbox.server.deliver(mailbox.user, head + post(), T0)
 
@@ -424,7 +424,7 @@ def test_a_mail_that_is_nothing_but_an_attachment(mailbox: Mailbox) -> None:
 
 
 def test_posts_in_an_attached_mail_are_found(mailbox: Mailbox) -> None:
-    """However it is built, and however deep it lies; the name says in what."""
+    """In any structure and at any depth; the name shows the mails around the post."""
     alone = b"Subject: x\r\nContent-Type: application/json; name=alone.json\r\n\r\n" + post("alone")
     deep = mail(within(mail(attached(post("deep")), attached(b"%PDF", "deep.pdf")), file="inner.eml"), subject="x")
     mailbox.deliver(
@@ -444,7 +444,7 @@ def test_posts_in_an_attached_mail_are_found(mailbox: Mailbox) -> None:
 
 
 def test_a_mail_that_is_an_attached_mail(mailbox: Mailbox) -> None:
-    """Forwarded as it is, without words around it."""
+    """A mail that was forwarded without any words is read."""
     head = f"Subject: {SUBJECT}\r\nContent-Type: message/rfc822\r\n\r\n".encode()
     mailbox.server.deliver(mailbox.user, head + mail(attached(post())), T0)
 
@@ -452,7 +452,7 @@ def test_a_mail_that_is_an_attached_mail(mailbox: Mailbox) -> None:
 
 
 def test_a_large_attachment_is_a_reject(mailbox: Mailbox) -> None:
-    """A JSON attachment of more than 5 MB is a reject, a large PDF is named, and the post beside them is read."""
+    """A JSON attachment of more than 5 MB is a reject, a large PDF is named, and the post next to them is read."""
     large = b"x" * (MAX_RECORD_BYTES + 1)
     mailbox.deliver(attached(large, "large.json"), attached(large, "large.pdf"), attached(post()))
     source = mailbox.source()
@@ -486,7 +486,7 @@ def test_a_mail_that_is_too_large_is_a_reject(
 
 
 def test_a_mail_of_too_many_lines_is_a_reject(mailbox: Mailbox) -> None:
-    """Each line takes some 60 bytes of memory."""
+    """Each line takes about 60 bytes of memory."""
     mailbox.deliver(attached(post()), b"Content-Type: text/plain\r\n\r\n" + b"\n" * 2_000_001)
 
     (found,) = mailbox.read()
@@ -498,7 +498,7 @@ def test_a_mail_of_too_many_lines_is_a_reject(mailbox: Mailbox) -> None:
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
 @pytest.mark.parametrize(("over", "flaw"), [(0, None), (1, "too-large")])
 def test_the_limit_holds_for_what_is_decoded(mailbox: Mailbox, encoding: str, over: int, flaw: str | None) -> None:
-    """To the byte, though its encoded size is larger than that."""
+    """The limit is exact for the decoded size, although the encoded size is larger."""
     mailbox.deliver(attached(b'"' + b"\xff" * (MAX_RECORD_BYTES - 2 + over) + b'"', encoding=encoding))
 
     (found,) = mailbox.read()
@@ -518,7 +518,7 @@ def test_a_server_may_estimate_sizes(mailbox: Mailbox, between: Between) -> None
 def test_many_mails_are_read_in_chunks(
     mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, chunk: int, size: int
 ) -> None:
-    """Each mail is read once, wherever a chunk ends."""
+    """Each mail is read once, for all chunk sizes."""
     monkeypatch.setattr(imap_mail, "_CHUNK", chunk)
     monkeypatch.setattr(imap_mail, "_CHUNK_BYTES", size)
     for number in range(7):
@@ -539,7 +539,7 @@ def test_small_mails_are_fetched_together(mailbox: Mailbox, between: Between) ->
 
 @pytest.mark.parametrize("command", ["LOGIN", "EXAMINE", "SEARCH", "RFC822.SIZE", r"BODY.PEEK\[\]"])
 def test_a_lost_connection_loses_nothing(mailbox: Mailbox, between: Between, command: str) -> None:
-    """It is connected again, and goes on where it was; nothing is read twice."""
+    """The source reconnects and continues; nothing is read twice."""
     for number in range(3):
         mailbox.deliver(attached(post(f"{number}")))
     between.cut(command, times=2)
@@ -551,7 +551,7 @@ def test_a_lost_connection_loses_nothing(mailbox: Mailbox, between: Between, com
 def test_a_server_that_stays_unreachable_is_retried_by_the_next_run(
     mailbox: Mailbox, between: Between, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came before still counts; the error names the place, and says that nothing was lost."""
+    """Earlier records still count; the error names the server and says that nothing was lost."""
     monkeypatch.setattr(imap_mail, "_CHUNK_BYTES", 1)
     for number in range(3):
         mailbox.deliver(attached(post(f"{number}")))
@@ -570,7 +570,7 @@ def test_a_server_that_stays_unreachable_is_retried_by_the_next_run(
 
 
 def test_a_recreated_folder_is_read_by_the_next_run(mailbox: Mailbox, between: Between) -> None:
-    """Its numbers mean other mails then."""
+    """After that, its numbers refer to other mails."""
     for number in range(2):
         mailbox.server.deliver(mailbox.user, mail(attached(post(f"{number}"))), T0, folder="RFP")
 
@@ -587,7 +587,7 @@ def test_a_recreated_folder_is_read_by_the_next_run(mailbox: Mailbox, between: B
 
 @pytest.mark.parametrize("command", ["RFC822.SIZE", r"PEEK\[\]"])
 def test_a_mail_deleted_meanwhile_is_no_failure(mailbox: Mailbox, between: Between, command: str) -> None:
-    """Whoever deleted it wanted it so; the others are read."""
+    """The other mails are read."""
     for number in range(3):
         mailbox.deliver(attached(post(f"{number}" + "x" * 70_000)))
     between.before(command, lambda: mailbox.server.remove(mailbox.user, 2))
@@ -598,7 +598,7 @@ def test_a_mail_deleted_meanwhile_is_no_failure(mailbox: Mailbox, between: Betwe
 
 
 def test_a_mail_that_the_server_cannot_read_stops_no_other(mailbox: Mailbox) -> None:
-    """All others are handed over; then the run is told to come back, and for which mail."""
+    """All other mails are read; then the error asks for another run and names the mail."""
     for number in range(5):
         mailbox.deliver(attached(post(f"{number}")), at=T0 + number * SECOND)
     mailbox.server.files(mailbox.user)[1].chmod(0)
@@ -623,7 +623,7 @@ def test_a_mail_that_the_server_cannot_read_stops_no_other(mailbox: Mailbox) -> 
 def test_a_mail_that_is_denied_stops_no_other(
     mailbox: Mailbox, between: Between, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """Whether the server says NO or BAD, or leaves it out; the mail is read once the server returns it."""
+    """For NO, BAD and a missing answer; the mail is read once the server returns it."""
     monkeypatch.setattr(imap_mail, "_CHUNK_BYTES", 1)
     for number in range(3):
         mailbox.deliver(attached(post(f"{number}")))
@@ -649,7 +649,7 @@ def test_a_mail_that_is_denied_stops_no_other(
 def test_a_mail_with_an_incomplete_answer_is_retried_by_the_next_run(
     mailbox: Mailbox, between: Between, pattern: str, answer: str
 ) -> None:
-    """No date, no content: it may be one of ours, so it is not passed over."""
+    """A mail without date or content is not skipped, because it may hold a post."""
     mailbox.deliver(attached(post()))
     between.answer(pattern, answer, times=2)
 
@@ -658,7 +658,7 @@ def test_a_mail_with_an_incomplete_answer_is_retried_by_the_next_run(
 
 
 def test_a_user_without_a_mailbox_gets_a_message_about_rights(mailbox: Mailbox, between: Between) -> None:
-    """Microsoft 365 lets an app in that may read nothing: it shows no folder either."""
+    """Microsoft 365 signs in an app without rights, which then sees no folder."""
     between.answer("EXAMINE", "TAG BAD User is authenticated but not connected.\r\n")
     between.answer("LIST", "TAG BAD User is authenticated but not connected.\r\n")
     token = mailbox.server.token(mailbox.user)
@@ -669,7 +669,7 @@ def test_a_user_without_a_mailbox_gets_a_message_about_rights(mailbox: Mailbox, 
 
 
 def test_a_server_that_denies_everything_is_asked_later(mailbox: Mailbox, between: Between) -> None:
-    """Six mails in a row: then it is not the mails."""
+    """After six mails in a row, the server itself is the problem."""
     for _ in range(8):
         mailbox.deliver(attached(post()))
     between.answer(r"UID FETCH .*PEEK\[\]", "TAG NO Out of order\r\n", times=1000)
@@ -678,15 +678,15 @@ def test_a_server_that_denies_everything_is_asked_later(mailbox: Mailbox, betwee
         list(mailbox.source(between.port).read(ALL))
 
 
-def test_a_search_that_is_denied_is_for_later(mailbox: Mailbox, between: Between) -> None:
-    """There is nothing to go on with."""
+def test_a_denied_search_is_retried_by_the_next_run(mailbox: Mailbox, between: Between) -> None:
+    """Without the search no mail can be read."""
     between.answer("SEARCH", "TAG NO [UNAVAILABLE] Index is being made\r\n")
 
     with pytest.raises(RetryLater, match=r"does not search 'INBOX': .*Index is being made"):
         list(mailbox.source(between.port).read(ALL))
 
 
-def test_a_chunk_that_is_denied_is_asked_for_mail_by_mail(mailbox: Mailbox, between: Between) -> None:
+def test_a_denied_chunk_is_requested_mail_by_mail(mailbox: Mailbox, between: Between) -> None:
     """Some servers refuse a whole FETCH because of one mail."""
     for number in range(4):
         mailbox.deliver(attached(post(f"{number}")))
@@ -696,7 +696,7 @@ def test_a_chunk_that_is_denied_is_asked_for_mail_by_mail(mailbox: Mailbox, betw
 
 
 def test_a_mail_without_boundaries_is_a_reject(mailbox: Mailbox) -> None:
-    """Dovecot shows an empty part where the boundary is missing; nobody can tell what was there."""
+    """Dovecot shows an empty part if the boundary is missing, so the content is unknown."""
     head = f"Subject: {SUBJECT}\r\nContent-Type: multipart/mixed\r\n\r\n".encode()
     mailbox.server.deliver(mailbox.user, head + attached(post()), T0)
 
@@ -720,22 +720,22 @@ def test_unsolicited_answers_are_ignored(mailbox: Mailbox, between: Between) -> 
 
 
 def test_a_folder_has_the_name_that_people_see(mailbox: Mailbox) -> None:
-    """IMAP has an encoding of its own for what is not ASCII."""
+    """IMAP has its own encoding for characters that are not ASCII."""
     mailbox.server.deliver(mailbox.user, mail(attached(post())), T0, folder="Aufträge & mehr")
 
     assert ids(list(mailbox.source(FUTURSCAM_IMAP_FOLDER="Aufträge & mehr").read(ALL))) == ["a"]
 
 
 def test_a_user_need_not_be_ascii(mailbox: Mailbox) -> None:
-    """Nor a password, which is sent the same way."""
+    """The same holds for a password."""
     mailbox.user = f"jürgen-{mailbox.user}"
     mailbox.deliver(attached(post()))
 
     assert ids(mailbox.read()) == ["a"]
 
 
-def test_a_probe_counts_what_waits(mailbox: Mailbox, between: Between) -> None:
-    """Without looking into a mail."""
+def test_a_probe_counts_the_waiting_mails(mailbox: Mailbox, between: Between) -> None:
+    """The probe does not open a mail."""
     for number in range(3):
         mailbox.deliver(attached(post()), at=T0 + number * SECOND)
     mailbox.deliver(attached(post()), subject="Lunch")
@@ -766,10 +766,10 @@ def test_a_probe_counts_what_waits(mailbox: Mailbox, between: Between) -> None:
         ),
     ],
 )
-def test_a_refusal_is_for_the_operator(
+def test_a_refusal_needs_the_operator(
     mailbox: Mailbox, change: dict[str, str], kind: type[FuturscamError], said: str, got: Probe
 ) -> None:
-    """It says what to do, how far it went, and no secret."""
+    """The error says what to do and shows no secret; the probe shows the last successful step."""
     found = Probe()
     with pytest.raises(kind) as raised:
         mailbox.source(**change).probe(ALL, found)
@@ -783,7 +783,7 @@ def test_a_refusal_is_for_the_operator(
 
 
 def test_a_refusal_names_its_code(mailbox: Mailbox) -> None:
-    """For who wants to tell refusals from each other."""
+    """The code distinguishes refusals."""
     with pytest.raises(Refused) as raised:
         list(mailbox.source(FUTURSCAM_IMAP_PASSWORD=WRONG).read(ALL))
 
@@ -791,8 +791,8 @@ def test_a_refusal_names_its_code(mailbox: Mailbox) -> None:
 
 
 @pytest.mark.parametrize("auth", ["password", "xoauth2"])
-def test_a_server_that_quotes_a_secret_is_not_quoted(mailbox: Mailbox, between: Between, auth: str) -> None:
-    """As it is, and as it was sent."""
+def test_a_quoted_secret_is_removed(mailbox: Mailbox, between: Between, auth: str) -> None:
+    """Both in plain form and in the form that was sent."""
     wire = base64.b64encode(f"user={mailbox.user}\1auth=Bearer {WRONG}\1\1".encode()).decode()
     between.answer("LOGIN|AUTHENTICATE", f"TAG NO You said {WRONG}, {wire}\r\n")
     change = {"FUTURSCAM_IMAP_AUTH": auth, "FUTURSCAM_IMAP_PASSWORD": WRONG, "FUTURSCAM_IMAP_ACCESS_TOKEN": WRONG}
@@ -808,8 +808,8 @@ def test_a_server_that_quotes_a_secret_is_not_quoted(mailbox: Mailbox, between: 
     "answer", ["NO [UNAVAILABLE] Database is down", "NO [ALERT] Too many simultaneous connections"]
 )
 @pytest.mark.parametrize("command", ["LOGIN", "EXAMINE"])
-def test_a_refusal_for_the_moment_is_tried_again(mailbox: Mailbox, between: Between, command: str, answer: str) -> None:
-    """It needs no operator; if it goes on, the next run tries."""
+def test_a_temporary_refusal_is_tried_again(mailbox: Mailbox, between: Between, command: str, answer: str) -> None:
+    """It needs no operator; if it continues, the next run tries again."""
     mailbox.deliver(attached(post()))
     between.answer(command, f"TAG {answer}\r\n", times=2)
     assert ids(list(mailbox.source(between.port).read(ALL))) == ["a"]
@@ -820,7 +820,7 @@ def test_a_refusal_for_the_moment_is_tried_again(mailbox: Mailbox, between: Betw
 
 
 def test_a_refusal_after_a_sign_in_is_tried_again(mailbox: Mailbox, between: Between) -> None:
-    """A password that was right a moment ago is not suddenly wrong."""
+    """The password was accepted before, so the refusal is temporary."""
     mailbox.deliver(attached(post()))
     between.before(r"PEEK\[\]", lambda: between.answer("LOGIN", "TAG NO Slow down\r\n"))
     between.cut(r"PEEK\[\]")
@@ -830,7 +830,7 @@ def test_a_refusal_after_a_sign_in_is_tried_again(mailbox: Mailbox, between: Bet
 
 @pytest.mark.parametrize("by", ["setting", "asking"])
 def test_a_token_signs_in(mailbox: Mailbox, by: str) -> None:
-    """The one of the settings, or the one that is asked for."""
+    """With the token of the settings, or with a requested token."""
     mailbox.deliver(attached(post()))
     good = mailbox.server.token(mailbox.user)
     change = {"FUTURSCAM_IMAP_AUTH": "xoauth2", "FUTURSCAM_IMAP_ACCESS_TOKEN": good if by == "setting" else ""}
@@ -840,7 +840,7 @@ def test_a_token_signs_in(mailbox: Mailbox, by: str) -> None:
 
 
 def test_a_token_is_requested_for_each_connection(mailbox: Mailbox, between: Between) -> None:
-    """After an hour the first one has expired."""
+    """The first token expires after an hour."""
     mailbox.deliver(attached(post()))
     tokens = [mailbox.server.token(mailbox.user, lasts=timedelta(minutes=minutes)) for minutes in (1, 2)]
     given = iter(tokens)
@@ -852,7 +852,7 @@ def test_a_token_is_requested_for_each_connection(mailbox: Mailbox, between: Bet
 
 
 def test_an_expired_token_is_refused(mailbox: Mailbox) -> None:
-    """The text says so, and does not show it."""
+    """The error says so and does not show the token."""
     old = mailbox.server.token(mailbox.user, lasts=timedelta(minutes=-1))
     source = mailbox.source(FUTURSCAM_IMAP_AUTH="xoauth2", FUTURSCAM_IMAP_ACCESS_TOKEN=old)
 
@@ -862,8 +862,8 @@ def test_an_expired_token_is_refused(mailbox: Mailbox) -> None:
     assert old not in shown_by(raised.value)
 
 
-def test_an_unknown_authority_is_for_the_operator(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent to who cannot prove who it is."""
+def test_an_unknown_authority_needs_the_operator(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent to a server that is not trusted."""
     monkeypatch.delenv("SSL_CERT_FILE")
     found = Probe()
 
@@ -873,15 +873,15 @@ def test_an_unknown_authority_is_for_the_operator(mailbox: Mailbox, monkeypatch:
     assert found == Probe()
 
 
-def test_a_certificate_for_another_host_is_for_the_operator(mailbox: Mailbox) -> None:
-    """Though a known authority has signed it."""
+def test_a_certificate_for_another_host_needs_the_operator(mailbox: Mailbox) -> None:
+    """Even if a known authority has signed it."""
     with pytest.raises(OperatorMustAct, match="is not trusted"):
         list(mailbox.source(FUTURSCAM_IMAP_HOST="localhost").read(ALL))
 
 
 @contextmanager
 def listening(say: bytes = b"") -> Iterator[int]:
-    """A port that takes connections, says something and keeps still."""
+    """A port that accepts connections, sends some bytes and then nothing more."""
     with socket.create_server((HOST, 0)) as waiting:
 
         def serve() -> None:
@@ -901,7 +901,7 @@ def listening(say: bytes = b"") -> Iterator[int]:
 
 
 def test_an_unreachable_server_is_retried_by_the_next_run(mailbox: Mailbox) -> None:
-    """The text names the place, and says that nothing was lost."""
+    """The error names the server and says that nothing was lost."""
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
     found = Probe()
@@ -913,21 +913,21 @@ def test_an_unreachable_server_is_retried_by_the_next_run(mailbox: Mailbox) -> N
 
 
 def test_a_silent_server_is_retried_by_the_next_run(mailbox: Mailbox) -> None:
-    """It is not waited for beyond the setting."""
+    """The wait ends after the timeout of the settings."""
     change = {"FUTURSCAM_HTTP_TIMEOUT_SECONDS": "0.1", "FUTURSCAM_HTTP_TRIES": "2"}
 
     with listening() as port, pytest.raises(RetryLater, match=r"did not answer: .*timed out"):
         list(mailbox.source(port, **change).read(ALL))
 
 
-def test_a_port_without_tls_is_for_the_operator(mailbox: Mailbox) -> None:
-    """143 instead of 993."""
+def test_a_port_without_tls_needs_the_operator(mailbox: Mailbox) -> None:
+    """For example, port 143 instead of 993."""
     with listening(b"* OK Hello\r\n") as port, pytest.raises(OperatorMustAct, match="FUTURSCAM_IMAP_PORT: 993"):
         list(mailbox.source(port).read(ALL))
 
 
 def test_a_busy_server_is_retried_by_the_next_run(mailbox: Mailbox, between: Between) -> None:
-    """It says goodbye instead."""
+    """It sends BYE instead of a greeting."""
     between.rewrite = lambda _: b"* BYE Too many connections\r\n"
 
     with pytest.raises(RetryLater, match="Too many connections"):
@@ -935,7 +935,7 @@ def test_a_busy_server_is_retried_by_the_next_run(mailbox: Mailbox, between: Bet
 
 
 def test_a_missing_secret_is_reported(mailbox: Mailbox) -> None:
-    """The settings find it before; a program that makes the source by itself gets to know it, too."""
+    """The settings check it first; a program that creates the source directly gets an error too."""
     source = mailbox.source(FUTURSCAM_IMAP_PASSWORD="")
 
     with pytest.raises(UsageError, match="FUTURSCAM_IMAP_PASSWORD is not set"):
@@ -943,7 +943,7 @@ def test_a_missing_secret_is_reported(mailbox: Mailbox) -> None:
 
 
 def test_stopping_early_signs_out(mailbox: Mailbox, between: Between) -> None:
-    """No connection stays behind, and the notes tell of what was read."""
+    """No connection stays open, and the notes count the mails that were read."""
     for number in range(3):
         mailbox.deliver(attached(post(f"{number}")))
     source = mailbox.source(between.port)

@@ -1,4 +1,4 @@
-"""Splitting a file into its items: untouched bytes, right places, whatever the encoding and the pieces."""
+"""Splitting a file into items: unchanged bytes and correct places, for every encoding and piece size."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def place_of(item: json_items.Item) -> tuple[str, int, int]:
 
 
 class Endless(io.RawIOBase):
-    """A file that is made while it is read: a beginning, the same bytes many times, an end."""
+    """A file that is generated while it is read: a beginning, the same bytes many times, an end."""
 
     def __init__(self, head: bytes, body: bytes, times: int, tail: bytes) -> None:
         """Nothing is read yet."""
@@ -124,7 +124,7 @@ def test_a_list_splits_into_its_elements(
     encoding: str,
     piece: int,
 ) -> None:
-    """However a list was written and in whatever pieces it is read: as many items, the same values, their places."""
+    """For every form of the list and every piece size, the items, their values and their places are correct."""
     text = json.dumps(values, indent=indent, separators=separators, ensure_ascii=ascii_only)
     text = f"{around[0]}{text}{around[1]}"
     data = ENCODINGS[encoding](text)
@@ -150,7 +150,7 @@ def test_a_list_splits_into_its_elements(
     piece=PIECES,
 )
 def test_lines_are_items(*, values: list[Any], end: str, ended: bool, encoding: str, piece: int) -> None:
-    """Each line is an item of its own, with or without a last line end; blank ones are none."""
+    """Each line is an item, with or without a last line end; blank lines are skipped."""
     text = end.join(json.dumps(value, ensure_ascii=False) for value in values) + (end if ended else "")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_items, "PIECE_BYTES", piece)
@@ -170,8 +170,8 @@ def test_lines_are_items(*, values: list[Any], end: str, ended: bool, encoding: 
     mark=st.sampled_from([b"", b"[", b"\xef\xbb\xbf[", b"\xff\xfe[\x00", b"\xfe\xff\x00["]),
     piece=PIECES,
 )
-def test_no_bytes_are_too_strange(data: bytes, mark: bytes, piece: int) -> None:
-    """Whatever a file holds, splitting ends and gives items; of UTF-8, bytes as they stood in the file."""
+def test_any_bytes_can_be_split(data: bytes, mark: bytes, piece: int) -> None:
+    """Splitting any file ends and gives items; for UTF-8, with the bytes of the file."""
     whole = mark + data
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_items, "PIECE_BYTES", piece)
@@ -182,8 +182,8 @@ def test_no_bytes_are_too_strange(data: bytes, mark: bytes, piece: int) -> None:
         assert all(item.payload in whole for item in found)
 
 
-def test_one_wrong_byte_costs_one_element() -> None:
-    """What is no text comes out as it went in; the elements around it are as good as before."""
+def test_a_wrong_byte_spoils_one_element() -> None:
+    """The invalid byte stays unchanged, and the elements around it are read."""
     items = elements(b'[{"a": "\xc3\xa9"}, {"b": "\xe9"}, {"c": 1}]')
 
     assert [item.payload for item in items] == [b'{"a": "\xc3\xa9"}', b'{"b": "\xe9"}', b'{"c": 1}']
@@ -191,15 +191,15 @@ def test_one_wrong_byte_costs_one_element() -> None:
 
 
 @pytest.mark.parametrize("element", ['{"n": ' + "9" * 5000 + "}", '"a\x01b"', '{"a": NaN}', '"\\ud800"'])
-def test_an_element_that_json_forbids_costs_itself_at_most(element: str) -> None:
-    """A number of too many digits, a control character in a text, NaN: the elements behind it are still read."""
+def test_an_invalid_element_spoils_only_itself(element: str) -> None:
+    """After a number with too many digits, a control character or NaN, the next elements are still read."""
     items = elements(f'[1, {element}, {{"c": 1}}]'.encode())
 
     assert [item.payload for item in items] == [b"1", element.encode(), b'{"c": 1}']
 
 
-def test_an_element_with_a_control_character_is_named_by_its_place() -> None:
-    """Its text is broken, and nobody knows how it was meant."""
+def test_an_element_with_a_control_character_is_rejected_with_its_place() -> None:
+    """Its text is broken, and its meaning is unclear."""
     assert place_of(elements(b'[1, "a\x01b"]')[1])[0] == "broken-json"
 
 
@@ -223,7 +223,7 @@ def test_an_element_with_a_control_character_is_named_by_its_place() -> None:
 def test_what_cannot_be_read_is_one_last_item_with_its_place(
     data: bytes, good: int, code: str, line: int, column: int
 ) -> None:
-    """All before the fault is read; the rest is one reject that says where in the file it is wrong."""
+    """Everything before the error is read; the rest is one reject with its place in the file."""
     items = elements(data)
 
     assert [json.loads(item.payload) is not None for item in items[:good]] == [True] * good
@@ -231,20 +231,20 @@ def test_what_cannot_be_read_is_one_last_item_with_its_place(
     assert place_of(items[-1]) == (code, line, column)
 
 
-def test_an_empty_list_holds_nothing() -> None:
+def test_an_empty_list_has_no_items() -> None:
     """No elements, no rejects."""
     assert elements(b" [ \n ] ") == []
 
 
 def test_elements_without_fields_are_items_too() -> None:
-    """Numbers, words and texts in a list are handed over; it is for the mapping to refuse them."""
+    """Numbers, words and texts in a list are items; the mapping rejects them."""
     assert [item.payload for item in elements(b'[null, -1.5e+10, "x", [], true]')] == [
         *(b"null", b"-1.5e+10", b'"x"', b"[]", b"true")
     ]
 
 
 def test_half_a_character_at_the_end_is_a_reject() -> None:
-    """A UTF-16 file that was cut off inside a character still gives what stood before."""
+    """The items before the end of a UTF-16 file that was cut inside a character are read."""
     items = elements("\ufeff[1,2".encode("utf-16-le") + b"\x00")
 
     assert [item.payload for item in items[:2]] == [b"1", b"2"]
@@ -252,8 +252,8 @@ def test_half_a_character_at_the_end_is_a_reject() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "é", "\U0001f9d1"])
-def test_an_element_beyond_the_limit_costs_itself(text: str) -> None:
-    """What counts is bytes, whatever the characters: no payload is larger than the limit, and the next one is read."""
+def test_an_element_above_the_limit_is_a_reject(text: str) -> None:
+    """The limit counts bytes, not characters; the next element is read."""
     count = MAX_RECORD_BYTES // len(text.encode())
     fits = '{"a":"' + text * (count - 8) + '"}'
     data = f'[{fits},{{"b":"{text * (count + 10)}"}},{{"c":1}}]'.encode()
@@ -267,8 +267,8 @@ def test_an_element_beyond_the_limit_costs_itself(text: str) -> None:
     assert last.payload == b'{"c":1}'
 
 
-def test_a_rest_beyond_the_limit_is_not_carried_along() -> None:
-    """Broken JSON followed by much text, of characters of many bytes, becomes a reject without payload."""
+def test_a_rest_above_the_limit_is_not_kept() -> None:
+    """Broken JSON followed by a long text with multi-byte characters becomes a reject without payload."""
     data = b"[1,{" + "é".encode() * (MAX_RECORD_BYTES // 2) + b"]"
 
     _, rest = elements(data)
@@ -290,7 +290,7 @@ def test_a_line_of_the_limit_is_read_and_one_more_byte_is_not(encoding: str) -> 
 
 
 @pytest.mark.parametrize("mark", ["", BOM])
-def test_a_huge_line_costs_itself_and_no_memory(mark: str) -> None:
+def test_a_huge_line_is_a_reject_and_needs_no_memory(mark: str) -> None:
     """50 MB in one line: the lines around it are read, in UTF-8 and in UTF-16, with memory for one record."""
     encode = ENCODINGS["utf-16-be"] if mark else ENCODINGS["utf-8"]
     skip = len(encode(""))
@@ -309,8 +309,8 @@ def test_a_huge_line_costs_itself_and_no_memory(mark: str) -> None:
     assert peak < 40 << 20
 
 
-def test_a_huge_element_costs_the_rest_and_no_memory() -> None:
-    """50 MB in one element: what stands before it is read, the rest is one reject, with memory for one record."""
+def test_a_huge_element_rejects_the_rest_and_needs_no_memory() -> None:
+    """50 MB in one element: everything before it is read, the rest is one reject, with memory for one record."""
     file = io.BufferedReader(Endless(b'[{"a":1},{"b":"', b"x" * (1 << 19), 100, b'"},{"c":1}]'))
 
     tracemalloc.start()
@@ -331,7 +331,7 @@ def test_a_huge_element_costs_the_rest_and_no_memory() -> None:
 def test_forty_megabytes_stream(
     split: Callable[[Any], Iterator[json_items.Item]], head: bytes, end: bytes, tail: bytes
 ) -> None:
-    """Many items take the memory of a few, and the first is there before the second megabyte was read."""
+    """Many items need the memory of a few, and the first is yielded before the second megabyte is read."""
     body = b'{"a":"' + b"x" * 20_000 + b'"}' + end
     raw = Endless(head, body, 2000, tail)
 

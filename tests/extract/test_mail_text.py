@@ -18,7 +18,7 @@ POST = '{"id": "a", "name": "Développeur"}'
 
 
 def found(text: str | bytes, kind: str = PLAIN, charset: str = "utf-8") -> object:
-    """What is read in a text."""
+    """The values that are found in a text."""
     content = posts(text.encode(charset) if isinstance(text, str) else text, kind=kind, charset=charset)
     return None if content is None else json.loads(content)
 
@@ -35,18 +35,18 @@ def found(text: str | bytes, kind: str = PLAIN, charset: str = "utf-8") -> objec
     ],
 )
 def test_an_object_that_begins_a_line_is_a_post(text: str) -> None:
-    """Alone or with words around it."""
+    """The object is found alone or with words around it."""
     assert found(text) == json.loads(POST)
 
 
-def test_a_list_of_objects_is_posts() -> None:
-    """Each of them."""
+def test_a_list_of_objects_is_a_list_of_posts() -> None:
+    """Each object is a post."""
     assert found(f"[{POST}, {POST}]") == [json.loads(POST)] * 2
 
 
 @pytest.mark.parametrize("end", ["\n", " \n", " \r\n"])
 def test_long_lines_may_have_been_broken(end: str) -> None:
-    """Mail programs break them where there is a space, also within a text."""
+    """Mail programs break lines at spaces, even inside a JSON text."""
     assert found(f'{{"id": "a",{end}"description": "one{end}two"}}') == {"id": "a", "description": "one two"}
 
 
@@ -67,8 +67,8 @@ def test_long_lines_may_have_been_broken(end: str) -> None:
         "{" * 1000,
     ],
 )
-def test_another_text_is_none(text: str) -> None:
-    """A word in brackets is no post."""
+def test_another_text_holds_no_post(text: str) -> None:
+    """For example, a word in brackets is not a post."""
     assert found(text) is None
 
 
@@ -82,12 +82,12 @@ def test_another_text_is_none(text: str) -> None:
     ],
 )
 def test_html_is_read_as_it_is_shown(text: str) -> None:
-    """Without its tags."""
+    """The tags are removed."""
     assert found(text, HTML) == json.loads(POST)
 
 
-def test_markup_within_a_post_stays() -> None:
-    """It is escaped in the HTML of the mail, and the post's own once it is read."""
+def test_markup_inside_a_post_is_kept() -> None:
+    """It is escaped in the HTML of the mail, and unescaped in the post."""
     assert found('{"id": "a", "description": "&lt;p&gt;A &amp;amp; B&lt;/p&gt;"}', HTML) == {
         "id": "a",
         "description": "<p>A &amp; B</p>",
@@ -96,13 +96,13 @@ def test_markup_within_a_post_stays() -> None:
 
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "windows-1252", "utf-16"])
 def test_any_encoding_is_read(charset: str) -> None:
-    """As the mail says."""
+    """The text is decoded as the mail says."""
     assert found(POST, charset=charset) == json.loads(POST)
 
 
 @pytest.mark.parametrize("charset", ["", "nope", "us-ascii", "idna", "punycode", "hex"])
-def test_a_wrong_encoding_costs_nothing(charset: str) -> None:
-    """UTF-8 is tried, then what Windows writes."""
+def test_a_wrong_encoding_is_tolerated(charset: str) -> None:
+    """UTF-8 is tried next, then the encoding of Windows."""
     for encoded in (POST.encode(), POST.encode("cp1252")):
         content = posts(encoded, kind=PLAIN, charset=charset)
         assert content is not None
@@ -110,8 +110,8 @@ def test_a_wrong_encoding_costs_nothing(charset: str) -> None:
 
 
 @pytest.mark.parametrize("blanks", [" ", " \t\r"])
-def test_blanks_are_given_to_no_pattern(blanks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that looks for blanks before a line's end takes hours for a text of blanks."""
+def test_long_blanks_are_handled_without_a_pattern(blanks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A regular expression for blanks before a line end would take hours on a text of blanks."""
 
     def refuse(*_arguments: Any, **_options: Any) -> str:
         pytest.fail("a pattern was given the whole text")
@@ -124,8 +124,8 @@ def test_blanks_are_given_to_no_pattern(blanks: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("tag", ["<div>", "<b>", "<p><span>", "<!-- ", "<table><tr><td>"])
-def test_html_that_is_nested_without_end_is_given_to_no_parser(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would take minutes; the post in it is read all the same."""
+def test_deeply_nested_html_is_not_parsed(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing would take minutes; the post in it is still read."""
     clean = nh3.clean
 
     def check(text: str, **options: Any) -> str:
@@ -137,21 +137,21 @@ def test_html_that_is_nested_without_end_is_given_to_no_parser(tag: str, monkeyp
     assert found(f"{tag * 50_000}\n{POST}", HTML) == json.loads(POST)
 
 
-def test_a_number_of_a_character_without_end_costs_nothing() -> None:
-    """Python does not read so many digits."""
+def test_an_endless_character_number_is_tolerated() -> None:
+    """Python refuses to read so many digits."""
     text = "<div>" * 1000 + f"&#{'9' * 3000}<b>{'9' * 3000};" + POST
 
     assert found(text, HTML) is None
     assert found(text.replace(POST, f"<p>{POST}"), HTML) == json.loads(POST)
 
 
-def test_what_is_too_long_or_no_text_is_not_looked_into() -> None:
-    """A calendar entry, a text of megabytes."""
+def test_long_texts_and_other_types_are_not_searched() -> None:
+    """For example a calendar entry, or a text of megabytes."""
     assert posts(POST.encode(), kind="text/calendar", charset="") is None
     assert posts(POST.encode().ljust(MAX_TEXT_BYTES + 1), kind=PLAIN, charset="") is None
 
 
 @given(content=st.binary(max_size=200), kind=st.sampled_from([PLAIN, HTML]), charset=st.text(max_size=10))
 def test_any_text_is_read(content: bytes, kind: str, charset: str) -> None:
-    """A sender writes whatever it likes."""
+    """Any text from a sender is read without an error."""
     posts(content, kind=kind, charset=charset)

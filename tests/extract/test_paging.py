@@ -1,4 +1,4 @@
-"""Lists that change while they are read, the items that they name, and the memory of what was seen."""
+"""Lists that change while they are read, the items that they name, and the set of seen keys."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A row of a list; one that is `late` came into being while it was read."""
+    """A row of a list; a `late` row was created while the list was read."""
 
     name: str
     late: bool = False
 
 
 class Paged:
-    """A list that is asked page by page, and in which something happens after some of them.
+    """A list that is read page by page, and that changes after some pages.
 
     Attributes:
         rows: What it holds now.
@@ -34,7 +34,7 @@ class Paged:
     """
 
     def __init__(self, names: str, happens: dict[int, Callable[[list[Row]], object]], *, size: int = 2) -> None:
-        """`happens` by number of the page after which it happens, counted from 1 over all passes."""
+        """`happens` maps the number of a page, counted from 1 over all passes, to the change after it."""
         self.rows = [Row(name) for name in names]
         self.pages = self.passes = 0
         self._happens, self._size = happens, size
@@ -55,13 +55,13 @@ class Paged:
             begin += self._size
 
     def settled(self) -> str:
-        """The names that are given, in order."""
+        """The names that are yielded, in order."""
         rows = settled(self.read, key=lambda row: row.name, counts=lambda row: not row.late)
         return "".join(row.name for row in rows)
 
 
-def test_a_list_that_rests_is_read_twice() -> None:
-    """Only the second pass can tell; each row is given once."""
+def test_an_unchanged_list_is_read_twice() -> None:
+    """Only a second pass shows that nothing changed; each row is yielded once."""
     paged = Paged("abcdefg", {})
 
     assert paged.settled() == "abcdefg"
@@ -77,8 +77,8 @@ def test_one_page_is_read_once(names: str) -> None:
     assert paged.passes == 1
 
 
-def test_what_a_removal_shifted_is_found() -> None:
-    """The row that slipped onto a page that was read already comes with another pass."""
+def test_a_row_shifted_by_a_removal_is_found() -> None:
+    """A row that moved onto a page that was already read is yielded by another pass."""
     paged = Paged("abcdef", {1: lambda rows: rows.pop(0)})
 
     assert paged.settled() == "abdefc"
@@ -86,14 +86,14 @@ def test_what_a_removal_shifted_is_found() -> None:
 
 
 def test_a_row_that_is_missed_twice_is_found() -> None:
-    """A second removal hides it again from a pass that shows nothing new; that something has gone tells of it."""
+    """A second removal hides it again; the missing row shows that another pass is needed."""
     paged = Paged("abcd", {2: lambda rows: rows.remove(Row("a")), 5: lambda rows: rows.remove(Row("b"))}, size=1)
 
     assert paged.settled() == "abdc"
 
 
 def test_new_rows_cause_no_passes() -> None:
-    """A busy source adds rows all the time; they are given, and looked for no further."""
+    """A busy source adds rows all the time; they are yielded and need no further pass."""
     arrivals = {page: lambda rows, page=page: rows.append(Row(str(page), late=True)) for page in (1, 2, 5, 6)}
     paged = Paged("abc", arrivals)  # type: ignore[arg-type]
 
@@ -101,16 +101,16 @@ def test_new_rows_cause_no_passes() -> None:
     assert paged.passes == 2
 
 
-def test_a_list_that_shrinks_to_one_page_is_known_whole() -> None:
-    """The pass that needs one page needs no other after it."""
+def test_a_list_that_shrinks_to_one_page_is_complete() -> None:
+    """After a pass with only one page, no other pass is needed."""
     paged = Paged("abcde", {1: lambda rows: rows.__delitem__(slice(4))})
 
     assert sorted(paged.settled()) == ["a", "b", "e"]
     assert paged.passes == 2
 
 
-def test_a_list_that_never_settles_is_for_the_next_run() -> None:
-    """All that was seen is given before; the passes are bounded."""
+def test_a_list_that_never_settles_is_left_to_the_next_run() -> None:
+    """All rows seen are yielded first; the number of passes is limited."""
     found: list[str] = []
     names = iter(range(1000))
 
@@ -124,8 +124,8 @@ def test_a_list_that_never_settles_is_for_the_next_run() -> None:
     assert found == ["a", *(str(number) for number in range(MAX_PASSES))]
 
 
-def test_a_list_that_goes_on_losing_rows_does_not_fail() -> None:
-    """Nothing was missed that could be seen; a list of which something goes at any time would never be read."""
+def test_a_list_that_keeps_losing_rows_does_not_fail() -> None:
+    """No visible row was missed; otherwise a list that always loses rows could never be read."""
     names = "".join(chr(0x4E00 + number) for number in range(500))
     loss = dict.fromkeys(range(1, 5000), lambda rows: rows.pop())
     paged = Paged(names, loss, size=20)  # type: ignore[arg-type]
@@ -139,10 +139,8 @@ CHANGES = st.dictionaries(st.integers(1, 24), st.tuples(st.integers(0, 11), st.b
 
 @given(count=st.integers(0, 12), size=st.integers(1, 4), changes=CHANGES)
 @example(count=4, size=1, changes={2: (0, False), 5: (0, False)})
-def test_every_row_that_stayed_is_given_and_each_once(
-    count: int, size: int, changes: dict[int, tuple[int, bool]]
-) -> None:
-    """Whatever goes away or moves to the end between two pages."""
+def test_every_row_that_stayed_is_yielded_once(count: int, size: int, changes: dict[int, tuple[int, bool]]) -> None:
+    """Whichever rows are removed or move to the end between two pages."""
     touched: set[str] = set()
 
     def change(at: int, *, moves: bool) -> Callable[[list[Row]], None]:
@@ -164,7 +162,7 @@ def test_every_row_that_stayed_is_given_and_each_once(
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    """Though later ones are ready first."""
+    """Even if later results are ready first."""
     second = threading.Event()
 
     def work(number: int) -> int:
@@ -177,8 +175,8 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert list(each(work, range(50), name=str)) == [number * 2 for number in range(50)]
 
 
-def test_without_threads_it_is_one_after_the_other() -> None:
-    """In the caller's own thread, and no item before it is asked for: some servers are spoken to one by one."""
+def test_without_threads_items_are_read_one_after_the_other() -> None:
+    """The work runs in the caller's thread, and only when the next result is requested."""
     begun: list[int] = []
 
     def work(number: int) -> str:
@@ -192,7 +190,7 @@ def test_without_threads_it_is_one_after_the_other() -> None:
 
 
 def failing(*numbers: int) -> Callable[[int], int]:
-    """Work that fails for these."""
+    """Work that fails for these items."""
 
     def work(number: int) -> int:
         if number in numbers:
@@ -203,7 +201,7 @@ def failing(*numbers: int) -> Callable[[int], int]:
 
 
 def given_by(work: Callable[[int], int], items: range) -> tuple[list[int], str]:
-    """What is given before the error, and its text."""
+    """The results before the error, and its text."""
     found: list[int] = []
     with pytest.raises(RetryLater) as caught:
         found.extend(each(work, items, name=lambda number: f"item {number}"))
@@ -211,7 +209,7 @@ def given_by(work: Callable[[int], int], items: range) -> tuple[list[int], str]:
 
 
 def test_an_item_that_does_not_answer_stops_no_other() -> None:
-    """All others are given, and the end says how many are missing and which."""
+    """All others are yielded, and the error at the end counts and names the missing items."""
     found, told = given_by(failing(3, 6, 9), range(12))
 
     assert found == [0, 1, 2, 4, 5, 7, 8, 10, 11]
@@ -219,7 +217,7 @@ def test_an_item_that_does_not_answer_stops_no_other() -> None:
 
 
 def test_a_few_in_a_row_stop_nothing() -> None:
-    """As many as are allowed, twice; what answers in between starts the count anew."""
+    """The allowed number of failures, twice; a success in between resets the count."""
     first, second = range(2, 2 + MAX_IN_A_ROW), range(20, 20 + MAX_IN_A_ROW)
 
     found, told = given_by(failing(*first, *second), range(30))
@@ -228,8 +226,8 @@ def test_a_few_in_a_row_stop_nothing() -> None:
     assert told.startswith("10 item(s) could not be read: ")
 
 
-def test_many_in_a_row_are_the_source() -> None:
-    """It is not asked for thousands of others; the error counts those in a row, and no earlier ones."""
+def test_many_failures_in_a_row_stop_the_source() -> None:
+    """No further items are requested; the error counts only the failures in a row."""
     begun: list[int] = []
 
     def work(number: int) -> int:
@@ -244,7 +242,7 @@ def test_many_in_a_row_are_the_source() -> None:
 
 
 def test_another_error_comes_at_once() -> None:
-    """What a person must do is not for the end of ten thousand items."""
+    """An error that needs a person is raised at once, not after ten thousand items."""
     found: list[int] = []
 
     def work(number: int) -> int:
@@ -258,13 +256,13 @@ def test_another_error_comes_at_once() -> None:
     assert found == [0, 2]
 
 
-def test_a_result_may_be_nothing() -> None:
-    """None is a result like others."""
+def test_a_result_may_be_none() -> None:
+    """None is a result like any other."""
     assert list(each(lambda _: None, range(3), name=str)) == [None] * 3
 
 
 def test_seen_keys_are_a_set() -> None:
-    """Each text is new once; any text will do."""
+    """Each text is new only the first time; any text is accepted."""
     with SeenKeys() as seen:
         assert [seen.add(text) for text in ("a", "b", "a", "", "é\U0001f9d1", "")] == [
             True,
@@ -278,7 +276,7 @@ def test_seen_keys_are_a_set() -> None:
 
 
 def test_seen_keys_count_for_their_last_turn() -> None:
-    """A text that comes by again counts for the later turn only."""
+    """A text that is added again counts only for the later turn."""
     with SeenKeys() as seen:
         for turn, texts in enumerate(("abc", "bcd", "d")):
             for text in texts:
@@ -295,7 +293,7 @@ def test_two_sets_of_seen_keys_are_independent() -> None:
 
 
 def test_many_seen_keys_take_no_memory() -> None:
-    """A hundred thousand ids as long as Graph's lie on disk."""
+    """A hundred thousand ids as long as Graph's are kept on disk."""
     tracemalloc.start()
     try:
         with SeenKeys() as seen:

@@ -1,4 +1,4 @@
-"""What sources note: bounded, on one line, without secrets, whatever a notebook holds in their place."""
+"""Notes of sources: bounded, in one line and without secrets, even if a notebook holds something else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANYTHING = st.recursive(
 
 
 def test_warnings_come_first_and_are_marked() -> None:
-    """A source that has none needs no attribute for them; across sources the warnings come first, too."""
+    """Warnings come first, also across sources; a source without warnings needs no attribute for them."""
     quiet, loud = Unasked("folder"), Unasked("boond")
     quiet.notes = ["2 links were not followed."]
     loud.notes = ["5 rows were read."]
@@ -50,7 +50,7 @@ def test_whatever_a_notebook_holds_becomes_few_short_sentences(found: Any) -> No
 
 
 def test_what_is_left_out_is_counted() -> None:
-    """Of too many notes the first are kept; one that is too long is cut."""
+    """The first notes are kept, and a note that is too long is cut."""
     kept = bounded({"folder": ["x" * 2 * LONGEST, *("note" for _ in range(99))]})["folder"]
 
     assert len(kept) == MOST
@@ -59,8 +59,8 @@ def test_what_is_left_out_is_counted() -> None:
 
 
 @pytest.mark.parametrize("place", [0, LONGEST - 4])
-def test_a_secret_does_not_show_because_a_note_was_cut(place: int) -> None:
-    """It is taken out before the cut."""
+def test_a_cut_note_shows_no_part_of_a_secret(place: int) -> None:
+    """Secrets are removed before the cut."""
     note = f"{'x' * place} Zwiebel77kuchen"
     assert (
         "Zwi" not in bounded({"graph": [note]}, clean=lambda text: text.replace("Zwiebel77kuchen", "***"))["graph"][0]

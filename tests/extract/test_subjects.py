@@ -1,4 +1,4 @@
-"""Which mails the rule for subjects selects, whatever people and mail systems put before it."""
+"""Which mails the rule for subjects selects, with all prefixes of people and mail systems."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEFORE = [
     ],
 )
 def test_a_subject_that_begins_with_one_of_the_texts(subject: str) -> None:
-    """In any case, with any white space, behind any mark."""
+    """Case, white space and reply marks make no difference."""
     assert RULE.judge(subject) is Verdict.OURS
 
 
@@ -40,7 +40,7 @@ def test_a_subject_that_begins_with_one_of_the_texts(subject: str) -> None:
     text=st.sampled_from(["[JOB EXPORT]", "Missions:"]),
 )
 def test_marks_may_be_nested_in_any_order(before: str, text: str) -> None:
-    """A reply to a forward of a mail from outside."""
+    """For example, a reply to a forward of a mail from outside."""
     assert RULE.judge(f"{before}{text} JP1") is Verdict.OURS
 
 
@@ -66,13 +66,13 @@ def test_a_near_miss(subject: str) -> None:
     "subject", ["", "Re: lunch", "[JOB", "export of jobs", "EXTERNAL: invoice", "\ud800", "R" * 10_000]
 )
 def test_another_subject(subject: str) -> None:
-    """Nothing of it is ours."""
+    """The subject does not contain the text."""
     assert RULE.judge(subject) is Verdict.OTHER
 
 
 @given(subject=st.text(st.characters(exclude_categories=())))
 def test_any_subject_is_judged(subject: str) -> None:
-    """A sender writes whatever it likes."""
+    """Any subject gives a verdict without an error."""
     assert RULE.judge(subject) in Verdict
 
 
@@ -86,12 +86,12 @@ def test_any_subject_is_judged(subject: str) -> None:
     ],
 )
 def test_a_text_may_hold_what_is_ignored_otherwise(beginning: str, subject: str) -> None:
-    """A rule that an earlier version needed goes on working."""
+    """A rule that contains marks or tags itself still works."""
     assert SubjectRule([beginning], ["[EXTERNAL]"]).judge(subject) is Verdict.OURS
 
 
 def test_other_tags_are_not_ignored() -> None:
-    """Only those of the setting."""
+    """Only the tags of the setting are ignored."""
     rule = SubjectRule(["[X]"], ["(from outside)"])
 
     assert rule.judge("(From  outside) [X]") is Verdict.OURS

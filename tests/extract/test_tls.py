@@ -1,4 +1,4 @@
-"""Whom the HTTP client trusts, and what it says where it does not."""
+"""Which certificates the HTTP client trusts, and the error for others."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
 class Api(Loopback):
-    """Answers."""
+    """A server that answers every request."""
 
     def respond(self, request: Request) -> Answer:  # noqa: ARG002 - whatever it was
-        """Say yes."""
+        """Answer with success."""
         return Answer.json({"said": "yes"})
 
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """A company's own."""
+    """A company's own certificate authority."""
     return trustme.CA()
 
 
 @pytest.fixture
 def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
-    """Its certificate."""
+    """The file with the authority's certificate."""
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return str(path)
@@ -51,7 +51,7 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RetryDetails]]:
-    """The retries that were to be; and nobody is trusted but the system's authorities."""
+    """The retries that were planned; only the system's authorities are trusted."""
     for variable in (*VARIABLES, "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     found: list[RetryDetails] = []
@@ -62,23 +62,23 @@ def retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RetryDetails]]:
 
 
 def server_of(authority: trustme.CA, name: str = "127.0.0.1") -> Api:
-    """A server whose certificate is of that name."""
+    """A server with a certificate for that name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
     return Api(context=context)
 
 
 def ask(server: Api, *, tries: int = 9) -> object:
-    """What it says."""
+    """The server's answer."""
     with Http("The shop", server.url, timeout=timedelta(seconds=30), tries=tries) as http:
         return http.get("x")
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_an_authority_of_one_s_own_is_trusted(
+def test_a_company_s_own_authority_is_trusted(
     authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """Its file is named in the environment, as other tools have it."""
+    """Its file is named in the environment, as for other tools."""
     monkeypatch.setenv(variable, ca_file)
 
     with server_of(authority) as server:
@@ -86,14 +86,14 @@ def test_an_authority_of_one_s_own_is_trusted(
 
 
 @pytest.mark.parametrize("wrong", ["nobody", "another authority", "another host"])
-def test_a_certificate_that_is_not_trusted_is_for_the_operator(
+def test_an_untrusted_certificate_needs_the_operator(
     authority: trustme.CA,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     retries: list[RetryDetails],
     wrong: str,
 ) -> None:
-    """The error says which host and what to do; it is not tried again, and nothing has been asked."""
+    """The error names the host and the remedy; it is not tried again, and nothing was sent."""
     if wrong != "nobody":
         trusted = authority if wrong == "another host" else trustme.CA()
         trusted.cert_pem.write_to_path(str(tmp_path / "other.pem"))
@@ -112,8 +112,8 @@ def test_a_certificate_that_is_not_trusted_is_for_the_operator(
     assert (server.requests, retries) == ([], [])
 
 
-def test_a_server_without_tls_is_no_certificate(retries: list[RetryDetails]) -> None:
-    """What is no TLS at all is tried again like any failure, and not blamed on an authority."""
+def test_a_server_without_tls_is_not_a_certificate_problem(retries: list[RetryDetails]) -> None:
+    """A server without TLS is tried again like any failure; the error does not mention authorities."""
     with Api() as server:
         server.url = server.url.replace("http://", "https://")
         with pytest.raises(RetryLater) as caught:
@@ -125,7 +125,7 @@ def test_a_server_without_tls_is_no_certificate(retries: list[RetryDetails]) -> 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize("what", ["missing", "garbage", "empty", "a folder"])
-def test_a_file_that_holds_no_certificate_is_for_the_operator(
+def test_a_file_without_a_certificate_needs_the_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, what: str
 ) -> None:
     """A misspelt path would otherwise look like a server that is not trusted."""
@@ -142,8 +142,8 @@ def test_a_file_that_holds_no_certificate_is_for_the_operator(
     assert str(caught.value).startswith(f"{variable} names {path}, which holds no certificate (PEM): ")
 
 
-def test_an_empty_variable_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As everywhere: empty is as good as not set."""
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is treated like a missing one."""
     monkeypatch.setenv("SSL_CERT_FILE", "")
 
     assert tls.context().verify_mode is ssl.CERT_REQUIRED

@@ -1,4 +1,4 @@
-"""BoondManager on loopback: opportunities, and what one needs to read them.
+"""BoondManager on loopback: opportunities, and the credentials to read them.
 
 By hand: `python -m tests.servers.boond`.
 """
@@ -61,7 +61,7 @@ class BoondServer(Access):
     }
 
     def __init__(self, *, port: int = 0) -> None:
-        """Begin without opportunities."""
+        """Start without opportunities."""
         super().__init__(port=port)
         self.page_limit = _MAX_ROWS
         self.forbidden = False
@@ -111,7 +111,7 @@ class BoondServer(Access):
         self.change(opportunity, state=LOST)
 
     def delete(self, opportunity: int) -> None:
-        """Take an opportunity away; nothing tells that it was there."""
+        """Remove an opportunity without a trace."""
         with self.lock:
             del self._book.rows[opportunity]
 

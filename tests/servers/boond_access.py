@@ -1,4 +1,4 @@
-"""Who may ask BoondManager: a token signed with the client's key, or a user and a password."""
+"""Access to BoondManager: a token signed with the client's key, or a user and a password."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Access(Loopback):
     """
 
     def __init__(self, *, port: int = 0) -> None:
-        """Make up what the user needs."""
+        """Invent the user's credentials."""
         super().__init__(port=port)
         self.jwt_header = "X-Jwt-Client-BoondManager"
         self.user_token = made_up("user token")
@@ -37,7 +37,7 @@ class Access(Loopback):
         self.password = made_up("password of the user")
 
     def check_access(self, request: Request) -> None:
-        """Let one request pass.
+        """Check the credentials of one request.
 
         Raises:
             Refused: 401 without credentials or with unknown ones, 422 with a token that is no good.

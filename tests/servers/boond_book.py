@@ -15,7 +15,7 @@ BRUSSELS: Final = ZoneInfo("Europe/Brussels")
 OPEN: Final = 0
 LOST: Final = 2
 TEXTS: Final = ("description", "criteria")
-"""What a search does not give, only the opportunity itself."""
+"""Attributes that only the opportunity itself has, not a search."""
 
 _PERSONS: Final = {"mainManager": "resource", "contact": "contact"}
 _NAMED: Final = {"company": "company", "agency": "agency", "pole": "pole"}
@@ -65,7 +65,7 @@ class Opportunity:
     visible_from: datetime | None = None
 
     def shows(self, now: datetime) -> bool:
-        """Whether the service tells of it by now."""
+        """Whether the service shows it already."""
         return self.visible_from is None or self.visible_from <= now
 
     def day(self, name: str) -> date:
@@ -77,7 +77,7 @@ class Opportunity:
         return self.created if name == "creationDate" else self.updated
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Take new values, of attributes or of relations.
+        """Set new values of attributes or relations.
 
         Raises:
             TypeError: There is nothing of that name.
@@ -93,14 +93,14 @@ class Opportunity:
 
 @dataclass(slots=True)
 class Book:
-    """All opportunities; who calls holds the server's lock."""
+    """All opportunities; the caller holds the server's lock."""
 
     rows: dict[int, Opportunity] = field(default_factory=dict)
     ids: dict[tuple[str, str], str] = field(default_factory=dict)
     next_id: int = 1001
 
     def add(self, changes: Mapping[str, Any], *, created: datetime, updated: datetime) -> Opportunity:
-        """A new opportunity, like the usual one but for the changes."""
+        """Add an opportunity with default values except for the changes."""
         made = Opportunity(self.next_id, copy.deepcopy(_DEFAULTS), dict(_RELATED), created, updated)
         made.attributes["reference"] = f"AO{made.id}"
         made.change(changes)
@@ -116,7 +116,7 @@ class Book:
         return {"id": str(found.id), "type": "opportunity", "attributes": shown, "relationships": relations}
 
     def included(self, rows: Iterable[Opportunity]) -> list[dict[str, Any]]:
-        """Whom and what the rows point to, each once."""
+        """The resources that the rows refer to, each once."""
         pairs = dict.fromkeys(pair for row in rows for pair in row.related.items())
         return [
             {**pointer, "attributes": _name(relation, name)}
@@ -125,7 +125,7 @@ class Book:
         ]
 
     def contact(self, identity: str) -> dict[str, Any] | None:
-        """A contact that some row points to, with what only its own page gives; None where there is none."""
+        """A contact of some row, with the attributes of its own page; None if there is no such contact."""
         for (kind, name), known in self.ids.items():
             if (kind, known) == ("contact", identity):
                 mail = f"{name.lower().replace(' ', '.')}@example.com"

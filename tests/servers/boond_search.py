@@ -1,4 +1,4 @@
-"""A search among opportunities: what BoondManager understands of the query, and what it does with it."""
+"""A search for opportunities: which parts of the query BoondManager supports, and their effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATES: Final = re.compile(r"opportunityStates\[\d*\]")
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Days and states that count, and the page; days are inclusive, and days in Belgium."""
+    """The days and states that match, and the page; days are inclusive, in Belgian time."""
 
     page: int
     rows: int
@@ -57,12 +57,12 @@ class Search:
         )
 
     def found(self, opportunities: Iterable[Opportunity]) -> list[Opportunity]:
-        """All that match, in order; what changed in the same second is ordered by id."""
+        """All matching opportunities in order; changes in the same second are ordered by id."""
         rows = [one for one in opportunities if self._holds(one)]
         return sorted(rows, key=lambda one: (one.instant(self.sort), one.id), reverse=self.descending)
 
     def cut(self, rows: list[Opportunity]) -> list[Opportunity]:
-        """The page, by the positions of this moment."""
+        """The page, by the current positions."""
         return rows[(self.page - 1) * self.rows : self.page * self.rows]
 
     def _holds(self, one: Opportunity) -> bool:

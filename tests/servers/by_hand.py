@@ -61,7 +61,7 @@ def boond() -> None:
 
 
 def fill_mailbox(server: GraphServer, mails: int) -> None:
-    """So many mails with a job post each, over and over the same posts, and one mail that has nothing to do with it."""
+    """This many mails with a job post each, repeating the same posts, and one unrelated mail."""
     posts = islice(cycle(sorted(_INBOX.glob("jobpost_*.json"))), mails)
     for path, at in zip(posts, _instants(server, mails), strict=True):
         number = re.findall(r"_(\d+)", path.name)[0]
@@ -71,7 +71,7 @@ def fill_mailbox(server: GraphServer, mails: int) -> None:
 
 
 def fill_book(server: BoondServer, opportunities: int) -> None:
-    """So many opportunities, every seventh of them closed."""
+    """This many opportunities, every seventh of them closed."""
     for number, at in enumerate(_instants(server, opportunities)):
         title = _TITLES[number % len(_TITLES)]
         server.publish(

@@ -1,4 +1,4 @@
-"""What the tests of the imitated Graph share."""
+"""Fixtures for the tests of the imitated Graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def graph() -> Iterator[GraphServer]:
-    """A fresh one, in the year of the tests."""
+    """A fresh server, in the year of the tests."""
     with GraphServer() as made:
         made.clock = lambda: T0
         yield made

@@ -105,7 +105,7 @@ def installed() -> bool:
 
 
 def needed() -> None:
-    """Skip a test where there is no Dovecot; where CI is set it has to be there."""
+    """Skip a test if there is no Dovecot; in CI it must be there."""
     if installed():
         return
     message = "Dovecot is not installed (Debian: dovecot-imapd)."
@@ -145,12 +145,12 @@ class Dovecot:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and remove all."""
+        """Stop the server, and remove its files."""
         self._stop()
         shutil.rmtree(self.folder)
 
     def log(self) -> str:
-        """What it wrote down."""
+        """The server's log."""
         path = self.folder / "log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
@@ -162,7 +162,7 @@ class Dovecot:
 
     @contextmanager
     def signed_in(self, user: str, folder: str = "INBOX") -> Iterator[imap_tools.MailBox]:
-        """A connection of a mail program of the user, which may change things."""
+        """A connection as the user's mail program, which may change the mailbox."""
         box = imap_tools.MailBox(HOST, self.port, timeout=_SECONDS, ssl_context=self._client)
         with box.login_utf8(user, PASSWORD, initial_folder=None):
             if not box.folder.exists(folder):
@@ -171,7 +171,7 @@ class Dovecot:
             yield box
 
     def connect(self) -> ssl.SSLSocket:
-        """A connection on which nothing has been said."""
+        """A new connection, before any command."""
         return self._client.wrap_socket(socket.create_connection((HOST, self.port), _SECONDS), server_hostname=HOST)
 
     def deliver(self, user: str, mime: bytes, received: datetime, *, folder: str = "INBOX") -> None:
@@ -191,7 +191,7 @@ class Dovecot:
         return [tuple(flag for flag in mail.flags if flag != r"\Recent") for mail in mails]
 
     def files(self, user: str) -> list[Path]:
-        """The mails of INBOX as they lie on disk, oldest first."""
+        """The mails of INBOX as stored on disk, oldest first."""
         home = self.folder / "mail" / user
         return sorted([*home.glob("cur/*"), *home.glob("new/*")], key=lambda path: path.stat().st_mtime)
 

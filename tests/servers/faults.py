@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: which of the next requests are answered badly, and how."""
+"""Deliberate faults: which of the next requests get a bad answer, and which answer."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class Fault:
 
 
 class Faults:
-    """Those that wait, in the order in which they were asked for; who calls holds the server's lock."""
+    """The pending faults, in the order in which they were added; the caller holds the server's lock."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without faults."""
         self._waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Have it wait for its requests."""
+        """Add a fault for the next matching requests."""
         if fault.times:
             self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Forget all that wait."""
+        """Remove all pending faults."""
         self._waiting.clear()
 
     def take(self, request: Request) -> Wrong | None:
-        """What is wrong with the answer to this request, if anything."""
+        """The fault for this request, if there is one."""
         for fault in self._waiting:
             if fault.path_part not in request.path:
                 continue
@@ -64,5 +64,5 @@ class Faults:
 
 
 def reset(connection: socket.socket) -> None:
-    """Have the connection end with RST instead of FIN once it is closed."""
+    """Make the connection end with RST instead of FIN when it is closed."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)

@@ -69,7 +69,7 @@ class GraphServer(Login):
         self._pages = Pages(self.url)
 
     def __exit__(self, *details: object) -> None:
-        """Take the certificate away too."""
+        """Remove the certificate too."""
         super().__exit__(*details)
         if self._temporary:
             self._temporary.cleanup()
@@ -99,12 +99,12 @@ class GraphServer(Login):
             )
 
     def remove(self, mail: str) -> None:
-        """Take a mail away for good."""
+        """Delete a mail permanently."""
         with self.lock:
             self._box.remove(mail)
 
     def move(self, mail: str, folder: str) -> None:
-        """Put a mail into another folder: its mutable id changes."""
+        """Move a mail into another folder: its mutable id changes."""
         with self.lock:
             self._box.move(mail, folder)
 

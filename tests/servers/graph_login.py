@@ -1,4 +1,4 @@
-"""The login service that stands before Microsoft Graph: discovery, client credentials, tokens that end."""
+"""The login service of Microsoft Graph: discovery, client credentials, tokens that expire."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Login(Loopback):
     """
 
     def __init__(self, *, port: int = 0, context: ssl.SSLContext | None = None) -> None:
-        """Know one tenant, one application and its secret."""
+        """Invent one tenant, one application and its secret."""
         super().__init__(port=port, context=context)
         self.tenant = str(uuid.uuid5(uuid.NAMESPACE_DNS, "tenant.example.com"))
         self.client_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, "application.example.com"))
@@ -56,12 +56,12 @@ class Login(Loopback):
         return self.url
 
     def revoke_tokens(self) -> None:
-        """Let no token that was granted until now be good any more."""
+        """Revoke all tokens that were granted so far."""
         with self.lock:
             self._tokens.clear()
 
     def login(self, request: Request) -> Answer | None:
-        """The answer to a request that is for the login service."""
+        """Answer a request to the login service."""
         match request.method, request.segments:
             case "GET", [tenant, "v2.0", ".well-known", "openid-configuration"]:
                 answered = self._configuration
@@ -78,7 +78,7 @@ class Login(Loopback):
             return Answer.json(self._error(refused), status=refused.status)
 
     def check_token(self, request: Request) -> None:
-        """Have a token be used by one request to Graph.
+        """Use a token for one request to Graph.
 
         Raises:
             Refused: There is none, it is not known, or it has ended.
@@ -155,7 +155,7 @@ class Login(Loopback):
             raise Refused(400, "invalid_scope", f"AADSTS1002012: {text}")
 
     def _token_text(self, client: str) -> str:
-        """It looks like the real ones, and is signed by nobody."""
+        """A token that looks like a real one, but without a valid signature."""
         parts = ({"typ": "JWT", "alg": "RS256"}, {"aud": self.url, "appid": client, "tid": self.tenant})
         shown = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
         return ".".join([*shown, secrets.token_urlsafe(256)])

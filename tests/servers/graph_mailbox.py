@@ -1,4 +1,4 @@
-"""What a mailbox holds: folders, mails and their attachments, and the ids that they go by."""
+"""The contents of a mailbox: folders, mails, attachments, and their ids."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOLDER: Final = "AQMkADQ0NWE3YzQ5LTVhMDYtNDQyYi1iMjVmLg"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file; what the sender called it, and what the sender says that it is."""
+    """A file, with the name and type that the sender gave it."""
 
     name: str
     data: bytes
@@ -44,7 +44,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A link to a file in the cloud; v1.0 does not tell where it leads."""
+    """A link to a file in the cloud; v1.0 does not show its target."""
 
     name: str
     url: str
@@ -76,17 +76,17 @@ class Mail:
     moves: int = 0
 
     def shows(self, now: datetime) -> bool:
-        """Whether the service tells of it by now."""
+        """Whether the service shows it already."""
         return self.visible_from is None or self.visible_from <= now
 
     @property
     def immutable_id(self) -> str:
-        """The id that it keeps."""
+        """The immutable id."""
         return _IMMUTABLE + _twin(f"mail {self.number // 2}", self.number) + "AAA="
 
     @property
     def mutable_id(self) -> str:
-        """The id that it has where it is now."""
+        """The id in its current folder."""
         return _MUTABLE + _twin(f"mail {self.number // 2} at {self.moves}", self.number) + "AAA="
 
     def attachment_id(self, index: int, *, immutable: bool) -> str:
@@ -103,20 +103,20 @@ class Mail:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text looks like an id at all."""
+    """Whether a text has the form of an id."""
     return text.startswith((_IMMUTABLE, _MUTABLE, _FOLDER))
 
 
 def _twin(what: str, number: int) -> str:
-    """Two neighbours differ in nothing but the case of one letter: whoever folds case takes one for the other."""
+    """Two neighbouring ids differ only in the case of one letter, to detect code that ignores case."""
     return hashlib.sha256(what.encode()).hexdigest()[:24] + ("aA"[number % 2])
 
 
 class Mailbox:
-    """All folders and mails; who calls holds the server's lock."""
+    """All folders and mails; the caller holds the server's lock."""
 
     def __init__(self) -> None:
-        """Have the folders that every mailbox has."""
+        """Create the folders that every mailbox has."""
         self.folders = {name: Folder(_folder_id(name), shown, ROOT) for name, shown in WELL_KNOWN.items()}
         self.folders[ROOT] = Folder(_folder_id(ROOT), "Top of Information Store", "")
         self._mails: dict[int, Mail] = {}
@@ -149,7 +149,7 @@ class Mailbox:
         visible_from: datetime | None,
         body: tuple[str, str],
     ) -> str:
-        """Put a mail there."""
+        """Add a mail to a folder."""
         number, self._delivered = self._delivered, self._delivered + 1
         # The service knows nothing finer than a second.
         at = received.replace(microsecond=0)
@@ -158,12 +158,12 @@ class Mailbox:
         return mail.immutable_id
 
     def remove(self, sought: str) -> None:
-        """Take a mail away for good."""
+        """Delete a mail permanently."""
         mail = self._by_id[sought]
         del self._by_id[mail.immutable_id], self._by_id[mail.mutable_id], self._mails[mail.number]
 
     def move(self, sought: str, folder: str) -> None:
-        """Put a mail elsewhere: only its immutable id stays good."""
+        """Move a mail: only its immutable id stays valid."""
         mail = self._by_id[sought]
         key = self._known(folder)
         del self._by_id[mail.mutable_id]
@@ -171,7 +171,7 @@ class Mailbox:
         self._by_id[mail.mutable_id] = mail
 
     def find(self, sought: str, *, now: datetime) -> Mail | None:
-        """The mail with this id, of either kind, if it is shown by now."""
+        """The mail with this id, of either kind, if it is already visible."""
         mail = self._by_id.get(sought)
         return mail if mail and mail.shows(now) else None
 

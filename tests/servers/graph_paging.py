@@ -17,7 +17,7 @@ _Row = TypeVar("_Row")
 
 
 class Pages:
-    """Hands out links, and knows them again."""
+    """Creates links and checks them when they are used."""
 
     def __init__(self, url: str) -> None:
         """Links lead to this server."""
@@ -32,7 +32,7 @@ class Pages:
     def cut(
         self, request: Request, rows: Sequence[_Row], *, skip: int, size: int
     ) -> tuple[Sequence[_Row], dict[str, str]]:
-        """The rows at their positions of this moment, and the link to those behind them."""
+        """The rows at their current positions, and the link to the next rows."""
         end = skip + size
         if end >= len(rows):
             return rows[skip:], {}

@@ -1,4 +1,4 @@
-"""What a list of mails is asked for: `$filter`, `$orderby`, `$select`, `$top`, and what Graph refuses of it."""
+"""The query of a list of mails: `$filter`, `$orderby`, `$select`, `$top`, and what Graph refuses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What mails, in which order (property, descending), from where on and how many."""
+    """Which mails, in which order (property, descending), the first position and the number."""
 
     conditions: tuple[Condition, ...]
     order: tuple[tuple[str, bool], ...]
@@ -61,14 +61,14 @@ class Query:
         )
 
     def check_efficient(self) -> None:
-        """Refuse an order that the filter does not begin with."""
+        """Refuse an order if the filter does not begin with its property."""
         filtered = list(dict.fromkeys(condition.property for condition in self.conditions))
         ordered = [name for name, _ in self.order]
         if ordered and filtered and filtered[: len(ordered)] != ordered:
             raise inefficient()
 
     def rows(self, mails: Iterable[Mail]) -> list[Mail]:
-        """Those that are asked for, ordered; newest first where no order is."""
+        """The matching mails in order; newest first by default."""
         found = [mail for mail in mails if all(condition.holds(mail) for condition in self.conditions)]
         for name, descending in reversed(self.order or (("receivedDateTime", True),)):
             found.sort(key=_KEYS[name], reverse=descending)
@@ -82,12 +82,12 @@ _KEYS: Final[dict[str, Callable[[Mail], str]]] = {
 
 
 def inefficient() -> Refused:
-    """What Graph says to an order that it cannot or will not give."""
+    """Graph's error for an order that it does not support."""
     return Refused(400, "InefficientFilter", "The restriction or sort order is too complex for this operation.")
 
 
 def check_options(request: Request, known: Collection[str]) -> None:
-    """Refuse what begins with a dollar and is none of the options here."""
+    """Refuse unknown options that begin with a dollar."""
     for name in request.query:
         if name.startswith("$") and name not in known:
             raise Refused(400, "RequestBroker--ParseUri", f"Query option '{name}' is not allowed.")

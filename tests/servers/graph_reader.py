@@ -67,5 +67,5 @@ class Reader:
 
 
 def deliver(server: GraphServer, count: int) -> list[str]:
-    """So many mails, a minute apart; gives their ids."""
+    """Add this many mails, a minute apart; returns their ids."""
     return [server.deliver(f"mail {number}", received=T0 + timedelta(minutes=number)) for number in range(count)]

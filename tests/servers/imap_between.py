@@ -1,4 +1,4 @@
-"""Stands between a mail program and Dovecot: notes what is said, and has it go wrong where a test wants that."""
+"""A proxy between a mail program and Dovecot: records the commands, and causes faults for tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TICK: Final = 0.02
 
 @dataclass(slots=True)
 class _Rule:
-    """What happens to the next commands that a pattern is found in."""
+    """A fault for the next commands that match a pattern."""
 
     pattern: re.Pattern[bytes]
     act: Callable[[Between, bytes], bytes | None]
@@ -33,7 +33,7 @@ class _Rule:
 
 
 class _Cut(Exception):
-    """The line breaks here."""
+    """The connection ends here."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Between:
         self._thread.join()
 
     def cut(self, pattern: str, *, times: int = 1) -> None:
-        """Break the line instead of passing on a command."""
+        """End the connection instead of passing on a command."""
 
         def act(_: Between, __: bytes) -> bytes | None:
             raise _Cut
@@ -90,11 +90,11 @@ class Between:
         self._add(pattern, act, times)
 
     def answer(self, pattern: str, lines: str, *, times: int = 1) -> None:
-        """Answer a command oneself; `TAG` stands for its tag."""
+        """Answer a command in place of the server; `TAG` stands for its tag."""
         self._add(pattern, lambda _, tag: lines.encode().replace(b"TAG", tag), times)
 
     def before(self, pattern: str, event: Callable[[], Any]) -> None:
-        """Have something happen before a command is passed on."""
+        """Call a function before a command is passed on."""
 
         def act(_: Between, __: bytes) -> bytes | None:
             event()
@@ -103,7 +103,7 @@ class Between:
         self._add(pattern, act, 1)
 
     def count(self, pattern: str) -> int:
-        """How many commands there were like this."""
+        """How many commands matched this pattern."""
         return sum(1 for command in self.commands if re.search(pattern.encode(), command))
 
     def _add(self, pattern: str, act: Callable[[Between, bytes], bytes | None], times: int) -> None:
@@ -143,6 +143,6 @@ class Between:
 
 
 def _ready(*connections: ssl.SSLSocket) -> list[ssl.SSLSocket]:
-    """Those on which something has come."""
+    """The connections with data to read."""
     waiting = [connection for connection in connections if connection.pending()]
     return waiting or select.select(connections, [], [], _TICK)[0]

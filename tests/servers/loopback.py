@@ -45,7 +45,7 @@ class Loopback:
     """
 
     throttled: ClassVar[Mapping[str, Any]] = {}
-    """What the service says when it is asked too often."""
+    """The service's answer to too many requests."""
 
     def __init__(self, *, port: int = 0, context: ssl.SSLContext | None = None) -> None:
         """Listen from now on, answer once entered."""
@@ -64,7 +64,7 @@ class Loopback:
         self.url = f"{'https' if context else 'http'}://{HOST}:{self._wire.server_address[1]}"
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start answering."""
         self._thread.start()
         return self
 
@@ -75,7 +75,7 @@ class Loopback:
         self._thread.join()
 
     def respond(self, request: Request) -> Answer:
-        """What the service says; called while the lock is held."""
+        """Return the service's answer; called while the lock is held."""
         raise NotImplementedError
 
     def fail(
@@ -98,7 +98,7 @@ class Loopback:
         self._add(Fault(path_part, how, times, skip))
 
     def throttle(self, path_part: str, *, times: int = 1, after: int = 1, as_date: bool = False, skip: int = 0) -> None:
-        """Answer 429 with a `Retry-After` of so many seconds, or with the date that they lead to."""
+        """Answer 429 with a `Retry-After` of this many seconds, or with the date after them."""
 
         def answer() -> Answer:
             wait = http_date(self.clock() + timedelta(seconds=after)) if as_date else str(after)
@@ -107,13 +107,13 @@ class Loopback:
         self._add(Fault(path_part, answer, times, skip))
 
     def html(self, path_part: str, *, times: int = 1, skip: int = 0) -> None:
-        """Answer with a web page, as if all were well."""
+        """Answer with a web page and status 200."""
         self.fail(
             path_part, times=times, status=200, body=HTML_PAGE, content_type="text/html; charset=utf-8", skip=skip
         )
 
     def mend(self) -> None:
-        """Forget all faults that still wait."""
+        """Remove all pending faults."""
         with self.lock:
             self._faults.clear()
 

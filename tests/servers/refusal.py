@@ -12,6 +12,6 @@ class Refused(Exception):
     """Ends the handling of a request."""
 
     def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
-        """Refuse with this status, and say why."""
+        """Refuse with this status and reason."""
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})

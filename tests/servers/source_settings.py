@@ -1,4 +1,4 @@
-"""What the settings have to say for a loopback server to be asked."""
+"""Settings that point a source to a loopback server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The imitated BoondManager keeps the rules that the real one has."""
+"""The imitated BoondManager follows the rules of the real one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Reader:
         return [int(row["id"]) for row in self.search(**options)["data"]]
 
     def status(self, path: str = "/opportunities", **options: Any) -> int:
-        """What a request comes to."""
+        """The result of a request."""
         return self.http.get(path, params=options or None).status_code
 
 
@@ -70,7 +70,7 @@ def reader(server: BoondServer) -> Iterator[Reader]:
 
 
 def publish(server: BoondServer, count: int) -> list[int]:
-    """So many opportunities, changed a minute apart; gives their ids."""
+    """Add this many opportunities, changed a minute apart; returns their ids."""
     return [server.publish(updated=T0 + timedelta(minutes=number)) for number in range(count)]
 
 
@@ -83,7 +83,7 @@ def refusal(server: BoondServer, headers: dict[str, str]) -> tuple[int, str]:
 
 
 def test_without_a_token_401(server: BoondServer) -> None:
-    """Nobody asked is nobody told; a token under the other header is none."""
+    """Without a token, or with it in the other header, the answer is 401."""
     assert refusal(server, {})[0] == 401
     assert refusal(server, {"X-Jwt-Client": token_of(server)})[0] == 401
     server.jwt_header = "X-Jwt-Client"
@@ -155,7 +155,7 @@ def test_a_row_has_what_a_search_gives(server: BoondServer, reader: Reader) -> N
     assert row["attributes"]["tools"] == ["Python"]
 
 
-def test_names_stand_in_included(server: BoondServer, reader: Reader) -> None:
+def test_names_are_in_included(server: BoondServer, reader: Reader) -> None:
     """Each once, found by type and id; what is not related is null."""
     server.publish(company="Fictional Rail", contact="Jan Peeters", mainManager="Nora Claes")
     server.publish(company="Fictional Rail", contact="Ana De Smet", mainManager="Nora Claes")
@@ -269,8 +269,8 @@ def test_texts_are_given_by_the_opportunity_itself(server: BoondServer, reader: 
     assert reader.http.get(f"/opportunities/{one}").json()["data"]["attributes"]["criteria"] == "five years"
 
 
-def test_what_is_deleted_or_not_yet_visible_is_not_there(server: BoondServer, reader: Reader) -> None:
-    """404, and no row tells of it."""
+def test_deleted_and_not_yet_visible_opportunities_are_404(server: BoondServer, reader: Reader) -> None:
+    """The opportunity is 404, and not in the list."""
     gone, late = server.publish(), server.publish(visible_from=T0 + timedelta(minutes=5))
     server.delete(gone)
 

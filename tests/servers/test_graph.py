@@ -1,4 +1,4 @@
-"""The imitated Graph lists mails by the rules that the real one has."""
+"""The imitated Graph lists mails by the rules of the real one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.servers.graph import GraphServer
 
 
-def test_the_filter_takes_what_is_asked_for(graph: GraphServer, reader: Reader) -> None:
+def test_the_filter_selects_mails(graph: GraphServer, reader: Reader) -> None:
     """From an instant on, before one, and by the beginning of the subject, whatever its case; quotes are doubled."""
     for minute, subject in enumerate(
         ["[JOB EXPORT] 0", "[JOB EXPORT] 1", "RE: [JOB EXPORT]", "[job export] 3", "it's"]
@@ -128,7 +128,7 @@ def test_a_link_must_come_back_as_it_was(graph: GraphServer, reader: Reader) -> 
     assert reader.http.get(link[:-1]).status_code == 400
 
 
-def test_rows_shift_when_mails_go_while_they_are_paged(graph: GraphServer, reader: Reader) -> None:
+def test_rows_shift_when_mails_are_removed_during_paging(graph: GraphServer, reader: Reader) -> None:
     """A page is a position: after a removal before it one mail is passed over, after an arrival one comes twice."""
     ids = deliver(graph, 6)
     first = reader.get(top="2", filter=SINCE, orderby="receivedDateTime").json()

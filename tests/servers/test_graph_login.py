@@ -59,7 +59,7 @@ def test_msal_finds_the_tenant_through_instance_discovery(graph: GraphServer) ->
     assert any(request.path == "/common/discovery/instance" for request in graph.requests)
 
 
-def test_an_unknown_tenant_is_told(graph: GraphServer, reader: Reader) -> None:
+def test_an_unknown_tenant_is_reported(graph: GraphServer, reader: Reader) -> None:
     """400 invalid_tenant, as the discovery of msal meets it."""
     answer = reader.http.get(f"{graph.authority}/elsewhere/v2.0/.well-known/openid-configuration")
 
@@ -104,7 +104,7 @@ def test_an_echo_repeats_secret_and_token(graph: GraphServer, reader: Reader) ->
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer unknown", "Basic eDp5"])
-def test_without_a_token_nothing_is_told(reader: Reader, header: str | None) -> None:
+def test_a_request_without_a_token_is_refused(reader: Reader, header: str | None) -> None:
     """401, and the header that asks for a token."""
     del reader.http.headers["Authorization"]
 

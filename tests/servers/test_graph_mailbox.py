@@ -86,7 +86,7 @@ def test_raw_bytes_are_given_where_there_are_any(graph: GraphServer, reader: Rea
     assert answers[1].content == b"Subject: x\r\n\r\n"
 
 
-def test_what_is_gone_is_not_found(graph: GraphServer, reader: Reader) -> None:
+def test_a_removed_mail_is_not_found(graph: GraphServer, reader: Reader) -> None:
     """A mail that was removed between its list and its attachments is 404."""
     mail = graph.deliver("one", received=T0, attachments=[File("a", b"")])
     row = reader.rows(f"/messages/{mail}/attachments")[0]

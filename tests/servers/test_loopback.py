@@ -81,8 +81,8 @@ def test_a_failure_has_its_turn_and_ends(server: Rows, client: httpx.Client) -> 
     assert (answers[1].headers["X-Why"], answers[1].content) == ("test", b"{}")
 
 
-def test_mended_is_as_if_nothing_had_been_asked_for(server: Rows, client: httpx.Client) -> None:
-    """Faults that still wait are forgotten."""
+def test_mending_removes_all_faults(server: Rows, client: httpx.Client) -> None:
+    """Pending faults are removed."""
     server.fail("/", times=9)
     server.mend()
 
@@ -102,8 +102,8 @@ def test_throttling_says_how_long(server: Rows, client: httpx.Client) -> None:
     assert second.headers["Retry-After"] == "Mon, 23 Nov 2026 12:00:07 GMT"
 
 
-def test_a_web_page_comes_as_if_all_were_well(server: Rows, client: httpx.Client) -> None:
-    """Status 200, and a Content-Type that tells."""
+def test_a_web_page_comes_with_status_200(server: Rows, client: httpx.Client) -> None:
+    """Status 200, and the Content-Type of HTML."""
     server.html("/")
 
     answer = client.get("/")
@@ -129,7 +129,7 @@ def test_a_truncated_answer_promises_more_than_it_holds(server: Rows, client: ht
         client.get("/")
 
 
-def test_no_answer_is_none(server: Rows, client: httpx.Client) -> None:
+def test_a_connection_can_end_without_an_answer(server: Rows, client: httpx.Client) -> None:
     """The connection ends before a status line."""
     server.break_off("/", how="nothing")
 
@@ -206,6 +206,6 @@ def _threads() -> int:
 
 
 def _sockets(server: Rows) -> int:
-    """Those of the server's side."""
+    """The threads of the server."""
     port = int(server.url.rpartition(":")[2])
     return sum(one.laddr.port == port for one in psutil.Process().net_connections("tcp"))

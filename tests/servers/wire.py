@@ -26,7 +26,7 @@ _CLIENTS_OWN: Final = (ConnectionError, TimeoutError, ssl.SSLError)
 
 
 class Service(Protocol):
-    """What stands behind the wire."""
+    """The service that answers requests."""
 
     clock: Callable[[], datetime]
 

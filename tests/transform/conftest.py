@@ -1,4 +1,4 @@
-"""What the tests of the mapping share: a complete post to change, and the instant at which it is read."""
+"""Fixtures for the tests of the mapping: a complete post to change, and the instant at which it is read."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def seen_at() -> datetime:
 
 @pytest.fixture
 def post() -> dict[str, Any]:
-    """A complete Pro Unity post; each test has its own to change."""
+    """A complete Pro Unity post; each test can change its own copy."""
     found: dict[str, Any] = json.loads((GOLDEN / "complete" / "raw.json").read_bytes())
     return found
 
 
 @pytest.fixture
 def normalised(post: dict[str, Any], seen_at: datetime) -> Callable[..., Rfp]:
-    """Gives the document of the post with some dotted fields changed."""
+    """Returns the document of the post with some dotted fields changed."""
 
     def normalise(**changes: Any) -> Rfp:
         for dotted, value in changes.items():

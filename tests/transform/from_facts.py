@@ -127,7 +127,7 @@ def line(text: str | None) -> str | None:
 
 
 def words_of(html: str) -> list[str]:
-    """What a reader of some HTML sees."""
+    """The text that a reader of the HTML sees."""
     return bs4.BeautifulSoup(html, "html.parser").get_text(" ").split()
 
 
@@ -139,13 +139,13 @@ def instant(text: str) -> datetime:
 
 
 def day(text: str) -> datetime:
-    """A calendar day: the one that is written."""
+    """A calendar day, as written."""
     assert text[10:] == "T00:00:00"
     return datetime(int(text[:4]), int(text[5:7]), int(text[8:10]), tzinfo=UTC)
 
 
 def end_of_day(text: str) -> datetime:
-    """A deadline, which is the end of a day: not over before it is over in Brussels."""
+    """A deadline at the end of a day, which ends when the day ends in Brussels."""
     assert text[10:].removesuffix("Z") == "T23:59:59.997"
     brussels = datetime.fromisoformat(f"{text[:10]}T23:59:59.999").replace(tzinfo=ZoneInfo("Europe/Brussels"))
     return max(instant(text), brussels.astimezone(UTC))

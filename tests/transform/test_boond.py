@@ -28,13 +28,13 @@ SEPTEMBER = datetime(2026, 9, 1, tzinfo=UTC)
 
 @pytest.fixture
 def opportunity() -> dict[str, Any]:
-    """A complete opportunity; each test has its own to change."""
+    """A complete opportunity; each test can change its own copy."""
     found: dict[str, Any] = json.loads(COMPLETE.read_bytes())
     return found
 
 
 def put(opportunity: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Change some dotted fields; `ABSENT` takes one away."""
+    """Change some dotted fields; `ABSENT` removes a field."""
     for dotted, value in changes.items():
         *way, name = dotted.split("__")
         place: Any = opportunity
@@ -68,8 +68,8 @@ def of_attributes(made: Callable[..., Rfp]) -> Callable[..., Rfp]:
 
 
 @pytest.mark.parametrize("number", ["4711", 4711, " 4711\n"])
-def test_an_opportunity_is_one_job_whichever_way_its_id_is_written(made: Callable[..., Rfp], number: str | int) -> None:
-    """Text or a number: the same `job_id`, so the same document."""
+def test_an_id_as_text_or_number_gives_the_same_job(made: Callable[..., Rfp], number: str | int) -> None:
+    """An id as text or as a number gives the same `job_id`, so the same document."""
     document = made(data__id=number)
 
     assert (document.source_id, document.content["job_id"]) == ("4711", "boond-4711")
@@ -82,15 +82,15 @@ def test_an_opportunity_is_one_job_whichever_way_its_id_is_written(made: Callabl
         ("https://b.example.com/", "../a b?c#d", "https://b.example.com/opportunities/..%2Fa%20b%3Fc%23d"),
     ],
 )
-def test_the_link_leads_to_the_opportunity_of_the_instance(
+def test_the_link_opens_the_opportunity_of_the_instance(
     made: Callable[..., Rfp], url: str, number: str | int, link: str
 ) -> None:
-    """Whatever the id is, it stays one step of the instance's own address."""
+    """Any id stays one part of the path below the instance's address."""
     assert made(Instance(url=url), data__id=number).content["job_url"] == link
 
 
-def test_the_detail_wins_over_the_row_wherever_it_has_the_field(made: Callable[..., Rfp]) -> None:
-    """Also with null or an empty text, whatever the type: it says what the opportunity was when it was read last."""
+def test_a_field_of_the_detail_takes_precedence_over_the_row(made: Callable[..., Rfp]) -> None:
+    """Even if it is null or empty, because the detail is the later answer."""
     document = made(
         Instance(origins={10: "Agrega.io"}),
         detail__attributes__reference="",
@@ -105,8 +105,8 @@ def test_the_detail_wins_over_the_row_wherever_it_has_the_field(made: Callable[.
     assert document.content["conditions"]["toAt"] is None
 
 
-def test_a_relationship_of_the_detail_wins_over_that_of_the_row(made: Callable[..., Rfp]) -> None:
-    """Relationships are laid over each other as attributes are."""
+def test_a_relationship_of_the_detail_takes_precedence_over_the_row(made: Callable[..., Rfp]) -> None:
+    """Relationships are merged like attributes."""
     document = made(detail__relationships__company={"data": None})
 
     assert document.content["company"]["name"] is None
@@ -128,7 +128,7 @@ def test_a_relationship_of_the_detail_wins_over_that_of_the_row(made: Callable[.
 def test_the_version_is_the_instant_of_the_row_or_else_of_the_detail(
     made: Callable[..., Rfp], row: Any, detail: Any, instant: str
 ) -> None:
-    """A mixture of two versions, changed between two requests, gives way to the newer, which the list shows later."""
+    """If it changed between two requests, the older date is used, so the newer version replaces it later."""
     document = made(data__attributes__updateDate=row, detail__attributes__updateDate=detail)
 
     assert document.key.instant == instant
@@ -147,10 +147,10 @@ def test_the_version_is_the_instant_of_the_row_or_else_of_the_detail(
         (None, "", ""),
     ],
 )
-def test_a_description_and_its_criteria_stand_apart(
+def test_description_and_criteria_are_separated(
     made: Callable[..., Rfp], description: str | None, criteria: str | None, html: str
 ) -> None:
-    """A heading parts them where there are both, and what one leaves open does not swallow the other."""
+    """A heading separates them if there are both, and an unclosed tag in one does not affect the other."""
     document = made(detail__attributes__description=description, detail__attributes__criteria=criteria)
 
     assert document.content["job_desc"] == html
@@ -171,7 +171,7 @@ def test_a_description_and_its_criteria_stand_apart(
 def test_the_settings_name_the_open_states(
     of_attributes: Callable[..., Rfp], *, state: Any, active: bool, oddities: tuple[tuple[str, str], ...]
 ) -> None:
-    """An opportunity that does not say is kept active, and counted."""
+    """An opportunity without a state is kept active, and counted."""
     document = of_attributes(Instance(open_states=frozenset({0, 5})), state=state)
 
     assert (document.content["isActive"], document.oddities) == (active, oddities)
@@ -194,7 +194,7 @@ def test_the_settings_name_the_open_states(
 def test_a_place_is_a_known_city_region_or_country(
     of_attributes: Callable[..., Rfp], place: str | None, city: str | None, region: str | None, country: str | None
 ) -> None:
-    """A known region or country is kept; a word that may be either is neither. None is counted as unknown."""
+    """A known region or country is kept; a word that may be either is left out. Neither counts as unknown."""
     document = of_attributes(place=place)
 
     company = document.content["company"]
@@ -202,8 +202,8 @@ def test_a_place_is_a_known_city_region_or_country(
     assert document.oddities == ()
 
 
-def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]) -> None:
-    """The address of the company that is included is that of its seat."""
+def test_the_address_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]) -> None:
+    """The included company's address is not used."""
     assert made(data__attributes__place=None).content["company"] == {
         "name": "Hôpital du Zavelberg",
         "showDepartment": False,
@@ -224,10 +224,10 @@ def test_the_seat_of_a_company_is_not_the_place_of_work(made: Callable[..., Rfp]
         (ABSENT, None, None),
     ],
 )
-def test_a_mission_starts_on_a_day_or_at_once_or_it_is_not_known(
+def test_a_mission_starts_on_a_day_or_at_once_or_unknown(
     of_attributes: Callable[..., Rfp], *, start: Any, from_at: datetime | None, immediately: bool | None
 ) -> None:
-    """A day is the day that is written; a missing value is unknown, not false."""
+    """The day is kept as written; a missing value is unknown, not false."""
     conditions = of_attributes(startDate=start).content["conditions"]
 
     assert (conditions["fromAt"], conditions["startImmediately"]) == (from_at, immediately)
@@ -245,7 +245,7 @@ def test_a_mission_starts_on_a_day_or_at_once_or_it_is_not_known(
 def test_the_day_of_the_answer_counts_whole_and_the_closing_date_is_none(
     of_attributes: Callable[..., Rfp], answer: str | None, deadline: datetime | None
 ) -> None:
-    """`closingDate` is when the deal is hoped for: without an answer date there is no deadline."""
+    """`closingDate` is the expected date of the deal, so without an answer date there is no deadline."""
     assert of_attributes(answerDate=answer, closingDate="2026-07-01").content["deadlineAt"] == deadline
 
 
@@ -261,18 +261,18 @@ def test_the_day_of_the_answer_counts_whole_and_the_closing_date_is_none(
         ("kr", None, (("attributes.currency", "unknown word: kr"),)),
     ],
 )
-def test_totals_are_no_daily_rates_and_a_number_is_no_currency(
+def test_totals_are_not_daily_rates_and_a_number_is_not_a_currency(
     of_attributes: Callable[..., Rfp], currency: Any, kept: str | None, oddities: tuple[tuple[str, str], ...]
 ) -> None:
-    """Only a word that the vocabulary knows becomes a currency, and no amount becomes a rate."""
+    """Only a word in the vocabulary becomes a currency, and no amount becomes a rate."""
     document = of_attributes(currency=currency, turnoverEstimatedExcludingTax=500, estimatesExcludingTax=600)
 
     assert document.content["conditions"]["dailyRate"] == {"currency": kept, "min": None, "max": None}
     assert document.oddities == oddities
 
 
-def test_a_tool_is_a_skill_where_it_has_a_name(of_attributes: Callable[..., Rfp]) -> None:
-    """A number means something only in its instance: it is left out and counted; nothing is said of a level."""
+def test_a_tool_with_a_name_is_a_skill(of_attributes: Callable[..., Rfp]) -> None:
+    """A number has a meaning only in its instance: it is left out and counted. Its level is not specified."""
     document = of_attributes(
         tools=["Java", {"tool": " C ", "level": 5}, {"tool": "C++"}, "12", {"tool": 7}, 8, None, {}]
     )
@@ -308,7 +308,7 @@ def test_the_instance_names_the_intermediary(
     provider: str | None,
     oddities: tuple[tuple[str, str], ...],
 ) -> None:
-    """The settings first, then its dictionary; never the detail, which is free text. Old payloads have no label."""
+    """First the settings, then the dictionary, never the detail, which is free text. Old payloads have no label."""
     labels = {"origin": label} if label else ABSENT
     document = made(Instance(origins=origins), data__attributes__origin=origin, labels=labels)
 
@@ -340,24 +340,22 @@ def test_a_contact_is_named_as_far_as_the_source_names_it(
 @pytest.mark.parametrize(
     "link", [None, {}, {"data": None}, {"data": {"id": "9", "type": "contact"}}, {"data": {"id": "99"}}]
 )
-def test_a_contact_that_is_not_included_is_none(made: Callable[..., Rfp], link: Any) -> None:
-    """Neither a link that leads nowhere nor a resource of another type with the same id makes a contact."""
+def test_a_contact_that_is_not_included_is_left_out(made: Callable[..., Rfp], link: Any) -> None:
+    """A broken link, or a resource of another type with the same id, gives no contact."""
     document = made(data__relationships__contact=link, detail__relationships=None)
 
     assert [contact["role"] for contact in document.content["metadata"]] == ["manager"]
 
 
-def test_a_link_without_a_type_leads_nowhere(made: Callable[..., Rfp]) -> None:
-    """Not even to a resource that has no type either: an id alone does not tell who somebody is."""
+def test_a_link_without_a_type_is_ignored(made: Callable[..., Rfp]) -> None:
+    """Even if a resource with this id has no type either, because an id alone does not identify a person."""
     document = made(data__relationships__contact={"data": {"id": "99"}}, detail=None, included__3__type=None)
 
     assert [contact["role"] for contact in document.content["metadata"]] == ["manager"]
 
 
-def test_a_resource_that_is_included_twice_completes_itself(
-    made: Callable[..., Rfp], opportunity: dict[str, Any]
-) -> None:
-    """The list includes a name only, the detail the whole: what the first leaves open the second tells."""
+def test_a_resource_that_is_included_twice_is_merged(made: Callable[..., Rfp], opportunity: dict[str, Any]) -> None:
+    """The list includes only a name, the detail everything: the second fills in what the first lacks."""
     opportunity["included"].insert(
         0, {"id": 99, "type": "contact", "attributes": {"firstName": "A.", "lastName": "Demir"}}
     )
@@ -384,7 +382,7 @@ def test_a_resource_that_is_included_twice_completes_itself(
         ("data__attributes__updateDate", 1, "wrong-type", "data.attributes.updateDate"),
     ],
 )
-def test_what_identifies_or_orders_an_opportunity_must_be_sound(
+def test_id_title_and_last_change_of_an_opportunity_are_required(
     made: Callable[..., Rfp], field: str, value: Any, code: str, path: str
 ) -> None:
     """The reject says which field is wrong, and whether the row or the detail holds it."""
@@ -417,23 +415,23 @@ def test_what_identifies_or_orders_an_opportunity_must_be_sound(
         ("included__2__attributes__name", 5, ["included.attributes.name: a number read as text"]),
     ],
 )
-def test_an_odd_value_costs_its_field_at_most(
+def test_an_unknown_value_loses_only_its_field(
     made: Callable[..., Rfp], field: str, value: Any, counted: list[str]
 ) -> None:
-    """It is counted once, by its place in the row or in the detail."""
+    """It is counted once, with its path in the row or in the detail."""
     assert [f"{path}: {what}" for path, what in made(**{field: value}).oddities] == counted
 
 
-def test_an_opportunity_without_a_last_change_is_refused_by_the_row(made: Callable[..., Rfp]) -> None:
-    """Nothing could order its versions."""
+def test_an_opportunity_without_a_last_change_is_rejected(made: Callable[..., Rfp]) -> None:
+    """Without it, its versions could not be ordered."""
     with pytest.raises(Rejected, match=r"^data\.attributes\.updateDate is missing or empty") as caught:
         made(data__attributes__updateDate="", detail__attributes__updateDate=ABSENT)
 
     assert caught.value.code == "missing"
 
 
-def test_a_row_without_its_detail_is_named_in_what_is_wrong(made: Callable[..., Rfp]) -> None:
-    """Where there is no detail, the row's own field is at fault."""
+def test_without_a_detail_the_reject_names_the_row(made: Callable[..., Rfp]) -> None:
+    """If there is no detail, the path of the reject is in the row."""
     with pytest.raises(Rejected, match=r"^data\.attributes\.title is an object, not text"):
         made(data__attributes__title={}, detail=None)
 
@@ -451,8 +449,8 @@ def test_a_reject_names_its_opportunity(opportunity: dict[str, Any], seen_at: da
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"null", b'{"data":{"id":[]}}', b'{"data":{"id":"%s"}}' % (b"9" * 200)])
-def test_a_reject_without_a_true_id_is_known_by_its_place(payload: bytes, seen_at: datetime) -> None:
-    """What is no opportunity, or has an id that no document can have, is named by where it came from."""
+def test_a_reject_without_a_valid_id_is_identified_by_its_origin(payload: bytes, seen_at: datetime) -> None:
+    """A payload that is not an opportunity, or has an invalid id, is identified by its origin."""
     raw = RawRecord.of(payload, source="boond", origin="opportunities?page=2", instant=seen_at)
 
     made = transform(raw, seen_at=seen_at)
@@ -462,7 +460,7 @@ def test_a_reject_without_a_true_id_is_known_by_its_place(payload: bytes, seen_a
 
 
 def test_the_instance_reaches_the_mapping(opportunity: dict[str, Any], seen_at: datetime) -> None:
-    """What the settings say of the instance decides, and without a word state 0 is open."""
+    """The settings of the instance decide; by default state 0 is open."""
     raw = RawRecord.of(orjson.dumps(opportunity), source="boond", origin="opportunities/4711", instant=seen_at)
 
     by_default = transform(raw, seen_at=seen_at)
@@ -478,6 +476,6 @@ def test_the_instance_reaches_the_mapping(opportunity: dict[str, Any], seen_at: 
 
 
 def test_an_instance_can_be_sent_to_another_process() -> None:
-    """A backfill is spread over processes, each of which is told what the numbers mean."""
+    """A backfill uses several processes, which all need the meaning of the numbers."""
     for instance in (Instance(), Instance(origins={9: "Pro-Unity"})):
         assert pickle.loads(pickle.dumps(instance)) == instance  # noqa: S301 - just written

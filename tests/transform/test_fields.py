@@ -1,4 +1,4 @@
-"""Reading fields: what is plain is read, what is odd is counted by its place, null reads as absent."""
+"""Reading fields: clear values are read, unknown values are counted with their path, null counts as missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from futurscam_lib.transform.fields import Fields
 @pytest.mark.parametrize("read", ["raw_text", "text", "identifier", "flag", "number", "whole", "instant"])
 @pytest.mark.parametrize("data", [{}, {"a": None}])
 def test_null_and_absent_are_the_same(data: dict[str, Any], read: str) -> None:
-    """A source that writes null and one that writes nothing say the same."""
+    """Null and a missing field mean the same."""
     assert getattr(Fields(data), read)("a") is None
     assert list(Fields(data).items("a")) == []
     assert Fields(data).child("a").text("b") is None
@@ -89,8 +89,8 @@ def test_null_and_absent_are_the_same(data: dict[str, Any], read: str) -> None:
         ("day", "01/02/2026", None, "text, not a date"),
     ],
 )
-def test_an_odd_value_is_read_where_its_meaning_is_plain(read: str, value: Any, found: Any, what: str) -> None:
-    """Else the field is null. Either way it is counted once, with its path and without what stands there."""
+def test_an_odd_value_is_read_if_its_meaning_is_clear(read: str, value: Any, found: Any, what: str) -> None:
+    """Else the field is null. Either way it is counted once, with its path and without the value."""
     fields = Fields({"a": value}, "top")
 
     assert getattr(fields, read)("a") == found
@@ -104,7 +104,7 @@ def test_an_odd_value_is_read_where_its_meaning_is_plain(read: str, value: Any, 
 )
 @pytest.mark.parametrize("value", [None, "", " \t", []])
 def test_a_blank_value_of_any_type_reads_as_none(read: str, value: Any) -> None:
-    """There are sources that write an empty text or an empty list where they have nothing: that is not odd."""
+    """Some sources write an empty text or list for a missing value: it does not count as unknown."""
     fields = Fields({"a": value})
 
     assert getattr(fields, read)("a") is None
@@ -116,7 +116,7 @@ def test_a_blank_value_of_any_type_reads_as_none(read: str, value: Any) -> None:
 )
 @pytest.mark.parametrize("read", ["instant", "deadline", "day"])
 def test_a_date_that_dotnet_never_set_is_not_given(read: str, value: str) -> None:
-    """It is understood, so it is not counted."""
+    """The value is understood, so it is not counted."""
     fields = Fields({"a": value})
 
     assert getattr(fields, read)("a") is None
@@ -124,7 +124,7 @@ def test_a_date_that_dotnet_never_set_is_not_given(read: str, value: str) -> Non
 
 
 def test_a_lone_surrogate_is_replaced_and_counted() -> None:
-    """Half a character can be kept nowhere; what stands around it can."""
+    """Half a character cannot be stored; the text around it is kept."""
     fields = Fields({"a": "x\ud800y", "b": ["\udfff"], "c": "fine \ufffd \U0001f9d1"})
 
     assert fields.text("a") == "x\ufffdy"
@@ -134,7 +134,7 @@ def test_a_lone_surrogate_is_replaced_and_counted() -> None:
     assert fields.unknown == [(name, "a lone surrogate, replaced") for name in "ab"]
 
 
-def test_what_is_too_long_is_cut_and_counted() -> None:
+def test_a_value_that_is_too_long_is_cut_and_counted() -> None:
     """A title of megabytes would fill a table, and a list of millions a document."""
     fields = Fields({"a": "x" * 3_000_000, "b": ["y"] * 600, "c": "x " * 400})
 
@@ -165,10 +165,8 @@ def test_what_is_too_long_is_cut_and_counted() -> None:
         (True, [], ["true or false, not a list"]),
     ],
 )
-def test_a_name_stands_for_its_object_and_one_object_for_a_list(
-    value: Any, names: list[str], unknown: list[str]
-) -> None:
-    """What cannot be an object is left out; the others of the list are kept."""
+def test_a_name_is_read_as_an_object_and_an_object_as_a_list(value: Any, names: list[str], unknown: list[str]) -> None:
+    """Elements that cannot be objects are left out; the others are kept."""
     fields = Fields({"a": value}, "top")
 
     assert [child.text("name") for child in fields.children("a", named="name")] == names
@@ -176,7 +174,7 @@ def test_a_name_stands_for_its_object_and_one_object_for_a_list(
 
 
 def test_a_source_that_mixes_names_and_objects_is_not_odd() -> None:
-    """BoondManager writes both."""
+    """BoondManager writes both names and objects."""
     fields = Fields({"a": ["Java", {"tool": "C"}, 7]})
 
     assert [child.identifier("tool") for child in fields.children("a", named="tool", mixed=True)] == ["Java", "C", "7"]
@@ -192,7 +190,7 @@ def test_a_source_that_mixes_names_and_objects_is_not_odd() -> None:
         (0, None, "a number, not an object"),
     ],
 )
-def test_what_should_be_an_object_and_is_none_has_no_fields(value: Any, found: str | None, what: str) -> None:
+def test_a_value_that_is_not_an_object_has_no_fields(value: Any, found: str | None, what: str) -> None:
     """The fields of the whole object are null, and one unknown value is counted."""
     fields = Fields({"a": value})
 
@@ -200,7 +198,7 @@ def test_what_should_be_an_object_and_is_none_has_no_fields(value: Any, found: s
     assert fields.unknown == [("a", what)]
 
 
-def test_what_is_no_object_at_all_is_refused() -> None:
+def test_a_payload_that_is_not_an_object_is_rejected() -> None:
     """A record that is a list or a number has no fields."""
     with pytest.raises(Rejected, match=r"^The record is a list, not an object") as caught:
         Fields.of([])
@@ -208,8 +206,8 @@ def test_what_is_no_object_at_all_is_refused() -> None:
     assert caught.value.path == ""
 
 
-def test_elements_stand_where_their_list_does() -> None:
-    """So the same oddity in every element is one line of the count."""
+def test_elements_have_the_path_of_their_list() -> None:
+    """So the same unknown value in every element is one line of the count."""
     fields = Fields({"a": [{"b": True}, {"b": True}], "c": [" x ", None, "", 2, "y"]}, "top")
 
     assert [child.text("b") for child in fields.children("a")] == [None, None]
@@ -222,8 +220,8 @@ def test_elements_stand_where_their_list_does() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", " \t\x00"])
-def test_a_required_text_is_missing_where_nothing_can_be_read(value: str | None) -> None:
-    """Blank is as good as absent."""
+def test_a_blank_required_text_is_missing(value: str | None) -> None:
+    """A blank text counts as missing."""
     with pytest.raises(Rejected, match=r"^a is missing or empty") as caught:
         Fields({"a": value}).required_text("a")
 
@@ -233,7 +231,7 @@ def test_a_required_text_is_missing_where_nothing_can_be_read(value: str | None)
 
 
 def test_an_instant_is_cut_to_what_mongodb_keeps() -> None:
-    """Whole milliseconds, so that what is compared is what was stored."""
+    """It is cut to whole milliseconds, so that comparisons use the stored value."""
     instant = Fields({"a": "2026-11-23T12:00:00.9999999Z"}).instant("a")
 
     assert instant == datetime(2026, 11, 23, 12, 0, 0, 999_000, tzinfo=UTC)
@@ -248,14 +246,14 @@ def test_each_number_becomes_a_float() -> None:
     ("value", "kept"), [(" 12 ", "12"), (12, "12"), (-1, "-1"), (2**63, str(2**63)), ("AO/1", "AO/1")]
 )
 def test_an_id_is_the_same_as_text_and_as_a_number(value: str | int, kept: str) -> None:
-    """Sources write their ids one way or the other, some of them both ways."""
+    """Sources write ids as text or as numbers, some of them both."""
     assert Fields({"a": value}).identifier("a") == kept
     assert Fields({"a": value}).required_identifier("a") == kept
 
 
 @pytest.mark.parametrize("value", [True, 1.5, [], ["x"], {"$ne": None}, 10**400])
 def test_a_required_id_is_read_strictly(value: Any) -> None:
-    """What identifies a record is not guessed; the error names the field and both types, but never the value."""
+    """An id is never guessed; the error names the field and both types, but not the value."""
     with pytest.raises(Rejected, match=r"^top\.a is .+, not text or a whole number\.$") as caught:
         Fields({"a": value}, "top").required_identifier("a")
 
@@ -263,19 +261,19 @@ def test_a_required_id_is_read_strictly(value: Any) -> None:
 
 
 def test_an_id_with_half_a_character_is_refused() -> None:
-    """Replaced, two ids could become one."""
+    """If the characters were replaced, two ids could become equal."""
     with pytest.raises(Rejected, match=r"^a holds half a character"):
         Fields({"a": "x\ud800"}).required_identifier("a")
 
 
 def test_a_required_text_may_be_odd_but_not_unreadable() -> None:
-    """A title may be a number."""
+    """For example, a title may be a number."""
     assert Fields({"a": 2026}).required_text("a") == "2026"
     with pytest.raises(Rejected, match=r"^a is an object, not text"):
         Fields({"a": {}}).required_text("a")
 
 
-def test_an_unknown_value_is_counted_once_however_often_it_is_read() -> None:
+def test_an_unknown_value_that_is_read_twice_is_counted_once() -> None:
     """Several fields of a document may be read through the same object; each element of a list counts."""
     fields = Fields({"a": 1, "b": [{"c": True}], "d": [2, 3]})
 
@@ -292,16 +290,16 @@ def test_an_unknown_value_is_counted_once_however_often_it_is_read() -> None:
     ]
 
 
-def test_a_blank_text_can_be_laid_over_as_null() -> None:
-    """A source that writes an empty text where it has no number, object or list says that there is none."""
+def test_a_blank_text_can_override_a_value_with_null() -> None:
+    """An empty text in place of a number, object or list means that there is no value."""
     filled = Fields({"a": "", "b": " \t", "c": "x", "d": 0}, "top").filled()
     both = Fields({"a": 1, "b": 2, "c": 3}, "low").under(filled)
 
     assert (both.whole("a"), both.whole("b"), both.text("c"), both.whole("d")) == (None, None, "x", 0)
 
 
-def test_of_two_objects_the_upper_one_wins_and_each_field_names_where_it_stands() -> None:
-    """Also where the upper one has null: it says so; what is odd is counted where it stands."""
+def test_the_upper_object_takes_precedence_and_paths_are_kept() -> None:
+    """Also if the upper one is null; unknown values are counted with the path of their own object."""
     low = Fields({"a": 1, "b": 2, "c": 3, "e": True}, "low")
     both = low.under(Fields({"b": False, "c": None, "d": 4}, "high"))
 
@@ -325,7 +323,7 @@ def test_of_two_objects_the_upper_one_wins_and_each_field_names_where_it_stands(
     ],
 )
 def test_a_deadline_may_be_meant_in_brussels(value: str, instant: datetime) -> None:
-    """A deadline's day counts whole; a time that is given is believed, in the zone that the source means."""
+    """A date without time ends with its day; a given time is used in the source's time zone."""
     assert Fields({"a": value}).deadline("a", naive=clock.BRUSSELS) == instant
 
 
@@ -341,7 +339,7 @@ def test_a_deadline_may_be_meant_in_brussels(value: str, instant: datetime) -> N
     ],
 )
 def test_a_last_change_is_read_strictly(value: Any, code: str) -> None:
-    """It orders the versions of a record: nothing is guessed."""
+    """It orders the versions of a record, so it is never guessed."""
     with pytest.raises(Rejected, match=r"^top\.a") as caught:
         Fields({"a": value}, "top").last_change("a")
 
@@ -349,7 +347,7 @@ def test_a_last_change_is_read_strictly(value: Any, code: str) -> None:
 
 
 def test_a_last_change_may_be_as_far_ahead_as_clocks_differ() -> None:
-    """A day ahead is a clock that goes wrong; more would shut out every true version until then."""
+    """One day ahead may be a wrong clock; a later date would block all correct versions until then."""
     seen_at = datetime(2026, 11, 23, 13, 25, tzinfo=UTC)
     fields = Fields({"a": "2026-11-24T13:25:00Z", "b": "2026-11-24T13:25:00.0000001Z"}, "top")
 

@@ -1,4 +1,4 @@
-"""What holds for every source's format: golden files, versions, and that no payload brings the run down."""
+"""Tests for the format of every source: golden files, versions, and that no payload crashes the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SOURCES = {"pro_unity": "folder", "boond": "boond"}
-"""Each format, which is a folder of golden files, and a source that speaks it."""
+"""Each format (a folder of golden files) and a source that uses it."""
 CASES = sorted((path.parent.parent.name, path.parent.name) for path in GOLDEN.glob("*/*/raw.json"))
 SEEN_AT = datetime(2026, 12, 23, tzinfo=UTC)
 SETTINGS = SourceSettings.model_construct(
@@ -47,7 +47,7 @@ JSON = st.recursive(
 
 
 def read(name: str, payload: bytes) -> Rfp | Reject:
-    """What a payload of a format becomes."""
+    """The result for a payload of a format."""
     raw = RawRecord.of(payload, source=SOURCES[name], origin="a.json", instant=SEEN_AT, line=1, column=1)
     return transform(raw, seen_at=SEEN_AT, settings=SETTINGS)
 
@@ -62,7 +62,7 @@ def made_of(name: str, case: str) -> dict[str, Any]:
 
 
 def digest(document: dict[str, Any]) -> str:
-    """What tells whether a golden document changed, whatever its line ends."""
+    """A hash of a golden document, independent of its line ends."""
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -72,7 +72,7 @@ def write(path: Path, value: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "case"), CASES)
-def test_a_payload_becomes_the_document_that_was_agreed_on(name: str, case: str, pytestconfig: pytest.Config) -> None:
+def test_each_golden_payload_gives_its_golden_document(name: str, case: str, pytestconfig: pytest.Config) -> None:
     """Each golden payload gives its golden document, to the last field, with its version and its oddities."""
     expected = GOLDEN / name / case / "rfp.json"
     made = made_of(name, case)
@@ -112,7 +112,7 @@ def test_a_document_that_changes_takes_a_new_transform_version(name: str, pytest
 
 
 def test_every_golden_folder_belongs_to_a_format() -> None:
-    """A folder that no source speaks for would not be looked at."""
+    """A folder without a source would not be tested."""
     assert {name for name, _ in CASES} == set(SOURCES)
 
 
@@ -128,7 +128,7 @@ def test_every_golden_folder_belongs_to_a_format() -> None:
 def test_the_version_of_a_sources_documents_is_that_of_its_mapping(
     source: str, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What documents are made again by is the version of the mapping that they went through, as it stands in them."""
+    """Documents hold the version of their mapping, by which they are made again."""
     name = "boond" if source == "boond" else "pro_unity"
     monkeypatch.setitem(SOURCES, name, source)
 
@@ -142,7 +142,7 @@ def test_the_version_of_a_sources_documents_is_that_of_its_mapping(
 def test_a_mailed_post_becomes_the_same_document_as_one_of_the_folder(
     source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A post that arrives by both ways is one job, unchanged."""
+    """A post that arrives in both ways is one job, and the second counts as unchanged."""
     from_folder = made_of("pro_unity", "complete")
     monkeypatch.setitem(SOURCES, "pro_unity", source)
 
@@ -150,7 +150,7 @@ def test_a_mailed_post_becomes_the_same_document_as_one_of_the_folder(
 
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value inside a parsed payload."""
+    """The path to every value inside a parsed payload."""
     if way:
         yield way
     if isinstance(value, dict | list):
@@ -169,7 +169,7 @@ CHANGES = {
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_payload_with_any_value_in_any_place_becomes_a_document_or_a_reject(name: str, data: st.DataObject) -> None:
-    """No value in any place of a payload brings the run down."""
+    """No value in any place of a payload crashes the run."""
     payload = json.loads(json.dumps(WHOLE[name]))
     for way, value in data.draw(CHANGES[name]):
         # A change before may have taken the place away.

@@ -1,4 +1,4 @@
-"""Whatever stands in an optional field of a real post or opportunity, the mission becomes a document."""
+"""A real post or opportunity with any values in its optional fields still becomes a document."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ MADE_FROM_ATTRIBUTE: dict[str, set[str]] = {
     "answerDate": {"deadlineAt"},
     "origin": {"serviceProvider"},
 }
-"""The same of the attributes of an opportunity, in its row and in its detail."""
+"""The same for the attributes of an opportunity, in its row and in its detail."""
 
 SOUND_POST = {("id",), ("name",), ("timeStamp",)}
 # The title and the last change of the detail, where they are missing, are those of the row.
@@ -114,7 +114,7 @@ VALUES = ODD | st.recursive(
 
 
 def places(value: Any, way: Way = ()) -> Iterator[Way]:
-    """The way to every value inside a payload."""
+    """The path to every value inside a payload."""
     if way:
         yield way
     if isinstance(value, dict | list):
@@ -216,7 +216,7 @@ FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCh
 @example(put=[(("skillInfo", "skills"), [{"name": "x" * 1_000, "seniority": "y" * 1_000}] * 1_000)])
 @example(put=[(("languageInfo", "languageGroups"), [{"languages": ["nl"] * 500, "languageLevel": "y" * 100}] * 500)])
 @example(put=[(("budgetInfo", "minDailyRate"), math.nan), (("companyInfo", "companyName"), "\ud800")])
-def test_an_odd_value_in_a_post_costs_its_own_part_of_the_document(put: list[tuple[Way, Any]]) -> None:
+def test_an_odd_value_in_a_post_affects_only_its_part_of_the_document(put: list[tuple[Way, Any]]) -> None:
     """Wrong types, odd values, missing and nested junk."""
     check("folder", POST, put, of_post)
     check_counted("folder", POST, *put[0])
@@ -224,14 +224,14 @@ def test_an_odd_value_in_a_post_costs_its_own_part_of_the_document(put: list[tup
 
 @FUZZ
 @given(put=changes(OPPORTUNITY, SOUND_OPPORTUNITY))
-def test_an_odd_value_in_an_opportunity_costs_its_own_part_of_the_document(put: list[tuple[Way, Any]]) -> None:
-    """In the row, in its detail, in what is included."""
+def test_an_odd_value_in_an_opportunity_affects_only_its_part_of_the_document(put: list[tuple[Way, Any]]) -> None:
+    """In the row, in its detail and in the included resources."""
     check("boond", OPPORTUNITY, put, of_opportunity)
     check_counted("boond", OPPORTUNITY, *put[0])
 
 
 @pytest.mark.parametrize("way", [way for way in places(POST) if way not in SOUND_POST], ids=repr)
 def test_any_one_place_of_a_post_may_hold_anything(way: Way) -> None:
-    """Each place once with a value of each type."""
+    """Each place is tested once with a value of each type."""
     for value in (ABSENT, None, True, 0, -1.5, math.inf, "", "x", "\ud800", [], ["x"], {}, {"x": 1}, [[{}]]):
         document_of("folder", changed(POST, [(way, value)]))

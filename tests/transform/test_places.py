@@ -38,19 +38,19 @@ from futurscam_lib.transform.vocabulary import REGION
     ],
 )
 def test_a_city_has_one_spelling(written: str | None, city: str | None) -> None:
-    """Whatever the language, the case and what stands around its name; what no table knows stays as it is."""
+    """For every language and case, and with additions around the name; an unknown name stays unchanged."""
     assert places.city(written) == city
 
 
 @pytest.mark.parametrize("written", ["Remote", "REMOTE", "Full remote", "Télétravail", "0000", "-", "n/a"])
-def test_remote_is_no_place(written: str) -> None:
-    """There is no city of this name, and no zip code of nothing but zeros."""
+def test_remote_is_not_a_place(written: str) -> None:
+    """Such words are not cities, and a zip code is not only zeros."""
     assert places.city(written) is None
     assert places.zip_code("0000") is None
 
 
 def test_cities_of_other_countries_keep_their_names() -> None:
-    """Bergen is Mons, but not in Norway."""
+    """Bergen is Mons in Belgium, but not in Norway."""
     assert [places.city("Bergen", country=country) for country in (None, "Belgium", "Norway")] == [
         "Mons",
         "Mons",
@@ -59,7 +59,7 @@ def test_cities_of_other_countries_keep_their_names() -> None:
 
 
 def test_no_name_means_two_cities() -> None:
-    """Each name stands once, and each city's own name leads to itself."""
+    """Each name is listed once, and each city's own name gives itself."""
     names = [fold(name.strip()) for row in places._CITY_NAMES.strip().splitlines() for name in row.split(",")]
 
     assert len(names) == len(set(names))

@@ -49,7 +49,7 @@ def test_a_time_stamp_orders_by_its_seventh_digit(normalised: Callable[..., Rfp]
 def test_a_deadline_is_in_utc_and_its_day_is_over_when_it_is_over_in_brussels(
     normalised: Callable[..., Rfp], written: str | None, instant: datetime | None
 ) -> None:
-    """An offset is believed; without one it is UTC. The same deadline stays the same when it is written with `Z`."""
+    """An offset is used; without an offset it is UTC. With and without `Z` the deadline is the same."""
     made = normalised(publicationInfo__applicationDeadline=written)
 
     assert (made.content["deadlineAt"], made.oddities) == (instant, ())
@@ -66,12 +66,12 @@ def test_a_deadline_is_in_utc_and_its_day_is_over_when_it_is_over_in_brussels(
 def test_a_publication_without_an_offset_is_in_utc(
     normalised: Callable[..., Rfp], written: str, instant: datetime
 ) -> None:
-    """Milliseconds are all that is kept."""
+    """Only milliseconds are kept."""
     assert normalised(publicationInfo__publishDate=written).content["publishedAt"] == instant
 
 
 def test_a_time_stamp_without_an_offset_is_in_utc(normalised: Callable[..., Rfp]) -> None:
-    """As the platform's other instants are."""
+    """Like the other instants of the platform."""
     assert normalised(timeStamp="2026-07-08T07:15:44.9183706").key.instant == "2026-07-08T07:15:44.9183706Z"
 
 
@@ -80,7 +80,7 @@ def test_a_time_stamp_without_an_offset_is_in_utc(normalised: Callable[..., Rfp]
     ["2026-01-01T00:00:00", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+02:00", "2026-01-01", "2026-01-01T23:59:59"],
 )
 def test_a_mission_begins_on_the_day_that_is_written(normalised: Callable[..., Rfp], written: str) -> None:
-    """A calendar day is no instant: no time zone moves it."""
+    """A calendar day does not change with the time zone."""
     conditions = normalised(budgetInfo__startDate=written, budgetInfo__endDate=written).content["conditions"]
 
     assert conditions["fromAt"] == conditions["toAt"] == datetime(2026, 1, 1, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_a_rate_that_the_post_does_not_give_stays_unknown(
 def test_a_rate_that_cannot_be_is_left_out_and_counted(
     normalised: Callable[..., Rfp], low: float, high: float, kept: tuple[float | None, ...], what: tuple[str, str]
 ) -> None:
-    """Of a minimum above its maximum neither is kept: nobody can know which one is wrong."""
+    """If the minimum is above the maximum, neither is kept, because it is unclear which is wrong."""
     made = normalised(budgetInfo__minDailyRate=low, budgetInfo__maxDailyRate=high)
 
     rate = made.content["conditions"]["dailyRate"]
@@ -128,10 +128,10 @@ def test_a_rate_that_cannot_be_is_left_out_and_counted(
 @pytest.mark.parametrize(
     ("of_budget", "of_supplier", "kept"), [(7.5, 2.0, 7.5), (0.0, 2.0, 0.0), (None, 2.0, 2.0), (None, None, None)]
 )
-def test_the_margin_of_the_budget_goes_before_that_of_the_supplier(
+def test_the_margin_of_the_budget_takes_precedence(
     normalised: Callable[..., Rfp], of_budget: float | None, of_supplier: float | None, kept: float | None
 ) -> None:
-    """Also where it is zero: no margin is not an unknown margin."""
+    """Even if it is zero: a zero margin is not an unknown margin."""
     made = normalised(budgetInfo__fixedMargin=of_budget, supplierFixedMargin=of_supplier)
 
     assert made.content["conditions"]["fixedMargin"] == kept
@@ -171,7 +171,7 @@ def test_title_role_questions_and_last_use_are_kept(normalised: Callable[..., Rf
 
 @pytest.mark.parametrize(("closed", "active"), [(True, False), (False, True), (None, True)])
 def test_a_closed_post_is_not_active(normalised: Callable[..., Rfp], *, closed: bool | None, active: bool) -> None:
-    """A post that does not say is open."""
+    """A post without this field is open."""
     assert normalised(publicationInfo__isClosed=closed).content["isActive"] is active
 
 
@@ -194,7 +194,7 @@ def test_a_closed_post_is_not_active(normalised: Callable[..., Rfp], *, closed: 
         ("name", {"nl": "x"}, "wrong-type", "name"),
     ],
 )
-def test_what_identifies_or_orders_a_post_must_be_sound(
+def test_id_title_and_time_stamp_of_a_post_are_required(
     normalised: Callable[..., Rfp], field: str, value: Any, code: str, path: str
 ) -> None:
     """The reject says which field is wrong, in a word to count by and a sentence to read."""
@@ -207,7 +207,7 @@ def test_what_identifies_or_orders_a_post_must_be_sound(
 
 
 Odd = tuple[str, Any, str, Any, tuple[str, ...]]
-"""A field of the post, what stands there, a field of the document, what is kept there, and what is counted."""
+"""A field of the post, its value, a field of the document, the value kept there, and what is counted."""
 
 ODD: list[Odd] = [
     ("description", ["<p>a</p>"], "job_desc", "<p>a</p>", ("a list read as text",)),
@@ -242,8 +242,8 @@ ODD: list[Odd] = [
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_an_odd_value_costs_its_field_at_most(normalised: Callable[..., Rfp], case: Odd) -> None:
-    """It is read where its meaning is plain, and counted with its path either way."""
+def test_an_unknown_value_loses_only_its_field(normalised: Callable[..., Rfp], case: Odd) -> None:
+    """It is read if its meaning is clear, and counted with its path either way."""
     field, value, path, kept, counted = case
     made = normalised(**{field: value})
 
@@ -267,7 +267,7 @@ def test_an_odd_value_costs_its_field_at_most(normalised: Callable[..., Rfp], ca
     ],
 )
 def test_skills_are_read_in_every_form(normalised: Callable[..., Rfp], skills: Any, names: list[str]) -> None:
-    """Names for objects, one for a list of one; a bullet that was copied along is none of the name."""
+    """Names instead of objects, one object instead of a list; a copied bullet is removed from the name."""
     assert [skill["name"] for skill in normalised(skillInfo__skills=skills).content["skills"]] == names
 
 
@@ -282,7 +282,7 @@ def test_skills_are_read_in_every_form(normalised: Callable[..., Rfp], skills: A
 def test_languages_are_read_in_every_form(
     normalised: Callable[..., Rfp], groups: Any, languages: list[tuple[str, str]]
 ) -> None:
-    """By the names that French, Dutch, English and German have for them, and by their codes."""
+    """By their French, Dutch, English and German names, and by their codes."""
     made = normalised(languageInfo__languageGroups=groups)
 
     assert [(one["language"], one["level"]) for one in made.content["languages"]] == languages
@@ -306,19 +306,19 @@ def test_languages_are_read_in_every_form(
 def test_a_place_has_one_spelling_and_a_region(
     normalised: Callable[..., Rfp], place: dict[str, Any], kept: tuple[str | None, ...]
 ) -> None:
-    """The source's region counts before that of the zip code, which only Belgian ones have."""
+    """The source's region takes precedence over that of a Belgian zip code."""
     company = normalised(locationInfo__mainLocation=place).content["company"]
 
     assert (company["city"], company["zipcode"], company["region"], company["country"]) == kept
 
 
 def test_a_time_stamp_may_be_as_far_ahead_as_clocks_differ(normalised: Callable[..., Rfp]) -> None:
-    """A day ahead is a clock that goes wrong; more would shut out every true version until then."""
+    """One day ahead may be a wrong clock; a later date would block all correct versions until then."""
     assert normalised(timeStamp="2026-11-24T13:25:00.0000000Z").key.instant == "2026-11-24T13:25:00.0000000Z"
 
 
 def test_a_link_that_is_not_a_web_address_is_left_out_and_counted(normalised: Callable[..., Rfp]) -> None:
-    """A reader may click on `job_url`: only http and https stand there."""
+    """A reader may click on `job_url`, so it can only be http or https."""
     made = normalised(jobUrl="JavaScript:alert(1)")
 
     assert made.content["job_url"] == ""
@@ -338,8 +338,8 @@ def test_a_reject_names_its_post(post: dict[str, Any], seen_at: datetime) -> Non
     assert made.raw is raw
 
 
-def test_a_reject_of_which_nothing_can_be_read_is_known_by_its_place(seen_at: datetime) -> None:
-    """Broken bytes are named by where they stood, at the instant of their source."""
+def test_an_unreadable_reject_is_identified_by_its_origin(seen_at: datetime) -> None:
+    """Broken bytes are identified by their origin, with the instant of their source."""
     raw = RawRecord.of(b"{", source="folder", origin="b.jsonl:7", instant=seen_at, line=7, column=1)
 
     made = transform(raw, seen_at=seen_at)
@@ -351,7 +351,7 @@ def test_a_reject_of_which_nothing_can_be_read_is_known_by_its_place(seen_at: da
 
 @pytest.mark.parametrize("stamp", ["yesterday", None])
 def test_a_reject_without_a_time_stamp_is_ordered_by_its_source(stamp: str | None) -> None:
-    """The job is known, and the instant at which its source showed it."""
+    """The reject has the job_id, and the instant of its source."""
     made = reject_of({"id": "job-1", "name": "Tester", "timeStamp": stamp})
 
     assert (made.job_id, made.path) == ("job-1", "timeStamp")
@@ -367,7 +367,7 @@ def test_a_post_from_the_future_keeps_its_own_time_stamp() -> None:
 
 
 def reject_of(post: dict[str, Any]) -> Reject:
-    """What becomes of a post that cannot be a document."""
+    """The reject of a post that cannot become a document."""
     made = transform(
         RawRecord.of(orjson.dumps(post), source="folder", origin="a.json", instant=SEEN_AT), seen_at=SEEN_AT
     )
@@ -378,7 +378,7 @@ def reject_of(post: dict[str, Any]) -> Reject:
 def test_a_payload_with_half_a_character_or_no_number_becomes_a_document(
     post: dict[str, Any], seen_at: datetime
 ) -> None:
-    """Escaped lone surrogates and NaN, which JSON does not allow, cost their own fields."""
+    """Escaped lone surrogates and NaN, which JSON does not allow, only lose their own fields."""
     payload = orjson.dumps(post).replace(b'"name":"Senior', b'"name":"\\ud800 Senior').replace(b"680.0", b"NaN")
     made = transform(RawRecord.of(payload, source="folder", origin="a.json", instant=seen_at), seen_at=seen_at)
 

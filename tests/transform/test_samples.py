@@ -1,4 +1,4 @@
-"""Whole posts: each becomes a document, which is what the facts about the platform make of the post."""
+"""Complete posts: each becomes the document that the facts about the platform imply."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ REAL = os.environ.get("FUTURSCAM_TEST_SAMPLES", "") or (str(BESIDE) if BESIDE.is
 FOLDERS = [DEMO, *([Path(REAL)] if REAL else [])]
 SEEN_AT = max(datetime.now(UTC), datetime(2027, 1, 1, tzinfo=UTC))
 UNKNOWN_IN_DEMO = {"unknown word: Principal", "unknown word: Conversational"}
-"""Words that no vocabulary knows and that the documents keep."""
+"""Words that are in no vocabulary and that the documents keep."""
 
 
 def records(folder: Path) -> list[RawRecord]:
-    """The posts of a folder that are to be understood."""
+    """The posts of a folder that must be understood."""
     everything = FolderSource(folder).read(Window(datetime(1970, 1, 1, tzinfo=UTC)))
     return [record for record in everything if folder is not DEMO or record.origin not in BROKEN_IN_DEMO]
 
@@ -41,13 +41,13 @@ POSTS = [pytest.param(record, id=record.origin) for folder in FOLDERS for record
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_there_are_samples(folder: Path) -> None:
-    """A folder without posts would prove nothing. `FUTURSCAM_TEST_SAMPLES` names one; the demo is always there."""
+    """Without posts the test would prove nothing. `FUTURSCAM_TEST_SAMPLES` names a folder; the demo always exists."""
     assert len(records(folder)) >= 1, f"{folder} holds no post."
 
 
 @pytest.mark.parametrize("record", POSTS)
-def test_a_post_becomes_what_the_facts_make_of_it(record: RawRecord) -> None:
-    """Field by field, with a mapper that shares no code with the mapping; of the description, what a reader sees."""
+def test_a_post_becomes_the_document_of_the_facts(record: RawRecord) -> None:
+    """Compared field by field with an independent mapper; for the description, the visible text."""
     made = transform(record, seen_at=SEEN_AT)
     post: dict[str, Any] = jsontext.parse(record.payload)
     assert isinstance(made, Rfp), made

@@ -1,4 +1,4 @@
-"""Text from outside: one tidy line, or HTML in which nothing runs."""
+"""Text from outside: one tidy line, or HTML without scripts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Running(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Look at one tag."""
+        """Check one tag."""
         if tag in {
             "script",
             "style",
@@ -110,14 +110,14 @@ class Running(HTMLParser):
         ("né à l'été 普通话 \U0001f9d1\u200d\U0001f4bb", "né à l'été 普通话 \U0001f9d1\u200d\U0001f4bb"),
     ],
 )
-def test_a_line_keeps_its_words_and_loses_what_nobody_sees(text: str, line: str) -> None:
-    """White space of every kind separates words; control characters and overrides of direction go."""
+def test_a_line_keeps_its_words_and_loses_invisible_characters(text: str, line: str) -> None:
+    """White space of every kind separates words; control and direction characters are removed."""
     assert tidy(text) == line
 
 
 @given(st.text())
 def test_tidying_twice_is_tidying_once(text: str) -> None:
-    """A tidy line stays as it is, whatever it was made of."""
+    """A tidy line does not change if it is tidied again."""
     once = tidy(text)
 
     assert tidy(once) == once
@@ -137,7 +137,7 @@ def test_the_markup_of_a_mission_survives() -> None:
     "href", ["https://a.example/?b=c", "HTTP://a.example", "mailto:a@b.example", "tel:+3220000000"]
 )
 def test_a_link_of_an_allowed_scheme_stays(href: str) -> None:
-    """What a reader follows on purpose leads to the web, a mail or a call, and tells the target nothing."""
+    """Links to the web, a mail or a call are kept, without a referrer."""
     assert clean_html(f'<a href="{href}">x</a>') == f'<a href="{href}" rel="noopener noreferrer nofollow">x</a>'
 
 
@@ -156,13 +156,13 @@ def test_a_link_of_an_allowed_scheme_stays(href: str) -> None:
     ],
 )
 def test_any_other_link_is_text(href: str) -> None:
-    """Nothing that runs, and nothing that leads to the place where the document happens to be shown."""
+    """Links that run code, and relative links, are removed."""
     assert clean_html(f'<a href="{href}">x</a>') == '<a rel="noopener noreferrer nofollow">x</a>'
 
 
 @given(st.lists(PIECES, max_size=25).map("".join))
 def test_no_html_runs_script(html: str) -> None:
-    """No mixture of tags, quotes and comments leaves something that a browser runs or loads."""
+    """No mixture of tags, quotes and comments leaves anything that a browser runs or loads."""
     cleaned = clean_html(html)
 
     assert Running(cleaned).found == []
@@ -170,14 +170,14 @@ def test_no_html_runs_script(html: str) -> None:
     assert Running(clean_html(cleaned)).found == []
 
 
-def test_a_flood_of_tags_is_words() -> None:
-    """A parser would look at it for hours; nothing of its text is lost, and nothing in it becomes a tag."""
+def test_a_flood_of_tags_becomes_words() -> None:
+    """Parsing would take hours; all of its text is kept, and no part of it becomes a tag."""
     assert clean_html("<div>" * 500_000 + "a &lt;b&gt; c<br>" * 9) == " ".join(["a &lt;b&gt; c"] * 9)
     assert Running(clean_html("<p " * 300_000 + "<script>x</script>")).found == []
 
 
 def test_a_long_text_of_word_keeps_its_markup() -> None:
-    """As people paste it: many tags, none of them deep."""
+    """Text pasted from Word has many tags, but no deep nesting."""
     paragraph = '<p class="MsoNormal"><span style="color:red"><b>Data</b> engineer<o:p></o:p></span></p>'
     assert clean_html(paragraph * 2000) == "<p><span><b>Data</b> engineer</span></p>" * 2000
 
@@ -196,7 +196,7 @@ def test_a_long_text_of_word_keeps_its_markup() -> None:
     ],
 )
 def test_plain_text_shows_as_it_was_written(text: str, html: str) -> None:
-    """Its line breaks count, and what looks a little like markup is text."""
+    """Line breaks are kept, and text that only resembles markup stays text."""
     assert as_html(text) == html
 
 
@@ -212,13 +212,13 @@ def test_plain_text_shows_as_it_was_written(text: str, html: str) -> None:
     ],
 )
 def test_html_stays_html(text: str, html: str) -> None:
-    """One tag of HTML, even one that goes, tells that line breaks are only white space and entities are characters."""
+    """A single HTML tag, even a removed one, means that line breaks are white space and entities are characters."""
     assert as_html(text) == html
 
 
 @given(st.lists(PIECES, max_size=25).map("".join))
 def test_nothing_runs_in_what_was_taken_for_plain_text(text: str) -> None:
-    """Whichever way it was read, no mixture leaves something that a browser runs or loads."""
+    """In both readings, no mixture leaves anything that a browser runs or loads."""
     html = as_html(text)
 
     assert Running(html).found == []

@@ -1,4 +1,4 @@
-"""Vocabularies: what sources say becomes what documents say, and what nobody knows is kept and counted."""
+"""Vocabularies: words of sources become words of documents, and unknown words are kept and counted."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ TABLES |= {made.__name__: made() for made in (vocabulary.languages, vocabulary.c
     ],
 )
 def test_a_known_value_gets_the_documents_word(table: Mapping[str, str], says: str, word: str) -> None:
-    """Case and white space do not matter, and nothing is counted."""
+    """Case and white space make no difference, and nothing is counted."""
     fields = Fields({"x": says})
 
     assert fields.word("x", table) == word
@@ -71,7 +71,7 @@ def test_a_known_value_gets_the_documents_word(table: Mapping[str, str], says: s
 
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_a_table_can_be_looked_up_and_its_words_are_stable(name: str) -> None:
-    """Keys are lower case, as they are asked for, and each word of a document means itself in one table only."""
+    """Keys are folded for look-ups, and the words of documents are not empty and have no outer spaces."""
     table = TABLES[name]
 
     assert all(key == fold(key) for key in table)
@@ -90,7 +90,7 @@ def test_a_table_can_be_looked_up_and_its_words_are_stable(name: str) -> None:
     ],
 )
 def test_an_unknown_value_is_kept_readable_and_counted(says: str, label: str | None, kept: str) -> None:
-    """A reader sees words, the source's own where it has some; what is counted is what the source said."""
+    """The document has readable words, the source's own if it gives them; the source's code is counted."""
     fields = Fields({"b": says, "label": label}, "a")
 
     assert fields.word("b", vocabulary.SENIORITY, label="label") == kept
@@ -98,8 +98,8 @@ def test_an_unknown_value_is_kept_readable_and_counted(says: str, label: str | N
 
 
 @pytest.mark.parametrize("says", ["7", "???", "-"])
-def test_a_text_without_letters_is_no_word(says: str) -> None:
-    """It is counted, and the document has nothing."""
+def test_a_text_without_letters_is_not_a_word(says: str) -> None:
+    """It is counted, and the document has no value."""
     fields = Fields({"x": says})
 
     assert fields.word("x", vocabulary.languages()) is None
@@ -107,7 +107,7 @@ def test_a_text_without_letters_is_no_word(says: str) -> None:
 
 
 def test_the_names_come_from_all_four_languages() -> None:
-    """Every language and country that Babel knows is found by each of its names, unless two share the name."""
+    """Every language and country in Babel is found by each of its names, unless two share the name."""
     for kind, table in (("languages", vocabulary.languages()), ("territories", vocabulary.countries())):
         for language in ("en", "fr", "nl", "de"):
             names = {code: name for code, name in getattr(Locale(language), kind).items() if len(code) == 2}
@@ -116,8 +116,8 @@ def test_the_names_come_from_all_four_languages() -> None:
 
 
 @pytest.mark.parametrize("says", [None, "", "  ", "\x00"])
-def test_no_value_is_no_word(says: str | None) -> None:
-    """What the source leaves open is not an unknown value."""
+def test_a_missing_value_is_not_an_unknown_word(says: str | None) -> None:
+    """A missing value does not count as unknown."""
     fields = Fields({"x": says, "label": "A label"})
 
     assert fields.word("x", vocabulary.countries(), label="label") is None
