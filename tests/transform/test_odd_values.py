@@ -186,7 +186,8 @@ def check_counted(source: str, payload: dict[str, Any], way: Way, value: Any) ->
 
     at_place = functools.reduce(operator.getitem, way, payload)
     # An object may have other fields than the expected ones, and a link may lead to what is not included.
-    as_expected = isinstance(at_place, dict | list) and isinstance(value, dict | list)
+    is_element = isinstance(way[-1], int)
+    as_expected = isinstance(value, dict | list) and (is_element or isinstance(at_place, dict | list))
     as_expected = as_expected or way[-1] in {"id", "type"}
     if made.content == absent != before and not as_expected and not is_blank(value):
         place = ".".join(step for step in way if isinstance(step, str))
