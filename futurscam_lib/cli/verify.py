@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from futurscam_lib import clock, settings
+from futurscam_lib.audit.prune import FAILED_LONGER
 from futurscam_lib.cli.output import Json, print_json, print_text
 from futurscam_lib.cli.runs import runs
 from futurscam_lib.errors import AlreadyRunning, OperatorMustAct, UsageError
@@ -91,14 +92,13 @@ def prune(
             metavar="M",
             min=1,
             max=146000,
-            help="The same for runs that failed; 4 times as long if not given.",
+            help=f"The same for runs that failed; {FAILED_LONGER} times as long if not given.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Remove the notebooks of old runs; the ledger keeps their lines, and `verify` accepts that they are gone."""
-    from futurscam_lib.audit.prune import FAILED_LONGER
     from futurscam_lib.audit.prune import prune as prune_runs
 
     keep = timedelta(days=keep_days)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 from futurscam_lib.extract import source_notes
 from futurscam_lib.records import RawRecord
 from futurscam_lib.report.tables import Shown, Table
-from futurscam_lib.report.text import size
+from futurscam_lib.report.text import ZONE, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,5 +132,5 @@ class Extracted(Shown):
     def sample(self) -> Table:
         """The first new records."""
         new = sum(report.found - report.known + report.picked_up for report in self.sources.values())
-        columns = ("source", "where", "instant (UTC)", "bytes", "payload")
+        columns = ("source", "where", f"instant ({ZONE})", "bytes", "payload")
         return Table(columns, [astuple(row) for row in self.rows], title="The first new records", total=new)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from futurscam_lib import clock
 from futurscam_lib.records import shown_counts
 from futurscam_lib.report.tables import Shown, Table
-from futurscam_lib.report.text import instant
+from futurscam_lib.report.text import ZONE, instant
 from futurscam_lib.report.transformed import SAMPLE, Rejects, customer_of
 from futurscam_lib.rfp import DAYS
 from futurscam_lib.run_ids import BY_HAND
@@ -139,7 +139,7 @@ class LoadReport(Shown):
     @property
     def inserted(self) -> Table:
         """The first new documents."""
-        columns = ("job", "reference", "title", "company", "published (UTC)", "deadline (UTC)")
+        columns = ("job", "reference", "title", "company", f"published ({ZONE})", f"deadline ({ZONE})")
         count = sum(counts.inserted for counts in self.counts.values())
         return Table(columns, [astuple(row) for row in self.new], title="New documents", total=count)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from futurscam_lib import clock
 from futurscam_lib.report.tables import Shown, Table
+from futurscam_lib.report.text import ZONE
 from futurscam_lib.rfp import customer
 from futurscam_lib.transform.vocabulary import kind_of
 
@@ -170,7 +171,7 @@ def sample_table(rows: Sequence[DocumentRow], *, total: int) -> Table:
     """Return a table of the first of `total` documents."""
     columns = ("reference", "title", "role", "company", "city", "seniority", "remote", "EUR/day", "starts")
     return Table(
-        (*columns, "deadline (UTC)", "skills"),
+        (*columns, f"deadline ({ZONE})", "skills"),
         [astuple(row) for row in rows],
         title="The first documents",
         total=total,

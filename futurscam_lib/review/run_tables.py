@@ -163,7 +163,7 @@ def durations_picture(in_period: Sequence[RunRecord], *, days: float) -> Picture
             longest[step(run)] = max(run.seconds, longest.get(step(run), 0))
     labels = sorted(longest)[-_BARS:]
     return plots.bars(
-        labels, [longest[label] for label in labels], title=f"Seconds of the longest run per {_unit(days)} (UTC)"
+        labels, [longest[label] for label in labels], title=f"Seconds of the longest run per {_unit(days)} ({ZONE})"
     )
 
 

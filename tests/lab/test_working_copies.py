@@ -56,7 +56,7 @@ def test_a_copy_is_refreshed_unless_its_cells_were_changed(configured: Settings)
     edit(original, "# Third version")
     [note] = working_copies.refresh(configured)
     assert str(copy) in note
-    assert "rename or delete yours, then give `futurscam lab` again" in note
+    assert "rename or delete your copy, then run `futurscam lab` again" in note
     assert json.loads(copy.read_bytes())["cells"][0]["source"] == "# Mine"
 
     copy.unlink()

@@ -84,7 +84,7 @@ def test_folder_names(ready: Copy, tmp_path: Path) -> None:
         put_python(folder)
 
     done = ready.typed(
-        "Set-Location Env:", *(f"& {literal(str(folder / 'run_etl.ps1'))}; Get-Location" for folder in folders)
+        "Set-Location Env:", *(f"& {literal(str(folder / 'run_etl.ps1'))}; (Get-Location).Path" for folder in folders)
     )
 
     assert [call["cwd"] for call in ready.calls()] == [str(folder) for folder in folders]

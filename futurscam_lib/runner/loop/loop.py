@@ -31,12 +31,6 @@ _LATE: Final = 5.0
 _CLOCK_WAS_SET: Final = timedelta(seconds=5)
 _NO_FAILURES: Final = {ExitCode.DONE, ExitCode.ALREADY_RUNNING}
 _WORDS: Final[dict[int, str]] = {ExitCode.DONE: "ok", ExitCode.ALREADY_RUNNING: "left"}
-_REASONS: Final[dict[int, str]] = {
-    ExitCode.USAGE: ": its settings or arguments are wrong, a person must act",
-    ExitCode.RETRY_LATER: ": something did not answer",
-    ExitCode.OPERATOR_MUST_ACT: ": a person must act",
-    ExitCode.ALREADY_RUNNING: ": another run is active",
-}
 
 
 class RunProcess(Protocol):
@@ -157,7 +151,7 @@ class Loop:
         code = self._run_to_its_end()
         ended = self._monotonic()
         skipped = self._schedule.end(ended, failed=code not in _NO_FAILURES)
-        how = f"{_WORDS.get(code, 'failed')} in {ended - begun:.1f} s (exit {code}){_REASONS.get(code, '')}."
+        how = f"{_WORDS.get(code, 'failed')} in {ended - begun:.1f} s (exit {code}){_meaning(code)}."
         self._say(f"Run #{self._number}: {how}{self._next(skipped)}")
 
     def _run_to_its_end(self) -> int:
@@ -211,3 +205,9 @@ class Loop:
             parts.append(f" {skipped} {'start' if skipped == 1 else 'starts'} skipped, due during this run.")
         due = self._now() + timedelta(seconds=self._schedule.due - self._monotonic())
         return f"{''.join(parts)} Next run at {due:%H:%M:%S} UTC."
+
+
+def _meaning(code: int) -> str:
+    """Return what to add for a code that says more than done or failed; the run itself printed the remedy."""
+    codes = {int(known): known for known in ExitCode if known not in {ExitCode.DONE, ExitCode.FAILED}}
+    return f": {codes[code].meaning}" if code in codes else ""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from futurscam_lib import clock
+from futurscam_lib.errors import ExitCode
 from futurscam_lib.runner.loop.loop import GRACE, Loop, Schedule
 from futurscam_lib.runner.loop.state import LoopState, Stop
 
@@ -215,7 +216,7 @@ def test_failing_runs_back_off_and_recover() -> None:
     assert [minute / 60 for minute in machine.minutes()] == [0, 1, 3, 7, 13, 19, 20, 21]
     assert "Run #1: failed in 10.0 s (exit 1). Next run at 14:25:01 UTC." in machine.said
     assert (
-        "Run #2: failed in 10.0 s (exit 3): something did not answer. "
+        "Run #2: failed in 10.0 s (exit 3): something that it needs did not answer; the next run tries again. "
         "2 failures in a row: one run every 2 h until one is ok. Next run at 16:25:01 UTC."
     ) in machine.said
     assert "Run #6: ok in 10.0 s (exit 0). Next run at 09:25:01 UTC." in machine.said
@@ -251,7 +252,7 @@ def test_errors_that_need_a_person_are_named(code: int) -> None:
 
     assert [minute / 60 for minute in machine.minutes()] == [0, 1, 3]
     assert machine.said[1].startswith(f"Run #1: failed in 1.0 s (exit {code}): ")
-    assert "a person must act. Next run at" in machine.said[1]
+    assert f"{ExitCode(code).meaning}. Next run at" in machine.said[1]
 
 
 def test_a_run_that_cannot_be_started_counts_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
