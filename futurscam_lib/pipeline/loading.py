@@ -78,9 +78,10 @@ class Loading:
             reopening: See `Quarantine`.
         """
         self._facts, self._collections, self._landing = facts, collections, landing
-        about = {"run_id": facts.run_id, "now": facts.now, "dry_run": facts.dry_run}
-        self._upsert = Upsert(collections, **about, replay=is_replay)  # type: ignore[arg-type] # by name
-        self._quarantine = Quarantine(collections, **about, reopening=reopening)  # type: ignore[arg-type] # by name
+        self._upsert = Upsert(collections, run_id=facts.run_id, now=facts.now, dry_run=facts.dry_run, replay=is_replay)
+        self._quarantine = Quarantine(
+            collections, run_id=facts.run_id, now=facts.now, dry_run=facts.dry_run, reopening=reopening
+        )
         self.dry_run_state = self._upsert.dry_run_state
         self.frequencies = frequencies.copy()
         self.report = LoadReport(
